@@ -1,0 +1,74 @@
+/** Errors are classed by consequence, not by origin: who catches one knows from its class what to do next. */
+
+/** The configuration, or something it names, is wrong; trying again cannot help. The command ends with exit code 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** A broker or database could not be reached or did not accept us now. The supervisor tries again. */
+export class NotConnected extends Error {
+  override readonly name = 'NotConnected';
+}
+
+/**
+ * Why a message can never be applied. It is kept as a dead letter under this code.
+ *
+ * | code | the message |
+ * |---|---|
+ * | `empty` | has no body |
+ * | `too_large` | has a body over `maxBody`; only a prefix and the digest are kept |
+ * | `not_utf8` | is not valid UTF-8 |
+ * | `not_json` | is not JSON |
+ * | `bad_envelope` | is JSON of another shape than the transport's codec |
+ * | `bad_version` | asks for a version that this conductor does not speak |
+ * | `unknown_method` | names a method that the Manager does not have |
+ * | `bad_argument` | has an argument that is missing, of the wrong type or out of range |
+ * | `forbidden` | was sent by a principal that may not send it |
+ * | `foreign_backup` | reports about a backup that belongs to another instance |
+ * | `refused` | breaks a constraint of the database |
+ * | `never_known` | is about an instance or backup that was still unknown after the last retry |
+ * | `never_unlocked` | is about a row that was still locked by another session after the last retry |
+ * | `crash` | ended the worker that ran it, twice |
+ */
+export const deadReasons = [
+  'empty',
+  'too_large',
+  'not_utf8',
+  'not_json',
+  'bad_envelope',
+  'bad_version',
+  'unknown_method',
+  'bad_argument',
+  'forbidden',
+  'foreign_backup',
+  'refused',
+  'never_known',
+  'never_unlocked',
+  'crash',
+] as const;
+export type DeadReason = (typeof deadReasons)[number];
+
+/** A message is at fault and will be at fault each time it is tried: it becomes a dead letter. */
+export class Rejected extends Error {
+  override readonly name = 'Rejected';
+  readonly reason: DeadReason;
+
+  constructor(reason: DeadReason, detail: string) {
+    super(detail);
+    this.reason = reason;
+  }
+}
+
+/** The text of anything thrown, for a log line or a message to the operator. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node's AggregateError (several addresses tried) has an empty message of its own.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  return error.message;
+}
+
+/** The `code` of a system, Postgres or client library error, if it has one. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
