@@ -8,19 +8,25 @@ export interface Transport {
    * ONE attempt to connect and to start consuming; resolves once deliveries may arrive. Fails with ConfigError (wrong
    * credentials, a queue of another type) or NotConnected. Never retries: the supervisor does.
    */
-  connect(deliver: (delivery: Delivery) => void): Promise<Session>;
+  connect(deliver: Deliver): Promise<Session>;
 }
+
+/**
+ * Hands a delivery on. False: it was not taken, because what this transport holds has reached its bound. The session
+ * gives it back to the broker in its protocol's way and delivers nothing more until it is resumed.
+ */
+export type Deliver = (delivery: Delivery) => boolean;
 
 /** One connection's life of a transport. Deliveries belong to their session and die with it. */
 export interface Session {
-  /** Settles a whole batch at once. Does nothing for deliveries of a session that has closed: the broker has them back. */
-  settle(settled: ReadonlyArray<Settled>): void;
+  /** Settles a whole batch of its deliveries at once. Does nothing once closed: the broker has them back. Never throws. */
+  settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void;
   /** Stops the flow of deliveries, keeps the connection alive. Twice is harmless. */
   pause(): void;
   resume(): void;
-  /** Stops the flow for good. What was delivered stays to be settled; nothing new arrives once it resolves. */
-  drain(): Promise<void>;
-  /** Closes in good order: what is settled reaches the broker, the rest goes back to it. Rejects past the deadline. */
+  /** Asks the broker for nothing more. Resolves once it will deliver nothing more, or has closed, or past the deadline. */
+  drain(deadline: AbortSignal): Promise<void>;
+  /** Closes: what is settled reaches the broker, the rest goes back to it. Resolves in any case, at the deadline at latest. */
   stop(deadline: AbortSignal): Promise<void>;
   /** Resolves once, however the session ends; with the error unless it was asked to end. */
   readonly closed: Promise<Error | undefined>;
@@ -28,16 +34,10 @@ export interface Session {
 
 /** `done`: the broker may forget it. `release`: the broker delivers it again, to us or to another replica. */
 export type Settlement = 'done' | 'release';
-export interface Settled {
-  readonly delivery: Delivery;
-  readonly settlement: Settlement;
-}
 
-/** One message as the transport received it: not decoded, not settled. */
+/** One message as the transport received it: not decoded, not settled. What its session settles it by is the session's own. */
 export interface Delivery {
   readonly session: Session;
-  /** What the session knows it by: a delivery tag, a packet id. */
-  readonly tag: number;
   readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
 }
@@ -48,6 +48,8 @@ export interface DeliveryMeta {
   readonly sender?: string | undefined;
   readonly senderProof?: SenderProof | undefined;
   readonly redelivered: boolean;
+  /** Milliseconds of the monotonic clock (`performance.now()`). */
+  readonly receivedAt: number;
 }
 
 export type SenderProof = 'subject' | 'user-id';

@@ -2,7 +2,12 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
-/** JSON lines on standard error, so that standard output stays free for what a command prints. */
-export function createLogger(level: string): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: false }));
+/**
+ * JSON lines on standard error, so that standard output stays free for what a command prints.
+ *
+ * @param mask hides secrets in each line, whoever wrote it.
+ */
+export function createLogger(level: string, mask: (text: string) => string = (text) => text): Logger {
+  const destination = { write: (line: string) => process.stderr.write(mask(line)) };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }

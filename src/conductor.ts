@@ -1,0 +1,156 @@
+import type { Account } from './core/accounting.ts';
+import { fullJitter, pause } from './core/backoff.ts';
+import type { Config } from './core/config/load.ts';
+import { Dispatcher } from './core/dispatcher.ts';
+import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
+import type { Logger } from './core/logger.ts';
+import { Supervisor } from './core/supervisor.ts';
+import { queryOn } from './database/query.ts';
+import { missingFromSchema } from './database/schema.ts';
+import { openSession } from './database/session.ts';
+import { Maintenance } from './jobs/maintenance.ts';
+import { WorkerPool } from './workers/pool.ts';
+import type { WorkerSettings } from './workers/protocol.ts';
+
+/** A running replica. */
+export interface Conductor {
+  /** What became of the messages, by transport. */
+  readonly accounts: ReadonlyMap<string, Account>;
+  /** Why messages are held at the moment; undefined while they flow. */
+  readonly heldBecause: string | undefined;
+  /** What each transport's connection is doing. */
+  readonly states: () => Record<string, string>;
+  /** Takes no more, finishes what it holds, gives back the rest. Within `shutdown.deadline`; again is harmless. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a replica: database, then workers, then transports. Rejects with ConfigError if it can never work. A broker that is
+ * not there is waited for in the background, a database that is not there before anything else.
+ */
+export async function startConductor(
+  config: Config,
+  logger: Logger,
+  signal?: AbortSignal,
+): Promise<Conductor> {
+  if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
+  await awaitDatabase(config, logger, signal);
+
+  const { workers, reconnect } = config;
+  const pool = new WorkerPool({
+    threads: workers.threads,
+    maxBody: config.maxBody,
+    settings: workerSettings(config),
+    logger,
+  });
+  const dispatcher = new Dispatcher({
+    run: (transport, batch) => pool.run(transport, batch),
+    slots: workers.threads * workers.concurrency,
+    maxBatch: workers.maxBatch,
+    backoff: reconnect,
+    logger,
+  });
+  const share = {
+    messages: Math.floor(config.maxInFlight / config.transports.length),
+    bytes: Math.floor(config.maxInFlightBytes / config.transports.length),
+  };
+  const lanes = config.transports.map((configured) => {
+    const child = logger.child({ transport: configured.name });
+    if (configured.options.auth.mode === 'none') {
+      child.warn('auth.mode is none: any sender may report for any instance');
+    }
+    const lane = dispatcher.lane(configured.name, share);
+    const transport = configured.create({ share, replica: config.replica, logger: child });
+    return {
+      name: configured.name,
+      lane,
+      supervisor: new Supervisor({ transport, lane, backoff: reconnect, logger: child }),
+    };
+  });
+  const maintenance = new Maintenance({
+    round: () => pool.maintain(),
+    interval: config.deferred.interval,
+    backoff: reconnect,
+    logger,
+  });
+
+  let stopped: Promise<void> | undefined;
+  const conductor: Conductor = {
+    accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
+    get heldBecause() {
+      return dispatcher.heldBecause;
+    },
+    states: () => Object.fromEntries(lanes.map(({ name, supervisor }) => [name, supervisor.state])),
+    stop() {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+
+  async function stop(): Promise<void> {
+    const deadline = AbortSignal.timeout(config.shutdown.deadline);
+    const supervisors = lanes.map(({ supervisor }) => supervisor);
+    await Promise.all([maintenance.stop(), ...supervisors.map((supervisor) => supervisor.drain(deadline))]);
+    await dispatcher.idle(deadline);
+    dispatcher.stop();
+    await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
+    await pool.close();
+    for (const { name, lane } of lanes) {
+      const { received, outcomes, released } = lane.account;
+      logger.info({ transport: name, received, ...outcomes, released }, 'stopped');
+    }
+  }
+
+  try {
+    await Promise.all(lanes.map(({ supervisor }) => supervisor.start()));
+  } catch (error) {
+    await conductor.stop();
+    throw error;
+  }
+  return conductor;
+}
+
+/** Waits until the database is there; fails with ConfigError if it has to be migrated first. */
+async function awaitDatabase(
+  { database, reconnect }: Config,
+  logger: Logger,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      await checkSchema(database.url);
+      return;
+    } catch (error) {
+      if (!(error instanceof NotConnected) || signal?.aborted) throw error;
+      const delay = fullJitter(failures, reconnect);
+      logger.error({ error: messageOf(error), retryInMs: Math.round(delay) }, 'waiting for the database');
+      await pause(delay, signal);
+    }
+  }
+}
+
+async function checkSchema(url: string): Promise<void> {
+  const client = await openSession(url);
+  try {
+    const missing = await missingFromSchema(queryOn(client));
+    if (missing.length === 0) return;
+    throw new ConfigError(
+      `the database lacks ${missing.join(', ')}: run \`conductor migrate\` with this configuration`,
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+function workerSettings(config: Config): WorkerSettings {
+  return {
+    database: { ...config.database, applicationName: `conductor ${config.replica}` },
+    concurrency: config.workers.concurrency,
+    transports: Object.fromEntries(
+      config.transports.map(({ name, options }) => [name, { codec: options.codec, auth: options.auth.mode }]),
+    ),
+    autoRegister: config.guests.autoRegister,
+    deferred: config.deferred,
+    deadLetters: config.deadLetters,
+  };
+}

@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { ConfigError, messageOf } from '../errors.ts';
+import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { overlayEnvironment } from './environment.ts';
+import { type BaseConfig, baseSchema } from './schema.ts';
+import { maskValues, secretsIn } from './secrets.ts';
+import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
+import { validate } from './validate.ts';
+
+export interface Config extends BaseConfig {
+  readonly transports: ReadonlyArray<ConfiguredTransport>;
+}
+
+/** The whole configuration, defaults included, with everything sensitive masked. */
+export function printable({ transports, ...base }: Config): JsonObject {
+  const entries = transports.map(({ name, printable }) => [name, printable]);
+  return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
+}
+
+/** The values of all sensitive options, to be masked wherever they turn up. */
+export function secretsOf({ transports, ...base }: Config): string[] {
+  return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
+}
+
+/**
+ * Reads the file, lays the environment over it, checks all of it.
+ *
+ * @param kinds the protocols that an entry under `transports` may name.
+ * @throws ConfigError with one line that names the key and what was expected.
+ */
+export async function loadConfig(
+  file: string,
+  environment: Record<string, string | undefined>,
+  kinds: Readonly<Record<string, TransportKind>>,
+): Promise<Config> {
+  return parseConfig(await readText(file), file, environment, kinds);
+}
+
+/** As `loadConfig`, from a text. */
+export function parseConfig(
+  text: string,
+  file: string,
+  environment: Record<string, string | undefined>,
+  kinds: Readonly<Record<string, TransportKind>>,
+): Config {
+  const raw = parseYaml(text, file);
+  overlayEnvironment(raw, environment, baseSchema, kinds);
+  const { transports = {}, ...base } = raw;
+  if (!isObject(transports))
+    throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
+  const config = {
+    ...validate<BaseConfig>(baseSchema, base),
+    transports: configureTransports(transports, kinds),
+  };
+  // Each share must admit one message at least.
+  if (config.maxInFlight < config.transports.length) {
+    throw new ConfigError(
+      `maxInFlight: must be at least the number of transports, ${config.transports.length}`,
+    );
+  }
+  return config;
+}
+
+function configureTransports(
+  entries: JsonObject,
+  kinds: Readonly<Record<string, TransportKind>>,
+): ReadonlyArray<ConfiguredTransport> {
+  return Object.entries(entries).map(([name, entry]) => {
+    if (!isObject(entry))
+      throw new ConfigError(`transports.${name}: must be a map of keys to values, not ${kindOf(entry)}`);
+    const known = Object.keys(kinds).join(', ');
+    if (typeof entry.kind !== 'string')
+      throw new ConfigError(`transports.${name}.kind: is required: one of ${known}`);
+    const kind = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
+    if (kind === undefined) throw new ConfigError(`transports.${name}.kind: must be one of ${known}`);
+    return kind.configure(name, entry);
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`cannot read the configuration file: ${messageOf(error)}`);
+  }
+}
+
+function parseYaml(text: string, file: string): JsonObject {
+  let raw: unknown;
+  try {
+    raw = parse(text) ?? {};
+  } catch (error) {
+    // The parser shows the line and points at the column on further lines.
+    throw new ConfigError(`${file} is not YAML: ${messageOf(error).split('\n')[0]}`);
+  }
+  if (!isObject(raw)) throw new ConfigError(`${file}: must be a map of keys to values, not ${kindOf(raw)}`);
+  return raw;
+}

@@ -1,0 +1,147 @@
+import { hostname } from 'node:os';
+import type convict from 'convict';
+import { nonEmptyText, positiveInteger, urlOf } from './formats.ts';
+import type { Section } from './validate.ts';
+
+/** Everything but the transports, whose entries are checked by their own kind's schema. */
+export interface BaseConfig {
+  replica: string;
+  database: {
+    url: string;
+    connectTimeout: number;
+    statementTimeout: number;
+    lockTimeout: number;
+    preparedStatements: boolean;
+  };
+  workers: { threads: number; concurrency: number; maxBatch: number };
+  maxInFlight: number;
+  maxInFlightBytes: number;
+  maxBody: number;
+  guests: { autoRegister: boolean };
+  deferred: { interval: number; firstDelay: number; maxDelay: number; maxAge: number; maxRows: number };
+  deadLetters: { maxRows: number };
+  reconnect: { base: number; max: number };
+  shutdown: { deadline: number };
+  log: { level: string };
+}
+
+export const baseSchema: convict.Schema<BaseConfig> & Section = {
+  replica: {
+    doc: "This replica's name: unique among the replicas, the same after a restart. MQTT sessions are known by it.",
+    default: hostname(),
+    format: nonEmptyText,
+  },
+  database: {
+    url: {
+      doc: 'Where Postgres is. Required.',
+      default: '',
+      format: urlOf('postgresql:', 'postgres:'),
+      sensitive: true,
+    },
+    connectTimeout: {
+      doc: 'Milliseconds until an attempt to connect counts as failed.',
+      default: 5000,
+      format: positiveInteger,
+    },
+    statementTimeout: {
+      doc: 'Milliseconds after which Postgres gives up a statement.',
+      default: 10_000,
+      format: positiveInteger,
+    },
+    lockTimeout: {
+      doc: 'Milliseconds to wait for a row that another session has locked, before its message is deferred.',
+      default: 1000,
+      format: positiveInteger,
+    },
+    preparedStatements: {
+      doc: 'Prepare statements once a connection. Turn off behind a PgBouncer below 1.21 in transaction mode.',
+      default: true,
+    },
+  },
+  workers: {
+    threads: {
+      doc: 'Worker threads. One for each core that is to spare.',
+      default: 2,
+      format: positiveInteger,
+    },
+    concurrency: {
+      doc: 'Batches, and so connections to Postgres, per thread: one is decoded while another waits for Postgres.',
+      default: 2,
+      format: positiveInteger,
+    },
+    maxBatch: { doc: 'Messages in one batch at most.', default: 500, format: positiveInteger },
+  },
+  maxInFlight: {
+    doc: 'Messages in memory at most, shared out among the transports; sets the prefetch of each.',
+    default: 4000,
+    format: positiveInteger,
+  },
+  maxInFlightBytes: {
+    doc: 'Bytes of bodies in memory at most, shared out among the transports.',
+    default: 64 * 1024 * 1024,
+    format: positiveInteger,
+  },
+  maxBody: {
+    doc: 'Bytes: a longer body becomes a dead letter with its prefix and digest.',
+    default: 256 * 1024,
+    format: positiveInteger,
+  },
+  guests: {
+    autoRegister: {
+      doc: "Insert an `instances` row for an unknown instance's first heartbeat, instead of deferring it.",
+      default: false,
+    },
+  },
+  deferred: {
+    interval: {
+      doc: 'Milliseconds between two looks for deferred messages that are due.',
+      default: 1000,
+      format: positiveInteger,
+    },
+    firstDelay: {
+      doc: 'Milliseconds until the first retry; doubles each time.',
+      default: 1000,
+      format: positiveInteger,
+    },
+    maxDelay: { doc: 'Milliseconds between two retries at most.', default: 60_000, format: positiveInteger },
+    maxAge: {
+      doc: 'Milliseconds after which a deferred message becomes a dead letter.',
+      default: 3_600_000,
+      format: positiveInteger,
+    },
+    maxRows: {
+      doc: 'Deferred messages kept; beyond it the oldest become dead letters.',
+      default: 100_000,
+      format: positiveInteger,
+    },
+  },
+  deadLetters: {
+    maxRows: {
+      doc: 'Dead letters kept; beyond it the oldest are deleted.',
+      default: 100_000,
+      format: positiveInteger,
+    },
+  },
+  reconnect: {
+    base: {
+      doc: 'Milliseconds: the upper end of the first delay before a broker or Postgres is tried again. Doubles each time.',
+      default: 200,
+      format: positiveInteger,
+    },
+    max: { doc: 'Milliseconds: the upper end of any such delay.', default: 10_000, format: positiveInteger },
+  },
+  shutdown: {
+    deadline: {
+      doc: 'Milliseconds that a stopping conductor has to finish what it holds; the rest goes back to the broker.',
+      default: 20_000,
+      format: positiveInteger,
+    },
+  },
+  log: {
+    level: {
+      doc: 'The least severe level to log.',
+      default: 'info',
+      format: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
+    },
+  },
+};

@@ -1,0 +1,39 @@
+import { queryOn } from './query.ts';
+import { rollBack } from './rollback.ts';
+import { becomeOnlyOne, explained, openSession } from './session.ts';
+import { upgrade } from './upgrade.ts';
+
+export interface MigrateOptions {
+  /** A connection string. Of Postgres itself or of a pooler in session mode: the lock lives as long as the connection. */
+  readonly url: string;
+  /** Only say what would be done. */
+  readonly dryRun: boolean;
+  /** Take away what was added. */
+  readonly rollback: boolean;
+  /** Delete all but the newest service status of an instance that has several. */
+  readonly removeDuplicates: boolean;
+  /** Takes each line for the operator. */
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Brings the database to what this version of the conductor needs: on an empty one Trove's tables are created, on
+ * Trove's own only what is needed is added. Several at once take turns; again and again is harmless.
+ *
+ * A rollback takes away what was added, by one rule: a table that holds a row is kept, and named. So the messages in
+ * dead_letters and deferred outlive it, and Trove's tables, where this created them, go only if all are empty.
+ *
+ * Fails with ConfigError where the operator has to decide or to grant something, with NotConnected where the database
+ * cannot be reached or another session keeps a table locked.
+ */
+export async function migrate(options: MigrateOptions): Promise<void> {
+  const client = await openSession(options.url);
+  try {
+    if (!options.dryRun) await becomeOnlyOne(queryOn(client), options.log);
+    await (options.rollback ? rollBack(client, options) : upgrade(client, options));
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,117 @@
+import type { Query } from './query.ts';
+import { hasUniqueStatusIndex } from './status-index.ts';
+
+/** Trove's tables, and the columns of theirs that the conductor's statements name. */
+const troveColumns: Readonly<Record<string, readonly string[]>> = {
+  instances: ['id', 'created', 'updated', 'name', 'deleted', 'encrypted_key'],
+  service_statuses: ['id', 'instance_id', 'status_id', 'status_description', 'updated_at'],
+  backups: [
+    'id',
+    'instance_id',
+    'location',
+    'backup_type',
+    'size',
+    'state',
+    'checksum',
+    'created',
+    'updated',
+    'deleted',
+  ],
+  root_enabled_history: ['id', 'user', 'created'],
+  instance_faults: ['id', 'instance_id', 'message', 'details', 'created', 'updated', 'deleted', 'deleted_at'],
+};
+
+const ownColumns: Readonly<Record<string, readonly string[]>> = {
+  dead_letters: [
+    'id',
+    'died_at',
+    'transport',
+    'reason',
+    'detail',
+    'method',
+    'instance_id',
+    'message_id',
+    'sender',
+    'body',
+    'body_size',
+    'body_digest',
+  ],
+  deferred: [
+    'method',
+    'key',
+    'instance_id',
+    'transport',
+    'args',
+    'sent',
+    'reason',
+    'attempts',
+    'first_deferred_at',
+    'next_attempt_at',
+  ],
+};
+
+const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
+
+export const troveTables = Object.keys(troveColumns);
+export const ownTables = Object.keys(ownColumns);
+/** Those that carry the guard: a column `sent`, and the trigger that keeps it. */
+export const guardedTables = ['service_statuses', 'backups'];
+
+/**
+ * What the conductor's statements need and the database lacks, each named in words for the operator ("table deferred",
+ * "column backups.sent"); empty when ready. `conductor migrate` adds it.
+ */
+export async function missingFromSchema(query: Query): Promise<string[]> {
+  const missing = await missingColumns(query, [...troveTables, ...ownTables], guardColumn);
+  const existing = await existingTables(query, guardedTables);
+  for (const table of existing) {
+    if (!(await hasKeepTrigger(query, table))) missing.push(`trigger conductor_keep_sent on ${table}`);
+  }
+  if (existing.includes('service_statuses') && !(await hasUniqueStatusIndex(query))) {
+    missing.push('unique index on service_statuses (instance_id)');
+  }
+  return missing;
+}
+
+/** Those of the tables that the search path finds. */
+export async function existingTables(query: Query, tables: readonly string[]): Promise<string[]> {
+  const rows = await query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
+    [tables],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Those of the tables that are not there, and the columns that those which are there should have and do not. */
+export async function missingColumns(
+  query: Query,
+  tables: readonly string[],
+  extra: (table: string) => readonly string[] = () => [],
+): Promise<string[]> {
+  const rows = await query<{ name: string; exists: boolean; present: string[] }>(
+    `SELECT name, to_regclass(name) IS NOT NULL AS exists,
+            array(SELECT attname::text FROM pg_attribute
+                  WHERE attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped) AS present
+     FROM unnest($1::text[]) AS name`,
+    [tables],
+  );
+  return rows.flatMap(({ name, exists, present }) => {
+    if (!exists) return [`table ${name}`];
+    const needed = [...(columns[name] ?? []), ...extra(name)];
+    return needed.filter((column) => !present.includes(column)).map((column) => `column ${name}.${column}`);
+  });
+}
+
+function guardColumn(table: string): readonly string[] {
+  return guardedTables.includes(table) ? ['sent'] : [];
+}
+
+async function hasKeepTrigger(query: Query, table: string): Promise<boolean> {
+  // 'D' is a trigger that somebody has disabled.
+  const rows = await query(
+    `SELECT FROM pg_trigger
+     WHERE tgrelid = to_regclass($1) AND tgname = 'conductor_keep_sent' AND tgenabled <> 'D'`,
+    [table],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { ConfigError, codeOf, messageOf, NotConnected } from '../core/errors.ts';
+import type { Query } from './query.ts';
+
+/** Seconds a change waits for another session's lock on a table; while it waits, everybody else waits behind it. */
+const lockTimeout = 10;
+/** Milliseconds between two tries for the lock on migrating. */
+const lockPoll = 200;
+/** Any number, as long as nothing else in this database takes the same advisory lock: "cndt" in ASCII. */
+const migrationLock = 0x63_6e_64_74;
+
+/** Connects for a migration. Fails with ConfigError or NotConnected. */
+export async function openSession(url: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'conductor migrate',
+    connectionTimeoutMillis: 10_000,
+  });
+  // Without a listener a lost connection would end the process; the statement that is under way reports it.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    // The ledger's time is without zone, as all of Trove's are: UTC. An index build may outlast any statement_timeout.
+    await client.query(
+      `SET TIME ZONE 'UTC'; SET statement_timeout = 0; SET lock_timeout = '${lockTimeout}s'`,
+    );
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw connectError(error);
+  }
+}
+
+/**
+ * Makes this session the only one that migrates, until it ends. It tries again and again rather than wait inside a
+ * statement: a waiting statement holds a snapshot, for whose end the concurrent index build of the session that has the
+ * lock would wait, and neither would ever go on.
+ */
+export async function becomeOnlyOne(query: Query, log: (line: string) => void): Promise<void> {
+  for (let first = true; ; first = false) {
+    const [row] = await query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
+      migrationLock,
+    ]);
+    if (row?.locked) return;
+    if (first) log('Another conductor is migrating this database; waiting for it to end.');
+    await sleep(lockPoll);
+  }
+}
+
+function connectError(error: unknown): Error {
+  const code = codeOf(error);
+  // Wrong user or password, no such database.
+  if (code === '28P01' || code === '28000' || code === '3D000') {
+    return new ConfigError(
+      `The database refuses the connection: ${messageOf(error)}. Correct database.url.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return new NotConnected(`The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+}
+
+/** The same error, or one that says what the operator can do about it. */
+export function explained(error: unknown): unknown {
+  switch (codeOf(error)) {
+    case '42501': // insufficient_privilege
+      return new ConfigError(
+        `The database refuses: ${messageOf(error)}. Run conductor migrate as the owner of these tables, or grant its user ` +
+          'what is missing.',
+        { cause: error },
+      );
+    case '25006': // read_only_sql_transaction
+      return new ConfigError(
+        'The database is read-only: point database.url at the primary server, not at a standby.',
+        { cause: error },
+      );
+    case '55P03': // lock_not_available
+      return new NotConnected(
+        `Another session has kept a table locked for ${lockTimeout} seconds; the step was undone. Look for sessions that are ` +
+          '"idle in transaction" in pg_stat_activity, end them, and run conductor migrate again.',
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}

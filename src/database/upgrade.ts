@@ -1,0 +1,90 @@
+import type { Client } from 'pg';
+import { ConfigError } from '../core/errors.ts';
+import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
+import type { MigrateOptions } from './migrate.ts';
+import { checkPrivileges } from './privileges.ts';
+import { type Query, queryOn } from './query.ts';
+import {
+  existingTables,
+  guardedTables,
+  missingColumns,
+  missingFromSchema,
+  ownTables,
+  troveTables,
+} from './schema.ts';
+import {
+  buildStatusIndex,
+  duplicatesError,
+  findDuplicates,
+  hasUniqueStatusIndex,
+  removeDuplicates,
+} from './status-index.ts';
+
+/** Runs the migration files that the database has not had, then makes the statuses unique. */
+export async function upgrade(client: Client, options: MigrateOptions): Promise<void> {
+  const query = queryOn(client);
+  const ran = await migrationsRun(query);
+  const skipTroveTables = ran.length > 0 ? !ran.includes(createsTroveTables) : await isTroves(query);
+  const pending = (await migrationFiles()).filter(
+    ({ name }) => !ran.includes(name) && !(skipTroveTables && name === createsTroveTables),
+  );
+  const indexNeeded = !(await hasUniqueStatusIndex(query));
+  if (pending.length === 0 && !indexNeeded) {
+    await checkReady(query);
+    return options.log('The database is up to date.');
+  }
+
+  // Everything that may refuse comes before the first change.
+  const schema = await checkPrivileges(query, guardedTables);
+  const duplicates = await findDuplicates(query);
+  const refused = duplicates.rows > 0 && !options.removeDuplicates;
+  if (refused && !options.dryRun) throw duplicatesError(duplicates);
+
+  options.log(options.dryRun ? 'This would be done; nothing is changed now:' : 'Migrating:');
+  for (const { name, up } of pending) options.log(`${name}: ${up}`);
+  if (duplicates.rows > 0 && !refused) {
+    options.log(
+      'Deletes all but the newest status of each instance that has several: ' +
+        `${duplicates.sample} (rows: ${duplicates.rows}).`,
+    );
+  }
+  if (indexNeeded) {
+    options.log(
+      'Builds a unique index on service_statuses (instance_id), concurrently: it waits for every transaction that is open now.',
+    );
+  }
+  if (refused) throw duplicatesError(duplicates);
+  if (options.dryRun) return;
+
+  if (pending.length > 0) await runMigrations(client, schema, 'up', skipTroveTables);
+  if (duplicates.rows > 0) await removeDuplicates(query);
+  if (indexNeeded) await buildStatusIndex(query);
+
+  await checkReady(query);
+  options.log('The database is ready.');
+}
+
+/** Migrating adds what was never there; it cannot know why something that it once added is gone. */
+async function checkReady(query: Query): Promise<void> {
+  const missing = await missingFromSchema(query);
+  if (missing.length === 0) return;
+  throw new ConfigError(
+    `The database was migrated, but somebody has removed: ${missing.join(', ')}. Run conductor migrate --rollback, then ` +
+      'conductor migrate.',
+  );
+}
+
+/** Whether a database that no migration has touched holds Trove's tables. Tables that only have their names are refused. */
+async function isTroves(query: Query): Promise<boolean> {
+  const existing = await existingTables(query, [...troveTables, ...ownTables]);
+  const isTroves = existing.some((table) => troveTables.includes(table));
+  const missing = await missingColumns(
+    query,
+    isTroves ? [...new Set([...troveTables, ...existing])] : existing,
+  );
+  if (missing.length === 0) return isTroves;
+  throw new ConfigError(
+    `The database has ${existing.join(', ')}, but lacks: ${missing.join(', ')}. Point database.url at Trove's database after ` +
+      'trove-manage db_sync, or at an empty database or schema.',
+  );
+}

@@ -1,0 +1,21 @@
+/** Postgres's own ladder: fast (roll back and close), immediate (recover at the next start), and the last resort. */
+const ladder = [
+  { signal: 'SIGINT', patience: 10_000 },
+  { signal: 'SIGQUIT', patience: 5_000 },
+  { signal: 'SIGKILL', patience: 5_000 },
+] as const;
+
+/**
+ * Ends a Postgres server. `signal` sends it a signal, `goneWithin` waits that many milliseconds at most and says
+ * whether it has ended. Past a step's patience the next step is taken.
+ */
+export async function shutDown(
+  signal: (name: NodeJS.Signals) => void,
+  goneWithin: (milliseconds: number) => Promise<boolean>,
+): Promise<void> {
+  for (const step of ladder) {
+    signal(step.signal);
+    if (await goneWithin(step.patience)) return;
+  }
+  throw new Error('Postgres does not end, not even when killed');
+}

@@ -1,0 +1,80 @@
+import type convict from 'convict';
+import { positiveInteger, urlOf } from '../../core/config/formats.ts';
+import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
+import type { Section } from '../../core/config/validate.ts';
+import type { JsonObject } from '../../core/json.ts';
+
+export type Durability = 'auto' | 'durable' | 'transient';
+
+export interface Amqp091Options extends CommonOptions {
+  url: string;
+  exchange: string;
+  exchangeDurability: Durability;
+  queue: string;
+  queueDurability: Durability;
+  queueArguments: JsonObject;
+  routingKey: string;
+  heartbeat: number;
+  connectTimeout: number;
+}
+
+export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
+  ...commonSchema('amqp091', ['none', 'subject', 'user-id']),
+  url: {
+    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Required.',
+    default: '',
+    format: urlOf('amqp:', 'amqps:'),
+    sensitive: true,
+  },
+  exchange: {
+    doc: "The topic exchange that guests publish to. Empty: `conductor`, or with codec `oslo` Trove's `control_exchange`, `trove`.",
+    default: '',
+  },
+  exchangeDurability: {
+    doc: 'What the exchange is made as if it does not exist. `auto`: `transient` with codec `oslo`, whose guests declare it so themselves; else `durable`.',
+    default: 'auto',
+    format: ['auto', 'durable', 'transient'],
+  },
+  queue: {
+    doc: "The queue that replicas compete on. Empty: `conductor`, or with codec `oslo` Trove's `conductor_queue`, `trove-conductor`.",
+    default: '',
+  },
+  queueDurability: {
+    doc: 'What the queue is made as if it does not exist; `auto` as for the exchange.',
+    default: 'auto',
+    format: ['auto', 'durable', 'transient'],
+  },
+  queueArguments: {
+    doc: 'Arguments for a queue that does not exist yet, such as `{ x-queue-type: quorum }`.',
+    default: {},
+  },
+  routingKey: {
+    doc: "What the queue is bound with. Empty: `conductor.*`, or with codec `oslo` the queue's name.",
+    default: '',
+  },
+  heartbeat: {
+    doc: 'Seconds between heartbeats; a connection that is silent for two of them is given up.',
+    default: 10,
+    format: positiveInteger,
+  },
+  connectTimeout: {
+    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    default: 10_000,
+    format: positiveInteger,
+  },
+};
+
+/** The names and durabilities that are left to the codec, filled in. */
+export function withCodecDefaults(options: Amqp091Options): Amqp091Options {
+  const oslo = options.codec === 'oslo';
+  const queue = options.queue || (oslo ? 'trove-conductor' : 'conductor');
+  const durability = (given: Durability) => (given === 'auto' ? (oslo ? 'transient' : 'durable') : given);
+  return {
+    ...options,
+    queue,
+    exchange: options.exchange || (oslo ? 'trove' : 'conductor'),
+    routingKey: options.routingKey || (oslo ? queue : 'conductor.*'),
+    exchangeDurability: durability(options.exchangeDurability),
+    queueDurability: durability(options.queueDurability),
+  };
+}

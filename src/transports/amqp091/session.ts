@@ -1,0 +1,199 @@
+import { Socket } from 'node:net';
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
+import type { Deliver, Delivery, DeliveryMeta, Session, Settlement } from '../../core/contracts.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { NotConnected } from '../../core/errors.ts';
+import { SettledPrefix } from '../../core/settled-prefix.ts';
+import type { Amqp091Options } from './options.ts';
+
+/** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
+const blockedPatience = 1000;
+
+/** A delivery with the library's own form of it, which acknowledging asks for. */
+class Amqp091Delivery implements Delivery {
+  readonly session: Session;
+  readonly message: ConsumeMessage;
+  readonly meta: DeliveryMeta;
+
+  constructor(session: Session, message: ConsumeMessage, meta: DeliveryMeta) {
+    this.session = session;
+    this.message = message;
+    this.meta = meta;
+  }
+
+  get body(): Buffer {
+    return this.message.content;
+  }
+}
+
+/**
+ * One connection with one channel and one consumer.
+ *
+ * Batches finish out of order. One acknowledgement covers everything up to a tag, so the longest settled prefix costs a single
+ * frame; when a message at its front takes long, what waits behind it is acknowledged one by one, so that it does not fill
+ * the prefetch.
+ */
+export class Amqp091Session implements Session {
+  readonly closed: Promise<Error | undefined>;
+  private readonly connection: ChannelModel;
+  private readonly channel: Channel;
+  private readonly options: Amqp091Options;
+  private readonly deliver: Deliver;
+  private readonly tracked = new SettledPrefix<Amqp091Delivery>();
+  private patience: NodeJS.Timeout | undefined;
+  /** Consuming is asked for and given up one step at a time, in order. */
+  private flow: Promise<void> = Promise.resolve();
+  private consumerTag: string | undefined;
+  private wanted = false;
+  private stopping = false;
+  private open = true;
+  private end: (error: Error | undefined) => void = () => {};
+
+  constructor(connection: ChannelModel, channel: Channel, options: Amqp091Options, deliver: Deliver) {
+    this.connection = connection;
+    this.channel = channel;
+    this.options = options;
+    this.deliver = deliver;
+    this.closed = new Promise((resolve) => {
+      this.end = (error) => {
+        this.open = false;
+        clearTimeout(this.patience);
+        resolve(this.stopping ? undefined : (error ?? new NotConnected('the connection was closed')));
+      };
+    });
+    channel.on('error', (error) => this.fail(error));
+    channel.on('close', () => this.fail(new NotConnected('the channel was closed')));
+    connection.on('error', (error) => this.end(error));
+    connection.on('close', (error) => this.end(error));
+  }
+
+  /** Starts consuming. Rejects if the broker refuses it. */
+  async start(): Promise<void> {
+    this.wanted = true;
+    await this.adjust();
+  }
+
+  settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
+    if (!this.open) return;
+    const own = deliveries.filter((delivery) => delivery instanceof Amqp091Delivery);
+    if (settlement === 'release') {
+      this.tracked.remove(own);
+      // Never reject: that counts toward a quorum queue's delivery limit.
+      for (const { message } of own) this.channel.nack(message, false, true);
+    } else {
+      for (const delivery of own) this.tracked.settle(delivery);
+      this.acknowledge();
+    }
+  }
+
+  pause(): void {
+    this.want(false);
+  }
+
+  resume(): void {
+    if (!this.stopping) this.want(true);
+  }
+
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.want(false);
+    await settledBy(this.flow, deadline);
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    if (!this.open) return;
+    // The broker takes back what is unsettled when the channel closes; acknowledgements before it have arrived by then.
+    // Whatever closing fails with, the connection is given up right after.
+    await settledBy(this.close(), deadline);
+    if (this.open) this.destroy();
+    await this.closed;
+  }
+
+  private async close(): Promise<void> {
+    for (const { message } of this.tracked.takeAll()) this.channel.ack(message);
+    await this.connection.close();
+  }
+
+  private want(consuming: boolean): void {
+    this.wanted = consuming;
+    this.flow = this.flow.then(() => this.adjust()).catch((error: Error) => this.fail(error));
+  }
+
+  private async adjust(): Promise<void> {
+    if (!this.open) return;
+    if (this.wanted && this.consumerTag === undefined) {
+      const { consumerTag } = await this.channel.consume(this.options.queue, (message) =>
+        this.receive(message),
+      );
+      this.consumerTag = consumerTag;
+    } else if (!this.wanted && this.consumerTag !== undefined) {
+      const { consumerTag } = this;
+      this.consumerTag = undefined;
+      await this.channel.cancel(consumerTag);
+    }
+  }
+
+  private receive(message: ConsumeMessage | null): void {
+    if (message === null) {
+      this.fail(
+        new NotConnected(`the broker cancelled the consumer: was queue ${this.options.queue} deleted?`),
+      );
+      return;
+    }
+    const delivery = new Amqp091Delivery(this, message, this.metaOf(message));
+    if (this.deliver(delivery)) {
+      this.tracked.track(delivery);
+    } else {
+      this.channel.nack(message, false, true);
+      this.pause();
+    }
+  }
+
+  private metaOf({ fields, properties }: ConsumeMessage): DeliveryMeta {
+    const { mode } = this.options.auth;
+    const userId: unknown = properties.userId;
+    const messageId: unknown = properties.messageId;
+    return {
+      messageId: typeof messageId === 'string' ? messageId : undefined,
+      sender:
+        mode === 'subject'
+          ? fields.routingKey.slice(fields.routingKey.lastIndexOf('.') + 1)
+          : mode === 'user-id' && typeof userId === 'string'
+            ? userId
+            : undefined,
+      senderProof: mode === 'none' ? undefined : mode,
+      redelivered: fields.redelivered,
+      receivedAt: performance.now(),
+    };
+  }
+
+  private acknowledge(): void {
+    const prefix = this.tracked.takePrefix();
+    const last = prefix.at(-1);
+    if (last !== undefined) {
+      this.channel.ack(last.message, prefix.length > 1);
+      clearTimeout(this.patience);
+      this.patience = undefined;
+    }
+    if (this.tracked.blocked) {
+      this.patience ??= setTimeout(() => {
+        this.patience = undefined;
+        for (const { message } of this.tracked.takeAll()) this.channel.ack(message);
+      }, blockedPatience);
+    }
+  }
+
+  /** The session is of no use any more: closes the connection, which ends it. */
+  private fail(error: Error): void {
+    if (!this.open) return;
+    this.end(error);
+    this.connection.close().catch(() => this.destroy());
+  }
+
+  /** The library cannot be asked to let go of a connection that no longer answers. */
+  private destroy(): void {
+    const stream: unknown = Reflect.get(this.connection.connection, 'stream');
+    if (stream instanceof Socket) stream.destroy();
+    this.end(undefined);
+  }
+}

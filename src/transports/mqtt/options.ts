@@ -1,0 +1,56 @@
+import type convict from 'convict';
+import { nonEmptyText, positiveInteger, urlOf } from '../../core/config/formats.ts';
+import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
+import type { Section } from '../../core/config/validate.ts';
+
+export interface MqttOptions extends CommonOptions {
+  url: string;
+  version: '5' | '3.1.1';
+  topic: string;
+  shared: boolean;
+  group: string;
+  clientId: string;
+  sessionExpiry: number;
+  keepalive: number;
+  connectTimeout: number;
+}
+
+export const mqttSchema: convict.Schema<MqttOptions> & Section = {
+  ...commonSchema('mqtt', ['none', 'subject']),
+  url: {
+    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Required.',
+    default: '',
+    format: urlOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
+    sensitive: true,
+  },
+  version: { doc: 'The version of the protocol.', default: '5', format: ['5', '3.1.1'] },
+  topic: {
+    doc: 'The topic that guests publish to; its last level is the sender.',
+    default: 'conductor/+',
+    format: nonEmptyText,
+  },
+  shared: {
+    doc: 'Subscribe as one of a group, so that replicas compete. Off: for a broker without shared subscriptions, and one replica.',
+    default: true,
+  },
+  group: { doc: 'The name of the shared subscription.', default: 'conductors', format: nonEmptyText },
+  clientId: {
+    doc: 'Known to the broker by it; no two connections may have the same. Empty: `conductor-`, the replica, the name of the transport.',
+    default: '',
+  },
+  sessionExpiry: {
+    doc: 'Seconds that the broker keeps the session of a replica that has gone without a word (version 5).',
+    default: 86_400,
+    format: positiveInteger,
+  },
+  keepalive: {
+    doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',
+    default: 10,
+    format: positiveInteger,
+  },
+  connectTimeout: {
+    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    default: 10_000,
+    format: positiveInteger,
+  },
+};

@@ -1,0 +1,206 @@
+import type { IPublishPacket, MqttClient, Packet } from 'mqtt';
+import type { Deliver, Delivery, DeliveryMeta, Session, Settlement } from '../../core/contracts.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { NotConnected } from '../../core/errors.ts';
+import { SettledPrefix } from '../../core/settled-prefix.ts';
+import type { MqttOptions } from './options.ts';
+
+/** Tells the client library to go on without a PUBACK. One for all: making an error walks the stack. */
+const withheld = new Error('the PUBACK is sent after the commit');
+
+/** DISCONNECT reason code 0x8E (MQTT 5, section 3.14.2.1). */
+const sessionTakenOver = 0x8e;
+
+class MqttDelivery implements Delivery {
+  readonly session: Session;
+  /** 0 for a message of QoS 0, which has none and is not acknowledged. */
+  readonly packetId: number;
+  readonly body: Buffer;
+  readonly meta: DeliveryMeta;
+
+  constructor(session: Session, packetId: number, body: Buffer, meta: DeliveryMeta) {
+    this.session = session;
+    this.packetId = packetId;
+    this.body = body;
+    this.meta = meta;
+  }
+}
+
+/**
+ * One network connection of an MQTT session that the broker keeps.
+ *
+ * The client library would acknowledge each message once it has been handled, and handles one at a time. Here it is told at
+ * once to go on without a PUBACK; that is written after the commit, for a whole batch at a time, in the order in which the
+ * messages came. MQTT has no way to give one message back: it is given back by ending the connection and keeping the session.
+ */
+export class MqttSession implements Session {
+  readonly closed: Promise<Error | undefined>;
+  private readonly client: MqttClient;
+  private readonly options: MqttOptions;
+  private readonly subscription: string;
+  private readonly deliver: Deliver;
+  private readonly tracked = new SettledPrefix<MqttDelivery>();
+  private readonly emptyWaiters = new Set<() => void>();
+  private paused = false;
+  private arrivals = 0;
+  /** Something did not fit: it is forgotten, and comes again with the next connection. */
+  private overflowed = false;
+  private stopping = false;
+  private open = true;
+  private end: (error: Error | undefined) => void = () => {};
+
+  /** Listens from the start: the broker sends what the session has queued right behind its CONNACK. */
+  constructor(client: MqttClient, options: MqttOptions, subscription: string, deliver: Deliver) {
+    this.client = client;
+    this.options = options;
+    this.subscription = subscription;
+    this.deliver = deliver;
+    let reason: Error | undefined;
+    this.closed = new Promise((resolve) => {
+      this.end = (error) => {
+        this.open = false;
+        for (const waiter of this.emptyWaiters) waiter();
+        resolve(
+          this.stopping ? undefined : (error ?? reason ?? new NotConnected('the connection was closed')),
+        );
+      };
+    });
+    client.handleMessage = (packet, callback) => {
+      this.receive(packet);
+      callback(withheld);
+    };
+    client.on('error', (error) => {
+      reason = error;
+    });
+    client.on('disconnect', ({ reasonCode }) => {
+      const other = `another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`;
+      reason = new NotConnected(
+        reasonCode === sessionTakenOver ? other : `the broker disconnected with reason code ${reasonCode}`,
+      );
+    });
+    client.on('close', () => this.end(undefined));
+  }
+
+  settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
+    // What is released stays unacknowledged: stopping then keeps the session, and the broker delivers it again.
+    if (!this.open || settlement === 'release') return;
+    for (const delivery of deliveries) {
+      if (delivery instanceof MqttDelivery && delivery.packetId !== 0) this.tracked.settle(delivery);
+    }
+    this.acknowledge();
+  }
+
+  /** Withholds the PUBACKs; the broker's own limit then stops the flow. Not the library's callbacks: pings would go unread. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.acknowledge();
+  }
+
+  /**
+   * A shared subscription's messages are handed out to sessions, not to connections: what the broker has queued for this one
+   * has to be taken, or it waits for a replica that may never come back. After the last PUBACK a ping that is answered with
+   * nothing delivered before says that the queue is empty.
+   */
+  async drain(deadline: AbortSignal): Promise<void> {
+    if (!this.open) return;
+    await settledBy(this.client.unsubscribeAsync(this.subscription), deadline);
+    for (
+      let before = -1;
+      this.open && !deadline.aborted && (before !== this.arrivals || this.tracked.size > 0);
+    ) {
+      await settledBy(this.empty(), deadline);
+      before = this.arrivals;
+      await settledBy(this.ping(), deadline);
+    }
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    if (!this.open) return;
+    this.paused = false;
+    this.acknowledge();
+    const keep = this.tracked.size > 0 || this.overflowed;
+    // 3.1.1 cannot end a session on the way out; the transport does it by a clean connection after this one.
+    const properties =
+      this.options.version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
+    await settledBy(this.client.endAsync(false, { cmd: 'disconnect', ...properties }), deadline);
+    if (this.open) this.client.end(true);
+    await settledBy(this.closed, deadline);
+    if (!keep) await this.discard?.(deadline);
+  }
+
+  /** Ends the session that the broker keeps, once this connection is closed and nothing in it is unsettled. */
+  discard: ((deadline: AbortSignal) => Promise<void>) | undefined;
+
+  private receive(packet: IPublishPacket): void {
+    if (!this.open) return;
+    this.arrivals += 1;
+    const body = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+    const delivery = new MqttDelivery(this, packet.messageId ?? 0, body, this.metaOf(packet));
+    if (!this.deliver(delivery)) this.overflowed = true;
+    else if (delivery.packetId !== 0) this.tracked.track(delivery);
+  }
+
+  private metaOf({ topic, dup }: IPublishPacket): DeliveryMeta {
+    const bySubject = this.options.auth.mode === 'subject';
+    return {
+      sender: bySubject ? topic.slice(topic.lastIndexOf('/') + 1) : undefined,
+      senderProof: bySubject ? 'subject' : undefined,
+      redelivered: dup,
+      receivedAt: performance.now(),
+    };
+  }
+
+  private acknowledge(): void {
+    if (!this.open || this.paused) return;
+    const prefix = this.tracked.takePrefix();
+    if (prefix.length > 0) this.client.stream.write(encodePubacks(prefix));
+    if (this.tracked.size > 0) return;
+    for (const waiter of this.emptyWaiters) waiter();
+    // What was forgotten comes again once the broker sees a new connection.
+    if (this.overflowed && !this.stopping) this.client.end(true);
+  }
+
+  /** Resolves once everything delivered is acknowledged. */
+  private async empty(): Promise<void> {
+    if (this.tracked.size === 0 || !this.open) return;
+    await new Promise<void>((resolve) => {
+      const waiter = () => {
+        this.emptyWaiters.delete(waiter);
+        resolve();
+      };
+      this.emptyWaiters.add(waiter);
+    });
+  }
+
+  /** Resolves once the broker has answered, and so has dealt with all that was written before. */
+  private async ping(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const onPacket = (packet: Packet) => {
+        if (packet.cmd === 'pingresp') done();
+      };
+      const done = () => {
+        this.client.off('packetreceive', onPacket);
+        this.client.off('close', done);
+        resolve();
+      };
+      this.client.on('packetreceive', onPacket);
+      this.client.on('close', done);
+      this.client.sendPing();
+    });
+  }
+}
+
+/** PUBACK packets, one after the other (MQTT 3.1.1 and 5, section 3.4; in 5 without the reason code, which means success). */
+function encodePubacks(deliveries: ReadonlyArray<MqttDelivery>): Buffer {
+  const packets = Buffer.allocUnsafe(deliveries.length * 4);
+  for (const [index, { packetId }] of deliveries.entries()) {
+    packets.writeUInt16BE(0x4002, index * 4);
+    packets.writeUInt16BE(packetId, index * 4 + 2);
+  }
+  return packets;
+}

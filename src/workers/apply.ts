@@ -1,0 +1,175 @@
+import type pg from 'pg';
+import type { DeadReason } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
+import { type BatchResult, dead, deferred, HELD, type Outcome, outcomeKinds } from '../core/outcome.ts';
+import { type Db, inTransaction } from './db.ts';
+import { isTask, type Work } from './decode.ts';
+import type { Manager } from './manager.ts';
+import { byGuard } from './methods/fold.ts';
+import type { WorkerSettings } from './protocol.ts';
+import { type Resolved, record, recordMinimal } from './record.ts';
+import { consequenceOf } from './sqlstate.ts';
+
+export interface Context {
+  readonly pool: pg.Pool;
+  readonly manager: Manager;
+  readonly settings: WorkerSettings;
+}
+
+/** What a caller does about outcomes inside their transaction. */
+export interface Hooks {
+  /** Has the last word on an outcome, before it is recorded. */
+  readonly judge: (work: Work, outcome: Outcome) => Outcome;
+  /** Runs at the end of each transaction. */
+  readonly finish: (db: Db, resolved: ReadonlyArray<Resolved>) => Promise<void>;
+}
+
+const noHooks: Hooks = { judge: (_, outcome) => outcome, finish: () => Promise.resolve() };
+
+/** Applies a batch and commits. Never throws: what could not be committed is held. */
+export async function applyBatch(
+  context: Context,
+  batch: ReadonlyArray<Work>,
+  hooks: Hooks = noHooks,
+): Promise<BatchResult & { readonly outcomes: ReadonlyMap<Work, Outcome> }> {
+  const outcomes = new Map<Work, Outcome>();
+  let heldBecause: string | undefined;
+  try {
+    await commit(context, batch, outcomes, hooks, 0);
+  } catch (error) {
+    heldBecause = messageOf(error);
+  }
+  const codes = new Uint8Array(batch.length).fill(HELD);
+  const deadOnes: DeadReason[] = [];
+  for (const [work, outcome] of outcomes) {
+    codes[work.index] = outcomeKinds.indexOf(outcome.kind);
+    if (outcome.kind === 'dead') deadOnes.push(outcome.reason);
+  }
+  return { codes, dead: deadOnes, heldBecause, outcomes };
+}
+
+/**
+ * Commits the works in one transaction or, where that fails because of one of them, in as many as it takes. Throws what is no
+ * message's fault; what was committed until then has its outcome.
+ */
+async function commit(
+  context: Context,
+  works: ReadonlyArray<Work>,
+  outcomes: Map<Work, Outcome>,
+  hooks: Hooks,
+  depth: number,
+): Promise<void> {
+  const { lockTimeout } = context.settings.database;
+  // The whole batch waits twice for a locked row. Its parts are told soon enough: a slot is busy all the while.
+  const tries = depth === 0 ? 2 : 1;
+  const timeout = depth === 0 ? undefined : lockTimeout / 10;
+  const [lone, ...others] = works;
+  let verdict: Outcome | undefined;
+  for (let failures = 0; verdict === undefined; ) {
+    try {
+      return await transact(context, timeout, (db) => applyWorks(context, db, works, hooks), outcomes, hooks);
+    } catch (error) {
+      const consequence = consequenceOf(error);
+      if (consequence === 'hold') throw error;
+      failures += 1;
+      if (consequence === 'message')
+        verdict = dead('refused', `the database refuses it: ${messageOf(error)}`);
+      else if (failures === tries) verdict = deferred.locked;
+    }
+  }
+  if (lone !== undefined && others.length === 0) {
+    const outcome = isTask(lone.task) ? hooks.judge(lone, verdict) : lone.task;
+    return recordLone(context, { work: lone, outcome }, outcomes, hooks);
+  }
+  for (const part of split(works)) await commit(context, part, outcomes, hooks, depth + 1);
+}
+
+/** The outcome of a message is what `resolve` says only once the transaction has committed. */
+async function transact(
+  { pool, settings }: Context,
+  lockTimeout: number | undefined,
+  resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
+  outcomes: Map<Work, Outcome>,
+  hooks: Hooks,
+): Promise<void> {
+  const { preparedStatements } = settings.database;
+  const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
+    const all = await resolve(db);
+    await hooks.finish(db, all);
+    return all;
+  });
+  for (const { work, outcome } of resolved) outcomes.set(work, outcome);
+}
+
+/** Methods run in the order of the method table, each with one call for all of its messages. */
+async function applyWorks(
+  { manager, settings }: Context,
+  db: Db,
+  works: ReadonlyArray<Work>,
+  hooks: Hooks,
+): Promise<ReadonlyArray<Resolved>> {
+  const resolved: Resolved[] = [];
+  for (const work of works) if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
+  for (const [name, method] of Object.entries(manager)) {
+    const own = works.flatMap((work) =>
+      isTask(work.task) && work.task.methodName === name ? [{ work, args: work.task.args }] : [],
+    );
+    if (own.length === 0) continue;
+    const results = await method.apply(
+      db,
+      own.map(({ args }) => args),
+      settings,
+    );
+    for (const [position, { work }] of own.entries()) {
+      const outcome = results[position];
+      if (outcome === undefined)
+        throw new Error(`method ${name} left out the outcome of message ${position}`);
+      resolved.push({ work, outcome: hooks.judge(work, outcome) });
+    }
+  }
+  await record(db, resolved, settings.deferred.firstDelay);
+  return resolved;
+}
+
+/** Writes down a message that cannot be applied, for itself. If the database refuses even that, less of it. */
+async function recordLone(
+  context: Context,
+  resolved: Resolved,
+  outcomes: Map<Work, Outcome>,
+  hooks: Hooks,
+): Promise<void> {
+  const { firstDelay } = context.settings.deferred;
+  const write = (recorder: (db: Db) => Promise<void>) =>
+    transact(
+      context,
+      undefined,
+      async (db) => {
+        await recorder(db);
+        return [resolved];
+      },
+      outcomes,
+      hooks,
+    );
+  try {
+    await write((db) => record(db, [resolved], firstDelay));
+  } catch (error) {
+    if (consequenceOf(error) !== 'message') throw error;
+    await write((db) => recordMinimal(db, resolved));
+  }
+}
+
+/** Two halves. Messages about the same thing stay together until they are alone, then go in the order of their guard. */
+function split(works: ReadonlyArray<Work>): [ReadonlyArray<Work>, ReadonlyArray<Work>] {
+  const groups = [
+    ...Map.groupBy(works, ({ task, index }) =>
+      isTask(task) ? `${task.methodName} ${task.args.key}` : index,
+    ).values(),
+  ];
+  const units = groups.length > 1 ? groups : works.toSorted(inOrder).map((work) => [work]);
+  const middle = Math.ceil(units.length / 2);
+  return [units.slice(0, middle).flat(), units.slice(middle).flat()];
+}
+
+function inOrder(a: Work, b: Work): number {
+  return isTask(a.task) && isTask(b.task) ? byGuard(a.task.args, b.task.args) : 0;
+}

@@ -1,0 +1,87 @@
+import pg from 'pg';
+import type { WorkerSettings } from './protocol.ts';
+
+/** A connection inside a transaction, as the statements under sql/ see it. */
+export interface Db {
+  /** `name` is the statement's own, so that it is prepared once a connection. */
+  query<Row extends pg.QueryResultRow>(
+    name: string,
+    text: string,
+    values: ReadonlyArray<unknown>,
+  ): Promise<Row[]>;
+}
+
+/** Opens a worker thread's connections: as many as it runs batches at once. */
+export function createPool({ database, concurrency }: WorkerSettings): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: database.url,
+    max: concurrency,
+    connectionTimeoutMillis: database.connectTimeout,
+    statement_timeout: database.statementTimeout,
+    lock_timeout: database.lockTimeout,
+    // A server that vanished without a word would leave the batch waiting for ever.
+    query_timeout: database.statementTimeout + 5000,
+    idleTimeoutMillis: 0,
+    keepAlive: true,
+    application_name: database.applicationName,
+  });
+  // An idle connection that breaks is replaced at its next use; without a listener it would end the thread.
+  pool.on('error', () => {});
+  return pool;
+}
+
+/** Milliseconds that statements of this transaction wait for a lock; undefined: as the connection was opened with. */
+export interface TransactionOptions {
+  readonly lockTimeout?: number | undefined;
+  readonly preparedStatements: boolean;
+}
+
+/** Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails. */
+export async function inTransaction<Result>(
+  pool: pg.Pool,
+  { lockTimeout, preparedStatements }: TransactionOptions,
+  work: (db: Db) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  const db: Db = {
+    async query<Row extends pg.QueryResultRow>(name: string, text: string, values: ReadonlyArray<unknown>) {
+      const { rows } = await client.query<Row>({
+        ...(preparedStatements && { name }),
+        text,
+        values: [...values],
+      });
+      return rows;
+    },
+  };
+  let broken: Error | undefined;
+  // A connection that breaks between two queries says so by an event only.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    await client.query('BEGIN');
+    if (lockTimeout !== undefined) await client.query(`SET LOCAL lock_timeout = ${Math.ceil(lockTimeout)}`);
+    const result = await work(db);
+    const { command } = await client.query('COMMIT');
+    // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.
+    if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
+    return result;
+  } catch (error) {
+    broken ??= await rollback(client);
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** The error that says that the connection cannot be used again, if it cannot. */
+async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

@@ -1,0 +1,72 @@
+import { messageOf, Rejected } from '../core/errors.ts';
+import { dead, type Outcome } from '../core/outcome.ts';
+import { applyBatch, type Context, type Hooks } from './apply.ts';
+import { type Db, inTransaction } from './db.ts';
+import { taskOf, type Work } from './decode.ts';
+import type { Manager } from './manager.ts';
+import type { MaintenanceResult } from './protocol.ts';
+import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
+import { deleteDeferred } from './sql/delete-deferred.ts';
+import { trimDeadLetters } from './sql/trim-dead-letters.ts';
+
+/** Deferred messages that one round tries. */
+export const retryLimit = 500;
+
+/** Tries the deferred messages that are due, and keeps the tables bounded. Replicas share the work; never throws. */
+export async function maintain(context: Context): Promise<MaintenanceResult> {
+  const { settings, manager, pool } = context;
+  const { preparedStatements } = settings.database;
+  try {
+    const { trimmed, claimed } = await inTransaction(pool, { preparedStatements }, async (db) => ({
+      trimmed: await trimDeadLetters(db, settings.deadLetters.maxRows),
+      claimed: await claimDeferred(db, { ...settings.deferred, limit: retryLimit }),
+    }));
+    if (claimed.length === 0) return { retried: 0, resolved: 0, trimmed };
+    const byWork = new Map(claimed.map((message, index) => [workOf(message, index, manager), message]));
+    const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
+    const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
+    const { heldBecause } = result;
+    return {
+      retried: claimed.length,
+      resolved,
+      trimmed,
+      ...(heldBecause !== undefined && { failedBecause: heldBecause }),
+    };
+  } catch (error) {
+    return { retried: 0, resolved: 0, trimmed: 0, failedBecause: messageOf(error) };
+  }
+}
+
+function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
+  return {
+    judge: (work, outcome) =>
+      outcome.kind === 'deferred' && byWork.get(work)?.last ? atLast[outcome.reason] : outcome,
+    async finish(db: Db, resolved) {
+      const done = resolved.flatMap(({ work, outcome }) => {
+        const message = byWork.get(work);
+        return message === undefined || outcome.kind === 'deferred' ? [] : [message];
+      });
+      if (done.length > 0) await deleteDeferred(db, done);
+    },
+  };
+}
+
+const atLast = {
+  unknown: dead('never_known', 'its instance or backup was still unknown at the last retry'),
+  locked: dead('never_unlocked', 'its row was still locked by another session at the last retry'),
+} as const;
+
+function workOf({ method, args, transport }: ClaimedMessage, index: number, manager: Manager): Work {
+  const decoded = { method, args, version: undefined, messageId: undefined, sentRequired: false };
+  return { index, transport, incoming: undefined, decoded, task: taskOrDead() };
+
+  function taskOrDead(): Work['task'] {
+    try {
+      return taskOf(decoded, manager);
+    } catch (error) {
+      // Deferred by a release that knew the method, or took the argument.
+      if (error instanceof Rejected) return dead(error.reason, error.message) satisfies Outcome;
+      throw error;
+    }
+  }
+}

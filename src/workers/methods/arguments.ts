@@ -1,0 +1,40 @@
+import { Rejected } from '../../core/errors.ts';
+import { type JsonObject, kindOf } from '../../core/json.ts';
+
+/** Readers of single arguments. Each throws Rejected with the argument's name and what was expected. */
+
+/** Ids are varchar(36) columns: a longer one can name no row. */
+export function readId(args: JsonObject, name: string): string {
+  return readText(args, name, 36, 1);
+}
+
+export function readText(args: JsonObject, name: string, maxLength: number, minLength = 0): string {
+  const value = args[name];
+  if (typeof value !== 'string')
+    throw new Rejected('bad_argument', `args.${name} is ${kindOf(value)}, not a string`);
+  if (value.length < minLength || (value.length > maxLength && characters(value) > maxLength)) {
+    throw new Rejected(
+      'bad_argument',
+      `args.${name} has ${value.length} characters, not ${minLength} to ${maxLength}`,
+    );
+  }
+  return value;
+}
+
+/** Postgres counts characters, JavaScript UTF-16 units; they differ outside the basic plane only. */
+function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/** Seconds since the epoch, stamped by the guest. */
+export function readSent(args: JsonObject, required: boolean): number | undefined {
+  const { sent } = args;
+  if ((sent === undefined || sent === null) && !required) return undefined;
+  if (typeof sent !== 'number')
+    throw new Rejected('bad_argument', `args.sent is ${kindOf(sent)}, not a number`);
+  // JSON.parse reads 1e400 as Infinity, which would mute the instance for ever.
+  if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite');
+  return sent;
+}

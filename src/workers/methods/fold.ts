@@ -1,0 +1,162 @@
+import { applied, dead, deferred, duplicate, type Outcome, stale } from '../../core/outcome.ts';
+import type { GuestArgs } from '../manager.ts';
+
+/**
+ * Applying many messages about the same thing with one row of one statement, with the result of applying them one after the
+ * other in the order of their `sent`.
+ */
+
+/** One row of a statement: what the messages of one key come to, if the stored guard lies below `first`. */
+export interface Fold<Args, State> {
+  /** One of the messages, for the ids that all of them share. */
+  readonly of: Args;
+  /** The lowest `sent` among them; Infinity if none is guarded. */
+  readonly first: number;
+  /** The guard that they leave behind; -Infinity if they leave it as it is. */
+  readonly guard: number;
+  readonly state: State;
+}
+
+/** Why a statement did not apply a row. */
+export interface Refusal {
+  /** Which row, from 0. */
+  readonly row: number;
+  readonly why: 'unknown' | 'deleted' | 'foreign' | 'guarded';
+}
+
+/** What the database says about a key's guard, under the row's lock. Seconds since the epoch. */
+export interface StoredGuard {
+  readonly guard: number;
+  /** A stored guard beyond it no longer guards: the guest's clock once ran ahead. */
+  readonly horizon: number;
+}
+
+export interface FoldedStatements<Args, State> {
+  readonly initial: State;
+  readonly reduce: (state: State, args: Args) => State;
+  /** Writes rows of distinct keys; leaves every row of a known key locked, whether it applied or not. */
+  readonly write: (folds: ReadonlyArray<Fold<Args, State>>) => Promise<ReadonlyArray<Refusal>>;
+  /** Reads the guards of rows that `write` has locked: one for each of the given messages, in their order. */
+  readonly readGuards: (of: ReadonlyArray<Args>) => Promise<ReadonlyArray<StoredGuard | undefined>>;
+}
+
+interface Group<Args> {
+  readonly of: Args;
+  /** In the order of their guard, arrivals in between equals; those without one last. */
+  readonly members: ReadonlyArray<{ readonly index: number; readonly args: Args }>;
+}
+
+/** Every message of the group applies but for the second of two with the same `sent`. */
+const allNewer: StoredGuard = { guard: Number.NEGATIVE_INFINITY, horizon: Number.POSITIVE_INFINITY };
+
+/**
+ * One statement applies all groups whose messages are all newer than what is stored: nearly always all of them. Where a row
+ * is refused because some of its messages are not, its guard is read under the lock that the statement left, those messages
+ * are dropped and the rest is written.
+ */
+export async function applyFolded<Args extends GuestArgs, State>(
+  batch: ReadonlyArray<Args>,
+  statements: FoldedStatements<Args, State>,
+): Promise<Outcome[]> {
+  const outcomes = new Array<Outcome>(batch.length).fill(applied);
+  const groups = groupByKey(batch);
+  const refusals = await statements.write(
+    groups.map((group) => foldGroup(group, allNewer, outcomes, statements).fold),
+  );
+  const guarded = settleRefusals(groups, refusals, outcomes);
+  if (guarded.length === 0) return outcomes;
+
+  const guards = await statements.readGuards(guarded.map(({ of }) => of));
+  const rest: Group<Args>[] = [];
+  const folds: Fold<Args, State>[] = [];
+  for (const [position, group] of guarded.entries()) {
+    const stored = guards[position];
+    if (stored === undefined)
+      throw new Error(`the guard of ${group.of.key} has gone, though its row is locked`);
+    const { fold, count } = foldGroup(group, stored, outcomes, statements);
+    if (count === 0) continue;
+    rest.push(group);
+    // Judged already, under the lock: applies unconditionally.
+    folds.push({ ...fold, first: Number.POSITIVE_INFINITY });
+  }
+  if (folds.length === 0) return outcomes;
+  const stillGuarded = settleRefusals(rest, await statements.write(folds), outcomes);
+  if (stillGuarded.length > 0)
+    throw new Error(`${stillGuarded[0]?.of.key} was refused, though its row is locked`);
+  return outcomes;
+}
+
+function groupByKey<Args extends GuestArgs>(batch: ReadonlyArray<Args>): Group<Args>[] {
+  const groups = new Map<string, { of: Args; members: { index: number; args: Args }[] }>();
+  for (const [index, args] of batch.entries()) {
+    const group = groups.get(args.key);
+    if (group === undefined) groups.set(args.key, { of: args, members: [{ index, args }] });
+    else group.members.push({ index, args });
+  }
+  // The sort is stable, so that of two with the same `sent` the first to arrive wins.
+  for (const { members } of groups.values())
+    if (members.length > 1) members.sort((a, b) => byGuard(a.args, b.args));
+  return [...groups.values()];
+}
+
+/** The order in which messages of one key are applied. */
+export function byGuard(a: GuestArgs, b: GuestArgs): number {
+  if (a.guard === b.guard) return 0;
+  return (a.guard ?? Number.POSITIVE_INFINITY) - (b.guard ?? Number.POSITIVE_INFINITY);
+}
+
+/** Applies a group's messages one after the other to what is stored, as far as their guards go. Writes their outcomes. */
+function foldGroup<Args extends GuestArgs, State>(
+  { of, members }: Group<Args>,
+  stored: StoredGuard,
+  outcomes: Outcome[],
+  { initial, reduce }: Pick<FoldedStatements<Args, State>, 'initial' | 'reduce'>,
+): { fold: Fold<Args, State>; count: number } {
+  let { guard: current } = stored;
+  let state = initial;
+  let first = Number.POSITIVE_INFINITY;
+  let guard = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  for (const { index, args } of members) {
+    if (args.guard !== undefined) {
+      if (args.guard === current) {
+        outcomes[index] = duplicate;
+        continue;
+      }
+      if (args.guard < current && current <= stored.horizon) {
+        outcomes[index] = stale;
+        continue;
+      }
+      current = args.guard;
+      first = Math.min(first, current);
+      guard = current;
+    }
+    outcomes[index] = applied;
+    state = reduce(state, args);
+    count += 1;
+  }
+  return { fold: { of, first, guard, state }, count };
+}
+
+/** Writes the outcomes of refused rows, but for those whose guard has to be looked at: these are returned. */
+function settleRefusals<Args extends GuestArgs>(
+  groups: ReadonlyArray<Group<Args>>,
+  refusals: ReadonlyArray<Refusal>,
+  outcomes: Outcome[],
+): Group<Args>[] {
+  const guarded: Group<Args>[] = [];
+  for (const { row, why } of refusals) {
+    const group = groups[row];
+    if (group === undefined) throw new Error(`a statement refused row ${row}, which it was not given`);
+    if (why === 'guarded') guarded.push(group);
+    else for (const { index } of group.members) outcomes[index] = refused[why];
+  }
+  return guarded;
+}
+
+const refused = {
+  unknown: deferred.unknown,
+  // A soft-deleted instance's messages write nothing.
+  deleted: stale,
+  foreign: dead('foreign_backup', 'the backup belongs to another instance'),
+} satisfies Record<Exclude<Refusal['why'], 'guarded'>, Outcome>;

@@ -1,0 +1,128 @@
+import { Piscina } from 'piscina';
+import type { Delivery } from '../core/contracts.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { type BatchResult, HELD } from '../core/outcome.ts';
+import { type MaintenanceResult, type PackedBatch, pack, type WorkerSettings } from './protocol.ts';
+
+export interface PoolOptions {
+  readonly threads: number;
+  /** Bytes: longer bodies go on as a prefix and a digest. */
+  readonly maxBody: number;
+  readonly settings: WorkerSettings;
+  readonly logger: Logger;
+}
+
+/** Megabytes of JavaScript objects after which a thread is ended: a batch needs a hundredth of it. */
+const heapLimit = { ordinary: 512, quarantine: 256 };
+
+/**
+ * The main thread's side of the workers. A thread that dies takes its batches with it; none of them is lost:
+ * each message is run again, alone, in the quarantine, and one that ends that thread too is buried.
+ */
+export class WorkerPool {
+  private readonly options: PoolOptions;
+  private readonly ordinary: Piscina;
+  private readonly quarantine: Piscina;
+  private closing = false;
+
+  constructor(options: PoolOptions) {
+    this.options = options;
+    const { threads, settings } = options;
+    this.ordinary = createPiscina(settings, threads, threads, settings.concurrency, heapLimit.ordinary);
+    // Starts its thread when it is needed and lets it go again.
+    this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
+  }
+
+  /** Runs a batch. Rejects only while closing; what could not be committed is HELD. */
+  async run(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {
+    try {
+      return await this.send(this.ordinary, 'run', transport, deliveries);
+    } catch (error) {
+      if (this.closing) throw error;
+      const { logger } = this.options;
+      logger.error(
+        { error: messageOf(error), messages: deliveries.length },
+        'a worker died; its messages go on one by one',
+      );
+      return this.runAlone(transport, deliveries);
+    }
+  }
+
+  async maintain(): Promise<MaintenanceResult> {
+    try {
+      return await this.ordinary.run(undefined, { name: 'maintain' });
+    } catch (error) {
+      return { retried: 0, resolved: 0, trimmed: 0, failedBecause: messageOf(error) };
+    }
+  }
+
+  /** Ends the threads; batches still running are cut off. */
+  async close(): Promise<void> {
+    this.closing = true;
+    await Promise.all([this.ordinary.destroy(), this.quarantine.destroy()]);
+  }
+
+  private async runAlone(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {
+    const results: BatchResult[] = [];
+    for (const delivery of deliveries) {
+      results.push(await this.quarantined(transport, delivery));
+      // The database is gone: the rest would only wait for it one by one.
+      if (results.at(-1)?.heldBecause !== undefined) break;
+    }
+    const codes = new Uint8Array(deliveries.length).fill(HELD);
+    for (const [index, result] of results.entries()) codes.set(result.codes, index);
+    return {
+      codes,
+      dead: results.flatMap(({ dead }) => dead),
+      heldBecause: results.at(-1)?.heldBecause,
+    };
+  }
+
+  private async quarantined(transport: string, delivery: Delivery): Promise<BatchResult> {
+    try {
+      return await this.send(this.quarantine, 'run', transport, [delivery]);
+    } catch (error) {
+      if (this.closing) throw error;
+      this.options.logger.error(
+        { error: messageOf(error) },
+        'a message ended two workers; it becomes a dead letter',
+      );
+      return this.send(this.ordinary, 'bury', transport, [delivery]);
+    }
+  }
+
+  private send(
+    piscina: Piscina,
+    name: 'run' | 'bury',
+    transport: string,
+    deliveries: ReadonlyArray<Delivery>,
+  ): Promise<BatchResult> {
+    const batch: PackedBatch = pack(transport, deliveries, this.options.maxBody);
+    return piscina.run(batch, { name, transferList: [batch.buffer] });
+  }
+}
+
+function createPiscina(
+  settings: WorkerSettings,
+  minThreads: number,
+  maxThreads: number,
+  concurrentTasksPerWorker: number,
+  maxOldGenerationSizeMb: number,
+): Piscina {
+  // Compiled or not, the worker's entry stands beside this file.
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new Piscina({
+    filename: new URL(`./worker.${extension}`, import.meta.url).href,
+    minThreads,
+    maxThreads,
+    concurrentTasksPerWorker,
+    workerData: settings,
+    resourceLimits: { maxOldGenerationSizeMb },
+    // By default an idle worker blocks its event loop, and its connections to Postgres with it.
+    atomics: 'disabled',
+    idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,
+    // The dispatcher runs no more batches than there are slots; maintenance and burials may wait beside them.
+    maxQueue: 2 * maxThreads * concurrentTasksPerWorker + 16,
+  });
+}

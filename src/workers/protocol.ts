@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import type { AuthMode } from '../core/config/transport-kind.ts';
+import type { Delivery, SenderProof } from '../core/contracts.ts';
+
+/** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
+
+/** Everything a worker thread needs to know, given once as its `workerData`. */
+export interface WorkerSettings {
+  readonly database: {
+    readonly url: string;
+    readonly connectTimeout: number;
+    readonly statementTimeout: number;
+    readonly lockTimeout: number;
+    readonly preparedStatements: boolean;
+    /** Shows in pg_stat_activity. */
+    readonly applicationName: string;
+  };
+  /** Batches that one thread runs at once; each has a connection. */
+  readonly concurrency: number;
+  readonly transports: Readonly<
+    Record<string, { readonly codec: 'native' | 'oslo'; readonly auth: AuthMode }>
+  >;
+  readonly autoRegister: boolean;
+  readonly deferred: {
+    readonly firstDelay: number;
+    readonly maxDelay: number;
+    readonly maxAge: number;
+    readonly maxRows: number;
+  };
+  readonly deadLetters: { readonly maxRows: number };
+}
+
+export interface PackedBatch {
+  readonly transport: string;
+  readonly count: number;
+  /** Transferred, not copied: the sender cannot use it afterwards. */
+  readonly buffer: ArrayBuffer;
+}
+
+/** One message of an unpacked batch. */
+export interface Incoming {
+  /** The whole body, or the first `keptBody` bytes of one that is too large. */
+  readonly body: Uint8Array;
+  /** Of a body that was too large to be carried over. */
+  readonly oversize: { readonly size: number; readonly digest: Uint8Array } | undefined;
+  readonly messageId: string | undefined;
+  readonly sender: string | undefined;
+  readonly senderProof: SenderProof | undefined;
+}
+
+/** Bytes of a dead letter's body that are kept. */
+export const keptBody = 64 * 1024;
+
+const digestLength = 32;
+const proofs: ReadonlyArray<SenderProof | undefined> = [undefined, 'subject', 'user-id'];
+/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof. */
+const words = 5;
+
+/**
+ * Packs deliveries into one buffer: a table of unsigned 32-bit words, then each message's bytes. A text's length is kept
+ * plus one, so that 0 says that there is none.
+ *
+ * @param maxBody bytes: of a longer body only a prefix and the digest go on.
+ */
+export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, maxBody: number): PackedBatch {
+  const table = new Uint32Array(deliveries.length * words);
+  let total = table.byteLength;
+  for (const [index, { body, meta }] of deliveries.entries()) {
+    const carried = body.length > maxBody ? Math.min(body.length, keptBody) : body.length;
+    const messageId = textLength(meta.messageId);
+    const sender = textLength(meta.sender);
+    table.set([carried, body.length, messageId, sender, proofs.indexOf(meta.senderProof)], index * words);
+    total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
+    if (body.length > maxBody) total += digestLength;
+  }
+  const bytes = Buffer.from(new ArrayBuffer(total));
+  bytes.set(new Uint8Array(table.buffer), 0);
+  let at = table.byteLength;
+  for (const [index, { body, meta }] of deliveries.entries()) {
+    const carried = table[index * words] ?? 0;
+    bytes.set(carried === body.length ? body : body.subarray(0, carried), at);
+    at += carried;
+    if (body.length > maxBody) {
+      bytes.set(createHash('sha256').update(body).digest(), at);
+      at += digestLength;
+    }
+    if (meta.messageId !== undefined) at += bytes.write(meta.messageId, at);
+    if (meta.sender !== undefined) at += bytes.write(meta.sender, at);
+  }
+  return { transport, count: deliveries.length, buffer: bytes.buffer };
+}
+
+/** The messages of a batch; their bodies are views of its buffer. */
+export function unpack({ buffer, count }: PackedBatch): Incoming[] {
+  const table = new Uint32Array(buffer, 0, count * words);
+  const bytes = Buffer.from(buffer);
+  let at = table.byteLength;
+  const take = (length: number) => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  const takeText = (lengthPlusOne: number) =>
+    lengthPlusOne === 0 ? undefined : take(lengthPlusOne - 1).toString('utf8');
+  return Array.from({ length: count }, (_, index) => {
+    const [carried = 0, size = 0, messageId = 0, sender = 0, proof = 0] = table.subarray(
+      index * words,
+      (index + 1) * words,
+    );
+    const body = take(carried);
+    const oversize = carried < size ? { size, digest: take(digestLength) } : undefined;
+    return {
+      body,
+      oversize,
+      messageId: takeText(messageId),
+      sender: takeText(sender),
+      senderProof: proofs[proof],
+    };
+  });
+}
+
+function textLength(text: string | undefined): number {
+  return text === undefined ? 0 : Buffer.byteLength(text) + 1;
+}
+
+/** What one round of retrying deferred messages and of keeping tables bounded did. */
+export interface MaintenanceResult {
+  /** Deferred messages that were due. */
+  readonly retried: number;
+  /** Of those, that now are applied, stale, duplicate or dead. */
+  readonly resolved: number;
+  /** Old dead letters that were deleted to keep the table bounded. */
+  readonly trimmed: number;
+  readonly failedBecause?: string;
+}

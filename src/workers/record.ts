@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import type { Outcome } from '../core/outcome.ts';
+import type { Db } from './db.ts';
+import { isTask, type Work } from './decode.ts';
+import { keptBody } from './protocol.ts';
+import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
+import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
+
+/** A message with what became of it. */
+export interface Resolved {
+  readonly work: Work;
+  readonly outcome: Outcome;
+}
+
+/** Writes down those messages that are not done with: deferred and dead ones. Part of the batch's own transaction. */
+export async function record(db: Db, resolved: ReadonlyArray<Resolved>, firstDelay: number): Promise<void> {
+  const deferredOnes = resolved.flatMap(toDeferred);
+  const letters = resolved.flatMap(toDeadLetter);
+  if (deferredOnes.length > 0) await upsertDeferred(db, deferredOnes, firstDelay);
+  if (letters.length > 0) await insertDeadLetters(db, letters);
+}
+
+/** A dead letter without anything that came from outside, for one whose own row the database refuses. */
+export function recordMinimal(db: Db, { work, outcome }: Resolved): Promise<void> {
+  const letters = toDeadLetter({ work, outcome });
+  const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
+  return insertDeadLetters(
+    db,
+    letters.map((letter) => ({ ...letter, ...bare })),
+  );
+}
+
+function toDeferred({ work: { task, transport, incoming }, outcome }: Resolved): DeferredMessage[] {
+  // One that was deferred before has its row.
+  if (outcome.kind !== 'deferred' || !isTask(task) || incoming === undefined) return [];
+  const { method, methodName, args } = task;
+  return [
+    {
+      method: methodName,
+      key: args.key,
+      instanceId: args.instanceId,
+      transport,
+      args: method.toWire(args),
+      guard: args.guard ?? Number.NEGATIVE_INFINITY,
+      reason: outcome.reason,
+    },
+  ];
+}
+
+function toDeadLetter({ work: { task, transport, incoming, decoded }, outcome }: Resolved): DeadLetter[] {
+  if (outcome.kind !== 'dead') return [];
+  // What was deferred before has no body of its own any more; its arguments stand in for it.
+  const body = incoming?.body ?? Buffer.from(JSON.stringify({ method: decoded.method, args: decoded.args }));
+  return [
+    {
+      transport,
+      reason: outcome.reason,
+      detail: cleanText(outcome.detail, 1000),
+      method: cleanText(decoded.method, 64),
+      instanceId: cleanText(instanceIdOf(task, decoded.args), 64),
+      messageId: cleanText(incoming?.messageId ?? decoded.messageId, 128),
+      sender: cleanText(incoming?.sender, 128),
+      body: Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, keptBody)),
+      bodySize: incoming?.oversize?.size ?? body.length,
+      bodyDigest: Buffer.from(incoming?.oversize?.digest ?? createHash('sha256').update(body).digest()),
+    },
+  ];
+}
+
+function instanceIdOf(task: Work['task'], args: unknown): string | undefined {
+  if (isTask(task)) return task.args.instanceId;
+  if (typeof args !== 'object' || args === null || !('instance_id' in args)) return undefined;
+  return typeof args.instance_id === 'string' ? args.instance_id : undefined;
+}
+
+/** Text that Postgres stores and a terminal survives: control characters escaped, lone surrogates replaced, capped. */
+export function cleanText(text: string | undefined, maxLength: number): string | null {
+  if (text === undefined) return null;
+  return text
+    .slice(0, maxLength)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .slice(0, maxLength);
+}

@@ -1,0 +1,71 @@
+import type { JsonObject } from '../../core/json.ts';
+import type { DeferredReason } from '../../core/outcome.ts';
+import type { Db } from '../db.ts';
+import { restartRequired, statuses } from '../methods/statuses.ts';
+
+/** A message that is to be tried again. */
+export interface DeferredMessage {
+  readonly method: string;
+  readonly key: string;
+  readonly instanceId: string;
+  readonly transport: string;
+  /** In wire form. */
+  readonly args: JsonObject;
+  /** -Infinity if it moves no guard. */
+  readonly guard: number;
+  readonly reason: DeferredReason;
+}
+
+const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired)?.description;
+
+/**
+ * Keeps one message a method and key: a newer one is laid over an older one, as applying both would (fields that it does not
+ * have stay; RESTART_REQUIRED absorbs the heartbeats after it), an older one is stale. The first one's schedule stands, so
+ * that a chatty guest cannot put off the end.
+ */
+const text = `
+INSERT INTO deferred AS stored (method, key, instance_id, transport, args, sent, reason, next_attempt_at)
+SELECT method, key, instance_id, transport, args::jsonb, sent, reason, now() + $8::double precision * interval '1 ms'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[])
+  AS input(method, key, instance_id, transport, args, sent, reason)
+ORDER BY method, key
+ON CONFLICT (method, key) DO UPDATE SET
+  args = CASE WHEN stored.args #>> '{payload,service_status}' = '${absorbing}'
+    THEN stored.args ELSE stored.args || excluded.args END,
+  sent = excluded.sent,
+  transport = excluded.transport
+WHERE excluded.sent > stored.sent`;
+
+/**
+ * @param messages in the order in which messages of one key are to be laid over each other.
+ * @param firstDelay milliseconds until they are tried again.
+ */
+export async function upsertDeferred(
+  db: Db,
+  messages: ReadonlyArray<DeferredMessage>,
+  firstDelay: number,
+): Promise<void> {
+  // A statement can touch a row only once: the nth message of every key goes with the nth round.
+  const rounds: DeferredMessage[][] = [];
+  const seen = new Map<string, number>();
+  for (const message of messages) {
+    const name = `${message.method} ${message.key}`;
+    const round = seen.get(name) ?? 0;
+    seen.set(name, round + 1);
+    const members = rounds[round];
+    if (members === undefined) rounds.push([message]);
+    else members.push(message);
+  }
+  for (const round of rounds) {
+    await db.query('upsert-deferred', text, [
+      round.map(({ method }) => method),
+      round.map(({ key }) => key),
+      round.map(({ instanceId }) => instanceId),
+      round.map(({ transport }) => transport),
+      round.map(({ args }) => JSON.stringify(args)),
+      round.map(({ guard }) => guard),
+      round.map(({ reason }) => reason),
+      firstDelay,
+    ]);
+  }
+}

@@ -1,0 +1,63 @@
+import type { Db } from '../db.ts';
+import type { Fold, Refusal } from '../methods/fold.ts';
+import type { HeartbeatArgs } from '../methods/heartbeat.ts';
+import { newStatus, restartRequired, type Status } from '../methods/statuses.ts';
+import { guardHorizon, utcNow } from './expressions.ts';
+
+/**
+ * One row an instance. Staleness is decided inside the statement, by the row as it is under the lock that ON CONFLICT takes;
+ * ORDER BY makes that lock order the same in every session, whatever order the input has.
+ *
+ * $5 holds what `excluded` has no column for, for the few rows that need it, by instance: the lowest `sent` of a fold of
+ * several messages, and whether a fold only touches. A jsonb look-up costs next to nothing for an object without keys.
+ *
+ * The rows that did not apply come back with why; nearly always none do.
+ */
+const text = `
+WITH input AS (
+  SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::double precision[])
+    WITH ORDINALITY AS input(instance_id, status_id, status_description, sent, n)
+), known AS (
+  SELECT input.*, coalesce(instances.deleted, false) AS deleted
+  FROM input JOIN instances ON instances.id = input.instance_id
+), upserted AS (
+  INSERT INTO service_statuses AS stored (id, instance_id, status_id, status_description, updated_at, sent)
+  SELECT gen_random_uuid(), instance_id, status_id, status_description, ${utcNow}, sent
+  FROM known WHERE NOT deleted
+  ORDER BY instance_id
+  ON CONFLICT (instance_id) DO UPDATE SET
+    (status_id, status_description) = (
+      SELECT stored.status_id, stored.status_description
+      WHERE stored.status_id = ${restartRequired} OR coalesce(($5::jsonb -> excluded.instance_id ->> 1)::boolean, false)
+      UNION ALL SELECT excluded.status_id, excluded.status_description LIMIT 1),
+    updated_at = excluded.updated_at,
+    sent = CASE WHEN excluded.sent = '-infinity' THEN stored.sent ELSE excluded.sent END
+  WHERE stored.sent < coalesce(($5::jsonb -> excluded.instance_id ->> 0)::double precision, excluded.sent)
+     OR (stored.sent > ${guardHorizon} AND stored.sent > excluded.sent)
+  RETURNING instance_id
+)
+SELECT (input.n - 1)::integer AS row,
+  CASE WHEN known.n IS NULL THEN 'unknown' WHEN known.deleted THEN 'deleted' ELSE 'guarded' END AS why
+FROM input
+LEFT JOIN known ON known.n = input.n
+WHERE NOT EXISTS (SELECT FROM upserted WHERE upserted.instance_id = input.instance_id)`;
+
+/** @returns the rows that were not applied. The rows of all known instances are locked afterwards. */
+export async function upsertStatuses(
+  db: Db,
+  folds: ReadonlyArray<Fold<HeartbeatArgs, Status | undefined>>,
+): Promise<ReadonlyArray<Refusal>> {
+  const particulars: Record<string, [first: string, touch: boolean]> = {};
+  for (const { of, first, guard, state } of folds) {
+    if (first !== guard || state === undefined)
+      particulars[of.instanceId] = [String(first), state === undefined];
+  }
+  return db.query<{ row: number; why: Refusal['why'] }>('upsert-statuses', text, [
+    folds.map(({ of }) => of.instanceId),
+    // An instance that has no row yet and only says that it is alive gets the one that Trove creates instances with.
+    folds.map(({ state = newStatus }) => state.id),
+    folds.map(({ state = newStatus }) => state.description),
+    folds.map(({ guard }) => guard),
+    JSON.stringify(particulars),
+  ]);
+}

