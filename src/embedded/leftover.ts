@@ -35,7 +35,7 @@ export async function stopLeftover(dataDirectory: string): Promise<void> {
   // A process id is used again: this may be anything by now, or a server on other data.
   if (pid === undefined || !servesFrom(dataDirectory, pid)) return;
   const owner = commandOf(pid).flatMap((word) => /^cluster_name=conductor-(\d+)$/.exec(word)?.[1] ?? [])[0];
-  if (owner === undefined || commandOf(Number(owner)).length > 0) {
+  if (owner === undefined || isRunning(Number(owner))) {
     const user = owner === undefined ? `the Postgres server ${pid}` : `process ${owner}`;
     throw new ConfigError(`the data directory ${dataDirectory} is in use by ${user}`);
   }
@@ -49,6 +49,11 @@ export async function stopLeftover(dataDirectory: string): Promise<void> {
       return !servesFrom(dataDirectory, pid);
     },
   );
+}
+
+/** Whether there is such a process, and it has not ended. */
+export function isRunning(pid: number): boolean {
+  return commandOf(pid).length > 0;
 }
 
 function servesFrom(dataDirectory: string, pid: number): boolean {

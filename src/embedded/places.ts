@@ -39,28 +39,36 @@ export function placeBinaries(
   binaries: PostgresBinaries,
   user: ServerUser | undefined,
 ): Placed<PostgresBinaries> {
-  const postgres = realpathSync(binaries.postgres);
-  const folder = dirname(dirname(postgres));
-  const parts = [postgres, join(folder, 'lib'), join(folder, 'share')].filter(existsSync);
-  if (user === undefined || parts.every((part) => canUse(user, part)))
-    return { at: binaries, note: undefined };
+  const real = { initdb: realpathSync(binaries.initdb), postgres: realpathSync(binaries.postgres) };
+  const folder = dirname(dirname(real.postgres));
+  const parts = [real.postgres, join(folder, 'lib'), join(folder, 'share')].filter(existsSync);
+  if (user === undefined || parts.every((part) => canUse(user, part))) return { at: real, note: undefined };
 
-  const { size, mtimeMs } = statSync(postgres);
+  const { size, mtimeMs } = statSync(real.postgres);
   const key = digest(`${folder} ${size} ${mtimeMs}`);
-  const copy = join(ownFolder(ownFolderPath(`conductor-postgres-${key}`)), 'native');
-  // Something that tidies up /var/tmp may have taken a part of the copy.
-  if (fileCount(copy) !== fileCount(folder)) {
-    const unfinished = `${copy}.${process.pid}`;
-    cpSync(folder, unfinished, { recursive: true, verbatimSymlinks: true });
-    openToAll(unfinished);
-    rmSync(copy, { recursive: true, force: true });
-    renameSync(unfinished, copy);
-  }
+  const copy = join(ownFolder(ownFolderPath(`conductor-postgres-${key}`)), basename(folder));
+  copyOnce(folder, copy);
   const moved = (program: string) => join(copy, 'bin', basename(program));
   return {
-    at: { initdb: moved(binaries.initdb), postgres: moved(binaries.postgres) },
+    at: { initdb: moved(real.initdb), postgres: moved(real.postgres) },
     note: `Postgres runs as ${user.name}, who may not enter ${folder}: it is copied to ${copy}`,
   };
+}
+
+/** Several processes may do this at the same time: each makes its own copy, and one of them gets into place. */
+function copyOnce(folder: string, copy: string): void {
+  // Something that tidies up /var/tmp may have taken a part of an earlier copy: then there are fewer files.
+  const complete = () => fileCount(copy) === fileCount(folder);
+  if (complete()) return;
+  const unfinished = `${copy}.${process.pid}`;
+  cpSync(folder, unfinished, { recursive: true, verbatimSymlinks: true });
+  openToAll(unfinished);
+  if (complete()) {
+    rmSync(unfinished, { recursive: true });
+    return;
+  }
+  rmSync(copy, { recursive: true, force: true });
+  renameSync(unfinished, copy);
 }
 
 /** The data directory's real path. Where the user cannot get to it, it becomes a link to one under /var/tmp. */

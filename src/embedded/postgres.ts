@@ -2,28 +2,16 @@
  * A private Postgres server: the demo's database, with the binaries of an npm package, and the tests', with the
  * system's. It listens on 127.0.0.1 only and lets in everybody there, as its superuser `conductor`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, messageOf } from '../core/errors.ts';
+import { initialize } from './initialize.ts';
 import { ownerSetting, readPidFile, stopLeftover } from './leftover.ts';
-import { lastOutput } from './output.ts';
 import { type PostgresBinaries, placeBinaries, placeData } from './places.ts';
-import { shutDown } from './shutdown.ts';
-import { type ServerUser, serverUser } from './user.ts';
+import { type PostgresExit, type PostgresProcess, run } from './process.ts';
+import { serverUser } from './user.ts';
 
 export type { PostgresBinaries } from './places.ts';
+export type { PostgresExit } from './process.ts';
 
 export interface PostgresOptions {
   readonly binaries: PostgresBinaries;
@@ -45,13 +33,6 @@ export interface RunningPostgres {
   stop(): Promise<void>;
   /** Resolves once, however the server ends. */
   readonly exited: Promise<PostgresExit>;
-}
-
-export interface PostgresExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The last that the server had to say. */
-  readonly output: string;
 }
 
 /** How long a start may take, in milliseconds: after a crash the server first replays its log. */
@@ -112,7 +93,7 @@ function serverArguments(dataDirectory: string, { port, settings = {} }: Postgre
 
 /** Undefined once the server is ready; otherwise what went wrong. */
 async function problemOfStart(
-  server: Server,
+  server: PostgresProcess,
   dataDirectory: string,
   deadline: number,
 ): Promise<string | undefined> {
@@ -125,7 +106,7 @@ async function problemOfStart(
   return `Postgres was not ready within ${startTimeout / 1000} s\n${server.output()}`;
 }
 
-function runningPostgres(server: Server, port: number, notes: readonly string[]): RunningPostgres {
+function runningPostgres(server: PostgresProcess, port: number, notes: readonly string[]): RunningPostgres {
   return {
     port,
     pid: server.pid,
@@ -135,92 +116,4 @@ function runningPostgres(server: Server, port: number, notes: readonly string[])
     stop: server.end,
     exited: server.exited,
   };
-}
-
-/**
- * Makes the data directory beside its place and moves it there when it is complete, so that one which was cut short is
- * never taken for one that is ready.
- */
-async function initialize(
-  initdb: string,
-  dataDirectory: string,
-  user: ServerUser | undefined,
-): Promise<void> {
-  const owner = statSync(dataDirectory, { throwIfNoEntry: false })?.uid;
-  const self = process.getuid?.();
-  // Root serves it as its owner; anybody else cannot even look into it.
-  if (owner !== undefined && self !== undefined && self !== 0 && owner !== self) {
-    throw new ConfigError(`the data directory ${dataDirectory} belongs to another user (uid ${owner})`);
-  }
-  if (existsSync(join(dataDirectory, 'PG_VERSION'))) return;
-  if (owner !== undefined && readdirSync(dataDirectory).length > 0) {
-    throw new ConfigError(`${dataDirectory} holds something else than a Postgres database`);
-  }
-  const unfinished = `${dataDirectory}.unfinished`;
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished, { mode: 0o700 });
-  if (user !== undefined) chownSync(unfinished, user.uid, user.gid);
-  const options = ['--username=conductor', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
-  const child = run(initdb, ['-D', unfinished, ...options], user);
-  const { code, output } = await child.exited;
-  if (code !== 0) throw new Error(`initdb failed\n${output}`);
-  // One line in place of initdb's defaults, which also let in replication.
-  writeFileSync(join(unfinished, 'pg_hba.conf'), 'host all conductor 127.0.0.1/32 trust\n');
-  rmSync(dataDirectory, { recursive: true, force: true });
-  renameSync(unfinished, dataDirectory);
-}
-
-const running = new Set<ChildProcess>();
-
-/** If we end without having stopped them, at least tell them to end. */
-function tellAll(): void {
-  for (const child of running) child.kill('SIGINT');
-}
-
-interface Server {
-  readonly pid: number;
-  readonly exited: Promise<PostgresExit>;
-  output(): string;
-  end(): Promise<void>;
-}
-
-/** Starts a program of Postgres's, in a process group of its own: Ctrl-C is for us, and we end it in good order. */
-function run(program: string, args: string[], user: ServerUser | undefined): Server {
-  const child = spawn(program, args, {
-    // Not where we are: the user may not be allowed in there.
-    cwd: '/',
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // Nothing of our environment may steer it (PGDATA, a locale); the time zone is a setting.
-    env: { PATH: process.env.PATH, LC_ALL: 'C' },
-    ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
-  });
-  const output = lastOutput(child.stdout, child.stderr);
-  const exited = exitOf(child, output);
-  if (running.size === 0) process.once('exit', tellAll);
-  running.add(child);
-  void exited.then(() => {
-    running.delete(child);
-    if (running.size === 0) process.off('exit', tellAll);
-  });
-  return {
-    // Undefined if it could not be started, and then `exited` says why.
-    pid: child.pid ?? 0,
-    exited,
-    output,
-    end: () =>
-      shutDown(
-        (signal) => child.kill(signal),
-        (milliseconds) => Promise.race([exited.then(() => true), sleep(milliseconds, false, { ref: false })]),
-      ),
-  };
-}
-
-async function exitOf(child: ChildProcess, output: () => string): Promise<PostgresExit> {
-  try {
-    await once(child, 'close');
-    return { code: child.exitCode, signal: child.signalCode, output: output() };
-  } catch (error) {
-    return { code: null, signal: null, output: messageOf(error) };
-  }
 }

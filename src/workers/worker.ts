@@ -1,11 +1,11 @@
+import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
 import { type BatchResult, dead, HELD } from '../core/outcome.ts';
-import { workerData } from 'piscina';
 import { applyBatch, type Context } from './apply.ts';
 import { createPool } from './db.ts';
 import { decode } from './decode.ts';
-import { manager } from './manager.ts';
 import { maintain as maintainTables } from './maintain.ts';
+import { manager } from './manager.ts';
 import { type MaintenanceResult, type PackedBatch, unpack, type WorkerSettings } from './protocol.ts';
 
 /** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */

@@ -67,11 +67,13 @@ test('starts again at once after a crash', async (t) => {
 
 test('begins anew where an earlier initdb was cut short', async (t) => {
   const directory = temporaryDirectory('embedded');
-  mkdirSync(join(directory, 'data.unfinished'));
-  writeFileSync(join(directory, 'data.unfinished', 'PG_VERSION'), '18\n');
+  // No process has such a number.
+  const unfinished = join(directory, 'data.unfinished-99999999');
+  mkdirSync(unfinished);
+  writeFileSync(join(unfinished, 'PG_VERSION'), '18\n');
   const server = await start(t, join(directory, 'data'));
   t.deepEqual(await query(server.url(), 'SELECT 1 AS one'), [{ one: 1 }]);
-  t.false(existsSync(join(directory, 'data.unfinished')));
+  t.false(existsSync(unfinished));
 });
 
 test('refuses a directory that holds something else', async (t) => {

@@ -73,12 +73,12 @@ function overlaySegments(
   if (key === undefined || node === undefined || isOption(node) !== (rest.length === 0)) {
     throw new ConfigError(`${name}: no key of the configuration has this environment variable`);
   }
-  if (isOption(node)) target[key] = valueOf(node, text);
+  if (isOption(node)) target[key] = parseValue(node, text);
   else overlaySegments(childObject(target, key, name), node, rest, name, text);
 }
 
 /** Texts are taken as they are; everything else is written as in the file, so that "2" is a number. */
-function valueOf(option: Option, text: string): unknown {
+function parseValue(option: Option, text: string): unknown {
   return typeof option.default === 'string' ? text : parse(text);
 }
 

@@ -13,7 +13,7 @@ export function maskSecret(secret: string): string {
 }
 
 /** A copy of validated values with everything sensitive masked, to print. */
-export function maskValues(section: Section, values: JsonObject): JsonObject {
+export function maskValues(section: Section, values: object): JsonObject {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
       const node = section[key];
@@ -49,7 +49,7 @@ export function createMasker(secrets: ReadonlyArray<string>): (text: string) => 
 }
 
 /** The values of all sensitive options. */
-export function secretsIn(section: Section, values: JsonObject): string[] {
+export function secretsIn(section: Section, values: object): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
     const node = section[key];
     if (isOption(node)) return node.sensitive === true && typeof value === 'string' ? [value] : [];

@@ -74,8 +74,8 @@ export function defineKind<Options extends CommonOptions>(
       return {
         name,
         options,
-        printable: maskValues(schema, { ...options }),
-        secrets: secretsIn(schema, { ...options }),
+        printable: maskValues(schema, options),
+        secrets: secretsIn(schema, options),
         create: (context) => create(options, { ...context, name }),
       };
     },

@@ -1,4 +1,4 @@
-import { connect, type ChannelModel } from 'amqplib';
+import { type ChannelModel, connect } from 'amqplib';
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';

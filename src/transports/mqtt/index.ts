@@ -2,7 +2,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { codeOf, ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { type MqttOptions, mqttSchema } from './options.ts';
 import { MqttSession } from './session.ts';
 

@@ -1,0 +1,54 @@
+import { connect } from 'amqplib';
+import mqtt from 'mqtt';
+import { readTask, report, Stopwatch } from './child.ts';
+
+/**
+ * Drains the queue with the conductor's client library and nothing else: messages are acknowledged and dropped. As fast as the
+ * library goes: the same prefetch, one acknowledgement for all that one read from the socket brought.
+ */
+const { config, messages, prefetch } = readTask();
+const stopwatch = new Stopwatch(messages);
+await (config.kind === 'amqp091' ? drainAmqp091() : drainMqtt());
+
+async function drainAmqp091(): Promise<void> {
+  const connection = await connect(String(config.url), { noDelay: true });
+  const channel = await connection.createChannel();
+  await channel.prefetch(prefetch);
+  let received = 0;
+  let scheduled = false;
+  await channel.consume('trove-conductor', (message) => {
+    if (message === null) return;
+    received += 1;
+    if (received === 1) stopwatch.tick(1, 0);
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      channel.ackAll();
+      stopwatch.tick(received, received);
+    });
+  });
+  await report(stopwatch.finished, () => connection.close());
+}
+
+/** The library sends its own PUBACKs. */
+async function drainMqtt(): Promise<void> {
+  let received = 0;
+  const client = mqtt.connect(String(config.url), {
+    clientId: String(config.clientId),
+    clean: false,
+    protocolVersion: 5,
+    properties: { receiveMaximum: prefetch, sessionExpiryInterval: 86_400 },
+    reconnectPeriod: 0,
+  });
+  client.on('error', (error) => {
+    throw error;
+  });
+  client.handleMessage = (_, callback) => {
+    received += 1;
+    callback();
+    stopwatch.tick(received, received);
+  };
+  // Ends without giving up the session: the conductor drains it next.
+  await report(stopwatch.finished, () => client.endAsync());
+}

@@ -1,0 +1,30 @@
+import { stringify } from 'yaml';
+import { startConductor } from '../src/conductor.ts';
+import { parseConfig } from '../src/core/config/load.ts';
+import { createLogger } from '../src/core/logger.ts';
+import { transportKinds } from '../src/transports/index.ts';
+import { readTask, report, Stopwatch } from './child.ts';
+
+/** Drains the queue with a conductor, started as `conductor start` does it. */
+const { config: transport, databaseUrl, messages, settings } = readTask();
+const text = stringify({
+  database: { url: databaseUrl },
+  transports: { bench: transport },
+  log: { level: 'warn' },
+  ...settings,
+});
+const config = parseConfig(text, 'bench', {}, transportKinds);
+const stopwatch = new Stopwatch(messages);
+const conductor = await startConductor(config, createLogger('warn'));
+const account = conductor.accounts.get('bench');
+const poll = setInterval(() => {
+  if (account === undefined) return;
+  const { applied, stale, duplicate, deferred, dead } = account.outcomes;
+  stopwatch.tick(account.received, applied + stale + duplicate + deferred + dead);
+}, 2);
+await report(stopwatch.finished, () => {
+  clearInterval(poll);
+  if (account?.outcomes.applied !== messages)
+    throw new Error(`not all were applied: ${JSON.stringify(account?.outcomes)}`);
+  return conductor.stop();
+});

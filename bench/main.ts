@@ -1,0 +1,39 @@
+import { cpus, totalmem } from 'node:os';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { drain } from './drain.ts';
+import { formatRounds } from './report.ts';
+
+/** `npm run bench -- drain`: the figures, and what they were measured with. */
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number above 0 is expected');
+  return value;
+}
+
+const program = new Command('bench').description(
+  'Measures the conductor on private brokers and a private Postgres.',
+);
+program
+  .command('drain')
+  .description('drain a full queue, beside a bare consumer that only acknowledges')
+  .addOption(new Option('--transport <kind>', 'which broker').choices(['amqp091', 'mqtt']).default('amqp091'))
+  .option('--messages <n>', 'messages in the queue', count, 100_000)
+  .option('--instances <n>', 'instances that they are about', count, 10_000)
+  .option('--rounds <n>', 'how often; the medians count', count, 3)
+  .option(
+    '--settings <json>',
+    "further settings of the conductor's configuration",
+    (text: string) => JSON.parse(text),
+    {},
+  )
+  .action(async (options) => {
+    console.log(`drain ${JSON.stringify(options)}`);
+    console.log(
+      `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+    );
+    const rounds = await drain(options, (line) => console.error(line));
+    console.log(formatRounds(rounds));
+  });
+await program.parseAsync();
