@@ -28,7 +28,10 @@ async function drainAmqp091(): Promise<void> {
       stopwatch.tick(received, received);
     });
   });
-  await report(stopwatch.finished, () => connection.close());
+  await report(stopwatch.finished, async () => {
+    await channel.close();
+    await connection.close();
+  });
 }
 
 /** The library sends its own PUBACKs. */

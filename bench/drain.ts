@@ -56,9 +56,11 @@ export async function drain(options: DrainOptions, tell: (line: string) => void)
     for (let round = 1; round <= rounds; round += 1) {
       tell(`round ${round} of ${rounds}: bare consumer`);
       await broker.fill(messages, instances);
+      tell('FILLED');
       const bare = await measure('drain-bare.ts', task);
       tell(`round ${round} of ${rounds}: conductor`);
       await broker.fill(messages, instances);
+      tell('FILLED');
       const conductor = await measure('drain-conductor.ts', task);
       results.push({ bare, conductor });
     }
@@ -88,9 +90,15 @@ async function prepareDatabase(url: string, instances: number): Promise<void> {
 
 async function measure(file: string, task: DrainTask): Promise<DrainResult> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = startProcess(process.execPath, [path, JSON.stringify(task)]);
+  const child = startProcess(process.execPath, [
+    ...(process.env.BENCH_PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
+    path,
+    JSON.stringify(task),
+  ]);
   const { code } = await child.exited;
   if (code !== 0) throw new Error(`${file} ended with ${code}:\n${child.output()}`);
+  console.error(child.stderr());
+  console.error('DRAINED');
   const result: DrainResult = JSON.parse(child.stdout().trim().split('\n').at(-1) ?? '');
   return result;
 }

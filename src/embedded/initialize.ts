@@ -44,8 +44,14 @@ export async function initialize(
   if (code !== 0) throw new Error(`initdb failed\n${output}`);
   // One line in place of initdb's own, which also let in replication.
   writeFileSync(join(unfinished, 'pg_hba.conf'), 'host all conductor 127.0.0.1/32 trust\n');
-  if (owner !== undefined) rmdirSync(dataDirectory);
-  renameSync(unfinished, dataDirectory);
+  try {
+    if (owner !== undefined) rmdirSync(dataDirectory);
+    renameSync(unfinished, dataDirectory);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    // Another run was faster; its is as good as ours.
+    if (!existsSync(join(dataDirectory, 'PG_VERSION'))) throw error;
+  }
 }
 
 /** What runs that were killed have left of their attempts. */

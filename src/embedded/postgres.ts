@@ -64,8 +64,9 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const user = serverUser(options.dataDirectory);
   const binaries = placeBinaries(options.binaries, user);
   const data = placeData(options.dataDirectory, user);
-  await stopLeftover(data.at);
   await initialize(binaries.at.initdb, data.at, user);
+  // Only now: while ours was made, another run may have made its own and started on it.
+  await stopLeftover(data.at);
 
   const deadline = Date.now() + startTimeout;
   for (;;) {

@@ -88,7 +88,8 @@ function environment(directory: string, ports: Ports): Record<string, string | u
     RABBITMQ_ADVANCED_CONFIG_FILE: join(directory, 'advanced.config'),
     // The system's is not for us; this does not exist.
     RABBITMQ_CONF_ENV_FILE: join(directory, 'rabbitmq-env.conf'),
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 -setcookie conductor',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
+      '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -setcookie conductor',
     // The start script looks at this: with it, it becomes the node, instead of a shell that waits for the node.
     detached: 'true',
   };

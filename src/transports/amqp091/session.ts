@@ -62,7 +62,9 @@ export class Amqp091Session implements Session {
       };
     });
     channel.on('error', (error) => this.fail(error));
-    channel.on('close', () => this.fail(new NotConnected('the channel was closed')));
+    channel.on('close', () => {
+      if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
+    });
     connection.on('error', (error) => this.end(error));
     connection.on('close', (error) => this.end(error));
   }
@@ -111,6 +113,8 @@ export class Amqp091Session implements Session {
 
   private async close(): Promise<void> {
     for (const { message } of this.tracked.takeAll()) this.channel.ack(message);
+    // The channel first: its frames are queued apart from the connection's, and closing that would overtake acknowledgements.
+    await this.channel.close();
     await this.connection.close();
   }
 

@@ -4,6 +4,9 @@ import type { HeartbeatArgs } from '../methods/heartbeat.ts';
 import { newStatus, restartRequired, type Status } from '../methods/statuses.ts';
 import { guardHorizon, utcNow } from './expressions.ts';
 
+/** RESTART_REQUIRED stays, and so does any status under a fold that only touches. */
+const keepsStatus = `stored.status_id = ${restartRequired} OR ($5::jsonb -> excluded.instance_id ->> 1)::boolean`;
+
 /**
  * One row an instance. Staleness is decided inside the statement, by the row as it is under the lock that ON CONFLICT takes;
  * ORDER BY makes that lock order the same in every session, whatever order the input has.
@@ -17,30 +20,27 @@ const text = `
 WITH input AS (
   SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::double precision[])
     WITH ORDINALITY AS input(instance_id, status_id, status_description, sent, n)
-), known AS (
-  SELECT input.*, coalesce(instances.deleted, false) AS deleted
-  FROM input JOIN instances ON instances.id = input.instance_id
+), known AS MATERIALIZED (
+  SELECT input.*, instances.id, coalesce(instances.deleted, false) AS deleted
+  FROM input LEFT JOIN instances ON instances.id = input.instance_id
 ), upserted AS (
   INSERT INTO service_statuses AS stored (id, instance_id, status_id, status_description, updated_at, sent)
   SELECT gen_random_uuid(), instance_id, status_id, status_description, ${utcNow}, sent
-  FROM known WHERE NOT deleted
+  FROM known WHERE id IS NOT NULL AND NOT deleted
   ORDER BY instance_id
   ON CONFLICT (instance_id) DO UPDATE SET
-    (status_id, status_description) = (
-      SELECT stored.status_id, stored.status_description
-      WHERE stored.status_id = ${restartRequired} OR coalesce(($5::jsonb -> excluded.instance_id ->> 1)::boolean, false)
-      UNION ALL SELECT excluded.status_id, excluded.status_description LIMIT 1),
+    status_id = CASE WHEN ${keepsStatus} THEN stored.status_id ELSE excluded.status_id END,
+    status_description = CASE WHEN ${keepsStatus} THEN stored.status_description ELSE excluded.status_description END,
     updated_at = excluded.updated_at,
     sent = CASE WHEN excluded.sent = '-infinity' THEN stored.sent ELSE excluded.sent END
   WHERE stored.sent < coalesce(($5::jsonb -> excluded.instance_id ->> 0)::double precision, excluded.sent)
      OR (stored.sent > ${guardHorizon} AND stored.sent > excluded.sent)
   RETURNING instance_id
 )
-SELECT (input.n - 1)::integer AS row,
-  CASE WHEN known.n IS NULL THEN 'unknown' WHEN known.deleted THEN 'deleted' ELSE 'guarded' END AS why
-FROM input
-LEFT JOIN known ON known.n = input.n
-WHERE NOT EXISTS (SELECT FROM upserted WHERE upserted.instance_id = input.instance_id)`;
+SELECT (n - 1)::integer AS row,
+  CASE WHEN id IS NULL THEN 'unknown' WHEN deleted THEN 'deleted' ELSE 'guarded' END AS why
+FROM known LEFT JOIN upserted USING (instance_id)
+WHERE upserted.instance_id IS NULL`;
 
 /** @returns the rows that were not applied. The rows of all known instances are locked afterwards. */
 export async function upsertStatuses(

@@ -1,0 +1,76 @@
+/**
+ * The life of a simulated guest, one step a heartbeat:
+ *
+ * ```
+ *  new ──► building ──► running ◄──► healthy          from running and from healthy ──► crashed ──► building
+ *   ▲         │                                                                    └──► silent ───► running
+ *   └─ failed to spawn
+ * ```
+ *
+ * A crashed one is built again, a silent one says nothing until it is back, and one that failed to spawn begins anew.
+ */
+
+/** Where a guest is in its life. All but `silent` are the words of its heartbeats. */
+export type Phase = 'new' | 'building' | 'running' | 'healthy' | 'failed to spawn' | 'crashed' | 'silent';
+
+/** In the order of a life, troubles last. */
+export const phases: readonly Phase[] = [
+  'new',
+  'building',
+  'running',
+  'healthy',
+  'failed to spawn',
+  'crashed',
+  'silent',
+];
+
+/** What may come next, with its probability a step; for the rest of the probability the guest stays as it is. */
+const ways: Readonly<Record<Phase, ReadonlyArray<readonly [next: Phase, probability: number]>>> = {
+  new: [['building', 0.5]],
+  building: [
+    ['running', 0.4],
+    ['failed to spawn', 0.04],
+  ],
+  running: [
+    ['healthy', 0.15],
+    ['crashed', 0.012],
+    ['silent', 0.008],
+  ],
+  healthy: [
+    ['running', 0.2],
+    ['crashed', 0.006],
+    ['silent', 0.004],
+  ],
+  'failed to spawn': [['new', 0.12]],
+  crashed: [['building', 0.12]],
+  silent: [['running', 0.07]],
+};
+
+/**
+ * The phase after one step.
+ *
+ * @param random evenly between 0 and 1, 1 excluded.
+ */
+export function nextPhase(phase: Phase, random: number): Phase {
+  let limit = 0;
+  for (const [next, probability] of ways[phase]) {
+    limit += probability;
+    if (random < limit) return next;
+  }
+  return phase;
+}
+
+/** A heartbeat in the native form; `sent` in seconds since the epoch. */
+export function heartbeatOf(instanceId: string, phase: Exclude<Phase, 'silent'>, sent: number): string {
+  const args = { instance_id: instanceId, payload: { service_status: phase }, sent };
+  return JSON.stringify({ method: 'heartbeat', args });
+}
+
+/** What the network does to a heartbeat: mostly nothing; sometimes an old one comes again, right away or late. */
+export type Mishap = 'none' | 'repeated' | 'late';
+
+/** @param random evenly between 0 and 1, 1 excluded. */
+export function mishap(random: number): Mishap {
+  if (random < 0.02) return 'repeated';
+  return random < 0.03 ? 'late' : 'none';
+}

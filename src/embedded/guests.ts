@@ -1,0 +1,91 @@
+/** Simulated guests: each has a connection of its own and sends a heartbeat about once a second. */
+import mqtt, { type MqttClient } from 'mqtt';
+import { pause } from '../core/backoff.ts';
+import { settledBy } from '../core/deadline.ts';
+import { heartbeatOf, mishap, nextPhase, type Phase } from './guests-lifecycle.ts';
+
+/** Milliseconds between two heartbeats of a guest, and how much they vary. */
+const interval = 1000;
+const jitter = 400;
+/** Milliseconds that the guests have to close their connections. */
+const patience = 2000;
+
+/** Guests that run. */
+export interface Fleet {
+  /** The same in every run. */
+  readonly ids: readonly string[];
+  /** No more heartbeats; what is under way reaches the broker first. Twice is harmless. */
+  stop(): Promise<void>;
+}
+
+/** Starts so many guests on a broker. They connect by themselves, again and again if need be. */
+export function startGuests(url: string, count: number): Fleet {
+  const stopping = new AbortController();
+  const digits = String(count).length;
+  const ids = Array.from({ length: count }, (_, index) => `guest-${String(index + 1).padStart(digits, '0')}`);
+  const guests = ids.map((id, index) => new Guest(url, id, (index / count) * interval));
+  const lives = guests.map((guest) => guest.live(stopping.signal));
+  return {
+    ids,
+    async stop() {
+      stopping.abort();
+      await Promise.all(lives);
+    },
+  };
+}
+
+class Guest {
+  private readonly id: string;
+  private readonly firstDelay: number;
+  private readonly client: MqttClient;
+  private phase: Phase = 'new';
+  private lastSent = 0;
+  /** The last heartbeat and the one before it: what a network may deliver once more. */
+  private last: string | undefined;
+  private before: string | undefined;
+
+  constructor(url: string, id: string, firstDelay: number) {
+    this.id = id;
+    this.firstDelay = firstDelay;
+    this.client = mqtt.connect(url, { clientId: id, protocolVersion: 4, reconnectPeriod: interval });
+    // It connects again by itself; unheard, the event would end the process.
+    this.client.on('error', () => {});
+  }
+
+  async live(stopping: AbortSignal): Promise<void> {
+    await pause(this.firstDelay, stopping);
+    while (!stopping.aborted) {
+      this.beat();
+      await pause(interval + (Math.random() - 0.5) * jitter, stopping);
+    }
+    // Its promise would never settle if the broker were gone.
+    await settledBy(this.client.endAsync(), AbortSignal.timeout(patience));
+    this.client.end(true);
+  }
+
+  private beat(): void {
+    // Not kept for later: the next heartbeat says all that this one would have said.
+    if (!this.client.connected) return;
+    if (this.phase !== 'silent') {
+      this.before = this.last;
+      this.last = heartbeatOf(this.id, this.phase, this.stamp());
+      this.publish(this.last);
+      const what = mishap(Math.random());
+      if (what === 'repeated') this.publish(this.last);
+      if (what === 'late') this.publish(this.before);
+    }
+    this.phase = nextPhase(this.phase, Math.random());
+  }
+
+  private publish(body: string | undefined): void {
+    if (body === undefined) return;
+    // What the broker did not confirm is sent again by the client library when it is connected again.
+    this.client.publish(`conductor/${this.id}`, body, { qos: 1 }, () => {});
+  }
+
+  /** Seconds since the epoch, strictly increasing even where the clock is set back. */
+  private stamp(): number {
+    this.lastSent = Math.max(this.lastSent + 0.001, Date.now() / 1000);
+    return this.lastSent;
+  }
+}

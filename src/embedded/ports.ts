@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+
+/** How often a server is started on one port after another that somebody else was quicker to take. */
+const attempts = 5;
+
+/** Starts a server on the preferred port of 127.0.0.1, or on another one where that is taken, or gets taken meanwhile. */
+export async function onFreePort<T>(preferred: number, start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await choosePort(preferred);
+    try {
+      return await start(port);
+    } catch (error) {
+      if (attempt === attempts || (await choosePort(port)) === port) throw error;
+    }
+  }
+}
+
+/** The preferred port of 127.0.0.1 where nobody listens on it, otherwise any free one. */
+async function choosePort(preferred: number): Promise<number> {
+  if (await answers(preferred)) return any();
+  return (await listenOnce(preferred)) ?? any();
+}
+
+async function any(): Promise<number> {
+  const port = await listenOnce(0);
+  if (port === undefined) throw new Error('no free port on 127.0.0.1');
+  return port;
+}
+
+/** Asked first, since some systems let a second server listen on 127.0.0.1 beside one that listens on every address. */
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The port if one can listen there (0: any). */
+async function listenOnce(port: number): Promise<number | undefined> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return portOf(server.address());
+  } catch {
+    return undefined;
+  } finally {
+    server.close();
+  }
+}
+
+function portOf(address: AddressInfo | string | null): number | undefined {
+  return typeof address === 'object' ? address?.port : undefined;
+}

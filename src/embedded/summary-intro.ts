@@ -1,0 +1,41 @@
+/** What the demo has started, as its introduction names it. */
+export interface Introduced {
+  readonly guests: number;
+  /** Connection URLs. */
+  readonly database: string;
+  readonly broker: string;
+  /** Where the data, the configuration and the log lie. */
+  readonly data: string;
+  readonly config: string;
+  readonly log: string;
+  /** What else the user may want to know. */
+  readonly notes: readonly string[];
+}
+
+/** Says what runs here, and two things to try, for somebody who has never seen it. */
+export function introduction({ guests, database, broker, data, config, log, notes }: Introduced): string {
+  const db = new URL(database);
+  const { hostname, port } = new URL(broker);
+  const tryIt = `mosquitto_pub -h ${hostname} -p ${port} -q 1 -t conductor/my-guest`;
+  return [
+    `${guests} simulated guests send heartbeats over MQTT. The conductor writes them to`,
+    'Postgres and acknowledges each one to the broker only after its commit.',
+    '',
+    `  Postgres   ${database}   data: ${data}`,
+    `  MQTT       ${broker}   topic: conductor/<instance id>`,
+    `  conductor  ${config}   log: ${log}`,
+    ...notes.map((note) => `  Note: ${note}.`),
+    '',
+    'Look into the database:',
+    `  psql -h ${db.hostname} -p ${db.port} -U ${db.username} -d ${db.pathname.slice(1)} -c 'TABLE service_statuses'`,
+    'Be a guest yourself:',
+    `  ${tryIt} -m '${heartbeat('my-guest')}'`,
+    '',
+  ].join('\n');
+}
+
+/** In shell quotes that the date interrupts: a heartbeat counts if it was sent later than the last one. */
+function heartbeat(id: string): string {
+  const args = `{"instance_id":"${id}","payload":{"service_status":"healthy"},"sent":'$(date +%s)'}`;
+  return `{"method":"heartbeat","args":${args}}`;
+}
