@@ -23,12 +23,17 @@ async function load(file: string): Promise<Config> {
   return config;
 }
 
+/** Milliseconds in which a second signal is the first one again: npm passes on the Ctrl-C that the terminal sent already. */
+const sameSignal = 500;
+
 /** Aborted by the first SIGINT or SIGTERM. The second one ends the process where it stands. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(exit.failed);
+      if (!controller.signal.aborted) first = performance.now();
+      else if (performance.now() - first > sameSignal) process.exit(exit.failed);
       controller.abort();
     });
   }

@@ -28,6 +28,8 @@ export interface WorkerSettings {
     readonly maxRows: number;
   };
   readonly deadLetters: { readonly maxRows: number };
+  /** URL of a module that exports a `manager` to use in place of ours. */
+  readonly managerModule?: string;
 }
 
 export interface PackedBatch {

@@ -5,12 +5,13 @@ import { applyBatch, type Context } from './apply.ts';
 import { createPool } from './db.ts';
 import { decode } from './decode.ts';
 import { maintain as maintainTables } from './maintain.ts';
-import { manager } from './manager.ts';
+import type { Manager } from './manager.ts';
 import { type MaintenanceResult, type PackedBatch, unpack, type WorkerSettings } from './protocol.ts';
 
 /** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
 
 const settings: WorkerSettings = workerData;
+const { manager }: { manager: Manager } = await import(settings.managerModule ?? './manager.ts');
 const context: Context = { pool: createPool(settings), manager, settings };
 
 /** Decodes, applies, commits. */

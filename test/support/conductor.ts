@@ -1,0 +1,134 @@
+/** Conductors for tests: as processes of their own, as a deployer runs them, or within the test's own process. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { stringify } from 'yaml';
+import { type Conductor, startConductor } from '../../src/conductor.ts';
+import { parseConfig } from '../../src/core/config/load.ts';
+import { transportKinds } from '../../src/transports/index.ts';
+import { type Process, startProcess } from './processes.ts';
+import { temporaryDirectory } from './temporary.ts';
+import { waitFor } from './wait.ts';
+
+export interface ConductorOptions {
+  /** Of a migrated database. */
+  readonly database: string;
+  /** The entries under `transports`, by name. */
+  readonly transports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Further keys of the configuration, over those of the tests. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** One line of a conductor's log. */
+export interface LogLine {
+  readonly msg: string;
+  readonly [key: string]: unknown;
+}
+
+export interface Log {
+  /** The lines with this message that are there, oldest first. */
+  lines(message: string): LogLine[];
+  /** Waits for the nth line with this message; the first unless told. */
+  line(message: string, nth?: number): Promise<LogLine>;
+}
+
+export interface ConductorProcess extends Process {
+  readonly log: Log;
+}
+
+export interface ConductorHere extends Conductor {
+  readonly log: Log;
+}
+
+/** The part of ava's `t` that is used here. */
+interface Test {
+  teardown(end: () => Promise<unknown>): void;
+}
+
+/** So that tests need not wait: the delays of the defaults are made for brokers and guests that are to be spared. */
+const impatient = {
+  replica: 'test',
+  reconnect: { base: 50, max: 500 },
+  deferred: { interval: 100, firstDelay: 100, maxDelay: 500 },
+};
+
+/** Milliseconds. A start takes one second, and several on a busy machine. */
+const patience = 60_000;
+
+/** The configuration, as the text of a file. */
+export function configurationOf({ database, transports, settings }: ConductorOptions): string {
+  return stringify({ ...impatient, ...settings, database: { url: database }, transports });
+}
+
+/** Starts `conductor start` as a process, killed at the end of the test; resolves once every transport consumes. */
+export async function startConductorProcess(
+  t: Test,
+  options: ConductorOptions,
+): Promise<ConductorProcess> {
+  const file = join(temporaryDirectory('conductor'), 'conductor.yaml');
+  writeFileSync(file, configurationOf(options));
+  const conductor = runConductor(t, ['start', '--config', file]);
+  await conductor.log.line('consuming', Object.keys(options.transports).length);
+  return conductor;
+}
+
+/** Runs the command line with these arguments, and with further environment variables. */
+export function runConductor(
+  t: Test,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): ConductorProcess {
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+  const child = startProcess(process.execPath, [main, ...args], {
+    env: { ...environmentWithoutOurs(), ...variables },
+  });
+  t.teardown(child.kill);
+  return Object.assign(child, { log: logOf(() => child.stderr().split('\n').flatMap(parseLine), child) });
+}
+
+/** Starts a replica within this process, stopped at the end of the test; resolves once every transport consumes. */
+export async function startConductorHere(t: Test, options: ConductorOptions): Promise<ConductorHere> {
+  const written: LogLine[] = [];
+  const write = (text: string) => void written.push(...parseLine(text));
+  const config = parseConfig(configurationOf(options), 'test', {}, transportKinds);
+  const conductor = await startConductor(config, pino({ base: null }, { write }));
+  t.teardown(() => conductor.stop());
+  // Not a copy: what a replica says of itself changes.
+  const here: ConductorHere = Object.create(conductor, { log: { value: logOf(() => written) } });
+  await here.log.line('consuming', Object.keys(options.transports).length);
+  return here;
+}
+
+/** A conductor refuses variables of its prefix that it does not know, and the test run has some. */
+function environmentWithoutOurs(): Record<string, string | undefined> {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('CONDUCTOR_'));
+  return Object.fromEntries(entries);
+}
+
+function logOf(all: () => LogLine[], process?: Process): Log {
+  const lines = (message: string) => all().filter(({ msg }) => msg === message);
+  return {
+    lines,
+    line: (message, nth = 1) =>
+      waitFor(() => lines(message)[nth - 1], {
+        what: `the conductor to log "${message}" ${nth === 1 ? 'once' : `${nth} times`}`,
+        timeout: patience,
+        ...(process !== undefined && { process }),
+      }),
+  };
+}
+
+/** None for what is no line of the log: an error of Node's, or a line whose beginning is no longer kept. */
+function parseLine(text: string): LogLine[] {
+  try {
+    const line: unknown = JSON.parse(text);
+    return isLogLine(line) ? [line] : [];
+  } catch {
+    return [];
+  }
+}
+
+function isLogLine(value: unknown): value is LogLine {
+  return typeof value === 'object' && value !== null && 'msg' in value && typeof value.msg === 'string';
+}

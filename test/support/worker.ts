@@ -1,0 +1,116 @@
+import type { ExecutionContext } from 'ava';
+import { applyBatch, type Context } from '../../src/workers/apply.ts';
+import { createPool } from '../../src/workers/db.ts';
+import { decode, type Work } from '../../src/workers/decode.ts';
+import { manager } from '../../src/workers/manager.ts';
+import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
+import type { TestDatabase } from './database.ts';
+
+/** What a worker thread does, without the thread. */
+
+type Overrides = Partial<Omit<WorkerSettings, 'database'>> & {
+  database?: Partial<WorkerSettings['database']>;
+};
+
+export function workerSettings(url: string, overrides: Overrides = {}): WorkerSettings {
+  return {
+    concurrency: 2,
+    transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
+    autoRegister: false,
+    deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
+    deadLetters: { maxRows: 1000 },
+    ...overrides,
+    database: {
+      url,
+      connectTimeout: 5000,
+      statementTimeout: 10_000,
+      lockTimeout: 1000,
+      preparedStatements: true,
+      applicationName: 'test',
+      ...overrides.database,
+    },
+  };
+}
+
+export function openContext(t: ExecutionContext, { url }: TestDatabase, overrides?: Overrides): Context {
+  const settings = workerSettings(url, overrides);
+  const pool = createPool(settings);
+  t.teardown(() => pool.end());
+  return { pool, manager, settings };
+}
+
+/** A message in native form, as a worker gets it. */
+export function native(method: string, args: unknown, more: Partial<Incoming> = {}): Incoming {
+  return raw(JSON.stringify({ method, args }), more);
+}
+
+export function raw(body: string | Uint8Array, more: Partial<Incoming> = {}): Incoming {
+  return {
+    body: typeof body === 'string' ? Buffer.from(body) : body,
+    oversize: undefined,
+    messageId: undefined,
+    sender: undefined,
+    senderProof: undefined,
+    ...more,
+  };
+}
+
+export function heartbeat(instance: string, sent: number | undefined, status?: string): Incoming {
+  return native('heartbeat', { instance_id: instance, sent, payload: { service_status: status } });
+}
+
+export function backup(instance: string, id: string, sent: number, fields: object): Incoming {
+  return native('update_backup', { instance_id: instance, backup_id: id, sent, ...fields });
+}
+
+/** Decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
+export async function apply(context: Context, messages: Incoming[], transport = 'plain'): Promise<string[]> {
+  const works = messages.map((incoming, index) =>
+    decode(incoming, index, transport, context.manager, context.settings),
+  );
+  return outcomesOf(works, await applyBatch(context, works));
+}
+
+function outcomesOf(
+  works: Work[],
+  { outcomes, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
+): string[] {
+  return works.map((work) => {
+    const outcome = outcomes.get(work);
+    if (outcome === undefined) return `held: ${heldBecause}`;
+    return 'reason' in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
+  });
+}
+
+/** Makes instances that the control plane knows, without a status row. */
+export async function insertInstances(database: TestDatabase, ...ids: string[]): Promise<void> {
+  await database.query(
+    'INSERT INTO instances (id, name, deleted) SELECT id, id, false FROM unnest($1::text[]) AS id',
+    [ids],
+  );
+}
+
+export async function insertBackup(database: TestDatabase, id: string, instance: string): Promise<void> {
+  await database.query(
+    "INSERT INTO backups (id, name, state, instance_id, deleted) VALUES ($1, $1, 'NEW', $2, false)",
+    [id, instance],
+  );
+}
+
+export interface StatusRow {
+  readonly status_id: number;
+  readonly status_description: string;
+  readonly sent: number;
+  /** Seconds since it was touched, read as UTC. */
+  readonly age: number;
+}
+
+export async function statusOf(database: TestDatabase, instance: string): Promise<StatusRow | undefined> {
+  const [row] = await database.query<StatusRow>(
+    `SELECT status_id, status_description, sent,
+       extract(epoch FROM (now() AT TIME ZONE 'utc') - updated_at)::double precision AS age
+     FROM service_statuses WHERE instance_id = $1`,
+    [instance],
+  );
+  return row;
+}
