@@ -86,8 +86,7 @@ async function main(): Promise<void> {
     .description('Takes the messages of guests from a broker and writes them to Postgres.')
     .version(await version())
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .showHelpAfterError();
+    .configureOutput({ writeErr: () => {} });
   program
     .command('start')
     .description('run a replica')
@@ -118,9 +117,16 @@ try {
   process.exit(exit.done);
 } catch (error) {
   if (error instanceof CommanderError) {
-    if (error.exitCode !== 0) process.stderr.write(`${error.message}\n`);
+    // Without a command it would print the whole help, and has this as its message.
+    const message =
+      error.message === '(outputHelp)' ? 'error: a command is expected; try --help' : error.message;
+    if (error.exitCode !== 0) process.stderr.write(`${message}\n`);
     process.exit(error.exitCode === 0 ? exit.done : exit.usage);
   }
-  process.stderr.write(`conductor: ${mask(messageOf(error))}\n`);
+  process.stderr.write(
+    `conductor: ${mask(messageOf(error))
+      .trim()
+      .replaceAll(/\s*\n\s*/g, ' ')}\n`,
+  );
   process.exit(error instanceof ConfigError ? exit.usage : exit.failed);
 }

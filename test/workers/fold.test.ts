@@ -139,16 +139,14 @@ const statusSemantics: Semantics<StatusArgs, string | undefined> = {
 
 test('folding heartbeats equals applying them one after the other', async (t) => {
   const words = fc.constantFrom('running', 'building', restart, undefined);
-  const messages = fc
-    .record({ key: fc.constantFrom(...keys), guard: guards, status: words })
-    .map(
-      ({ key, guard, status }): StatusArgs => ({
-        instanceId: key,
-        key,
-        status,
-        guard: status === undefined ? undefined : guard,
-      }),
-    );
+  const messages = fc.record({ key: fc.constantFrom(...keys), guard: guards, status: words }).map(
+    ({ key, guard, status }): StatusArgs => ({
+      instanceId: key,
+      key,
+      status,
+      guard: status === undefined ? undefined : guard,
+    }),
+  );
   await fc.assert(
     fc.asyncProperty(
       tables(fc.constantFrom<string | undefined>('new', 'running', restart)),

@@ -1,0 +1,114 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { pino } from 'pino';
+import type { Delivery, DeliveryMeta, Session } from '../../src/core/contracts.ts';
+import { outcomeKinds } from '../../src/core/outcome.ts';
+import { WorkerPool } from '../../src/workers/pool.ts';
+import { pack, unpack } from '../../src/workers/protocol.ts';
+import { createDatabase } from '../support/database.ts';
+import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
+
+const session: Session = {
+  settle: () => {},
+  pause: () => {},
+  resume: () => {},
+  drain: () => Promise.resolve(),
+  stop: () => Promise.resolve(),
+  closed: new Promise(() => {}),
+};
+
+function delivery(body: string | Uint8Array, meta: Partial<DeliveryMeta> = {}): Delivery {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  return { session, body: bytes, meta: { redelivered: false, receivedAt: 0, ...meta } };
+}
+
+function heartbeat(instance: string, method = 'heartbeat'): Delivery {
+  return delivery(
+    JSON.stringify({
+      method,
+      args: { instance_id: instance, sent: 1, payload: { service_status: 'running' } },
+    }),
+  );
+}
+
+test('what is packed is unpacked the same', (t) => {
+  const text = fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined });
+  const meta = fc.record({
+    messageId: text,
+    sender: text,
+    senderProof: fc.constantFrom(undefined, 'subject' as const, 'user-id' as const),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.uint8Array({ maxLength: 100 }), meta), { minLength: 1 }), (messages) => {
+      const packed = pack(
+        'x',
+        messages.map(([body, own]) => delivery(body, own)),
+        1000,
+      );
+      const unpacked = unpack(packed);
+      t.deepEqual(
+        unpacked.map(({ body, messageId, sender, senderProof }) => [
+          Buffer.from(body),
+          { messageId, sender, senderProof },
+        ]),
+        messages.map(([body, own]) => [Buffer.from(body), { ...own }]),
+      );
+    }),
+  );
+});
+
+test('of a body that is too large a prefix, the size and the digest go on', (t) => {
+  const [small, large] = unpack(
+    pack('x', [delivery('small'), delivery(Buffer.alloc(200_000, 'x'), { sender: 'me' })], 100_000),
+  );
+  t.is(small?.oversize, undefined);
+  t.is(large?.body.length, 65_536);
+  t.is(large?.oversize?.size, 200_000);
+  t.is(large?.oversize?.digest.length, 32);
+  t.is(large?.sender, 'me');
+});
+
+async function openPool(t: Parameters<typeof createDatabase>[0], url: string) {
+  const managerModule = new URL('programs/dangerous-manager.ts', import.meta.url).href;
+  const settings = { ...workerSettings(url, { concurrency: 2 }), managerModule };
+  const pool = new WorkerPool({ threads: 1, maxBody: 262_144, settings, logger: pino({ level: 'silent' }) });
+  t.teardown(() => pool.close());
+  return pool;
+}
+
+test('a message that ends its worker is run alone the second time and is dead the third; its neighbours are applied', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1', 'i2', 'i3');
+  const pool = await openPool(t, database.url);
+  const [ill, well] = await Promise.all([
+    pool.run('plain', [heartbeat('i1'), heartbeat('i9', 'exit'), heartbeat('i2')]),
+    // In the same thread at the same time.
+    pool.run('plain', [heartbeat('i3')]),
+  ]);
+  t.deepEqual(
+    [...ill.codes].map((code) => outcomeKinds[code]),
+    ['applied', 'dead', 'applied'],
+  );
+  t.deepEqual(ill.dead, ['crash']);
+  t.deepEqual(
+    [...well.codes].map((code) => outcomeKinds[code]),
+    ['applied'],
+  );
+  for (const id of ['i1', 'i2', 'i3']) t.is((await statusOf(database, id))?.status_description, 'running');
+  const letters = await database.query('SELECT reason, body FROM dead_letters');
+  t.is(letters.length, 1);
+  t.like(letters[0], { reason: 'crash' });
+  t.is(JSON.parse(String(letters[0]?.body)).method, 'exit');
+});
+
+test('a message that takes all memory ends its thread, not the process', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1');
+  const pool = await openPool(t, database.url);
+  const result = await pool.run('plain', [heartbeat('i9', 'allocate'), heartbeat('i1')]);
+  t.deepEqual(
+    [...result.codes].map((code) => outcomeKinds[code]),
+    ['dead', 'applied'],
+  );
+  t.deepEqual(result.dead, ['crash']);
+});

@@ -1,0 +1,13 @@
+import { heartbeat } from '../../../src/workers/methods/heartbeat.ts';
+
+/** A Manager with methods that end the thread they run in. */
+export const manager = {
+  heartbeat,
+  exit: { ...heartbeat, apply: () => process.exit(7) },
+  allocate: {
+    ...heartbeat,
+    apply: () => {
+      for (const hoard: unknown[] = []; ; ) hoard.push(new Array(10_000).fill(hoard.length));
+    },
+  },
+};
