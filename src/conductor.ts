@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
 import type { Config } from './core/config/load.ts';
@@ -37,15 +38,16 @@ export async function startConductor(
   await awaitDatabase(config, logger, signal);
 
   const { workers, reconnect } = config;
+  const threads = workers.threads || Math.max(1, availableParallelism() - 1);
   const pool = new WorkerPool({
-    threads: workers.threads,
+    threads,
     maxBody: config.maxBody,
     settings: workerSettings(config),
     logger,
   });
   const dispatcher = new Dispatcher({
     run: (transport, batch) => pool.run(transport, batch),
-    slots: workers.threads * workers.concurrency,
+    slots: threads * workers.concurrency,
     maxBatch: workers.maxBatch,
     backoff: reconnect,
     logger,
@@ -96,8 +98,8 @@ export async function startConductor(
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
     await pool.close();
     for (const { name, lane } of lanes) {
-      const { received, outcomes, released } = lane.account;
-      logger.info({ transport: name, received, ...outcomes, released }, 'stopped');
+      const { received, redelivered, outcomes, released } = lane.account;
+      logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
     }
   }
 

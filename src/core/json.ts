@@ -42,21 +42,21 @@ export function kindOf(value: unknown): string {
  * Refuses what no honest sender writes and what would bite further on: a `__proto__` key, which a careless copy turns into
  * a prototype; a NUL, which Postgres cannot store in text; nesting beyond reason.
  */
-export function refuseHostile(value: unknown, path: string, depth = 0): void {
-  if (typeof value === 'string') {
-    if (value.includes('\0')) throw new Rejected('bad_argument', `${path} holds a NUL character`);
-    return;
+export function refuseHostile(value: unknown, path: string): void {
+  const problem = hostility(value, 0);
+  if (problem !== undefined) throw new Rejected('bad_argument', `${path}${problem}`);
+}
+
+/** Where below the value something hostile is, and what; the path is put together on the way out, since there rarely is one. */
+function hostility(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string') return value.includes('\0') ? ' holds a NUL character' : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth === maxDepth) return ` is nested more than ${maxDepth} levels deep`;
+  if (Object.hasOwn(value, '__proto__')) return ' has a key __proto__';
+  for (const key in value) {
+    const problem = hostility(Reflect.get(value, key), depth + 1);
+    // A key is as long as its sender likes.
+    if (problem !== undefined) return `.${key.slice(0, 64)}${problem}`;
   }
-  if (typeof value !== 'object' || value === null) return;
-  if (depth === maxDepth)
-    throw new Rejected('bad_argument', `${path} is nested more than ${maxDepth} levels deep`);
-  if (Array.isArray(value)) {
-    for (const element of value) refuseHostile(element, path, depth + 1);
-    return;
-  }
-  for (const [key, element] of Object.entries(value)) {
-    if (key === '__proto__') throw new Rejected('bad_argument', `${path} has a key __proto__`);
-    if (typeof element === 'object' || typeof element === 'string')
-      refuseHostile(element, `${path}.${key}`, depth + 1);
-  }
+  return undefined;
 }

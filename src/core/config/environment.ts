@@ -1,8 +1,8 @@
-import { parse } from 'yaml';
 import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import type { TransportKind } from './transport-kind.ts';
 import { isOption, type Option, type Section } from './validate.ts';
+import { parseYaml } from './yaml.ts';
 
 const prefix = 'CONDUCTOR_';
 
@@ -38,12 +38,15 @@ export function overlayEnvironment(
 
 function overlayTransport(
   raw: JsonObject,
-  [transport = '', ...rest]: string[],
+  [transport, ...rest]: string[],
   name: string,
   text: string,
   environment: Record<string, string | undefined>,
   kinds: Readonly<Record<string, TransportKind>>,
 ): void {
+  if (!transport || rest.length === 0) {
+    throw new ConfigError(`${name}: expected ${environmentName(['transports', '<name>', '<key>'])}`);
+  }
   const transports = childObject(raw, 'transports', name);
   const key =
     Object.keys(transports).find((existing) => segmentName(existing) === transport) ??
@@ -73,13 +76,13 @@ function overlaySegments(
   if (key === undefined || node === undefined || isOption(node) !== (rest.length === 0)) {
     throw new ConfigError(`${name}: no key of the configuration has this environment variable`);
   }
-  if (isOption(node)) target[key] = parseValue(node, text);
+  if (isOption(node)) target[key] = parseValue(node, name, text);
   else overlaySegments(childObject(target, key, name), node, rest, name, text);
 }
 
 /** Texts are taken as they are; everything else is written as in the file, so that "2" is a number. */
-function parseValue(option: Option, text: string): unknown {
-  return typeof option.default === 'string' ? text : parse(text);
+function parseValue(option: Option, name: string, text: string): unknown {
+  return typeof option.default === 'string' ? text : parseYaml(text, name);
 }
 
 function childObject(parent: JsonObject, key: string, name: string): JsonObject {

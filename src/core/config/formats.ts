@@ -4,17 +4,42 @@ export function positiveInteger(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 1) throw new Error('must be a whole number above 0');
 }
 
+export function wholeNumber(value: unknown): void {
+  if (!Number.isInteger(value) || Number(value) < 0) throw new Error('must be a whole number, 0 or above');
+}
+
+/** The longest that a timer waits, and the largest integer of Postgres's settings: 24 days. */
+const longest = 2 ** 31 - 1;
+
+/** A timer that is told to wait longer does not wait at all. */
+export function milliseconds(value: unknown): void {
+  if (!Number.isInteger(value) || Number(value) < 1 || Number(value) > longest)
+    throw new Error(`must be a whole number from 1 to ${longest}`);
+}
+
 /** Of one of the given schemes, each with its colon, such as `amqp:`. */
 export function urlOf(...schemes: string[]): (value: unknown) => void {
   const expected = schemes.map((scheme) => `${scheme}//`).join(' or ');
   return (value) => {
     if (typeof value !== 'string' || value === '')
       throw new Error(`is required: a URL that starts with ${expected}`);
-    if (!schemes.includes(URL.parse(value)?.protocol ?? ''))
+    const url = URL.parse(value);
+    if (url === null || !schemes.includes(url.protocol) || !value.slice(url.protocol.length).startsWith('//'))
       throw new Error(`must be a URL that starts with ${expected}`);
+    if (!isDecodable(url.username) || !isDecodable(url.password))
+      throw new Error('must have a % in its user or password written as %25');
   };
 }
 
 export function nonEmptyText(value: unknown): void {
   if (typeof value !== 'string' || value === '') throw new Error('must be a text that is not empty');
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

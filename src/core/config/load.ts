@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
 import { overlayEnvironment } from './environment.ts';
@@ -7,6 +6,7 @@ import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
 import { validate } from './validate.ts';
+import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
   readonly transports: ReadonlyArray<ConfiguredTransport>;
@@ -44,7 +44,7 @@ export function parseConfig(
   environment: Record<string, string | undefined>,
   kinds: Readonly<Record<string, TransportKind>>,
 ): Config {
-  const raw = parseYaml(text, file);
+  const raw = parseMap(text, file);
   overlayEnvironment(raw, environment, baseSchema, kinds);
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
@@ -54,10 +54,10 @@ export function parseConfig(
     transports: configureTransports(transports, kinds),
   };
   // Each share must admit one message at least.
-  if (config.maxInFlight < config.transports.length) {
-    throw new ConfigError(
-      `maxInFlight: must be at least the number of transports, ${config.transports.length}`,
-    );
+  for (const key of ['maxInFlight', 'maxInFlightBytes'] as const) {
+    if (config[key] < config.transports.length) {
+      throw new ConfigError(`${key}: must be at least the number of transports, ${config.transports.length}`);
+    }
   }
   return config;
 }
@@ -86,14 +86,8 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-function parseYaml(text: string, file: string): JsonObject {
-  let raw: unknown;
-  try {
-    raw = parse(text) ?? {};
-  } catch (error) {
-    // The parser shows the line and points at the column on further lines.
-    throw new ConfigError(`${file} is not YAML: ${messageOf(error).split('\n')[0]}`);
-  }
+function parseMap(text: string, file: string): JsonObject {
+  const raw = parseYaml(text, file) ?? {};
   if (!isObject(raw)) throw new ConfigError(`${file}: must be a map of keys to values, not ${kindOf(raw)}`);
   return raw;
 }

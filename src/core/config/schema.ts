@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type convict from 'convict';
-import { nonEmptyText, positiveInteger, urlOf } from './formats.ts';
+import { milliseconds, nonEmptyText, positiveInteger, urlOf, wholeNumber } from './formats.ts';
 import type { Section } from './validate.ts';
 
 /** Everything but the transports, whose entries are checked by their own kind's schema. */
@@ -41,17 +41,17 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
     connectTimeout: {
       doc: 'Milliseconds until an attempt to connect counts as failed.',
       default: 5000,
-      format: positiveInteger,
+      format: milliseconds,
     },
     statementTimeout: {
       doc: 'Milliseconds after which Postgres gives up a statement.',
       default: 10_000,
-      format: positiveInteger,
+      format: milliseconds,
     },
     lockTimeout: {
       doc: 'Milliseconds to wait for a row that another session has locked, before its message is deferred.',
       default: 1000,
-      format: positiveInteger,
+      format: milliseconds,
     },
     preparedStatements: {
       doc: 'Prepare statements once a connection. Turn off behind a PgBouncer below 1.21 in transaction mode.',
@@ -60,9 +60,9 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
   },
   workers: {
     threads: {
-      doc: 'Worker threads. One for each core that is to spare.',
-      default: 2,
-      format: positiveInteger,
+      doc: 'Worker threads. 0: as many as there are cores, but for the one that talks to the brokers.',
+      default: 0,
+      format: wholeNumber,
     },
     concurrency: {
       doc: 'Batches, and so connections to Postgres, per thread: one is decoded while another waits for Postgres.',
@@ -96,18 +96,18 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
     interval: {
       doc: 'Milliseconds between two looks for deferred messages that are due.',
       default: 1000,
-      format: positiveInteger,
+      format: milliseconds,
     },
     firstDelay: {
       doc: 'Milliseconds until the first retry; doubles each time.',
       default: 1000,
-      format: positiveInteger,
+      format: milliseconds,
     },
-    maxDelay: { doc: 'Milliseconds between two retries at most.', default: 60_000, format: positiveInteger },
+    maxDelay: { doc: 'Milliseconds between two retries at most.', default: 60_000, format: milliseconds },
     maxAge: {
       doc: 'Milliseconds after which a deferred message becomes a dead letter.',
       default: 3_600_000,
-      format: positiveInteger,
+      format: milliseconds,
     },
     maxRows: {
       doc: 'Deferred messages kept; beyond it the oldest become dead letters.',
@@ -126,15 +126,15 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
     base: {
       doc: 'Milliseconds: the upper end of the first delay before a broker or Postgres is tried again. Doubles each time.',
       default: 200,
-      format: positiveInteger,
+      format: milliseconds,
     },
-    max: { doc: 'Milliseconds: the upper end of any such delay.', default: 10_000, format: positiveInteger },
+    max: { doc: 'Milliseconds: the upper end of any such delay.', default: 10_000, format: milliseconds },
   },
   shutdown: {
     deadline: {
       doc: 'Milliseconds that a stopping conductor has to finish what it holds; the rest goes back to the broker.',
       default: 20_000,
-      format: positiveInteger,
+      format: milliseconds,
     },
   },
   log: {

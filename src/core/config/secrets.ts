@@ -2,13 +2,17 @@ import { isObject, type JsonObject } from '../json.ts';
 import { isOption, type Section } from './validate.ts';
 
 const mask = '***';
+/** Postgres takes them as parameters of its URL too. */
+const secretParameters = ['password', 'sslpassword'];
 
-/** A URL with its password masked; any other text masked whole. */
+/** A URL with its passwords masked; any other text masked whole. */
 export function maskSecret(secret: string): string {
   const url = URL.parse(secret);
   if (url === null) return secret === '' ? '' : mask;
-  if (url.password === '') return secret;
-  url.password = mask;
+  const parameters = secretParameters.filter((name) => url.searchParams.has(name));
+  if (url.password === '' && parameters.length === 0) return secret;
+  if (url.password !== '') url.password = mask;
+  for (const name of parameters) url.searchParams.set(name, mask);
   return url.toString();
 }
 
@@ -30,22 +34,32 @@ export function maskValues(section: Section, values: object): JsonObject {
  * @param secrets the values of sensitive options.
  */
 export function createMasker(secrets: ReadonlyArray<string>): (text: string) => string {
-  const hidden = secrets.flatMap((secret) => {
-    const url = URL.parse(secret);
-    if (url === null) return [secret];
-    if (url.password === '') return [];
-    // As it stands in a URL, percent-encoded; a short one elsewhere ("guest") would mask ordinary words.
-    const decoded = decodeURIComponent(url.password);
-    return [`:${url.password}@`, `:${decoded}@`, ...(decoded.length >= 8 ? [decoded, url.password] : [])];
-  });
+  const hidden = secrets.flatMap(appearancesOf);
   return (text) =>
-    hidden.reduce(
-      (masked, secret) =>
-        secret === ''
-          ? masked
-          : masked.replaceAll(secret, secret.startsWith(':') && secret.endsWith('@') ? `:${mask}@` : mask),
-      text,
-    );
+    hidden.reduce((masked, { secret, replacement }) => masked.replaceAll(secret, replacement), text);
+}
+
+interface Appearance {
+  readonly secret: string;
+  readonly replacement: string;
+}
+
+/** The forms in which a secret may turn up. */
+function appearancesOf(secret: string): Appearance[] {
+  const url = URL.parse(secret);
+  if (url === null) return formsOf(secret).map((form) => ({ secret: form, replacement: mask }));
+  const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
+  return [url.password, decodeURIComponent(url.password), ...parameters].flatMap(formsOf).flatMap((form) => [
+    // A short one elsewhere than in its URL ("guest") would mask ordinary words.
+    ...(form.length >= 8 ? [{ secret: form, replacement: mask }] : []),
+    { secret: `:${form}@`, replacement: `:${mask}@` },
+    { secret: `password=${form}`, replacement: `password=${mask}` },
+  ]);
+}
+
+/** As it is and as it stands inside a line of JSON, which log lines are. Nothing, if it is empty. */
+function formsOf(secret: string): string[] {
+  return secret === '' ? [] : [secret, JSON.stringify(secret).slice(1, -1)];
 }
 
 /** The values of all sensitive options. */

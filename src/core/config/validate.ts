@@ -22,7 +22,8 @@ export function isOption(node: Option | Section | undefined): node is Option {
  * Fills in defaults and checks every value. Throws ConfigError with one line: the key and what was expected.
  *
  * convict coerces texts ("2abc" becomes 2, "no" becomes true) and looks away from unknown keys inside free-form maps, so
- * keys and types are checked before it sees them.
+ * keys and types are checked before it sees them. Its `load` takes free-form maps apart, and fails on nested ones; `set`
+ * takes each value as it is.
  *
  * @param prefix of the keys in messages: where in the file `raw` stands.
  */
@@ -31,17 +32,25 @@ export function validate<Values>(
   raw: JsonObject,
   prefix = '',
 ): Values {
-  checkKeysAndTypes(schema, raw, prefix);
   const config = convict<Values>(schema, { args: [], env: {} });
-  config.load(raw);
+  // The keys of a type that is not known here cannot be told from other texts.
+  const target: { set(key: string, value: unknown): unknown } = config;
+  for (const [key, value] of givenOptions(schema, raw, prefix, '')) target.set(key, value);
   const values = config.getProperties();
   checkFormats(schema, values, prefix);
   return values;
 }
 
-function checkKeysAndTypes(section: Section, raw: JsonObject, prefix: string): void {
-  for (const [key, value] of Object.entries(raw)) {
-    const node = Object.hasOwn(section, key) ? section[key] : undefined;
+/** Each option that is given, by its key below `prefix`, once key and type are known to be right. */
+function* givenOptions(
+  section: Section,
+  raw: JsonObject,
+  prefix: string,
+  path: string,
+): Generator<[key: string, value: unknown]> {
+  for (const [name, value] of Object.entries(raw)) {
+    const key = path + name;
+    const node = Object.hasOwn(section, name) ? section[name] : undefined;
     if (node === undefined) {
       throw new ConfigError(
         `${prefix}${key}: unknown key; expected one of ${Object.keys(section).join(', ')}`,
@@ -50,9 +59,11 @@ function checkKeysAndTypes(section: Section, raw: JsonObject, prefix: string): v
     if (!isOption(node)) {
       if (!isObject(value))
         throw new ConfigError(`${prefix}${key}: must be a map of keys to values, not ${kindOf(value)}`);
-      checkKeysAndTypes(node, value, `${prefix}${key}.`);
+      yield* givenOptions(node, value, prefix, `${key}.`);
     } else if (kindOf(value) !== kindOf(node.default)) {
       throw new ConfigError(`${prefix}${key}: must be ${kindOf(node.default)}, not ${kindOf(value)}`);
+    } else {
+      yield [key, value];
     }
   }
 }

@@ -9,20 +9,18 @@ import type { Amqp091Options } from './options.ts';
 /** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
 const blockedPatience = 1000;
 
-/** A delivery with the library's own form of it, which acknowledging asks for. */
+/** What is kept of a message while it is held: not the library's form of it, with its properties and headers. */
 class Amqp091Delivery implements Delivery {
   readonly session: Session;
-  readonly message: ConsumeMessage;
+  readonly deliveryTag: number;
+  readonly body: Buffer;
   readonly meta: DeliveryMeta;
 
-  constructor(session: Session, message: ConsumeMessage, meta: DeliveryMeta) {
+  constructor(session: Session, deliveryTag: number, body: Buffer, meta: DeliveryMeta) {
     this.session = session;
-    this.message = message;
+    this.deliveryTag = deliveryTag;
+    this.body = body;
     this.meta = meta;
-  }
-
-  get body(): Buffer {
-    return this.message.content;
   }
 }
 
@@ -40,6 +38,8 @@ export class Amqp091Session implements Session {
   private readonly options: Amqp091Options;
   private readonly deliver: Deliver;
   private readonly tracked = new SettledPrefix<Amqp091Delivery>();
+  /** Any message, for what the library wants to see of one beside its delivery tag. */
+  private sample: ConsumeMessage | undefined;
   private patience: NodeJS.Timeout | undefined;
   /** Consuming is asked for and given up one step at a time, in order. */
   private flow: Promise<void> = Promise.resolve();
@@ -81,7 +81,7 @@ export class Amqp091Session implements Session {
     if (settlement === 'release') {
       this.tracked.remove(own);
       // Never reject: that counts toward a quorum queue's delivery limit.
-      for (const { message } of own) this.channel.nack(message, false, true);
+      for (const { deliveryTag } of own) this.requeue(deliveryTag);
     } else {
       for (const delivery of own) this.tracked.settle(delivery);
       this.acknowledge();
@@ -112,7 +112,7 @@ export class Amqp091Session implements Session {
   }
 
   private async close(): Promise<void> {
-    for (const { message } of this.tracked.takeAll()) this.channel.ack(message);
+    this.acknowledgeSingly();
     // The channel first: its frames are queued apart from the connection's, and closing that would overtake acknowledgements.
     await this.channel.close();
     await this.connection.close();
@@ -144,11 +144,13 @@ export class Amqp091Session implements Session {
       );
       return;
     }
-    const delivery = new Amqp091Delivery(this, message, this.metaOf(message));
+    this.sample ??= { ...message, content: Buffer.alloc(0) };
+    const { deliveryTag } = message.fields;
+    const delivery = new Amqp091Delivery(this, deliveryTag, message.content, this.metaOf(message));
     if (this.deliver(delivery)) {
       this.tracked.track(delivery);
     } else {
-      this.channel.nack(message, false, true);
+      this.requeue(deliveryTag);
       this.pause();
     }
   }
@@ -175,16 +177,32 @@ export class Amqp091Session implements Session {
     const prefix = this.tracked.takePrefix();
     const last = prefix.at(-1);
     if (last !== undefined) {
-      this.channel.ack(last.message, prefix.length > 1);
+      this.ack(last.deliveryTag, prefix.length > 1);
       clearTimeout(this.patience);
       this.patience = undefined;
     }
     if (this.tracked.blocked) {
       this.patience ??= setTimeout(() => {
         this.patience = undefined;
-        for (const { message } of this.tracked.takeAll()) this.channel.ack(message);
+        this.acknowledgeSingly();
       }, blockedPatience);
     }
+  }
+
+  private acknowledgeSingly(): void {
+    for (const { deliveryTag } of this.tracked.takeAll()) this.ack(deliveryTag, false);
+  }
+
+  private ack(deliveryTag: number, allUpTo: boolean): void {
+    const { sample } = this;
+    if (sample !== undefined)
+      this.channel.ack({ ...sample, fields: { ...sample.fields, deliveryTag } }, allUpTo);
+  }
+
+  private requeue(deliveryTag: number): void {
+    const { sample } = this;
+    if (sample !== undefined)
+      this.channel.nack({ ...sample, fields: { ...sample.fields, deliveryTag } }, false, true);
   }
 
   /** The session is of no use any more: closes the connection, which ends it. */

@@ -32,6 +32,10 @@ class MqttDelivery implements Delivery {
  * The client library would acknowledge each message once it has been handled, and handles one at a time. Here it is told at
  * once to go on without a PUBACK; that is written after the commit, for a whole batch at a time, in the order in which the
  * messages came. MQTT has no way to give one message back: it is given back by ending the connection and keeping the session.
+ *
+ * Brokers send more than they were asked for: 3.1.1 has no word for a bound, and Mosquitto 2.0.11 lets a whole receive maximum
+ * in with each PUBACK once a session with a backlog is resumed. So what does not fit holds up the socket, in the order in which
+ * it came; but not for long, since pings are answered through the same socket.
  */
 export class MqttSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -43,7 +47,10 @@ export class MqttSession implements Session {
   private readonly emptyWaiters = new Set<() => void>();
   private paused = false;
   private arrivals = 0;
-  /** Something did not fit: it is forgotten, and comes again with the next connection. */
+  /** The message that did not fit. The library reads nothing more until it does: what is behind it stays in the socket. */
+  private waiting: { readonly delivery: MqttDelivery; readonly goOn: () => void } | undefined;
+  private patience: NodeJS.Timeout | undefined;
+  /** It waited too long: everything is forgotten from then on, and comes again with the next connection. */
   private overflowed = false;
   private stopping = false;
   private open = true;
@@ -59,6 +66,7 @@ export class MqttSession implements Session {
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
         this.open = false;
+        clearTimeout(this.patience);
         for (const waiter of this.emptyWaiters) waiter();
         resolve(
           this.stopping ? undefined : (error ?? reason ?? new NotConnected('the connection was closed')),
@@ -66,8 +74,7 @@ export class MqttSession implements Session {
       };
     });
     client.handleMessage = (packet, callback) => {
-      this.receive(packet);
-      callback(withheld);
+      this.receive(packet, () => callback(withheld));
     };
     client.on('error', (error) => {
       reason = error;
@@ -98,6 +105,10 @@ export class MqttSession implements Session {
   resume(): void {
     this.paused = false;
     this.acknowledge();
+    const { waiting } = this;
+    this.waiting = undefined;
+    clearTimeout(this.patience);
+    if (waiting !== undefined) this.offer(waiting.delivery, waiting.goOn);
   }
 
   /**
@@ -123,7 +134,7 @@ export class MqttSession implements Session {
     if (!this.open) return;
     this.paused = false;
     this.acknowledge();
-    const keep = this.tracked.size > 0 || this.overflowed;
+    const keep = this.tracked.size > 0 || this.waiting !== undefined || this.overflowed;
     // 3.1.1 cannot end a session on the way out; the transport does it by a clean connection after this one.
     const properties =
       this.options.version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
@@ -136,13 +147,31 @@ export class MqttSession implements Session {
   /** Ends the session that the broker keeps, once this connection is closed and nothing in it is unsettled. */
   discard: ((deadline: AbortSignal) => Promise<void>) | undefined;
 
-  private receive(packet: IPublishPacket): void {
+  /** @param goOn makes the library read the next packet. */
+  private receive(packet: IPublishPacket, goOn: () => void): void {
     if (!this.open) return;
     this.arrivals += 1;
     const body = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
-    const delivery = new MqttDelivery(this, packet.messageId ?? 0, body, this.metaOf(packet));
-    if (!this.deliver(delivery)) this.overflowed = true;
-    else if (delivery.packetId !== 0) this.tracked.track(delivery);
+    this.offer(new MqttDelivery(this, packet.messageId ?? 0, body, this.metaOf(packet)), goOn);
+  }
+
+  private offer(delivery: MqttDelivery, goOn: () => void): void {
+    if (!this.overflowed && !this.deliver(delivery)) {
+      this.waiting = { delivery, goOn };
+      // A ping is due after one keepalive, its answer half of one later.
+      this.patience = setTimeout(() => this.overflow(), this.options.keepalive * 250);
+      return;
+    }
+    if (!this.overflowed && delivery.packetId !== 0) this.tracked.track(delivery);
+    goOn();
+  }
+
+  private overflow(): void {
+    const { waiting } = this;
+    this.waiting = undefined;
+    this.overflowed = true;
+    waiting?.goOn();
+    this.acknowledge();
   }
 
   private metaOf({ topic, dup }: IPublishPacket): DeliveryMeta {
