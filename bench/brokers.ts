@@ -7,6 +7,7 @@ import { instanceId, osloHeartbeat } from './messages.ts';
 
 /** A broker whose queue can be filled, to be drained by the conductor or by a bare consumer. */
 export interface BenchBroker {
+  readonly pid: number;
   /** The transport's entry in the conductor's configuration. */
   readonly config: Record<string, unknown>;
   /** Puts heartbeats of so many instances on the queue, each with a greater `sent`, and waits until all are there. */
@@ -42,6 +43,7 @@ async function startAmqp091(): Promise<BenchBroker> {
   await channel.assertQueue('trove-conductor', { durable: true });
   await channel.bindQueue('trove-conductor', 'trove', 'trove-conductor');
   return {
+    pid: server.pid,
     config: { kind: 'amqp091', url: server.url, codec: 'oslo' },
     async fill(messages, instances) {
       let unconfirmed = 0;
@@ -90,6 +92,7 @@ async function startMqtt(): Promise<BenchBroker> {
   await subscriber.endAsync();
   const publisher = await mqtt.connectAsync(server.url, { clientId: 'fill', protocolVersion: 5 });
   return {
+    pid: server.pid,
     config,
     async fill(messages, instances) {
       const unconfirmed: Promise<unknown>[] = [];

@@ -24,7 +24,6 @@ const poll = setInterval(() => {
 }, 2);
 await report(stopwatch.finished, () => {
   clearInterval(poll);
-  console.error('batches', account?.latency.count, JSON.stringify(process.memoryUsage()));
   if (account?.outcomes.applied !== messages)
     throw new Error(`not all were applied: ${JSON.stringify(account?.outcomes)}`);
   return conductor.stop();

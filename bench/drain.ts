@@ -4,6 +4,7 @@ import { migrate } from '../src/database/migrate.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/processes.ts';
 import { type BenchTransport, startBroker } from './brokers.ts';
+import { cpuTime } from './cpu.ts';
 import { instanceId } from './messages.ts';
 
 export interface DrainOptions {
@@ -13,6 +14,8 @@ export interface DrainOptions {
   readonly rounds: number;
   /** Further settings of the conductor, such as `workers`. */
   readonly settings: Record<string, unknown>;
+  /** A folder for CPU profiles of the measured processes. */
+  readonly profile?: string;
 }
 
 /** What a measured process is told, as JSON in its first argument. */
@@ -32,9 +35,15 @@ export interface DrainResult {
   readonly peakBytes: number;
 }
 
+/** CPU time in microseconds that the servers used while the queue was drained, and while the process started and ended. */
+export interface ServersCpu {
+  readonly broker: number;
+  readonly postgres: number;
+}
+
 export interface DrainRound {
-  readonly bare: DrainResult;
-  readonly conductor: DrainResult;
+  readonly bare: DrainResult & ServersCpu;
+  readonly conductor: DrainResult & ServersCpu;
 }
 
 /** The conductor's default, so that both are bounded alike. */
@@ -51,17 +60,16 @@ export async function drain(options: DrainOptions, tell: (line: string) => void)
   try {
     const databaseUrl = postgres.url();
     await prepareDatabase(databaseUrl, instances);
+    const servers = { broker: broker.pid, postgres: postgres.pid };
     const task = { config: broker.config, databaseUrl, messages, prefetch, settings };
     const results: DrainRound[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       tell(`round ${round} of ${rounds}: bare consumer`);
       await broker.fill(messages, instances);
-      tell('FILLED');
-      const bare = await measure('drain-bare.ts', task);
+      const bare = await measure('drain-bare.ts', task, servers, options.profile);
       tell(`round ${round} of ${rounds}: conductor`);
       await broker.fill(messages, instances);
-      tell('FILLED');
-      const conductor = await measure('drain-conductor.ts', task);
+      const conductor = await measure('drain-conductor.ts', task, servers, options.profile);
       results.push({ bare, conductor });
     }
     return results;
@@ -85,20 +93,28 @@ async function prepareDatabase(url: string, instances: number): Promise<void> {
      SELECT gen_random_uuid(), id, 23, 'new', now() AT TIME ZONE 'utc' FROM unnest($1::text[]) AS id`,
     [ids],
   );
+  // As autovacuum will have done on any database that has been in use for a minute.
+  await client.query('ANALYZE');
   await client.end();
 }
 
-async function measure(file: string, task: DrainTask): Promise<DrainResult> {
+async function measure(
+  file: string,
+  task: DrainTask,
+  servers: { readonly broker: number; readonly postgres: number },
+  profile: string | undefined,
+): Promise<DrainResult & ServersCpu> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = startProcess(process.execPath, [
-    ...(process.env.BENCH_PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
-    path,
-    JSON.stringify(task),
-  ]);
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const before = { broker: cpuTime(servers.broker), postgres: cpuTime(servers.postgres) };
+  const child = startProcess(process.execPath, [...profiling, path, JSON.stringify(task)]);
   const { code } = await child.exited;
   if (code !== 0) throw new Error(`${file} ended with ${code}:\n${child.output()}`);
-  console.error(child.stderr());
-  console.error('DRAINED');
   const result: DrainResult = JSON.parse(child.stdout().trim().split('\n').at(-1) ?? '');
-  return result;
+  return {
+    ...result,
+    broker: cpuTime(servers.broker) - before.broker,
+    // Its backends have ended with their connections, and are its children.
+    postgres: cpuTime(servers.postgres) - before.postgres,
+  };
 }

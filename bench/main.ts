@@ -28,6 +28,7 @@ program
     (text: string) => JSON.parse(text),
     {},
   )
+  .option('--profile <folder>', 'where to write CPU profiles of the measured processes')
   .action(async (options) => {
     console.log(`drain ${JSON.stringify(options)}`);
     console.log(

@@ -41,5 +41,7 @@ export function osloHeartbeat(instance: string, sent: number, status: string): B
     _unique_id: createHash('md5').update(`${instance} ${sent}`).digest('hex'),
     ...context,
   };
-  return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
+  // With the spaces that Python's json puts behind colons and commas; no value here looks like either.
+  const inner = JSON.stringify(message).replaceAll('":', '": ').replaceAll(',"', ', "');
+  return Buffer.from(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(inner)}}`);
 }

@@ -3,56 +3,18 @@ import type { DrainResult, DrainRound } from './drain.ts';
 /** One table: the median of each figure, with its least and greatest. */
 export function formatRounds(rounds: ReadonlyArray<DrainRound>): string {
   const rate = ({ messages, seconds }: DrainResult) => messages / seconds;
-  const rows = [
-    [
-      'bare consumer',
-      'messages/s',
-      spread(
-        rounds.map(({ bare }) => rate(bare)),
-        0,
-      ),
-    ],
-    [
-      'conductor',
-      'messages/s',
-      spread(
-        rounds.map(({ conductor }) => rate(conductor)),
-        0,
-      ),
-    ],
-    [
-      'ratio',
-      'conductor / bare',
-      spread(
-        rounds.map(({ bare, conductor }) => rate(conductor) / rate(bare)),
-        2,
-      ),
-    ],
-    [
-      'bare consumer',
-      'CPU µs/message',
-      spread(
-        rounds.map(({ bare }) => bare.cpuMicroseconds / bare.messages),
-        1,
-      ),
-    ],
-    [
-      'conductor',
-      'CPU µs/message',
-      spread(
-        rounds.map(({ conductor }) => conductor.cpuMicroseconds / conductor.messages),
-        1,
-      ),
-    ],
-    [
-      'conductor',
-      'peak memory MB',
-      spread(
-        rounds.map(({ conductor }) => conductor.peakBytes / 1e6),
-        0,
-      ),
-    ],
+  const figures: [who: string, what: string, digits: number, of: (round: DrainRound) => number][] = [
+    ['bare consumer', 'messages/s', 0, ({ bare }) => rate(bare)],
+    ['conductor', 'messages/s', 0, ({ conductor }) => rate(conductor)],
+    ['ratio', 'conductor / bare', 2, ({ bare, conductor }) => rate(conductor) / rate(bare)],
+    ['bare consumer', 'CPU µs/message', 1, ({ bare }) => bare.cpuMicroseconds / bare.messages],
+    ['  its broker', 'CPU µs/message', 1, ({ bare }) => bare.broker / bare.messages],
+    ['conductor', 'CPU µs/message', 1, ({ conductor }) => conductor.cpuMicroseconds / conductor.messages],
+    ['  its broker', 'CPU µs/message', 1, ({ conductor }) => conductor.broker / conductor.messages],
+    ['  Postgres', 'CPU µs/message', 1, ({ conductor }) => conductor.postgres / conductor.messages],
+    ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
   ];
+  const rows = figures.map(([who, what, digits, of]) => [who, what, spread(rounds.map(of), digits)]);
   const lines = rows.map(
     ([who = '', what = '', figures = '']) => `${who.padEnd(15)}${what.padEnd(18)}${figures}`,
   );

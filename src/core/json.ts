@@ -6,11 +6,14 @@ const maxDepth = 32;
 
 export type JsonObject = Record<string, unknown>;
 
-/** The body's text. Throws Rejected: a replacement character in an id would name another instance. */
-export function textOf(body: Uint8Array): string {
+/**
+ * The body's text, or the first `length` bytes of it. Throws Rejected if any of the body is not UTF-8: a replacement character
+ * in an id would name another instance.
+ */
+export function textOf(body: Uint8Array, length = body.length): string {
   if (body.length === 0) throw new Rejected('empty', 'the body is empty');
   if (!isUtf8(body)) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
-  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8');
+  return Buffer.from(body.buffer, body.byteOffset, length).toString('utf8');
 }
 
 /** Parses a text that has to be a JSON object. `what` names it in the error. */

@@ -119,7 +119,7 @@ function createPiscina(
     concurrentTasksPerWorker,
     workerData: settings,
     // A batch's garbage is soon forgotten: a small nursery costs nothing, a large one is memory that is never given back.
-    resourceLimits: { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: 12 },
+    resourceLimits: { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: 48 },
     // By default an idle worker blocks its event loop, and its connections to Postgres with it.
     atomics: 'disabled',
     idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,

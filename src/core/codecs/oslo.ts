@@ -12,7 +12,38 @@ import { readCall } from './native.ts';
  * refused as the bad argument that it is.
  */
 export function decodeOslo(body: Uint8Array): Decoded {
-  const outer = parseObject(textOf(body), 'the body');
+  const short = withoutContext(body);
+  if (short !== undefined) {
+    try {
+      return read(short);
+    } catch (error) {
+      // Cut in the wrong place, or bad in itself: the whole of it says which.
+      if (!(error instanceof Rejected)) throw error;
+    }
+  }
+  return read(textOf(body));
+}
+
+/** Where the context begins in the escaped inner text, as Python's json writes it. */
+const contextBegin = Buffer.from(', \\"_context_');
+const end = '}"}';
+
+/**
+ * The same envelope without its context, which is three quarters of the text: reading that would take most of the time that a
+ * heartbeat costs (measured: 5.0 against 2.1 µs). Undefined if it does not look as oslo writes it.
+ *
+ * In the inner JSON an unescaped `"` begins or ends a string, and none that ends one is followed by `_context_`; so behind the
+ * comma begins a key, or an element of an array. Only at the top level does closing the object there leave valid JSON.
+ */
+function withoutContext(body: Uint8Array): string | undefined {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  const at = bytes.indexOf(contextBegin);
+  if (at === -1 || bytes.toString('latin1', bytes.length - end.length) !== end) return undefined;
+  return textOf(body, at) + end;
+}
+
+function read(text: string): Decoded {
+  const outer = parseObject(text, 'the body');
   const osloVersion = outer['oslo.version'];
   // A peer of the same major version is readable, as in `deserialize_msg`.
   if (typeof osloVersion !== 'string' || !osloVersion.startsWith('2.')) {

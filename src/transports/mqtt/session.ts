@@ -191,7 +191,9 @@ export class MqttSession implements Session {
     if (this.tracked.size > 0) return;
     for (const waiter of this.emptyWaiters) waiter();
     // What was forgotten comes again once the broker sees a new connection.
-    if (this.overflowed && !this.stopping) this.client.end(true);
+    if (!this.overflowed || this.stopping) return;
+    this.end(new NotConnected('the broker sent more than it was asked for; the rest comes with the next connection'));
+    this.client.end(true);
   }
 
   /** Resolves once everything delivered is acknowledged. */
