@@ -27,8 +27,9 @@ class MqttTransport implements Transport {
 
   async connect(deliver: Deliver): Promise<Session> {
     const client = this.createClient(false);
-    const session = new MqttSession(client, this.options, this.subscription, deliver);
-    if (this.options.version === '3.1.1') session.discard = (deadline) => this.discardSession(deadline);
+    const session = new MqttSession(client, this.options, this.subscription, deliver, (deadline) =>
+      this.discardSession(deadline),
+    );
     try {
       await connected(client);
       await this.subscribe(client);

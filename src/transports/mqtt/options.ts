@@ -11,6 +11,7 @@ export interface MqttOptions extends CommonOptions {
   group: string;
   clientId: string;
   sessionExpiry: number;
+  keepSession: boolean;
   keepalive: number;
   connectTimeout: number;
 }
@@ -42,6 +43,10 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
     doc: 'Seconds that the broker keeps the session of a replica that has gone without a word (version 5).',
     default: 86_400,
     format: positiveInteger,
+  },
+  keepSession: {
+    doc: 'Keep the session when the replica is stopped, so that the broker goes on queueing for it. For a single replica that comes back; one that does not would go on being given its share.',
+    default: false,
   },
   keepalive: {
     doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',

@@ -43,6 +43,8 @@ export class MqttSession implements Session {
   private readonly options: MqttOptions;
   private readonly subscription: string;
   private readonly deliver: Deliver;
+  /** Ends the session that the broker keeps, by a connection of its own. */
+  private readonly discard: (deadline: AbortSignal) => Promise<void>;
   private readonly tracked = new SettledPrefix<MqttDelivery>();
   private readonly emptyWaiters = new Set<() => void>();
   private paused = false;
@@ -50,14 +52,22 @@ export class MqttSession implements Session {
   /** The message that did not fit. The library reads nothing more until it does: what is behind it stays in the socket. */
   private waiting: { readonly delivery: MqttDelivery; readonly goOn: () => void } | undefined;
   private patience: NodeJS.Timeout | undefined;
-  /** It waited too long: everything is forgotten from then on, and comes again with the next connection. */
+  /** It waited too long, or we are to stop: what comes from then on is forgotten, and comes again with the next connection. */
   private overflowed = false;
+  private draining = false;
   private stopping = false;
   private open = true;
   private end: (error: Error | undefined) => void = () => {};
 
   /** Listens from the start: the broker sends what the session has queued right behind its CONNACK. */
-  constructor(client: MqttClient, options: MqttOptions, subscription: string, deliver: Deliver) {
+  constructor(
+    client: MqttClient,
+    options: MqttOptions,
+    subscription: string,
+    deliver: Deliver,
+    discard: (deadline: AbortSignal) => Promise<void>,
+  ) {
+    this.discard = discard;
     this.client = client;
     this.options = options;
     this.subscription = subscription;
@@ -114,10 +124,15 @@ export class MqttSession implements Session {
   /**
    * A shared subscription's messages are handed out to sessions, not to connections: what the broker has queued for this one
    * has to be taken, or it waits for a replica that may never come back. After the last PUBACK a ping that is answered with
-   * nothing delivered before says that the queue is empty.
+   * nothing delivered before says that the queue is empty. A session that is to be kept keeps its queue as well.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     if (!this.open) return;
+    this.draining = true;
+    if (this.options.keepSession) {
+      this.overflow();
+      return;
+    }
     await settledBy(this.client.unsubscribeAsync(this.subscription), deadline);
     for (
       let before = -1;
@@ -135,17 +150,14 @@ export class MqttSession implements Session {
     this.paused = false;
     this.acknowledge();
     const keep = this.tracked.size > 0 || this.waiting !== undefined || this.overflowed;
-    // 3.1.1 cannot end a session on the way out; the transport does it by a clean connection after this one.
-    const properties =
-      this.options.version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
+    const { version } = this.options;
+    const properties = version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
     await settledBy(this.client.endAsync(false, { cmd: 'disconnect', ...properties }), deadline);
     if (this.open) this.client.end(true);
     await settledBy(this.closed, deadline);
-    if (!keep) await this.discard?.(deadline);
+    // 3.1.1 cannot end a session on the way out.
+    if (version === '3.1.1' && !keep) await this.discard(deadline);
   }
-
-  /** Ends the session that the broker keeps, once this connection is closed and nothing in it is unsettled. */
-  discard: ((deadline: AbortSignal) => Promise<void>) | undefined;
 
   /** @param goOn makes the library read the next packet. */
   private receive(packet: IPublishPacket, goOn: () => void): void {
@@ -191,8 +203,10 @@ export class MqttSession implements Session {
     if (this.tracked.size > 0) return;
     for (const waiter of this.emptyWaiters) waiter();
     // What was forgotten comes again once the broker sees a new connection.
-    if (!this.overflowed || this.stopping) return;
-    this.end(new NotConnected('the broker sent more than it was asked for; the rest comes with the next connection'));
+    if (!this.overflowed || this.draining) return;
+    this.end(
+      new NotConnected('the broker sent more than it was asked for; the rest comes with the next connection'),
+    );
     this.client.end(true);
   }
 
