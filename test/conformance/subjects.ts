@@ -101,6 +101,8 @@ function mqttSubject(version: '5' | '3.1.1'): Subject {
         version,
         topic: `${topic}/+`,
         group: 'conformance',
+        // What is refused waits in the socket for a quarter of it; then the session ends, which is another story.
+        keepalive: 120,
         auth: { mode: 'subject' },
         ...options,
       };
@@ -109,7 +111,8 @@ function mqttSubject(version: '5' | '3.1.1'): Subject {
       t.teardown(async () => {
         await publisher.endAsync();
         // Ends the session that the broker keeps, with whatever the test has left in it.
-        const last = await transport(1000).connect((delivery) => {
+        const ending = make('mqtt', { ...settings, keepSession: false, clientId: `${id}-one` }, 1000);
+        const last = await ending.connect((delivery) => {
           setImmediate(() => delivery.session.settle([delivery], 'done'));
           return true;
         });

@@ -208,6 +208,20 @@ function suite(subject: Subject): void {
 
 for (const subject of subjects) suite(subject);
 
+for (const subject of subjects.filter(({ needs }) => needs === 'mosquitto')) {
+  needs(test, 'mosquitto')(
+    `${subject.name}: a session that is kept gets what was published while nobody was there`,
+    async (t) => {
+      const opened = await subject.open(t, { keepSession: true });
+      const { session } = await consume(opened);
+      await session.drain(soon());
+      await session.stop(soon());
+      await publish(opened, 3);
+      await expectOnly(t, opened, numbered(3));
+    },
+  );
+}
+
 function refused(t: ExecutionContext, transport: Transport): Promise<ConfigError | undefined> {
   return t.throwsAsync(
     transport.connect(() => true),

@@ -1,0 +1,26 @@
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { startProcess } from './support/processes.ts';
+import { needs } from './support/services.ts';
+
+/** That the bench measures, not what: figures of a busy machine say nothing. */
+
+for (const [transport, broker] of [
+  ['amqp091', 'rabbitmq'],
+  ['mqtt', 'mosquitto'],
+] as const) {
+  needs(test, broker)(
+    `the bench drains a queue over ${transport} and prints both rates and their ratio`,
+    async (t) => {
+      const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+      const sizes = ['--messages', '2000', '--instances', '100', '--rounds', '1'];
+      const bench = startProcess(process.execPath, [main, 'drain', '--transport', transport, ...sizes]);
+      const { code } = await bench.exited;
+      t.is(code, 0, bench.output());
+      t.regex(bench.stdout(), /bare consumer +messages\/s +\d+/);
+      t.regex(bench.stdout(), /conductor +messages\/s +\d+/);
+      t.regex(bench.stdout(), /ratio +conductor \/ bare +\d+\.\d\d/);
+      t.regex(bench.stdout(), /conductor +peak memory MB +\d+/);
+    },
+  );
+}

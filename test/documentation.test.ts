@@ -1,0 +1,90 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { transportKinds } from '../src/transports/index.ts';
+import { statuses } from '../src/workers/methods/statuses.ts';
+import { startConductorHere } from './support/conductor.ts';
+import { createDatabase } from './support/database.ts';
+import { findProgram, startProcess } from './support/processes.ts';
+import { needs, onlyIf, service } from './support/services.ts';
+import { waitFor } from './support/wait.ts';
+import { insertInstances, statusOf } from './support/worker.ts';
+
+/** What the documentation says, done. */
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+];
+const read = (page: string) => readFileSync(join(root, page), 'utf8');
+
+/** The commands of all shell blocks, and what proves each. Whoever adds one has to say where it is run. */
+const proven: Record<string, string> = {
+  'npm ci && npm start': 'test/demo/demo.test.ts',
+  'npm ci && npm test': '.ci/run',
+  'npm ci': '.ci/run',
+  'npm run lint': '.ci/run',
+  'npm run types': '.ci/run',
+  'npm test': '.ci/run',
+  'npm run conductor -- migrate --config config/amqp091.yaml --dry-run': 'test/command-line/services.test.ts',
+  'npm run conductor -- migrate --config config/amqp091.yaml': 'test/command-line/services.test.ts',
+  'npm run conductor -- start --config config/amqp091.yaml': 'test/end-to-end/trove.test.ts',
+  'npm run bench -- drain --transport amqp091': 'test/bench.test.ts',
+};
+
+function shellCommands(page: string): string[] {
+  return [...read(page).matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)].flatMap(([, block = '']) =>
+    block
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== ''),
+  );
+}
+
+test('every command in the documentation is run by a test', (t) => {
+  for (const page of pages) {
+    for (const command of shellCommands(page)) {
+      if (command.startsWith('mosquitto_pub')) continue;
+      const proof = proven[command];
+      t.truthy(proof, `${page}: ${command}`);
+      if (proof !== undefined) t.true(existsSync(join(root, proof)), proof);
+    }
+  }
+});
+
+test('every link leads somewhere', (t) => {
+  for (const page of pages) {
+    for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:]+)\)/g)) {
+      t.true(existsSync(join(root, dirname(page), target)), `${page}: ${target}`);
+    }
+  }
+});
+
+const hearing =
+  findProgram('mosquitto_pub') === undefined
+    ? onlyIf(test, false, 'mosquitto_pub is not installed: apt-get install mosquitto-clients')
+    : needs(test, 'mosquitto');
+hearing('the guest on the shell in docs/protocol.md is heard', async (t) => {
+  const command = shellCommands('docs/protocol.md').find((line) => line.startsWith('mosquitto_pub'));
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1');
+  const { url, port } = service('mosquitto');
+  const transports = {
+    edge: { kind: 'mqtt', url, group: 'documentation', clientId: 'documentation', auth: { mode: 'subject' } },
+  };
+  await startConductorHere(t, { database: database.url, transports });
+  const { code } = await startProcess('sh', ['-c', `${command} -h 127.0.0.1 -p ${port}`]).exited;
+  t.is(code, 0);
+  const row = await waitFor(() => statusOf(database, 'i1'), { what: 'the heartbeat in Postgres' });
+  t.is(row.status_description, 'running');
+});
+
+test('the page on the protocol names every status word, and the configuration every kind', (t) => {
+  const protocol = read('docs/protocol.md').replaceAll('\n', ' ');
+  for (const word of statuses.keys()) t.true(protocol.includes(word), word);
+  for (const kind of Object.keys(transportKinds)) t.true(read('docs/configuration.md').includes(kind), kind);
+});
