@@ -36,7 +36,7 @@ export interface DrainResult {
 }
 
 /** CPU time in microseconds that the servers used while the queue was drained, and while the process started and ended. */
-export interface ServersCpu {
+interface ServersCpu {
   readonly broker: number;
   readonly postgres: number;
 }

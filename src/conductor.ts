@@ -104,12 +104,22 @@ export async function startConductor(
   }
 
   try {
-    await Promise.all(lanes.map(({ supervisor }) => supervisor.start()));
+    await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
   } catch (error) {
     await conductor.stop();
     throw error;
   }
   return conductor;
+}
+
+async function startTransport(name: string, supervisor: Supervisor): Promise<void> {
+  try {
+    await supervisor.start();
+  } catch (error) {
+    throw error instanceof ConfigError
+      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
+      : error;
+  }
 }
 
 /** Waits until the database is there; fails with ConfigError if it has to be migrated first. */

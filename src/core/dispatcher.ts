@@ -1,9 +1,10 @@
-import { Account } from './accounting.ts';
+import type { Account } from './accounting.ts';
 import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
+import { Lane, type Share } from './lane.ts';
 import type { Logger } from './logger.ts';
-import { type BatchResult, HELD, outcomeKinds } from './outcome.ts';
+import { type BatchResult, HELD } from './outcome.ts';
 
 export interface DispatcherOptions {
   /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
@@ -20,14 +21,8 @@ export interface DispatcherOptions {
 /** Milliseconds that messages gather at most while a slot is free. */
 const patience = 10;
 
-/** What one transport may have in memory: its share of `maxInFlight` and `maxInFlightBytes`. */
-export interface Share {
-  readonly messages: number;
-  readonly bytes: number;
-}
-
 /** One transport's way into the dispatcher. */
-export interface Lane {
+export interface Intake {
   readonly deliver: Deliver;
   /** Has to be called when a session ends: what waits of it is forgotten here, since the broker delivers it again. */
   readonly forget: (session: Session) => void;
@@ -53,8 +48,7 @@ export interface Lane {
  */
 export class Dispatcher {
   private readonly options: DispatcherOptions;
-  private readonly lanes: LaneState[] = [];
-  private readonly closed = new WeakSet<Session>();
+  private readonly lanes: Lane[] = [];
   private readonly running = new Set<Batch>();
   private state: 'flowing' | 'holding' | 'probing' = 'flowing';
   private failures = 0;
@@ -70,19 +64,15 @@ export class Dispatcher {
   }
 
   /** Opens a way in for one transport. */
-  lane(transport: string, share: Share): Lane {
-    const lane: LaneState = {
-      transport,
-      share,
-      account: new Account(),
-      pending: [],
-      session: undefined,
-      paused: false,
-    };
+  lane(transport: string, share: Share): Intake {
+    const lane = new Lane(transport, share);
     this.lanes.push(lane);
     return {
       deliver: (delivery) => this.take(lane, delivery),
-      forget: (session) => this.forget(lane, session),
+      forget: (session) => {
+        lane.forget(session);
+        this.tellIdle();
+      },
       account: lane.account,
     };
   }
@@ -110,43 +100,17 @@ export class Dispatcher {
     clearTimeout(this.retry);
     clearImmediate(this.scheduled);
     clearTimeout(this.gathering);
-    for (const lane of this.lanes) {
-      this.release(lane, lane.pending);
-      lane.pending = [];
-    }
-    for (const { lane, deliveries } of this.running) this.release(lane, deliveries);
+    for (const lane of this.lanes) lane.release(lane.take(lane.waiting));
+    for (const { lane, deliveries } of this.running) lane.release(deliveries);
     this.running.clear();
+    this.tellIdle();
   }
 
-  private take(lane: LaneState, delivery: Delivery): boolean {
-    const { account, share } = lane;
-    const full = account.held >= share.messages || account.heldBytes >= share.bytes;
-    if (full || this.stopped) {
-      lane.paused = true;
-      lane.session = delivery.session;
-      return false;
-    }
-    lane.session = delivery.session;
-    lane.pending.push(delivery);
-    account.received += 1;
-    account.held += 1;
-    account.heldBytes += delivery.body.length;
-    if (delivery.meta.redelivered) account.redelivered += 1;
-    // The broker bounds messages by itself; bytes it does not know about.
-    if (account.heldBytes >= share.bytes || this.state !== 'flowing') this.pauseLane(lane);
+  private take(lane: Lane, delivery: Delivery): boolean {
+    if (this.stopped || !lane.add(delivery)) return false;
+    if (this.state !== 'flowing') lane.pause();
     this.schedule();
     return true;
-  }
-
-  private forget(lane: LaneState, session: Session): void {
-    this.closed.add(session);
-    if (lane.session === session) {
-      lane.session = undefined;
-      lane.paused = false;
-    }
-    const gone = lane.pending.filter((delivery) => delivery.session === session);
-    lane.pending = lane.pending.filter((delivery) => delivery.session !== session);
-    this.release(lane, gone);
   }
 
   /** At the end of this round of the event loop, so that all that one read from a socket brought goes together. */
@@ -167,7 +131,8 @@ export class Dispatcher {
       this.running.add(batch);
       void this.runBatch(batch);
     }
-    if (this.lanes.some(({ pending }) => pending.length > 0)) {
+    const gathers = this.state === 'flowing' && this.running.size < slots;
+    if (gathers && this.lanes.some(({ waiting }) => waiting > 0)) {
       this.gathering ??= setTimeout(() => {
         this.gathering = undefined;
         this.dispatch(1);
@@ -181,12 +146,8 @@ export class Dispatcher {
     for (let tried = 0; tried < this.lanes.length; tried += 1) {
       this.turn = (this.turn + 1) % this.lanes.length;
       const lane = this.lanes[this.turn];
-      if (lane === undefined || lane.pending.length < least) continue;
-      const { maxBatch } = this.options;
-      if (lane.pending.length > maxBatch) return { lane, deliveries: lane.pending.splice(0, maxBatch) };
-      const deliveries = lane.pending;
-      lane.pending = [];
-      return { lane, deliveries };
+      if (lane === undefined || lane.waiting < least) continue;
+      return { lane, deliveries: lane.take(this.options.maxBatch) };
     }
     return undefined;
   }
@@ -201,54 +162,12 @@ export class Dispatcher {
     }
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
-    this.settle(batch, result);
-    if (result.heldBecause === undefined) this.flow();
-    else this.hold(result.heldBecause);
+    const held = batch.lane.settle(batch.deliveries, result);
+    if (this.state === 'flowing') batch.lane.resumeIfLow();
+    this.tellIdle();
+    if (held === 0) this.flow();
+    else this.hold(result.heldBecause ?? 'a worker left messages without an outcome');
     this.dispatch(1);
-  }
-
-  private settle({ lane, deliveries }: Batch, result: BatchResult): void {
-    const { account } = lane;
-    const done: Delivery[] = [];
-    const held: Delivery[] = [];
-    for (const [index, delivery] of deliveries.entries()) {
-      const code = result.codes[index] ?? HELD;
-      const kind = outcomeKinds[code];
-      if (kind === undefined) {
-        held.push(delivery);
-        continue;
-      }
-      account.outcomes[kind] += 1;
-      account.held -= 1;
-      account.heldBytes -= delivery.body.length;
-      if (!this.closed.has(delivery.session)) done.push(delivery);
-    }
-    for (const reason of result.dead) account.deadBy[reason] = (account.deadBy[reason] ?? 0) + 1;
-    // At most one session of a lane is open: the supervisor connects again only after the last one has closed.
-    done[0]?.session.settle(done, 'done');
-    const oldest = deliveries[0];
-    if (done.length > 0 && oldest !== undefined) {
-      account.latency.record(Math.max(1, Math.round((performance.now() - oldest.meta.receivedAt) * 1000)));
-    }
-    if (held.length > 0) {
-      lane.pending = held.filter(({ session }) => !this.closed.has(session)).concat(lane.pending);
-      this.release(
-        lane,
-        held.filter(({ session }) => this.closed.has(session)),
-      );
-    }
-    this.resumeLane(lane);
-    this.tellIdle();
-  }
-
-  private release(lane: LaneState, deliveries: ReadonlyArray<Delivery>): void {
-    const { account } = lane;
-    for (const { body } of deliveries) account.heldBytes -= body.length;
-    account.held -= deliveries.length;
-    account.released += deliveries.length;
-    const open = deliveries.filter(({ session }) => !this.closed.has(session));
-    open[0]?.session.settle(open, 'release');
-    this.tellIdle();
   }
 
   private hold(because: string): void {
@@ -263,7 +182,7 @@ export class Dispatcher {
       { because, failures: this.failures, retryInMs: Math.round(delay) },
       'messages are held, nothing is lost',
     );
-    for (const lane of this.lanes) this.pauseLane(lane);
+    for (const lane of this.lanes) lane.pause();
     this.retry = setTimeout(() => {
       this.state = 'probing';
       this.dispatch(1);
@@ -276,22 +195,7 @@ export class Dispatcher {
     this.heldBecause = undefined;
     this.options.logger.info({ failures: this.failures }, 'messages flow again');
     this.failures = 0;
-    for (const lane of this.lanes) this.resumeLane(lane);
-  }
-
-  private pauseLane(lane: LaneState): void {
-    if (lane.paused || lane.session === undefined) return;
-    lane.paused = true;
-    lane.session.pause();
-  }
-
-  /** Below half of its share, so that pause and resume do not chase each other. */
-  private resumeLane(lane: LaneState): void {
-    const { account, share } = lane;
-    const low = account.held <= share.messages / 2 && account.heldBytes <= share.bytes / 2;
-    if (!lane.paused || !low || this.state !== 'flowing') return;
-    lane.paused = false;
-    lane.session?.resume();
+    for (const lane of this.lanes) lane.resumeIfLow();
   }
 
   private tellIdle(): void {
@@ -300,18 +204,7 @@ export class Dispatcher {
   }
 }
 
-interface LaneState {
-  readonly transport: string;
-  readonly share: Share;
-  readonly account: Account;
-  /** Waiting for a slot, oldest first. */
-  pending: Delivery[];
-  /** The session that delivered last, to be paused and resumed. */
-  session: Session | undefined;
-  paused: boolean;
-}
-
 interface Batch {
-  readonly lane: LaneState;
+  readonly lane: Lane;
   readonly deliveries: ReadonlyArray<Delivery>;
 }

@@ -1,13 +1,14 @@
-/** The normalized message: the same whatever broker, protocol and wire form it came by. */
-export interface Envelope<Args = unknown> {
+/**
+ * The normalized message: the same whatever broker, protocol and wire form it came by. Who really sent it, the principal, is
+ * not the body's to say and stands beside it.
+ */
+export interface Envelope {
   readonly method: string;
-  readonly args: Args;
+  readonly args: unknown;
   /** "major.minor" of the method table that the sender was written for; undefined where the wire form lets it be left out. */
   readonly version: string | undefined;
   readonly messageId: string | undefined;
-  /** Who really sent it. */
-  readonly principal: Principal;
-  /** Whether a message without `sent` may be applied, unguarded: Trove does so, the native form does not. */
+  /** Whether a message without `sent` is refused, or may be applied unguarded as Trove does. */
   readonly sentRequired: boolean;
 }
 
@@ -17,8 +18,5 @@ export interface Envelope<Args = unknown> {
  */
 export type Principal = { readonly kind: 'guest'; readonly id: string } | { readonly kind: 'unproven' };
 
-/** What a codec reads from a body; the principal is not the body's to say. */
-export type Decoded = Omit<Envelope, 'principal'>;
-
 /** Turns a body into an envelope. Throws Rejected. */
-export type Codec = (body: Uint8Array, messageId: string | undefined) => Decoded;
+export type Codec = (body: Uint8Array, messageId: string | undefined) => Envelope;

@@ -30,7 +30,7 @@ export class NotConnected extends Error {
  * | `never_unlocked` | is about a row that was still locked by another session after the last retry |
  * | `crash` | ended the worker that ran it, twice |
  */
-export const deadReasons = [
+const deadReasons = [
   'empty',
   'too_large',
   'not_utf8',

@@ -52,7 +52,7 @@ export function refuseHostile(value: unknown, path: string): void {
 
 /** Where below the value something hostile is, and what; the path is put together on the way out, since there rarely is one. */
 function hostility(value: unknown, depth: number): string | undefined {
-  if (typeof value === 'string') return value.includes('\0') ? ' holds a NUL character' : undefined;
+  if (typeof value === 'string') return textProblem(value);
   if (typeof value !== 'object' || value === null) return undefined;
   if (depth === maxDepth) return ` is nested more than ${maxDepth} levels deep`;
   if (Object.hasOwn(value, '__proto__')) return ' has a key __proto__';
@@ -62,4 +62,10 @@ function hostility(value: unknown, depth: number): string | undefined {
     if (problem !== undefined) return `.${key.slice(0, 64)}${problem}`;
   }
   return undefined;
+}
+
+function textProblem(text: string): string | undefined {
+  if (text.includes('\0')) return ' holds a NUL character';
+  // JSON can say half of a character; Postgres would be given a replacement character for it.
+  return text.isWellFormed() ? undefined : ' holds half of a surrogate pair';
 }

@@ -60,6 +60,7 @@ export class SettledPrefix<Item> {
   /** Stops tracking items: they went another way. */
   remove(items: Iterable<Item>): void {
     const gone = new Set(items);
+    for (const item of gone) this.settled.delete(item);
     this.order = this.order.slice(this.head).filter((item) => !gone.has(item));
     this.head = 0;
   }

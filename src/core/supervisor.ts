@@ -1,12 +1,13 @@
 import { type BackoffOptions, fullJitter, pause } from './backoff.ts';
 import type { Session, Transport } from './contracts.ts';
-import type { Lane } from './dispatcher.ts';
+import { settledBy } from './deadline.ts';
+import type { Intake } from './dispatcher.ts';
 import { ConfigError, messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 
 export interface SupervisorOptions {
   readonly transport: Transport;
-  readonly lane: Pick<Lane, 'deliver' | 'forget'>;
+  readonly lane: Pick<Intake, 'deliver' | 'forget'>;
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
@@ -39,10 +40,16 @@ export class Supervisor {
    * configuration cannot work: better said at once than retried all night.
    */
   async start(): Promise<void> {
-    const session = await this.attempt((error) => {
+    const first = this.attempt((error) => {
       throw error;
     });
-    this.loop = this.keepConnected(session);
+    // From here on, so that a stop during the first attempt waits for it too.
+    // A rejection is the caller's, by the line after.
+    this.loop = first.then(
+      (session) => this.keepConnected(session),
+      () => {},
+    );
+    await first;
   }
 
   /** Lets the broker deliver nothing more. */
@@ -55,7 +62,7 @@ export class Supervisor {
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
     await this.session?.stop(deadline);
-    await this.loop;
+    await settledBy(this.loop, deadline);
     this.state = 'stopped';
   }
 
@@ -91,10 +98,13 @@ export class Supervisor {
       else this.report(error);
       return undefined;
     }
-    this.state = 'consuming';
-    logger.info('consuming');
     // Asked to stop while connecting: nobody else knows this session yet.
-    if (this.stopping.signal.aborted) await this.session.stop(AbortSignal.timeout(1000));
+    if (this.stopping.signal.aborted) {
+      await this.session.stop(AbortSignal.timeout(1000));
+    } else {
+      this.state = 'consuming';
+      logger.info('consuming');
+    }
     return this.session;
   }
 

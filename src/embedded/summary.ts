@@ -6,7 +6,7 @@ import type { Readings } from './summary-readings.ts';
 /** A look that a part of a line has, by what it means. */
 export type Look = 'strong' | 'faint' | 'good' | 'passing' | 'bad';
 /** A part of a line. */
-export interface Part {
+interface Part {
   readonly text: string;
   readonly look?: Look | undefined;
 }

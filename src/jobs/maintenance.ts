@@ -2,7 +2,7 @@ import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
 import type { Logger } from '../core/logger.ts';
 
 /** One round of it, as far as this loop cares. */
-export interface MaintenanceRound {
+interface MaintenanceRound {
   /** Deferred messages that were due and have been tried. */
   readonly retried: number;
   readonly resolved: number;

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { WorkerSettings } from './protocol.ts';
+import { consequenceOf } from './sqlstate.ts';
 
 /** A connection inside a transaction, as the statements under sql/ see it. */
 export interface Db {
@@ -69,6 +70,8 @@ export async function inTransaction<Result>(
     return result;
   } catch (error) {
     broken ??= await rollback(client);
+    // It answers, but may be the reason: opened to a server that was read-only then, it stays read-only for ever.
+    if (consequenceOf(error) === 'hold') broken ??= new Error('not to be used again', { cause: error });
     throw error;
   } finally {
     client.off('error', onError);

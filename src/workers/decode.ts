@@ -1,5 +1,5 @@
 import { codecs } from '../core/codecs/index.ts';
-import type { Decoded, Principal } from '../core/envelope.ts';
+import type { Envelope, Principal } from '../core/envelope.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { dead, type Outcome } from '../core/outcome.ts';
@@ -14,7 +14,7 @@ export interface Work {
   /** As it came, for a dead letter; undefined for a message that was deferred before. */
   readonly incoming: Incoming | undefined;
   /** What is known of it, as far as it could be read. */
-  readonly decoded: Partial<Decoded>;
+  readonly decoded: Partial<Envelope>;
   /** What is to be done, or the outcome that is already certain. */
   readonly task: Task | Outcome;
 }
@@ -37,7 +37,7 @@ export function decode(
   manager: Manager,
   settings: WorkerSettings,
 ): Work {
-  let decoded: Partial<Decoded> = {};
+  let decoded: Partial<Envelope> = {};
   try {
     const entry = settings.transports[transport];
     if (entry === undefined) throw new Error(`no transport is named ${transport}`);
@@ -64,7 +64,10 @@ export function decode(
 }
 
 /** Looks up the method and parses the arguments. Throws Rejected. */
-export function taskOf({ method: methodName, args, version, sentRequired }: Decoded, manager: Manager): Task {
+export function taskOf(
+  { method: methodName, args, version, sentRequired }: Envelope,
+  manager: Manager,
+): Task {
   const method = Object.hasOwn(manager, methodName) ? manager[methodName] : undefined;
   if (method === undefined) {
     throw new Rejected(

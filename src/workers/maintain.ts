@@ -10,7 +10,7 @@ import { deleteDeferred } from './sql/delete-deferred.ts';
 import { trimDeadLetters } from './sql/trim-dead-letters.ts';
 
 /** Deferred messages that one round tries. */
-export const retryLimit = 500;
+const retryLimit = 500;
 
 /** Tries the deferred messages that are due, and keeps the tables bounded. Replicas share the work; never throws. */
 export async function maintain(context: Context): Promise<MaintenanceResult> {

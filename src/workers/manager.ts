@@ -17,7 +17,7 @@ export interface GuestArgs {
   readonly guard: number | undefined;
 }
 
-export interface ApplyOptions {
+interface ApplyOptions {
   /** Insert unknown instances instead of deferring their heartbeats. */
   readonly autoRegister: boolean;
 }

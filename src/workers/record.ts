@@ -74,7 +74,7 @@ function instanceIdOf(task: Work['task'], args: unknown): string | undefined {
 }
 
 /** Text that Postgres stores and a terminal survives: control characters escaped, lone surrogates replaced, capped. */
-export function cleanText(text: string | undefined, maxLength: number): string | null {
+function cleanText(text: string | undefined, maxLength: number): string | null {
   if (text === undefined) return null;
   return text
     .slice(0, maxLength)

@@ -17,7 +17,10 @@ export interface ConductorOptions {
   /** The entries under `transports`, by name. */
   readonly transports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Further keys of the configuration, over those of the tests. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings?: {
+    readonly [key: string]: unknown;
+    readonly database?: Readonly<Record<string, unknown>>;
+  };
 }
 
 /** One line of a conductor's log. */
@@ -33,13 +36,8 @@ export interface Log {
   line(message: string, nth?: number): Promise<LogLine>;
 }
 
-export interface ConductorProcess extends Process {
-  readonly log: Log;
-}
-
-export interface ConductorHere extends Conductor {
-  readonly log: Log;
-}
+export type ConductorProcess = Process & { readonly log: Log };
+export type ConductorHere = Conductor & { readonly log: Log };
 
 /** The part of ava's `t` that is used here. */
 interface Test {
@@ -57,20 +55,23 @@ const impatient = {
 const patience = 60_000;
 
 /** The configuration, as the text of a file. */
-export function configurationOf({ database, transports, settings }: ConductorOptions): string {
-  return stringify({ ...impatient, ...settings, database: { url: database }, transports });
+export function configurationOf({ database: url, transports, settings = {} }: ConductorOptions): string {
+  const { database, ...others } = settings;
+  return stringify({ ...impatient, ...others, database: { ...database, url }, transports });
 }
 
 /** Starts `conductor start` as a process, killed at the end of the test; resolves once every transport consumes. */
-export async function startConductorProcess(
-  t: Test,
-  options: ConductorOptions,
-): Promise<ConductorProcess> {
-  const file = join(temporaryDirectory('conductor'), 'conductor.yaml');
-  writeFileSync(file, configurationOf(options));
-  const conductor = runConductor(t, ['start', '--config', file]);
+export async function startConductorProcess(t: Test, options: ConductorOptions): Promise<ConductorProcess> {
+  const conductor = spawnConductor(t, options);
   await conductor.log.line('consuming', Object.keys(options.transports).length);
   return conductor;
+}
+
+/** The same, but returns at once: what a broker has for it may arrive before it says that it consumes. */
+export function spawnConductor(t: Test, options: ConductorOptions): ConductorProcess {
+  const file = join(temporaryDirectory('conductor'), 'conductor.yaml');
+  writeFileSync(file, configurationOf(options));
+  return runConductor(t, ['start', '--config', file]);
 }
 
 /** Runs the command line with these arguments, and with further environment variables. */
@@ -94,8 +95,7 @@ export async function startConductorHere(t: Test, options: ConductorOptions): Pr
   const config = parseConfig(configurationOf(options), 'test', {}, transportKinds);
   const conductor = await startConductor(config, pino({ base: null }, { write }));
   t.teardown(() => conductor.stop());
-  // Not a copy: what a replica says of itself changes.
-  const here: ConductorHere = Object.create(conductor, { log: { value: logOf(() => written) } });
+  const here = Object.assign(conductor, { log: logOf(() => written) });
   await here.log.line('consuming', Object.keys(options.transports).length);
   return here;
 }

@@ -1,15 +1,15 @@
-import type { Decoded } from '../envelope.ts';
+import type { Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { isObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts';
 
 /** Decodes the native form, `{"method", "args", "version"?}`; everything else rides in the protocol's own properties. */
-export function decodeNative(body: Uint8Array, messageId: string | undefined): Decoded {
+export function decodeNative(body: Uint8Array, messageId: string | undefined): Envelope {
   const message = parseObject(textOf(body), 'the body');
   return { ...readCall(message), messageId, sentRequired: true };
 }
 
 /** The part that both wire forms share: method, args and version. */
-export function readCall(message: Record<string, unknown>): Pick<Decoded, 'method' | 'args' | 'version'> {
+export function readCall(message: Record<string, unknown>): Pick<Envelope, 'method' | 'args' | 'version'> {
   const { method, args, version } = message;
   if (typeof method !== 'string')
     throw new Rejected('bad_envelope', `method is ${kindOf(method)}, not a string`);

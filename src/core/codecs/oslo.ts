@@ -1,4 +1,4 @@
-import type { Decoded } from '../envelope.ts';
+import type { Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { kindOf, parseObject, textOf } from '../json.ts';
 import { readCall } from './native.ts';
@@ -11,7 +11,7 @@ import { readCall } from './native.ts';
  * Trove's secure form, whose argument values are encrypted per instance, is not decoded: an encrypted `instance_id` is
  * refused as the bad argument that it is.
  */
-export function decodeOslo(body: Uint8Array): Decoded {
+export function decodeOslo(body: Uint8Array): Envelope {
   const short = withoutContext(body);
   if (short !== undefined) {
     try {
@@ -42,15 +42,14 @@ function withoutContext(body: Uint8Array): string | undefined {
   return textOf(body, at) + end;
 }
 
-function read(text: string): Decoded {
+function read(text: string): Envelope {
   const outer = parseObject(text, 'the body');
   const osloVersion = outer['oslo.version'];
   // A peer of the same major version is readable, as in `deserialize_msg`.
   if (typeof osloVersion !== 'string' || !osloVersion.startsWith('2.')) {
-    throw new Rejected(
-      'bad_envelope',
-      `oslo.version is ${JSON.stringify(osloVersion)?.slice(0, 32)}, not "2.0"`,
-    );
+    const given =
+      typeof osloVersion === 'string' ? JSON.stringify(osloVersion.slice(0, 32)) : kindOf(osloVersion);
+    throw new Rejected('bad_envelope', `oslo.version is ${given}, not "2.0"`);
   }
   const inner = outer['oslo.message'];
   if (typeof inner !== 'string')

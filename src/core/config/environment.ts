@@ -6,6 +6,9 @@ import { parseYaml } from './yaml.ts';
 
 const prefix = 'CONDUCTOR_';
 
+/** What Kubernetes puts into every pod beside a Service named `conductor`; no key has such a name. */
+const serviceLink = /^CONDUCTOR_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
+
 /** The environment variable of a key: `database.connectTimeout` is CONDUCTOR_DATABASE__CONNECT_TIMEOUT. */
 export function environmentName(path: ReadonlyArray<string>): string {
   return prefix + path.map(segmentName).join('__');
@@ -29,7 +32,7 @@ export function overlayEnvironment(
   kinds: Readonly<Record<string, TransportKind>>,
 ): void {
   for (const [name, text] of Object.entries(environment)) {
-    if (!name.startsWith(prefix) || text === undefined) continue;
+    if (!name.startsWith(prefix) || text === undefined || serviceLink.test(name)) continue;
     const [first, ...rest] = name.slice(prefix.length).split('__');
     if (first === 'TRANSPORTS') overlayTransport(raw, rest, name, text, environment, kinds);
     else overlaySegments(raw, schema, [first ?? '', ...rest], name, text);

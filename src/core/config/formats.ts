@@ -4,6 +4,14 @@ export function positiveInteger(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 1) throw new Error('must be a whole number above 0');
 }
 
+/** Numbers of the protocols have a width. */
+export function positiveIntegerUpTo(max: number): (value: unknown) => void {
+  return (value) => {
+    if (!Number.isInteger(value) || Number(value) < 1 || Number(value) > max)
+      throw new Error(`must be a whole number from 1 to ${max}`);
+  };
+}
+
 export function wholeNumber(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 0) throw new Error('must be a whole number, 0 or above');
 }
@@ -12,10 +20,7 @@ export function wholeNumber(value: unknown): void {
 const longest = 2 ** 31 - 1;
 
 /** A timer that is told to wait longer does not wait at all. */
-export function milliseconds(value: unknown): void {
-  if (!Number.isInteger(value) || Number(value) < 1 || Number(value) > longest)
-    throw new Error(`must be a whole number from 1 to ${longest}`);
-}
+export const milliseconds = positiveIntegerUpTo(longest);
 
 /** Of one of the given schemes, each with its colon, such as `amqp:`. */
 export function urlOf(...schemes: string[]): (value: unknown) => void {

@@ -1,8 +1,8 @@
 import type convict from 'convict';
-import { codecNames } from '../codecs/index.ts';
+import { type CodecName, codecNames } from '../codecs/index.ts';
 import type { Transport } from '../contracts.ts';
-import type { Share } from '../dispatcher.ts';
 import type { JsonObject } from '../json.ts';
+import type { Share } from '../lane.ts';
 import type { Logger } from '../logger.ts';
 import { maskValues, secretsIn } from './secrets.ts';
 import { type Section, validate } from './validate.ts';
@@ -13,7 +13,7 @@ export type AuthMode = 'none' | 'subject' | 'user-id';
 /** The options that every kind has. */
 export interface CommonOptions {
   kind: string;
-  codec: 'native' | 'oslo';
+  codec: CodecName;
   auth: { mode: AuthMode };
 }
 

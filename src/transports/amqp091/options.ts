@@ -1,10 +1,10 @@
 import type convict from 'convict';
-import { positiveInteger, urlOf } from '../../core/config/formats.ts';
+import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
 import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
 import type { Section } from '../../core/config/validate.ts';
 import type { JsonObject } from '../../core/json.ts';
 
-export type Durability = 'auto' | 'durable' | 'transient';
+type Durability = 'auto' | 'durable' | 'transient';
 
 export interface Amqp091Options extends CommonOptions {
   url: string;
@@ -55,12 +55,12 @@ export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
   heartbeat: {
     doc: 'Seconds between heartbeats; a connection that is silent for two of them is given up.',
     default: 10,
-    format: positiveInteger,
+    format: positiveIntegerUpTo(65_535),
   },
   connectTimeout: {
     doc: 'Milliseconds until an attempt to connect counts as failed.',
     default: 10_000,
-    format: positiveInteger,
+    format: milliseconds,
   },
 };
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Amqp091Options } from './options.ts';
 
 /** Reply codes of AMQP 0-9-1, section 1.2. */
-export const replyCode = {
+const replyCode = {
   accessRefused: 403,
   notFound: 404,
   preconditionFailed: 406,

@@ -1,5 +1,5 @@
 import type convict from 'convict';
-import { nonEmptyText, positiveInteger, urlOf } from '../../core/config/formats.ts';
+import { milliseconds, nonEmptyText, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
 import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
 import type { Section } from '../../core/config/validate.ts';
 
@@ -42,7 +42,7 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
   sessionExpiry: {
     doc: 'Seconds that the broker keeps the session of a replica that has gone without a word (version 5).',
     default: 86_400,
-    format: positiveInteger,
+    format: positiveIntegerUpTo(0xffff_ffff),
   },
   keepSession: {
     doc: 'Keep the session when the replica is stopped, so that the broker goes on queueing for it. For a single replica that comes back; one that does not would go on being given its share.',
@@ -51,11 +51,11 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
   keepalive: {
     doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',
     default: 10,
-    format: positiveInteger,
+    format: positiveIntegerUpTo(65_535),
   },
   connectTimeout: {
     doc: 'Milliseconds until an attempt to connect counts as failed.',
     default: 10_000,
-    format: positiveInteger,
+    format: milliseconds,
   },
 };

@@ -1,0 +1,29 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import ava from 'ava';
+import { transportKinds } from '../../src/transports/index.ts';
+import { run } from './support.ts';
+
+const test = ava.serial;
+const folder = fileURLToPath(new URL('../../config/', import.meta.url));
+
+test('each kind of transport has an example, and nothing else does', (t) => {
+  t.deepEqual(
+    readdirSync(folder).toSorted(),
+    Object.keys(transportKinds)
+      .map((kind) => `${kind}.yaml`)
+      .toSorted(),
+  );
+});
+
+for (const [kind, excerpts] of [
+  ['amqp091', ['codec: oslo', 'url: amqp://openstack:***@rabbitmq.example:5672/%2F', 'mode: none']],
+  ['mqtt', ['codec: native', 'url: mqtts://conductor:***@mqtt.example:8883', 'mode: subject']],
+] as const) {
+  test(`config/${kind}.yaml passes check-config`, async (t) => {
+    const { code, stdout, errors } = await run(t, ['check-config', `${folder}${kind}.yaml`]);
+    t.is(code, 0, errors.join('\n'));
+    t.deepEqual(errors, []);
+    for (const excerpt of excerpts) t.true(stdout.includes(excerpt), `${excerpt} in ${stdout}`);
+  });
+}

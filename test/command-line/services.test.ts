@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import ava from 'ava';
+import { createDatabase } from '../support/database.ts';
+import { needs, service } from '../support/services.ts';
+import { configuration, run } from './support.ts';
+
+// One at a time: each is a process that takes half a second of a core to start.
+const test = needs(ava.serial, 'postgres');
+const rabbitTest = needs(ava.serial, 'postgres', 'rabbitmq');
+
+const tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename";
+
+test('migrate --dry-run says what it would do and does nothing', async (t) => {
+  const database = await createDatabase(t);
+  const file = configuration(`database: { url: "${database.url}" }`);
+  const { code, stdout, errors } = await run(t, ['migrate', '--dry-run', '--config', file]);
+  t.is(code, 0, errors.join('\n'));
+  t.deepEqual(errors, []);
+  t.regex(stdout, /dead_letters/);
+  t.deepEqual(await database.query(tables), []);
+});
+
+test('migrate makes the tables, and again is harmless', async (t) => {
+  const database = await createDatabase(t);
+  const file = configuration(`database: { url: "${database.url}" }`);
+  for (const end of [/The database is ready\.\n$/, /^The database is up to date\.\n$/]) {
+    const { code, stdout, errors } = await run(t, ['migrate', '--config', file]);
+    t.is(code, 0, errors.join('\n'));
+    t.regex(stdout, end);
+  }
+  const names = (await database.query<{ tablename: string }>(tables)).map(({ tablename }) => tablename);
+  for (const name of ['backups', 'dead_letters', 'deferred', 'instances', 'service_statuses'])
+    t.true(names.includes(name), name);
+});
+
+test('migrate --rollback takes them away again', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const file = configuration(`database: { url: "${database.url}" }`);
+  t.is((await run(t, ['migrate', '--rollback', '--config', file])).code, 0);
+  t.false(
+    (await database.query<{ tablename: string }>(tables)).some(({ tablename }) => tablename === 'deferred'),
+  );
+});
+
+test('migrate against a database that cannot be reached ends with exit code 1 and one line', async (t) => {
+  const file = configuration('database: { url: "postgresql://conductor:a-secret@127.0.0.1:1/trove" }');
+  const { code, errors } = await run(t, ['migrate', '--config', file]);
+  t.is(code, 1);
+  t.deepEqual(errors, ['conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1.']);
+});
+
+test('start against a database that is not migrated ends with exit code 2 and says to run migrate', async (t) => {
+  const { url } = await createDatabase(t);
+  const file = configuration(
+    `database: { url: "${url}" }`,
+    'transports: { rabbit: { kind: amqp091, url: "amqp://127.0.0.1:1" } }',
+  );
+  const { code, errors } = await run(t, ['start', '--config', file]);
+  t.is(code, 2);
+  t.is(errors.length, 1, errors.join('\n'));
+  t.regex(
+    errors[0] ?? '',
+    /^conductor: the database lacks .*: run `conductor migrate` with this configuration$/,
+  );
+});
+
+rabbitTest(
+  'start with wrong credentials ends with exit code 2 and one line, without the secrets',
+  async (t) => {
+    const { url } = await createDatabase(t, { migrated: true });
+    const database = withPassword(url);
+    const broker = withPassword(service('rabbitmq').url);
+    const file = configuration(
+      `database: { url: "${database.href}" }`,
+      `transports: { rabbit: { kind: amqp091, url: "${broker.href}" } }`,
+    );
+    for (const level of ['fatal', 'trace']) {
+      const { code, stdout, errors } = await run(t, ['start', '--config', file], {
+        CONDUCTOR_LOG__LEVEL: level,
+      });
+      const [line = '', ...more] = errors.filter((text) => !text.startsWith('{'));
+      t.is(code, 2);
+      t.is(stdout, '');
+      t.regex(line, /^conductor: .*ACCESS.REFUSED/);
+      t.deepEqual(more, []);
+      t.is(level === 'fatal', errors.length === 1, errors.join('\n'));
+      for (const { password } of [database, broker]) t.false(errors.join().includes(password));
+    }
+  },
+);
+
+function withPassword(text: string): URL {
+  const url = new URL(text);
+  url.password = `secret-${randomUUID()}`;
+  return url;
+}

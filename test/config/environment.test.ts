@@ -1,0 +1,173 @@
+import test from 'ava';
+import { environmentName } from '../../src/core/config/environment.ts';
+import { printable } from '../../src/core/config/load.ts';
+import { baseSchema } from '../../src/core/config/schema.ts';
+import { isOption, type Option, type Section } from '../../src/core/config/validate.ts';
+import { isObject } from '../../src/core/json.ts';
+import { transportKinds } from '../../src/transports/index.ts';
+import { edge, minimal, rabbit, read, refusal } from './support.ts';
+
+/** Every option of a schema with its path. */
+function options(section: Section, path: string[] = []): Array<{ path: string[]; option: Option }> {
+  return Object.entries(section).flatMap(([key, node]) =>
+    isOption(node) ? [{ path: [...path, key], option: node }] : options(node, [...path, key]),
+  );
+}
+
+/** A value that the option accepts and that is not its default, as a variable has it; undefined for an only choice. */
+function another({ default: usual, format }: Option): string | undefined {
+  if (Array.isArray(format)) return format.find((word) => word !== usual);
+  if (typeof usual === 'number') return String(usual + 1);
+  if (typeof usual === 'boolean') return String(!usual);
+  if (isObject(usual)) return '{"x-queue-type":"quorum"}';
+  return ['env', 'postgresql://env/db', 'amqp://env', 'mqtt://env'].find((text) => accepts(format, text));
+}
+
+function accepts(format: Option['format'], value: string): boolean {
+  if (typeof format !== 'function') return true;
+  try {
+    format(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function valueAt(holder: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), holder);
+}
+
+function declare(path: string[], option: Option, text: string): void {
+  const name = environmentName(path);
+  const value = another(option);
+  if (value === undefined) return;
+  test(`${name} sets ${path.join('.')}`, (t) => {
+    const found = valueAt(printable(read(text, { [name]: value })), path);
+    t.is(isObject(found) ? JSON.stringify(found) : String(found), value);
+  });
+}
+
+for (const { path, option } of options(baseSchema)) declare(path, option, minimal);
+for (const [kind, { schema }] of Object.entries(transportKinds)) {
+  const [name, text] = kind === 'mqtt' ? ['edge', edge()] : ['rabbit', rabbit()];
+  for (const { path, option } of options(schema)) declare(['transports', name, ...path], option, text);
+}
+
+test('the names are those of the documentation', (t) => {
+  t.is(environmentName(['database', 'connectTimeout']), 'CONDUCTOR_DATABASE__CONNECT_TIMEOUT');
+  t.is(environmentName(['maxInFlightBytes']), 'CONDUCTOR_MAX_IN_FLIGHT_BYTES');
+  t.is(environmentName(['transports', 'rabbit-2', 'url']), 'CONDUCTOR_TRANSPORTS__RABBIT_2__URL');
+});
+
+test('a variable goes before the file', (t) => {
+  const config = read(`${minimal}\nmaxInFlight: 10`, {
+    CONDUCTOR_MAX_IN_FLIGHT: '20',
+    CONDUCTOR_DATABASE__URL: 'postgresql://other/trove',
+  });
+  t.is(config.maxInFlight, 20);
+  t.is(config.database.url, 'postgresql://other/trove');
+});
+
+test('a variable finds the transport whatever the case of its name, and with dashes', (t) => {
+  const text = `${minimal}\ntransports: { Rabbit-East: { kind: amqp091, url: amqp://mq } }`;
+  const [transport] = read(text, { CONDUCTOR_TRANSPORTS__RABBIT_EAST__QUEUE: 'east' }).transports;
+  t.is(transport?.name, 'Rabbit-East');
+  t.is(transport?.printable.queue, 'east');
+});
+
+test('a transport may come from the environment altogether, in whatever order', (t) => {
+  const [transport] = read(minimal, {
+    CONDUCTOR_TRANSPORTS__EDGE__URL: 'mqtt://mq',
+    CONDUCTOR_TRANSPORTS__EDGE__AUTH__MODE: 'subject',
+    CONDUCTOR_TRANSPORTS__EDGE__KIND: 'mqtt',
+  }).transports;
+  t.is(transport?.name, 'edge');
+  t.is(transport?.printable.kind, 'mqtt');
+  t.is(transport?.printable.url, 'mqtt://mq');
+  t.is(transport?.options.auth.mode, 'subject');
+});
+
+test('a text is taken as it stands, even where YAML would see more in it', (t) => {
+  t.is(read(minimal, { CONDUCTOR_REPLICA: '007' }).replica, '007');
+  t.is(read(minimal, { CONDUCTOR_REPLICA: 'a: [b' }).replica, 'a: [b');
+});
+
+test('variables of other programs are let be', (t) => {
+  t.notThrows(() => read(minimal, { HOME: '/', PATH: '/bin', CONDUCTORS: '3', conductor_replica: 'x' }));
+});
+
+test('a variable that is not set in the environment is no variable', (t) => {
+  t.notThrows(() => read(minimal, { CONDUCTOR_NOPE: undefined }));
+});
+
+for (const [what, environment, message] of [
+  [
+    'a variable for no key',
+    { CONDUCTOR_DATABASE__PASWORD: 'x' },
+    'CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable',
+  ],
+  [
+    'a variable for a section',
+    { CONDUCTOR_DATABASE: 'postgresql://db' },
+    'CONDUCTOR_DATABASE: no key of the configuration has this environment variable',
+  ],
+  [
+    'a variable below an option',
+    { CONDUCTOR_DATABASE__URL__HOST: 'db' },
+    'CONDUCTOR_DATABASE__URL__HOST: no key of the configuration has this environment variable',
+  ],
+  [
+    'a variable for no key of its transport',
+    { CONDUCTOR_TRANSPORTS__RABBIT__PASSWORD: 'x' },
+    'CONDUCTOR_TRANSPORTS__RABBIT__PASSWORD: no key of the configuration has this environment variable',
+  ],
+  [
+    'a variable for a transport as a whole',
+    { CONDUCTOR_TRANSPORTS__RABBIT: '{}' },
+    'CONDUCTOR_TRANSPORTS__RABBIT: expected CONDUCTOR_TRANSPORTS__<NAME>__<KEY>',
+  ],
+  [
+    'a variable for all transports',
+    { CONDUCTOR_TRANSPORTS: '{}' },
+    'CONDUCTOR_TRANSPORTS: expected CONDUCTOR_TRANSPORTS__<NAME>__<KEY>',
+  ],
+  [
+    'a variable for a transport without a kind',
+    { CONDUCTOR_TRANSPORTS__RABIT__URL: 'amqp://mq' },
+    'transports.rabit.kind: is required: one of amqp091, mqtt',
+  ],
+  [
+    'a kind that is not one',
+    { CONDUCTOR_TRANSPORTS__RABBIT__KIND: 'kafka' },
+    'transports.rabbit.kind: must be one of amqp091, mqtt',
+  ],
+  ['a text for a number', { CONDUCTOR_MAX_IN_FLIGHT: 'many' }, 'maxInFlight: must be a number, not a string'],
+  ['an empty number', { CONDUCTOR_MAX_IN_FLIGHT: '' }, 'maxInFlight: must be a number, not null'],
+  [
+    'a map that is not closed',
+    { CONDUCTOR_TRANSPORTS__RABBIT__QUEUE_ARGUMENTS: '{ a: 1' },
+    'CONDUCTOR_TRANSPORTS__RABBIT__QUEUE_ARGUMENTS is not YAML: Flow map must end with a } at line 1, column 7',
+  ],
+] as const) {
+  test(`${what} is refused in one line that names it`, (t) => {
+    t.is(refusal(rabbit(), environment), message);
+  });
+}
+
+test('a variable cannot go into a section that the file has as something else', (t) => {
+  t.is(
+    refusal('database: 1', { CONDUCTOR_DATABASE__URL: 'postgresql://db' }),
+    'CONDUCTOR_DATABASE__URL: database must be a map of keys to values',
+  );
+});
+
+test('what Kubernetes sets beside a Service named conductor is not taken for a misspelt key', (t) => {
+  const links = {
+    CONDUCTOR_SERVICE_HOST: '10.0.0.1',
+    CONDUCTOR_SERVICE_PORT_HTTP: '8080',
+    CONDUCTOR_PORT: 'tcp://10.0.0.1:8080',
+    CONDUCTOR_PORT_8080_TCP_ADDR: '10.0.0.1',
+  };
+  t.notThrows(() => read(minimal, links));
+  t.throws(() => read(minimal, { CONDUCTOR_PORTS: '1' }), { message: /CONDUCTOR_PORTS/ });
+});

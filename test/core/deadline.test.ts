@@ -1,0 +1,18 @@
+import test from 'ava';
+import { settledBy } from '../../src/core/deadline.ts';
+
+const never = new AbortController().signal;
+const pending = new Promise(() => {});
+
+test('a promise is waited for, however it ends', async (t) => {
+  await t.notThrowsAsync(settledBy(Promise.resolve(), never));
+  await t.notThrowsAsync(settledBy(Promise.reject(new Error('no')), never));
+});
+
+test('a promise is not waited for past the deadline', async (t) => {
+  const deadline = new AbortController();
+  const waited = settledBy(pending, deadline.signal);
+  deadline.abort();
+  await t.notThrowsAsync(waited);
+  await t.notThrowsAsync(settledBy(pending, deadline.signal));
+});

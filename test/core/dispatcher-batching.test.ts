@@ -1,0 +1,99 @@
+import { mock } from 'node:test';
+import ava from 'ava';
+import { setUp, tick } from './support.ts';
+
+/** Milliseconds that the dispatcher lets messages gather while a slot is free. */
+const patience = 10;
+
+const test = ava.serial;
+// Timers stand still but where a test moves them, so that the machine's speed does not matter.
+test.beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+test.afterEach.always(() => mock.timers.reset());
+
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => `${from + index}`);
+
+test('a lone message waits for nothing', async (t) => {
+  const { workers, broker } = await setUp(t);
+  await broker.publish('a');
+  t.deepEqual(workers.texts, [['a']]);
+});
+
+test('what arrives in one round of the event loop goes together', async (t) => {
+  const { workers, broker } = await setUp(t);
+  await broker.publish('a', 'b', 'c');
+  t.deepEqual(workers.texts, [['a', 'b', 'c']]);
+});
+
+test('while a batch runs arrivals gather, and go together when it is done', async (t) => {
+  const { workers, broker } = await setUp(t);
+  await broker.publish('a');
+  await broker.publish('b');
+  await broker.publish('c');
+  t.deepEqual(workers.texts, [['a']]);
+  await workers.only.finish();
+  t.deepEqual(workers.texts, [['a'], ['b', 'c']]);
+});
+
+test('a full batch does not wait for the one that runs, what is left over does', async (t) => {
+  const { workers, broker } = await setUp(t);
+  await broker.publish('a');
+  await broker.publish(...numbers(9));
+  t.is(workers.batches.length, 1);
+  await broker.publish('9', 'left over');
+  t.deepEqual(workers.texts, [['a'], numbers(10)]);
+});
+
+test('what gathers behind a batch that is stuck goes after 10 ms', async (t) => {
+  const { workers, broker } = await setUp(t);
+  await broker.publish('stuck');
+  await broker.publish('a', 'b');
+  mock.timers.tick(patience - 1);
+  t.is(workers.batches.length, 1);
+  mock.timers.tick(1);
+  t.deepEqual(workers.texts, [['stuck'], ['a', 'b']]);
+});
+
+test('a backlog goes in full batches, oldest first', async (t) => {
+  const { workers, broker } = await setUp(t, { slots: 3 });
+  await broker.publish(...numbers(35));
+  t.deepEqual(workers.texts, [numbers(10), numbers(10, 10), numbers(10, 20)]);
+  await workers.running[0]?.finish();
+  t.deepEqual(workers.texts.at(-1), numbers(5, 30));
+});
+
+test('never more batches run than there are slots', async (t) => {
+  const { workers, broker } = await setUp(t, { slots: 2 });
+  await broker.publish(...numbers(45));
+  t.is(workers.running.length, 2);
+  mock.timers.tick(3 * patience);
+  await tick();
+  t.is(workers.running.length, 2);
+  for (const batch of [0, 1, 2, 3, 4]) {
+    await workers.batches[batch]?.finish();
+    t.true(workers.running.length <= 2);
+  }
+  t.is(workers.texts.flat().length, 45);
+});
+
+test('lanes take turns, so that a flood on one does not starve the other', async (t) => {
+  const { workers, brokers } = await setUp(t, { slots: 1, maxBatch: 2, shares: [{}, {}] });
+  const [flood, other] = brokers;
+  await flood?.publish(...numbers(9));
+  await other?.publish('a', 'b', 'c');
+  for (let index = 0; index < 7; index += 1) await workers.batches[index]?.finish();
+  t.deepEqual(
+    workers.texts.map(([first]) => first),
+    ['0', 'a', '2', 'c', '4', '6', '8'],
+  );
+});
+
+test('a batch holds messages of one transport only, and says of which', async (t) => {
+  const { workers, brokers } = await setUp(t, { shares: [{}, {}] });
+  for (const [index, broker] of brokers.entries()) broker.transport.publish(Buffer.from(`${index}`));
+  await tick();
+  await workers.only.finish();
+  t.deepEqual(workers.batches.map(({ transport, texts }) => `${transport} ${texts}`).sort(), [
+    'broker-0 0',
+    'broker-1 1',
+  ]);
+});

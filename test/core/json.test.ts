@@ -1,0 +1,125 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { decodeNative } from '../../src/core/codecs/native.ts';
+import { Rejected } from '../../src/core/errors.ts';
+import { kindOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
+import { rejection } from './rejection.ts';
+
+const deep = 100_000;
+
+/** The message around args, given as JSON. */
+const decode = (args: string) =>
+  decodeNative(Buffer.from(`{"method":"heartbeat","args":${args}}`), undefined);
+
+for (const [what, args, expected] of [
+  [
+    'lists nested without end',
+    `{"payload":${'['.repeat(deep)}${']'.repeat(deep)}}`,
+    /^bad_argument: args\.payload(\.0){31} is nested more than 32 levels deep$/,
+  ],
+  [
+    'maps nested without end',
+    `${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}`,
+    /^bad_argument: args(\.a){32} is nested more than 32 levels deep$/,
+  ],
+  ['a NUL', '{"instance_id":"a\\u0000b"}', /^bad_argument: args\.instance_id holds a NUL character$/],
+  ['a NUL in a list', '{"list":[["a","\\u0000"]]}', /^bad_argument: args\.list\.0\.1 holds a NUL character$/],
+  ['half of a surrogate pair', '{"instance_id":"a\\ud800"}', /^bad_argument: args\.instance_id /],
+  ['a key __proto__', '{"__proto__":{"admin":true}}', /^bad_argument: args has a key __proto__$/],
+  [
+    'a key __proto__ further down',
+    '{"payload":[{"__proto__":1}]}',
+    /^bad_argument: args\.payload\.0 has a key __proto__$/,
+  ],
+] as const) {
+  test(`${what} is rejected as an argument`, (t) => {
+    t.regex(
+      rejection(() => decode(args)),
+      expected,
+    );
+  });
+}
+
+test('what is nested 31 levels deep is not', (t) => {
+  t.notThrows(() => decode(`{"payload":${'['.repeat(31)}1${']'.repeat(31)}}`));
+  t.throws(() => decode(`{"payload":${'['.repeat(32)}1${']'.repeat(32)}}`), { instanceOf: Rejected });
+});
+
+test('brackets that are never closed are not JSON', (t) => {
+  t.regex(
+    rejection(() => parseObject('['.repeat(deep), 'the body')),
+    /^not_json: the body is not JSON: /,
+  );
+});
+
+test('a number beyond all numbers is Infinity, which is for the method to refuse', (t) => {
+  t.deepEqual(parseObject('{"sent":1e400}', 'the body'), { sent: Number.POSITIVE_INFINITY });
+});
+
+for (const [what, body] of [
+  ['a byte that begins nothing', [0x7b, 0x80, 0x7d]],
+  ['a character that is cut off', [0x22, 0xe2, 0x82]],
+  ['an overlong slash', [0xc0, 0xaf]],
+  ['half of a surrogate pair', [0xed, 0xa0, 0x80]],
+] as const) {
+  test(`${what} is not UTF-8`, (t) => {
+    t.is(
+      rejection(() => textOf(Uint8Array.from(body))),
+      'not_utf8: the body is not valid UTF-8',
+    );
+  });
+}
+
+test('a body without a byte is empty', (t) => {
+  t.is(
+    rejection(() => textOf(new Uint8Array())),
+    'empty: the body is empty',
+  );
+});
+
+test('a text is read from where it lies in a larger buffer', (t) => {
+  const whole = Buffer.from('before{"ä":"€"}after');
+  t.is(textOf(new Uint8Array(whole.buffer, whole.byteOffset + 6, whole.length - 11)), '{"ä":"€"}');
+});
+
+test('what JSON can say is read as it was written', (t) => {
+  const property = fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+    const text = JSON.stringify(value);
+    return JSON.stringify(parseObject(textOf(Buffer.from(text)), 'the body')) === text;
+  });
+  t.notThrows(() => fc.assert(property));
+});
+
+test('any bytes are decoded or rejected; nothing else is thrown', (t) => {
+  const property = fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    t.throws(() => decodeNative(bytes, undefined), { instanceOf: Rejected });
+  });
+  t.notThrows(() => fc.assert(property));
+});
+
+test('any arguments are taken as they are or rejected; nothing else is thrown', (t) => {
+  const property = fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 40 })), (args) => {
+    try {
+      return JSON.stringify(decode(JSON.stringify(args)).args) === JSON.stringify(args);
+    } catch (error) {
+      return error instanceof Rejected;
+    }
+  });
+  t.notThrows(() => fc.assert(property));
+});
+
+test('a value is not refused for what it holds innocently', (t) => {
+  t.notThrows(() => refuseHostile({ constructor: 1, prototype: [null, true, 1.5, 'ü\n'], '': {} }, 'args'));
+});
+
+test('every kind of value has its name', (t) => {
+  t.deepEqual([undefined, null, [], {}, 'a', 1, true].map(kindOf), [
+    'missing',
+    'null',
+    'an array',
+    'an object',
+    'a string',
+    'a number',
+    'a boolean',
+  ]);
+});

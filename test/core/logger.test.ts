@@ -1,0 +1,34 @@
+import { mock } from 'node:test';
+import ava from 'ava';
+import { createLogger } from '../../src/core/logger.ts';
+
+const test = ava.serial;
+
+/** What is written to standard error meanwhile. */
+function written(work: () => void): string {
+  const lines: string[] = [];
+  const write = mock.method(process.stderr, 'write', (line: string) => lines.push(line) > 0);
+  try {
+    work();
+  } finally {
+    write.mock.restore();
+  }
+  return lines.join('');
+}
+
+test('a line is JSON with its time, and whatever is in it goes through the mask', (t) => {
+  const mask = (text: string) => text.replaceAll('hunter2', '***');
+  const text = written(() =>
+    createLogger('info', mask).error({ error: 'cannot connect to amqp://eve:hunter2@mq' }, 'hunter2'),
+  );
+  const line: Record<string, unknown> = JSON.parse(text);
+  t.like(line, { error: 'cannot connect to amqp://eve:***@mq', msg: '***' });
+  t.true(Number.isFinite(Date.parse(String(line.time))));
+});
+
+test('what is less severe than the level is not logged', (t) => {
+  t.is(
+    written(() => createLogger('warn').info('all is well')),
+    '',
+  );
+});

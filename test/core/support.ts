@@ -1,0 +1,173 @@
+import { setImmediate } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { Delivery } from '../../src/core/contracts.ts';
+import { Dispatcher, type DispatcherOptions, type Intake } from '../../src/core/dispatcher.ts';
+import type { Share } from '../../src/core/lane.ts';
+import { type BatchResult, HELD, type OutcomeKind, outcomeKinds } from '../../src/core/outcome.ts';
+import { type MemorySession, MemoryTransport } from '../../src/transports/memory.ts';
+
+export const silent = pino({ level: 'silent' });
+
+/** Lets the event loop go round: what was ready to happen has happened. Timers do not come into it. */
+export async function tick(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
+}
+
+export const body = (text: string) => Buffer.from(text);
+export const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+
+/** One batch in the hands of the workers, until the test says what became of it. */
+export class Batch {
+  readonly transport: string;
+  readonly deliveries: ReadonlyArray<Delivery>;
+  private readonly resolve: (result: BatchResult) => void;
+  private readonly reject: (error: Error) => void;
+  over = false;
+
+  constructor(
+    transport: string,
+    deliveries: ReadonlyArray<Delivery>,
+    resolve: (result: BatchResult) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.transport = transport;
+    this.deliveries = deliveries;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  get texts(): string[] {
+    return this.deliveries.map((delivery) => textOf(delivery.body));
+  }
+
+  /** Every message has the same outcome. */
+  finish(kind: OutcomeKind = 'applied'): Promise<void> {
+    return this.report({ codes: this.codes(() => outcomeKinds.indexOf(kind)), dead: [] });
+  }
+
+  /** The database is gone; `done` says which messages were applied before. */
+  hold(heldBecause: string, done: (index: number) => boolean = () => false): Promise<void> {
+    return this.report({ codes: this.codes((index) => (done(index) ? 0 : HELD)), dead: [], heldBecause });
+  }
+
+  report(result: BatchResult): Promise<void> {
+    this.over = true;
+    this.resolve(result);
+    return tick();
+  }
+
+  fail(error: Error): Promise<void> {
+    this.over = true;
+    this.reject(error);
+    return tick();
+  }
+
+  private codes(codeOf: (index: number) => number): Uint8Array {
+    return Uint8Array.from(this.deliveries, (_, index) => codeOf(index));
+  }
+}
+
+/** Workers that do nothing by themselves. */
+export class Workers {
+  /** Every batch there was, oldest first. */
+  readonly batches: Batch[] = [];
+
+  readonly run = (transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> =>
+    new Promise((resolve, reject) => this.batches.push(new Batch(transport, deliveries, resolve, reject)));
+
+  get running(): Batch[] {
+    return this.batches.filter(({ over }) => !over);
+  }
+
+  /** The only one that runs. */
+  get only(): Batch {
+    const [batch, ...others] = this.running;
+    if (batch === undefined || others.length > 0) throw new Error(`${this.running.length} batches run`);
+    return batch;
+  }
+
+  /** The texts of every batch there was. */
+  get texts(): string[][] {
+    return this.batches.map(({ texts }) => texts);
+  }
+}
+
+/** A broker with its lane into the dispatcher; the test stands in for the supervisor. */
+export class Broker {
+  readonly transport: MemoryTransport;
+  readonly lane: Intake;
+
+  constructor(name: string, lane: Intake) {
+    this.transport = new MemoryTransport(name);
+    this.lane = lane;
+  }
+
+  connect(): Promise<MemorySession> {
+    return this.transport.connect(this.lane.deliver);
+  }
+
+  get session(): MemorySession {
+    const { session } = this.transport;
+    if (session === undefined) throw new Error('no session is open');
+    return session;
+  }
+
+  /** Publishes and lets the dispatcher see it. */
+  publish(...texts: string[]): Promise<void> {
+    for (const text of texts) this.transport.publish(body(text));
+    return tick();
+  }
+
+  /** The session breaks. */
+  lose(): void {
+    const { session } = this;
+    session.end(new Error('the connection was lost'));
+    this.lane.forget(session);
+  }
+
+  /** What was settled so, in order. */
+  settled(settlement: 'done' | 'release'): string[] {
+    return this.transport.settled
+      .filter((one) => one.settlement === settlement)
+      .map((one) => textOf(one.body));
+  }
+}
+
+export interface Setup {
+  readonly dispatcher: Dispatcher;
+  readonly workers: Workers;
+  readonly brokers: readonly Broker[];
+}
+
+/** The part of ava's `t` that is used here. */
+interface Test {
+  teardown(end: () => void): void;
+}
+
+/** A dispatcher between connected brokers and workers: one broker unless told, two slots, batches of ten. */
+export async function setUp(
+  t: Test,
+  options: Partial<DispatcherOptions> & { shares?: ReadonlyArray<Partial<Share>> } = {},
+): Promise<Setup & { broker: Broker }> {
+  const { shares = [{}], ...rest } = options;
+  const workers = new Workers();
+  const dispatcher = new Dispatcher({
+    run: workers.run,
+    slots: 2,
+    maxBatch: 10,
+    // A hold lasts less than a millisecond, so that one millisecond ends it.
+    backoff: { base: 1, max: 1 },
+    logger: silent,
+    ...rest,
+  });
+  t.teardown(() => dispatcher.stop());
+  const brokers = shares.map((share, index) => {
+    const name = `broker-${index}`;
+    return new Broker(name, dispatcher.lane(name, { messages: 1000, bytes: 1_000_000, ...share }));
+  });
+  for (const one of brokers) await one.connect();
+  const [broker] = brokers;
+  if (broker === undefined) throw new Error('no broker');
+  return { dispatcher, workers, brokers, broker };
+}
