@@ -11,7 +11,6 @@ import { type PostgresExit, type PostgresProcess, run } from './process.ts';
 import { serverUser } from './user.ts';
 
 export type { PostgresBinaries } from './places.ts';
-export type { PostgresExit } from './process.ts';
 
 export interface PostgresOptions {
   readonly binaries: PostgresBinaries;
