@@ -46,6 +46,9 @@ export interface DrainRound {
   readonly conductor: DrainResult & ServersCpu;
 }
 
+/** As `conductor` is started (src/main.ts, package.json). */
+const nodeOptions = ['--max-semi-space-size=8'];
+
 /** The conductor's default, so that both are bounded alike. */
 const prefetch = 4000;
 
@@ -107,7 +110,7 @@ async function measure(
   const path = fileURLToPath(new URL(file, import.meta.url));
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   const before = { broker: cpuTime(servers.broker), postgres: cpuTime(servers.postgres) };
-  const child = startProcess(process.execPath, [...profiling, path, JSON.stringify(task)]);
+  const child = startProcess(process.execPath, [...nodeOptions, ...profiling, path, JSON.stringify(task)]);
   const { code } = await child.exited;
   if (code !== 0) throw new Error(`${file} ended with ${code}:\n${child.output()}`);
   const result: DrainResult = JSON.parse(child.stdout().trim().split('\n').at(-1) ?? '');

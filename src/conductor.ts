@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
 import type { Config } from './core/config/load.ts';
+import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
@@ -92,7 +93,11 @@ export async function startConductor(
   async function stop(): Promise<void> {
     const deadline = AbortSignal.timeout(config.shutdown.deadline);
     const supervisors = lanes.map(({ supervisor }) => supervisor);
-    await Promise.all([maintenance.stop(), ...supervisors.map((supervisor) => supervisor.drain(deadline))]);
+    await Promise.all([
+      // A round waits for the database, which may not answer.
+      settledBy(maintenance.stop(), deadline),
+      ...supervisors.map((supervisor) => supervisor.drain(deadline)),
+    ]);
     await dispatcher.idle(deadline);
     dispatcher.stop();
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));

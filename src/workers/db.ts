@@ -69,9 +69,9 @@ export async function inTransaction<Result>(
     if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
     return result;
   } catch (error) {
-    broken ??= await rollback(client);
-    // It answers, but may be the reason: opened to a server that was read-only then, it stays read-only for ever.
-    if (consequenceOf(error) === 'hold') broken ??= new Error('not to be used again', { cause: error });
+    // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
+    // read-only then, and stays read-only for ever.
+    broken ??= consequenceOf(error) === 'hold' ? asError(error) : await rollback(client);
     throw error;
   } finally {
     client.off('error', onError);
@@ -85,6 +85,10 @@ async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
     await client.query('ROLLBACK');
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return asError(error);
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
