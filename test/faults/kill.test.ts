@@ -1,0 +1,82 @@
+import test from 'ava';
+import { spawnConductor } from '../support/conductor.ts';
+import { createDatabase } from '../support/database.ts';
+import { startProxy } from '../support/proxy.ts';
+import { needs } from '../support/services.ts';
+import { brokerKinds } from './brokers.ts';
+import { lockWith, slowDown } from './databases.ts';
+import { Fleet } from './fleet.ts';
+
+const messages = 20_000;
+const instances = 1000;
+/** Which part of the messages has been committed when a conductor's acknowledgements begin to come late. */
+const parts = [0.1, 0.3, 0.5];
+/** Which part it has to commit from then on, before it is killed. */
+const more = 0.05;
+/**
+ * Milliseconds that the acknowledgements are late: long enough that none of them reaches the broker before the kill, however busy
+ * the machine is.
+ */
+const late = 5000;
+
+for (const { label, service, open } of brokerKinds) {
+  needs(
+    test,
+    service,
+    'postgres',
+  )(
+    `${label}: a conductor that is killed between commit and acknowledgement loses nothing and sets nothing back`,
+    async (t) => {
+      const database = await createDatabase(t, { migrated: true });
+      const fleet = new Fleet(instances);
+      await fleet.register(database);
+      await slowDown(database);
+      const broker = await open(t);
+      const proxy = await startProxy(broker.port);
+      t.teardown(proxy.stop);
+      await broker.keep();
+      await broker.publish(fleet.heartbeats(messages, broker.form));
+      const start = () =>
+        spawnConductor(t, {
+          database: database.url,
+          transports: { guests: broker.entry({ proxy }) },
+          settings: { maxInFlight: 2000, database: { lockTimeout: 60_000 } },
+        });
+
+      for (const part of parts) {
+        const victim = start();
+        await fleet.reaches(part, database, victim);
+        // Nothing is committed between the last acknowledgement in time and the first late one.
+        const everything = await lockWith(t, database, 'LOCK TABLE service_statuses IN EXCLUSIVE MODE');
+        proxy.delay(late);
+        const before = await fleet.progress(database);
+        await everything.release();
+        await fleet.reaches(before + more, database, victim);
+        t.deepEqual(await victim.kill(), { code: null, signal: 'SIGKILL' });
+        // With it goes what it had sent and the broker does not have yet.
+        proxy.cut();
+        proxy.delay(0);
+        t.true((await fleet.progress(database)) < 1, 'it was killed in the middle');
+      }
+
+      const last = start();
+      await fleet.arrives(database, last);
+      last.signal('SIGTERM');
+      t.deepEqual(await last.exited, { code: 0, signal: null }, last.output());
+      await fleet.assertArrived(t, database);
+      t.true(await broker.isEmptied());
+
+      const account = await last.log.line('stopped');
+      const { received, redelivered, applied, stale, duplicate, released } = account;
+      t.log(account);
+      t.like(account, { deferred: 0, dead: 0 });
+      t.is(Number(applied) + Number(stale) + Number(duplicate) + Number(released), Number(received));
+      // Each `sent` is there once: only a message that was committed before can be a duplicate.
+      t.true(Number(duplicate) > 0, 'a kill fell between a commit and its acknowledgement');
+      t.true(Number(redelivered) >= Number(duplicate));
+      const counted = await broker.redelivered();
+      t.log({ counted });
+      t.true((counted ?? Number.POSITIVE_INFINITY) > 0, 'the broker, too, has counted redeliveries');
+    },
+  );
+}

@@ -1,0 +1,69 @@
+import { isDeepStrictEqual } from 'node:util';
+import test from 'ava';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+import { brokerKinds } from './brokers.ts';
+import { lockWith } from './databases.ts';
+import { Fleet } from './fleet.ts';
+
+const instances = 300;
+/** How often every guest reports while the row is locked. */
+const reports = 10;
+
+for (const { label, service, open } of brokerKinds) {
+  needs(
+    test.serial,
+    service,
+    'postgres',
+  )(`${label}: a row that another session has locked holds up its own messages only`, async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    const fleet = new Fleet(instances);
+    await fleet.register(database);
+    const broker = await open(t);
+    const conductor = await startConductorHere(t, {
+      database: database.url,
+      transports: { guests: broker.entry() },
+      settings: { database: { lockTimeout: 200 } },
+    });
+    await broker.publish(fleet.heartbeats(instances, broker.form));
+    await fleet.arrives(database);
+
+    const [locked = ''] = fleet.instances;
+    const row = await lockWith(
+      t,
+      database,
+      'SELECT FROM service_statuses WHERE instance_id = $1 FOR UPDATE',
+      [locked],
+    );
+    await broker.publish(fleet.heartbeats(reports * instances, broker.form));
+    await fleet.arrives(database, undefined, [locked]);
+    // Others may be put aside as well, for as long as a batch that waits for the locked row has locked theirs.
+    const onlyThat = [{ method: 'heartbeat', key: locked, reason: 'locked' }];
+    await waitFor(async () => isDeepStrictEqual(await deferred(database), onlyThat), {
+      what: 'the message about the locked row, and no other, to be put aside',
+    });
+    // Still locked, and there is no end in sight.
+    await broker.publish(fleet.heartbeats(instances, broker.form));
+    await fleet.arrives(database, undefined, [locked]);
+    t.deepEqual(conductor.log.lines('messages are held, nothing is lost'), []);
+
+    await row.release();
+    await fleet.arrives(database);
+    await waitFor(async () => (await deferred(database)).length === 0, {
+      what: 'nothing to be put aside any more',
+    });
+    await fleet.assertArrived(t, database);
+    const account = conductor.accounts.get('guests');
+    t.is(account?.received, (reports + 2) * instances);
+    t.is(account?.unexplained, 0);
+    t.is(account?.outcomes.dead, 0);
+    t.true((account?.outcomes.deferred ?? 0) > 0);
+    t.log(account?.outcomes);
+  });
+}
+
+function deferred(database: TestDatabase) {
+  return database.query('SELECT method, key, reason FROM deferred');
+}
