@@ -24,6 +24,18 @@ export interface Hooks {
   readonly finish: (db: Db, resolved: ReadonlyArray<Resolved>) => Promise<void>;
 }
 
+/** Parts of one batch that may fail for a lock. More is not a locked row but a locked table: the rest is held, not deferred. */
+const maxLocked = 32;
+
+/** One batch on its way: what all of its transactions share. */
+interface Run extends Context {
+  readonly hooks: Hooks;
+  /** Of what has been committed. */
+  readonly outcomes: Map<Work, Outcome>;
+  /** How many of its parts have failed for a lock. */
+  locked: number;
+}
+
 const noHooks: Hooks = { judge: (_, outcome) => outcome, finish: () => Promise.resolve() };
 
 /** Applies a batch and commits. Never throws: what could not be committed is held. */
@@ -35,7 +47,7 @@ export async function applyBatch(
   const outcomes = new Map<Work, Outcome>();
   let heldBecause: string | undefined;
   try {
-    await commit(context, batch, outcomes, hooks, 0);
+    await commit({ ...context, hooks, outcomes, locked: 0 }, batch, 0);
   } catch (error) {
     heldBecause = messageOf(error);
   }
@@ -52,14 +64,8 @@ export async function applyBatch(
  * Commits the works in one transaction or, where that fails because of one of them, in as many as it takes. Throws what is no
  * message's fault; what was committed until then has its outcome.
  */
-async function commit(
-  context: Context,
-  works: ReadonlyArray<Work>,
-  outcomes: Map<Work, Outcome>,
-  hooks: Hooks,
-  depth: number,
-): Promise<void> {
-  const { lockTimeout } = context.settings.database;
+async function commit(run: Run, works: ReadonlyArray<Work>, depth: number): Promise<void> {
+  const { lockTimeout } = run.settings.database;
   // The whole batch waits twice for a locked row. Its parts are told soon enough: a slot is busy all the while.
   const tries = depth === 0 ? 2 : 1;
   const timeout = depth === 0 ? undefined : lockTimeout / 10;
@@ -67,7 +73,7 @@ async function commit(
   let verdict: Outcome | undefined;
   for (let failures = 0; verdict === undefined; ) {
     try {
-      return await transact(context, timeout, (db) => applyWorks(context, db, works, hooks), outcomes, hooks);
+      return await transact(run, timeout, (db) => applyWorks(run, db, works));
     } catch (error) {
       const consequence = consequenceOf(error);
       if (consequence === 'hold') throw error;
@@ -75,22 +81,22 @@ async function commit(
       if (consequence === 'message')
         verdict = dead('refused', `the database refuses it: ${messageOf(error)}`);
       else if (failures === tries) verdict = deferred.locked;
+      if (consequence === 'again' && depth > 0) run.locked += 1;
+      if (run.locked > maxLocked) throw error;
     }
   }
   if (lone !== undefined && others.length === 0) {
-    const outcome = isTask(lone.task) ? hooks.judge(lone, verdict) : lone.task;
-    return recordLone(context, { work: lone, outcome }, outcomes, hooks);
+    const outcome = isTask(lone.task) ? run.hooks.judge(lone, verdict) : lone.task;
+    return recordLone(run, { work: lone, outcome });
   }
-  for (const part of split(works)) await commit(context, part, outcomes, hooks, depth + 1);
+  for (const part of split(works)) await commit(run, part, depth + 1);
 }
 
 /** The outcome of a message is what `resolve` says only once the transaction has committed. */
 async function transact(
-  { pool, settings }: Context,
+  { pool, settings, hooks, outcomes }: Run,
   lockTimeout: number | undefined,
   resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
-  outcomes: Map<Work, Outcome>,
-  hooks: Hooks,
 ): Promise<void> {
   const { preparedStatements } = settings.database;
   const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
@@ -103,10 +109,9 @@ async function transact(
 
 /** Methods run in the order of the method table, each with one call for all of its messages. */
 async function applyWorks(
-  { manager, settings }: Context,
+  { manager, settings, hooks }: Run,
   db: Db,
   works: ReadonlyArray<Work>,
-  hooks: Hooks,
 ): Promise<ReadonlyArray<Resolved>> {
   const resolved: Resolved[] = [];
   for (const work of works) if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
@@ -132,24 +137,13 @@ async function applyWorks(
 }
 
 /** Writes down a message that cannot be applied, for itself. If the database refuses even that, less of it. */
-async function recordLone(
-  context: Context,
-  resolved: Resolved,
-  outcomes: Map<Work, Outcome>,
-  hooks: Hooks,
-): Promise<void> {
-  const { firstDelay } = context.settings.deferred;
+async function recordLone(run: Run, resolved: Resolved): Promise<void> {
+  const { firstDelay } = run.settings.deferred;
   const write = (recorder: (db: Db) => Promise<void>) =>
-    transact(
-      context,
-      undefined,
-      async (db) => {
-        await recorder(db);
-        return [resolved];
-      },
-      outcomes,
-      hooks,
-    );
+    transact(run, undefined, async (db) => {
+      await recorder(db);
+      return [resolved];
+    });
   try {
     await write((db) => record(db, [resolved], firstDelay));
   } catch (error) {

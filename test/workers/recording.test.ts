@@ -179,6 +179,26 @@ test("a row that another session has locked defers its own message only, and is 
   t.like(await statusOf(database, 'i13'), { status_description: 'running', sent: 2 });
 });
 
+test("a locked table is nobody's fault: what is not applied is held, and the bisecting is soon given up", async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const context = openContext(t, database, { database: { lockTimeout: 50 } });
+  const ids = Array.from({ length: 200 }, (_, index) => `i${index}`);
+  await insertInstances(database, ...ids);
+  const batch = ids.map((id) => heartbeat(id, 1, 'running'));
+  const locker = await context.pool.connect();
+  try {
+    await locker.query('BEGIN');
+    await locker.query('LOCK TABLE service_statuses');
+    const outcomes = await apply(context, batch);
+    t.true(outcomes.filter((outcome) => outcome === 'deferred: locked').length <= 32);
+    t.true(outcomes.filter((outcome) => /^held: .*lock timeout/.test(outcome)).length >= 168);
+  } finally {
+    await locker.query('ROLLBACK');
+    locker.release();
+  }
+  t.true((await apply(context, batch)).every((outcome) => outcome === 'applied'));
+});
+
 test('a dead letter whose own row the database refuses is kept without what came from outside', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
