@@ -25,7 +25,7 @@ export interface Hooks {
 }
 
 /** Parts of one batch that may fail for a lock. More is not a locked row but a locked table: the rest is held, not deferred. */
-const maxLocked = 32;
+const maxLocked = 128;
 
 /** One batch on its way: what all of its transactions share. */
 interface Run extends Context {
