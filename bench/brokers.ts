@@ -79,6 +79,8 @@ async function startMqtt(): Promise<BenchBroker> {
     clientId: 'drain',
     topic: 'trove/+',
     group: 'bench',
+    // The next round fills the same session.
+    keepSession: true,
   };
   // The session exists before the messages do, or the broker would have nobody to keep them for.
   const subscriber = await mqtt.connectAsync(server.url, {

@@ -109,6 +109,7 @@ export async function startConductor(
   }
 
   try {
+    await pool.ready();
     await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
   } catch (error) {
     await conductor.stop();

@@ -49,6 +49,12 @@ export class WorkerPool {
     }
   }
 
+  /** Resolves once the threads have started: what arrives before would only wait for them. */
+  async ready(): Promise<void> {
+    const { threads } = this.options;
+    await Promise.all(Array.from({ length: threads }, () => this.ordinary.run(undefined, { name: 'ready' })));
+  }
+
   async maintain(): Promise<MaintenanceResult> {
     try {
       return await this.ordinary.run(undefined, { name: 'maintain' });

@@ -14,6 +14,9 @@ const settings: WorkerSettings = workerData;
 const { manager }: { manager: Manager } = await import(settings.managerModule ?? './manager.ts');
 const context: Context = { pool: createPool(settings), manager, settings };
 
+/** Resolves once the thread has loaded what it needs, which is when a task can run at all. */
+export function ready(): void {}
+
 /** Decodes, applies, commits. */
 export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {

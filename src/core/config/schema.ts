@@ -69,7 +69,7 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       default: 2,
       format: positiveInteger,
     },
-    maxBatch: { doc: 'Messages in one batch at most.', default: 500, format: positiveInteger },
+    maxBatch: { doc: 'Messages in one batch at most.', default: 1000, format: positiveInteger },
   },
   maxInFlight: {
     doc: 'Messages in memory at most, shared out among the transports; sets the prefetch of each.',

@@ -14,6 +14,9 @@ const keepsStatus = `stored.status_id = ${restartRequired} OR ($5::jsonb -> excl
  * $5 holds what `excluded` has no column for, for the few rows that need it, by instance: the lowest `sent` of a fold of
  * several messages, and whether a fold only touches. A jsonb look-up costs next to nothing for an object without keys.
  *
+ * A row that is new gets its instance's id for its own. A random one would be drawn for every row, used for hardly any, and
+ * cost 1.4 of 12 µs.
+ *
  * The rows that did not apply come back with why; nearly always none do.
  */
 const text = `
@@ -25,7 +28,7 @@ WITH input AS (
   FROM input LEFT JOIN instances ON instances.id = input.instance_id
 ), upserted AS (
   INSERT INTO service_statuses AS stored (id, instance_id, status_id, status_description, updated_at, sent)
-  SELECT gen_random_uuid(), instance_id, status_id, status_description, ${utcNow}, sent
+  SELECT instance_id, instance_id, status_id, status_description, ${utcNow}, sent
   FROM known WHERE id IS NOT NULL AND NOT deleted
   ORDER BY instance_id
   ON CONFLICT (instance_id) DO UPDATE SET
