@@ -66,7 +66,7 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
     },
     concurrency: {
       doc: 'Batches, and so connections to Postgres, per thread: one is decoded while another waits for Postgres.',
-      default: 2,
+      default: 4,
       format: positiveInteger,
     },
     maxBatch: { doc: 'Messages in one batch at most.', default: 1000, format: positiveInteger },
