@@ -19,7 +19,7 @@ test('what the file does not say has its default', (t) => {
     lockTimeout: 1000,
     preparedStatements: true,
   });
-  t.deepEqual(workers, { threads: 0, concurrency: 2, maxBatch: 500 });
+  t.deepEqual(workers, { threads: 0, concurrency: 4, maxBatch: 1000 });
   t.is(maxInFlight, 4000);
   t.is(replica, hostname());
   t.deepEqual(transports, []);
@@ -29,7 +29,7 @@ test('what the file says replaces the default, and only that', (t) => {
   const { workers, guests, log } = read(
     `${minimal}\nworkers: { threads: 7 }\nguests: { autoRegister: true }\nlog: { level: debug }`,
   );
-  t.deepEqual(workers, { threads: 7, concurrency: 2, maxBatch: 500 });
+  t.deepEqual(workers, { threads: 7, concurrency: 4, maxBatch: 1000 });
   t.true(guests.autoRegister);
   t.is(log.level, 'debug');
 });
