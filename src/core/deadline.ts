@@ -1,10 +1,10 @@
-/** Waits for the promise, however it ends, but not past the deadline. */
+/** Waits for the promise, however it ends, but not past the deadline. It may end badly later: nobody hears of it then. */
 export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal): Promise<void> {
-  if (deadline.aborted) return;
   let passed: () => void = () => {};
   const passing = new Promise<void>((resolve) => {
     passed = resolve;
     deadline.addEventListener('abort', passed, { once: true });
+    if (deadline.aborted) passed();
   });
   await Promise.race([promise.then(passed, passed), passing]);
   deadline.removeEventListener('abort', passed);

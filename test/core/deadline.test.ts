@@ -16,3 +16,10 @@ test('a promise is not waited for past the deadline', async (t) => {
   await t.notThrowsAsync(waited);
   await t.notThrowsAsync(settledBy(pending, deadline.signal));
 });
+
+test("a promise that fails once the deadline has passed is nobody's unhandled rejection", async (t) => {
+  await settledBy(Promise.reject(new Error('too late')), AbortSignal.abort());
+  // An unhandled rejection fails the run by the next round of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  t.pass();
+});
