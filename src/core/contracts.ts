@@ -21,6 +21,12 @@ export type Deliver = (delivery: Delivery) => boolean;
 export interface Session {
   /** Settles a whole batch of its deliveries at once. Does nothing once closed: the broker has them back. Never throws. */
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void;
+  /**
+   * Publishes the answer to a call, or a notification. Resolves once the broker has it, or has said that nobody is there to
+   * take it: a caller that has gone is no failure of ours. Rejects with NotConnected if the session ends before that (then the
+   * message that it belongs to comes again), with Undeliverable if the broker refuses it.
+   */
+  publish(publication: Publication): Promise<void>;
   /** Stops the flow of deliveries, keeps the connection alive. Twice is harmless. */
   pause(): void;
   resume(): void;
@@ -42,8 +48,28 @@ export interface Delivery {
   readonly meta: DeliveryMeta;
 }
 
+/** What is published behind a message. */
+export interface Publication {
+  readonly to: Address;
+  readonly body: Uint8Array;
+  /** Of a reply: as the call had it. */
+  readonly correlationId?: string | undefined;
+}
+
+/**
+ * `reply`: what a call's `replyTo` says, or what its body says in the wire form of oslo. `topic`: a name of the broker's own
+ * namespace, for notifications: on AMQP 0-9-1 a routing key on the transport's exchange, elsewhere a subject, topic or address.
+ */
+export type Address = { readonly kind: 'reply' | 'topic'; readonly name: string };
+
 export interface DeliveryMeta {
   readonly messageId?: string | undefined;
+  /** Where the answer goes, as the protocol's own property says: then this is a call. Casts have none. */
+  readonly replyTo?: string | undefined;
+  /** To be given back with the answer. */
+  readonly correlationId?: string | undefined;
+  /** Milliseconds of the monotonic clock, after which the caller no longer waits for an answer. */
+  readonly deadline?: number | undefined;
   /** Who the broker says sent it, and how the broker knows. */
   readonly sender?: string | undefined;
   readonly senderProof?: SenderProof | undefined;

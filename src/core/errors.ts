@@ -10,6 +10,11 @@ export class NotConnected extends Error {
   override readonly name = 'NotConnected';
 }
 
+/** A broker refuses one message for good: nobody listens at its address, or it may not be sent there. Others may go on. */
+export class Undeliverable extends Error {
+  override readonly name = 'Undeliverable';
+}
+
 /**
  * Why a message can never be applied. It is kept as a dead letter under this code.
  *

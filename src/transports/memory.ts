@@ -1,7 +1,16 @@
-import type { Deliver, Delivery, DeliveryMeta, Session, Settlement, Transport } from '../core/contracts.ts';
+import type {
+  Deliver,
+  Delivery,
+  DeliveryMeta,
+  Publication,
+  Session,
+  Settlement,
+  Transport,
+} from '../core/contracts.ts';
+import { NotConnected } from '../core/errors.ts';
 
 /** What a message says of itself beside its body. */
-export type MemoryProperties = Pick<DeliveryMeta, 'messageId' | 'sender' | 'senderProof'>;
+export type MemoryProperties = Omit<DeliveryMeta, 'redelivered' | 'receivedAt'>;
 
 /** What became of one delivery. */
 export interface Settled {
@@ -19,6 +28,8 @@ export class MemoryTransport implements Transport {
   readonly queue: MemoryMessage[] = [];
   /** Every settlement there was, in order. */
   readonly settled: Settled[] = [];
+  /** Everything that was published, in order. */
+  readonly published: Publication[] = [];
   /** The error that attempts to connect fail with, while there is one. */
   refusal: Error | undefined;
   attempts = 0;
@@ -93,6 +104,11 @@ export class MemorySession implements Session {
     if (own.length < deliveries.length) throw new Error('a delivery was settled twice, or elsewhere');
     for (const { body } of own) this.transport.settled.push({ body, settlement });
     if (settlement === 'release') this.giveBack(own);
+  }
+
+  async publish(publication: Publication): Promise<void> {
+    if (!this.open) throw new NotConnected('the session has ended');
+    this.transport.published.push(publication);
   }
 
   pause(): void {

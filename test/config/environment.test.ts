@@ -1,7 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { environmentName } from '../../src/core/config/environment.ts';
 import { printable } from '../../src/core/config/load.ts';
 import { baseSchema } from '../../src/core/config/schema.ts';
+import { maskSecret } from '../../src/core/config/secrets.ts';
 import { isOption, type Option, type Section } from '../../src/core/config/validate.ts';
 import { isObject } from '../../src/core/json.ts';
 import { transportKinds } from '../../src/transports/index.ts';
@@ -37,13 +39,17 @@ function valueAt(holder: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), holder);
 }
 
+/** Names a file that is there: it is read when the configuration is. */
+const secretFile = fileURLToPath(import.meta.url);
+
 function declare(path: string[], option: Option, text: string): void {
   const name = environmentName(path);
-  const value = another(option);
+  const value = path.at(-1) === 'passwordFile' ? secretFile : another(option);
   if (value === undefined) return;
   test(`${name} sets ${path.join('.')}`, (t) => {
     const found = valueAt(printable(read(text, { [name]: value })), path);
-    t.is(isObject(found) ? JSON.stringify(found) : String(found), value);
+    const printed = option.sensitive === true ? maskSecret(value) : value;
+    t.is(isObject(found) ? JSON.stringify(found) : String(found), printed);
   });
 }
 
@@ -118,8 +124,8 @@ for (const [what, environment, message] of [
   ],
   [
     'a variable for no key of its transport',
-    { CONDUCTOR_TRANSPORTS__RABBIT__PASSWORD: 'x' },
-    'CONDUCTOR_TRANSPORTS__RABBIT__PASSWORD: no key of the configuration has this environment variable',
+    { CONDUCTOR_TRANSPORTS__RABBIT__PASWORD: 'x' },
+    'CONDUCTOR_TRANSPORTS__RABBIT__PASWORD: no key of the configuration has this environment variable',
   ],
   [
     'a variable for a transport as a whole',

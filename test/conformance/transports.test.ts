@@ -5,7 +5,8 @@ import { ConfigError } from '../../src/core/errors.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { needs, onlyIf, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { make, type Opened, type Subject, subjects } from './subjects.ts';
+import { subjects } from './subjects/index.ts';
+import { make, type Opened, type Subject } from './subjects/subject.ts';
 
 /** The same behaviour on every transport, against a real broker. */
 

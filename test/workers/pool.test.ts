@@ -10,6 +10,7 @@ import { insertInstances, statusOf, workerSettings } from '../support/worker.ts'
 
 const session: Session = {
   settle: () => {},
+  publish: () => Promise.resolve(),
   pause: () => {},
   resume: () => {},
   drain: () => Promise.resolve(),

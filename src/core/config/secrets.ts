@@ -66,7 +66,8 @@ function formsOf(secret: string): string[] {
 export function secretsIn(section: Section, values: object): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
     const node = section[key];
-    if (isOption(node)) return node.sensitive === true && typeof value === 'string' ? [value] : [];
+    if (isOption(node))
+      return node.sensitive === true && typeof value === 'string' && value !== '' ? [value] : [];
     return node !== undefined && isObject(value) ? secretsIn(node, value) : [];
   });
 }

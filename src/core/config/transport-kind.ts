@@ -1,17 +1,20 @@
 import type convict from 'convict';
 import { type CodecName, codecNames } from '../codecs/index.ts';
 import type { Transport } from '../contracts.ts';
+import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Share } from '../lane.ts';
 import type { Logger } from '../logger.ts';
+import type { Sender } from '../sending.ts';
 import { maskValues, secretsIn } from './secrets.ts';
+import { type SecurityOptions, securitySchema, withPasswordFile } from './security.ts';
 import { type Section, validate } from './validate.ts';
 
 /** How a transport's senders are told apart; design: `none` believes what a message claims. */
 export type AuthMode = 'none' | 'subject' | 'user-id';
 
 /** The options that every kind has. */
-export interface CommonOptions {
+export interface CommonOptions extends SecurityOptions {
   kind: string;
   codec: CodecName;
   auth: { mode: AuthMode };
@@ -33,6 +36,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
         format: [...modes],
       },
     },
+    ...securitySchema,
   } satisfies convict.Schema<CommonOptions> & Section;
 }
 
@@ -54,6 +58,15 @@ export interface ConfiguredTransport {
   /** The values of the sensitive ones. */
   readonly secrets: ReadonlyArray<string>;
   create(context: Omit<TransportContext, 'name'>): Transport;
+  /** The sending side of the same entry; throws ConfigError where the kind has none. */
+  createSender(context: SenderContext): Sender;
+}
+
+/** What a sender is made with, beside its own options. */
+export interface SenderContext {
+  /** Names the connection where the protocol has a place for it. */
+  readonly clientName: string;
+  readonly logger: Logger;
 }
 
 /** A protocol as the configuration sees it. */
@@ -62,21 +75,32 @@ export interface TransportKind {
   configure(name: string, raw: JsonObject): ConfiguredTransport;
 }
 
-/** Binds a kind's schema to its factory, so that the options keep their type in between. */
+/**
+ * Binds a kind's schema to its factories, so that the options keep their type in between.
+ *
+ * @param createSender left out: nothing can be sent with the client library.
+ */
 export function defineKind<Options extends CommonOptions>(
   schema: convict.Schema<Options> & Section,
   create: (options: Options, context: TransportContext) => Transport,
+  createSender?: (options: Options, context: SenderContext) => Sender,
 ): TransportKind {
   return {
     schema,
     configure(name, raw) {
-      const options = validate(schema, raw, `transports.${name}.`);
+      const prefix = `transports.${name}.`;
+      const options = withPasswordFile(validate(schema, raw, prefix), prefix);
       return {
         name,
         options,
         printable: maskValues(schema, options),
         secrets: secretsIn(schema, options),
         create: (context) => create(options, { ...context, name }),
+        createSender(context) {
+          if (createSender === undefined)
+            throw new ConfigError(`${prefix}kind: ${options.kind} can only receive`);
+          return createSender(options, context);
+        },
       };
     },
   };

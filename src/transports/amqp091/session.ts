@@ -1,10 +1,18 @@
 import { Socket } from 'node:net';
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
-import type { Deliver, Delivery, DeliveryMeta, Session, Settlement } from '../../core/contracts.ts';
+import type {
+  Deliver,
+  Delivery,
+  DeliveryMeta,
+  Publication,
+  Session,
+  Settlement,
+} from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import type { Amqp091Options } from './options.ts';
+import { Publisher } from './publisher.ts';
 
 /** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
 const blockedPatience = 1000;
@@ -38,6 +46,7 @@ export class Amqp091Session implements Session {
   private readonly options: Amqp091Options;
   private readonly deliver: Deliver;
   private readonly tracked = new SettledPrefix<Amqp091Delivery>();
+  private readonly publisher: Publisher;
   /** Any message, for what the library wants to see of one beside its delivery tag. */
   private sample: ConsumeMessage | undefined;
   private patience: NodeJS.Timeout | undefined;
@@ -54,6 +63,7 @@ export class Amqp091Session implements Session {
     this.channel = channel;
     this.options = options;
     this.deliver = deliver;
+    this.publisher = new Publisher(connection);
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
         this.open = false;
@@ -86,6 +96,14 @@ export class Amqp091Session implements Session {
       for (const delivery of own) this.tracked.settle(delivery);
       this.acknowledge();
     }
+  }
+
+  /** A reply goes to the queue that the caller named, by way of the default exchange. */
+  publish({ to, body, correlationId }: Publication): Promise<void> {
+    const exchange = to.kind === 'reply' ? '' : this.options.exchange;
+    return this.publisher.publish(exchange, to.name, body, {
+      ...(correlationId !== undefined && { correlationId }),
+    });
   }
 
   pause(): void {
@@ -159,8 +177,15 @@ export class Amqp091Session implements Session {
     const { mode } = this.options.auth;
     const userId: unknown = properties.userId;
     const messageId: unknown = properties.messageId;
+    const replyTo: unknown = properties.replyTo;
+    const correlationId: unknown = properties.correlationId;
+    const receivedAt = performance.now();
     return {
       messageId: typeof messageId === 'string' ? messageId : undefined,
+      replyTo: typeof replyTo === 'string' ? replyTo : undefined,
+      correlationId: typeof correlationId === 'string' ? correlationId : undefined,
+      // Milliseconds, as a text. The broker drops what has waited longer in the queue, so that at most this is left.
+      deadline: properties.expiration === undefined ? undefined : receivedAt + Number(properties.expiration),
       sender:
         mode === 'subject'
           ? fields.routingKey.slice(fields.routingKey.lastIndexOf('.') + 1)
@@ -169,7 +194,7 @@ export class Amqp091Session implements Session {
             : undefined,
       senderProof: mode === 'none' ? undefined : mode,
       redelivered: fields.redelivered,
-      receivedAt: performance.now(),
+      receivedAt,
     };
   }
 

@@ -1,7 +1,14 @@
 import type { IPublishPacket, MqttClient, Packet } from 'mqtt';
-import type { Deliver, Delivery, DeliveryMeta, Session, Settlement } from '../../core/contracts.ts';
+import type {
+  Deliver,
+  Delivery,
+  DeliveryMeta,
+  Publication,
+  Session,
+  Settlement,
+} from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
+import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -107,6 +114,23 @@ export class MqttSession implements Session {
     this.acknowledge();
   }
 
+  /** The PUBACK says that the broker has it, whether or not anybody is subscribed. */
+  async publish({ to, body, correlationId }: Publication): Promise<void> {
+    const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
+    const properties =
+      correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
+    const ended = this.closed.then(() => {
+      throw new NotConnected('the connection was closed before the broker had the message');
+    });
+    try {
+      await Promise.race([this.client.publishAsync(to.name, payload, { qos: 1, properties }), ended]);
+    } catch (error) {
+      if (!this.open || error instanceof NotConnected)
+        throw new NotConnected(messageOf(error), { cause: error });
+      throw new Undeliverable(`the broker refuses the message: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
   /** Withholds the PUBACKs; the broker's own limit then stops the flow. Not the library's callbacks: pings would go unread. */
   pause(): void {
     this.paused = true;
@@ -186,13 +210,22 @@ export class MqttSession implements Session {
     this.acknowledge();
   }
 
-  private metaOf({ topic, dup }: IPublishPacket): DeliveryMeta {
+  private metaOf({ topic, dup, properties }: IPublishPacket): DeliveryMeta {
     const bySubject = this.options.auth.mode === 'subject';
+    const receivedAt = performance.now();
+    const id = properties?.userProperties?.['message-id'];
+    const expiry = properties?.messageExpiryInterval;
     return {
+      messageId: typeof id === 'string' ? id : undefined,
+      replyTo: properties?.responseTopic,
+      // Bytes of any kind, kept one by one.
+      correlationId: properties?.correlationData?.toString('latin1'),
+      // Seconds that are left of it, less the time that it has waited at the broker.
+      deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
       sender: bySubject ? topic.slice(topic.lastIndexOf('/') + 1) : undefined,
       senderProof: bySubject ? 'subject' : undefined,
       redelivered: dup,
-      receivedAt: performance.now(),
+      receivedAt,
     };
   }
 
