@@ -48,7 +48,10 @@ export async function startConductor(
   });
   const dispatcher = new Dispatcher({
     run: (transport, batch) => pool.run(transport, batch),
+    call: (transport, call, timeout) => pool.call(transport, call, timeout),
     slots: threads * workers.concurrency,
+    callSlots: threads * config.calls.concurrency,
+    callTimeout: config.calls.timeout,
     maxBatch: workers.maxBatch,
     backoff: reconnect,
     logger,
@@ -170,5 +173,6 @@ function workerSettings(config: Config): WorkerSettings {
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
     deadLetters: config.deadLetters,
+    calls: config.calls,
   };
 }

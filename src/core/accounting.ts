@@ -14,6 +14,9 @@ export class Account {
     duplicate: 0,
     deferred: 0,
     dead: 0,
+    answered: 0,
+    refused: 0,
+    expired: 0,
   };
   /** Dead letters by reason; bounded, since the reasons are an enumeration. */
   readonly deadBy: Partial<Record<DeadReason, number>> = {};

@@ -9,3 +9,16 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
   await Promise.race([promise.then(passed, passed), passing]);
   deadline.removeEventListener('abort', passed);
 }
+
+/** The promise, or a rejection after so many milliseconds. */
+export async function within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, passed]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

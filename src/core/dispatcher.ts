@@ -1,21 +1,22 @@
 import type { Account } from './accounting.ts';
+import { Answering, type AnsweringOptions } from './answering.ts';
 import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
 import { Lane, type Share } from './lane.ts';
-import type { Logger } from './logger.ts';
 import { type BatchResult, HELD } from './outcome.ts';
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends AnsweringOptions {
   /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
   readonly run: (transport: string, batch: ReadonlyArray<Delivery>) => Promise<BatchResult>;
   /** How many batches run at once. */
   readonly slots: number;
+  /** How many calls run at once, beside the batches. */
+  readonly callSlots: number;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
   /** Between tries while messages are held because the database is gone. */
   readonly backoff: BackoffOptions;
-  readonly logger: Logger;
 }
 
 /** Milliseconds that messages gather at most while a slot is free. */
@@ -38,6 +39,9 @@ export interface Intake {
  * (measured: 26 against 36 µs of CPU a message). A batch that is stuck, behind a locked row say, holds up the next one for
  * `patience` at most. Lanes take turns, so that a flood on one transport does not starve another.
  *
+ * Calls come to light in a batch, where they are left out; each runs by itself once that batch has settled, in slots of their
+ * own, so that a slow one holds up no cast. Its answer is published before it is settled.
+ *
  * ```
  *            a result with held messages                    the pause is over
  *  flowing ──────────────────────────────► holding ───────────────────────────► probing
@@ -50,6 +54,8 @@ export class Dispatcher {
   private readonly options: DispatcherOptions;
   private readonly lanes: Lane[] = [];
   private readonly running = new Set<Batch>();
+  private readonly answering: Answering;
+  private readonly calling = new Set<RunningCall>();
   private state: 'flowing' | 'holding' | 'probing' = 'flowing';
   private failures = 0;
   private retry: NodeJS.Timeout | undefined;
@@ -61,6 +67,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.options = options;
+    this.answering = new Answering(options);
   }
 
   /** Opens a way in for one transport. */
@@ -100,9 +107,11 @@ export class Dispatcher {
     clearTimeout(this.retry);
     clearImmediate(this.scheduled);
     clearTimeout(this.gathering);
-    for (const lane of this.lanes) lane.release(lane.take(lane.waiting));
+    for (const lane of this.lanes) lane.releaseWaiting();
     for (const { lane, deliveries } of this.running) lane.release(deliveries);
+    for (const { lane, delivery } of this.calling) lane.release([delivery]);
     this.running.clear();
+    this.calling.clear();
     this.tellIdle();
   }
 
@@ -118,8 +127,13 @@ export class Dispatcher {
     if (this.stopped) return;
     this.scheduled ??= setImmediate(() => {
       this.scheduled = undefined;
-      this.dispatch(this.running.size === 0 ? 1 : this.options.maxBatch);
+      this.dispatch(this.worthwhile);
     });
+  }
+
+  /** How many messages make a batch while nothing runs, or beside others. */
+  private get worthwhile(): number {
+    return this.running.size === 0 ? 1 : this.options.maxBatch;
   }
 
   /** @param least how many messages have to wait in a lane for a batch to be worth it. */
@@ -138,16 +152,36 @@ export class Dispatcher {
         this.dispatch(1);
       }, patience);
     }
+    this.startCalls();
     // Nothing is left to probe with when a session ended while its messages were held: let new ones in.
-    if (this.state === 'probing' && this.running.size === 0) this.flow();
+    if (this.state === 'probing' && this.running.size + this.calling.size === 0) this.flow();
+  }
+
+  private startCalls(): void {
+    // A call can be the probe as well, where there is no batch.
+    const probes = this.running.size === 0 ? 1 : 0;
+    const slots = { flowing: this.options.callSlots, holding: 0, probing: probes }[this.state];
+    while (this.calling.size < slots) {
+      const lane = this.nextLane(({ waitingCalls }) => waitingCalls > 0);
+      const delivery = lane?.takeCall();
+      if (lane === undefined || delivery === undefined) return;
+      const call = { lane, delivery };
+      this.calling.add(call);
+      void this.runCall(call);
+    }
   }
 
   private nextBatch(least: number): Batch | undefined {
+    const lane = this.nextLane(({ waiting }) => waiting >= least);
+    return lane && { lane, deliveries: lane.take(this.options.maxBatch) };
+  }
+
+  /** Lanes take turns. */
+  private nextLane(isDue: (lane: Lane) => boolean): Lane | undefined {
     for (let tried = 0; tried < this.lanes.length; tried += 1) {
       this.turn = (this.turn + 1) % this.lanes.length;
       const lane = this.lanes[this.turn];
-      if (lane === undefined || lane.waiting < least) continue;
-      return { lane, deliveries: lane.take(this.options.maxBatch) };
+      if (lane !== undefined && isDue(lane)) return lane;
     }
     return undefined;
   }
@@ -160,14 +194,42 @@ export class Dispatcher {
       const codes = new Uint8Array(batch.deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
+    for (const [index, notification] of result.notifications ?? []) {
+      const delivery = batch.deliveries[index];
+      if (delivery !== undefined) await this.answering.notify(batch.lane.transport, delivery, [notification]);
+    }
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
-    const held = batch.lane.settle(batch.deliveries, result);
-    if (this.state === 'flowing') batch.lane.resumeIfLow();
-    this.tellIdle();
-    if (held === 0) this.flow();
-    else this.hold(result.heldBecause ?? 'a worker left messages without an outcome');
+    const { done, held } = batch.lane.settle(batch.deliveries, result);
+    this.ended(
+      batch.lane,
+      done > 0,
+      held > 0 ? (result.heldBecause ?? 'a worker left messages without an outcome') : undefined,
+    );
     this.dispatch(1);
+  }
+
+  private async runCall(call: RunningCall): Promise<void> {
+    const { lane, delivery } = call;
+    const result = await this.answering.run(lane.transport, delivery);
+    if (!this.calling.delete(call)) return;
+    lane.settleCall(delivery, result);
+    this.ended(
+      lane,
+      result.outcome !== undefined,
+      result.outcome === undefined
+        ? (result.heldBecause ?? 'a worker left a call without an outcome')
+        : undefined,
+    );
+    this.dispatch(this.worthwhile);
+  }
+
+  /** A batch or a call has come back from its worker. */
+  private ended(lane: Lane, hasCommitted: boolean, heldBecause: string | undefined): void {
+    if (this.state === 'flowing') lane.resumeIfLow();
+    this.tellIdle();
+    if (heldBecause !== undefined) this.hold(heldBecause);
+    else if (hasCommitted) this.flow();
   }
 
   private hold(because: string): void {
@@ -207,4 +269,9 @@ export class Dispatcher {
 interface Batch {
   readonly lane: Lane;
   readonly deliveries: ReadonlyArray<Delivery>;
+}
+
+interface RunningCall {
+  readonly lane: Lane;
+  readonly delivery: Delivery;
 }

@@ -27,6 +27,7 @@ export class Undeliverable extends Error {
  * | `bad_envelope` | is JSON of another shape than the transport's codec |
  * | `bad_version` | asks for a version that this conductor does not speak |
  * | `unknown_method` | names a method that the Manager does not have |
+ * | `not_a_cast` | names a method that has an answer, but says nowhere to send it to |
  * | `bad_argument` | has an argument that is missing, of the wrong type or out of range |
  * | `forbidden` | was sent by a principal that may not send it |
  * | `foreign_backup` | reports about a backup that belongs to another instance |
@@ -43,6 +44,7 @@ const deadReasons = [
   'bad_envelope',
   'bad_version',
   'unknown_method',
+  'not_a_cast',
   'bad_argument',
   'forbidden',
   'foreign_backup',
@@ -57,10 +59,28 @@ export type DeadReason = (typeof deadReasons)[number];
 export class Rejected extends Error {
   override readonly name = 'Rejected';
   readonly reason: DeadReason;
+  /** The argument that is at fault, if it is one. */
+  readonly argument: string | undefined;
 
-  constructor(reason: DeadReason, detail: string) {
+  constructor(reason: DeadReason, detail: string, argument?: string) {
     super(detail);
     this.reason = reason;
+    this.argument = argument;
+  }
+}
+
+/** A call has no result: its caller is told why, and nothing of it is kept. */
+export class CallRefused extends Error {
+  override readonly name = 'CallRefused';
+  /** What the caller knows it by, such as `NotFound`; on oslo's wire the name of the exception's class. */
+  readonly errorClass: string;
+  /** The argument that is at fault, if it is one. */
+  readonly argument: string | undefined;
+
+  constructor(errorClass: string, message: string, argument?: string) {
+    super(message);
+    this.errorClass = errorClass;
+    this.argument = argument;
   }
 }
 

@@ -47,7 +47,12 @@ export function kindOf(value: unknown): string {
  */
 export function refuseHostile(value: unknown, path: string): void {
   const problem = hostility(value, 0);
-  if (problem !== undefined) throw new Rejected('bad_argument', `${path}${problem}`);
+  if (problem !== undefined) throw new Rejected('bad_argument', `${path}${problem}`, argumentIn(problem));
+}
+
+/** The argument that a path such as `.payload.x is ...` begins with. */
+function argumentIn(problem: string): string | undefined {
+  return /^\.([^. ]+)/.exec(problem)?.[1];
 }
 
 /** Where below the value something hostile is, and what; the path is put together on the way out, since there rarely is one. */

@@ -1,6 +1,6 @@
 import { Account } from './accounting.ts';
 import type { Delivery, Session } from './contracts.ts';
-import { type BatchResult, HELD, outcomeKinds } from './outcome.ts';
+import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from './outcome.ts';
 
 /** What one transport may have in memory: its share of `maxInFlight` and `maxInFlightBytes`. */
 export interface Share {
@@ -19,6 +19,8 @@ export class Lane {
   private readonly closed = new WeakSet<Session>();
   /** Oldest first. */
   private pending: Delivery[] = [];
+  /** Calls that a batch has brought to light and that wait to be run by themselves. Oldest first. */
+  private calls: Delivery[] = [];
   /** The one that delivered last, to be paused and resumed. */
   private session: Session | undefined;
   private paused = false;
@@ -59,6 +61,15 @@ export class Lane {
     return all;
   }
 
+  get waitingCalls(): number {
+    return this.calls.length;
+  }
+
+  /** Takes the oldest call that waits off the lane, into a worker. */
+  takeCall(): Delivery | undefined {
+    return this.calls.shift();
+  }
+
   /** A session has ended: what waits of it is forgotten, since the broker delivers it again. */
   forget(session: Session): void {
     this.closed.add(session);
@@ -67,19 +78,23 @@ export class Lane {
       this.paused = false;
     }
     const [gone, kept] = this.partition(this.pending);
+    const [goneCalls, keptCalls] = this.partition(this.calls);
     this.pending = kept;
-    this.release(gone);
+    this.calls = keptCalls;
+    this.release(gone.concat(goneCalls));
   }
 
-  /** Settles those of a batch that have an outcome. The others go back to the front; returns how many. */
-  settle(batch: ReadonlyArray<Delivery>, result: BatchResult): number {
+  /** Settles those of a batch that have an outcome. Calls wait for their turn, the others go back to the front. */
+  settle(batch: ReadonlyArray<Delivery>, result: BatchResult): { done: number; held: number } {
     const { account } = this;
     const done: Delivery[] = [];
     const held: Delivery[] = [];
+    const calls: Delivery[] = [];
     for (const [index, delivery] of batch.entries()) {
-      const kind = outcomeKinds[result.codes[index] ?? HELD];
+      const code = result.codes[index] ?? HELD;
+      const kind = outcomeKinds[code];
       if (kind === undefined) {
-        held.push(delivery);
+        (code === CALL ? calls : held).push(delivery);
         continue;
       }
       account.outcomes[kind] += 1;
@@ -93,12 +108,27 @@ export class Lane {
     if (done.length > 0 && oldest !== undefined) {
       account.latency.record(Math.max(1, Math.round((performance.now() - oldest.meta.receivedAt) * 1000)));
     }
-    if (held.length > 0) {
-      const [gone, kept] = this.partition(held);
-      this.pending = kept.concat(this.pending);
-      this.release(gone);
+    if (held.length > 0) this.pending = this.keep(held).concat(this.pending);
+    if (calls.length > 0) this.calls.push(...this.keep(calls));
+    return { done: done.length, held: held.length };
+  }
+
+  /** Settles a call that has its outcome; one that has none goes back to the front. */
+  settleCall(call: Delivery, { outcome, dead }: Pick<CallResult, 'outcome' | 'dead'>): void {
+    if (outcome === undefined) {
+      this.calls.unshift(...this.keep([call]));
+      return;
     }
-    return held.length;
+    const code = outcomeKinds.indexOf(outcome);
+    this.settle([call], { codes: Uint8Array.of(code), dead: dead === undefined ? [] : [dead] });
+  }
+
+  /** Gives back to the broker whatever waits. */
+  releaseWaiting(): void {
+    const all = this.pending.concat(this.calls);
+    this.pending = [];
+    this.calls = [];
+    this.release(all);
   }
 
   /** Gives deliveries back to the broker. */
@@ -123,6 +153,13 @@ export class Lane {
     if (!this.paused || !low) return;
     this.paused = false;
     this.session?.resume();
+  }
+
+  /** Those that can still be settled; what belongs to a session that has ended is given up. */
+  private keep(deliveries: ReadonlyArray<Delivery>): Delivery[] {
+    const [gone, kept] = this.partition(deliveries);
+    this.release(gone);
+    return kept;
   }
 
   /** At most one session of a lane is open: the supervisor connects again only after the last one has closed. */

@@ -2,7 +2,7 @@ import type { DeadReason } from './errors.ts';
 
 /** What became of one message. Every message has exactly one; all of them settle as done. */
 export type Outcome =
-  | { readonly kind: 'applied' }
+  | { readonly kind: 'applied'; readonly notification?: Notification }
   /** A newer message about the same thing had been applied before. */
   | { readonly kind: 'stale' }
   /** A message with the same `sent` had been applied before: most likely this one, delivered twice. */
@@ -10,7 +10,19 @@ export type Outcome =
   /** Recorded, to be tried again later. */
   | { readonly kind: 'deferred'; readonly reason: DeferredReason }
   /** Recorded, never to be tried again by itself. */
-  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string }
+  /** A call: executed, and its result sent to the caller. */
+  | { readonly kind: 'answered' }
+  /** A call: not executed, or executed in vain, and the caller told why. */
+  | { readonly kind: 'refused' }
+  /** A call: not executed, since its caller no longer waited for it. */
+  | { readonly kind: 'expired' };
+
+/** Something to be published before the message counts as settled; a redelivered message publishes it again. */
+export interface Notification {
+  readonly topic: string;
+  readonly body: Uint8Array;
+}
 
 /** `unknown`: its instance or backup is not in the database yet. `locked`: another session keeps the row locked. */
 export type DeferredReason = 'unknown' | 'locked';
@@ -26,19 +38,47 @@ export function dead(reason: DeadReason, detail: string): Outcome {
   return { kind: 'dead', reason, detail };
 }
 
-/** The kinds in the order of their codes: outcomes cross the thread boundary as one byte a message. */
-export const outcomeKinds = ['applied', 'stale', 'duplicate', 'deferred', 'dead'] as const;
+/** What may become of a cast. */
+export const castOutcomeKinds = ['applied', 'stale', 'duplicate', 'deferred', 'dead'] as const;
+
+/** All kinds in the order of their codes: outcomes cross the thread boundary as one byte a message. */
+export const outcomeKinds = [...castOutcomeKinds, 'answered', 'refused', 'expired'] as const;
+export type CastOutcomeKind = (typeof castOutcomeKinds)[number];
 export type OutcomeKind = (typeof outcomeKinds)[number];
 
 /** Stands in place of an outcome's code: nothing was committed for this message, try it again. */
 export const HELD = 255;
 
+/** Stands in place of an outcome's code: the message is a call, to be run by itself once the batch has settled. */
+export const CALL = 254;
+
 /** What a worker reports about a batch. */
 export interface BatchResult {
-  /** One code a message, in the batch's order: an index into `outcomeKinds`, or HELD. */
+  /** One code a message, in the batch's order: an index into `outcomeKinds`, CALL or HELD. */
   readonly codes: Uint8Array;
   /** Dead letters by reason, for the counters. */
   readonly dead: ReadonlyArray<DeadReason>;
   /** Why messages are held, if any are: Postgres is gone, or refuses what is not any message's fault. */
   readonly heldBecause?: string | undefined;
+  /** By the message's place in the batch. */
+  readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
+}
+
+/** What a worker reports about a call. */
+export interface CallResult {
+  /** Undefined: nothing was committed, try it again. */
+  readonly outcome: 'answered' | 'refused' | 'expired' | 'dead' | undefined;
+  /** Of a dead one. */
+  readonly dead?: DeadReason | undefined;
+  readonly heldBecause?: string | undefined;
+  /** What the operator has to know of it: a method of the Manager failed. */
+  readonly problem?: string | undefined;
+  readonly reply?: CallReply | undefined;
+  readonly notifications?: ReadonlyArray<Notification> | undefined;
+}
+
+export interface CallReply {
+  readonly body: Uint8Array;
+  /** Where to, if the body of the call says so; else it is its `replyTo`. */
+  readonly name?: string | undefined;
 }

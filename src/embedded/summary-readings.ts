@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Account } from '../core/accounting.ts';
 import { messageOf } from '../core/errors.ts';
-import type { OutcomeKind } from '../core/outcome.ts';
+import type { CastOutcomeKind } from '../core/outcome.ts';
 
 /** Seconds without a heartbeat after which a guest is shown as silent. */
 const silentAfter = 5;
@@ -32,7 +32,7 @@ export interface Readings {
   readonly rate: number;
   /** Milliseconds from the broker to the commit; undefined while all warms up. */
   readonly latency: { readonly p50: number; readonly p99: number } | undefined;
-  readonly outcomes: Readonly<Record<OutcomeKind, number>>;
+  readonly outcomes: Readonly<Record<CastOutcomeKind, number>>;
   /** What keeps messages from flowing. */
   readonly problem: string | undefined;
 }

@@ -1,5 +1,5 @@
 /** The demo's summary: from figures to text, without any side effect. */
-import { type OutcomeKind, outcomeKinds } from '../core/outcome.ts';
+import { type CastOutcomeKind, castOutcomeKinds } from '../core/outcome.ts';
 import { phases } from './guests-lifecycle.ts';
 import type { Readings } from './summary-readings.ts';
 
@@ -25,13 +25,13 @@ const statusLooks: ReadonlyMap<string, Look> = new Map([
   ['silent', 'passing'],
 ]);
 
-const outcomeLooks: Readonly<Partial<Record<OutcomeKind, Look>>> = {
+const outcomeLooks: Readonly<Partial<Record<CastOutcomeKind, Look>>> = {
   applied: 'good',
   deferred: 'passing',
   dead: 'bad',
 };
 
-const meanings: Readonly<Record<OutcomeKind, string>> = {
+const meanings: Readonly<Record<CastOutcomeKind, string>> = {
   applied: 'written to Postgres',
   stale: 'older than what is there',
   duplicate: 'came twice, counts once',
@@ -56,7 +56,7 @@ export function render(readings: Readings, columns: number, until?: number): Lin
 /** The same on one line, for a log or a pipe. */
 export function renderLine({ seconds, guests, rate, latency, outcomes, problem }: Readings): string {
   const states = statusesOf(guests).flatMap(({ status, count }) => (count > 0 ? [`${count} ${status}`] : []));
-  const counts = outcomeKinds.map((kind) => `${figure(outcomes[kind])} ${kind}`);
+  const counts = castOutcomeKinds.map((kind) => `${figure(outcomes[kind])} ${kind}`);
   return [
     duration(seconds),
     `guests in Postgres: ${states.join(', ') || 'none yet'}`,
@@ -68,7 +68,7 @@ export function renderLine({ seconds, guests, rate, latency, outcomes, problem }
 
 /** The last line of a run: what is in Postgres now. */
 export function renderEnd({ seconds, guests, outcomes }: Readings, kept: string): string {
-  const others = outcomeKinds.filter((kind) => kind !== 'applied' && outcomes[kind] > 0);
+  const others = castOutcomeKinds.filter((kind) => kind !== 'applied' && outcomes[kind] > 0);
   const rest = others.map((kind) => `${figure(outcomes[kind])} ${kind}`).join(', ');
   return (
     `Ended after ${duration(seconds)}: ${figure(outcomes.applied)} heartbeats written to Postgres` +
@@ -99,7 +99,7 @@ function guestLines({ guests }: Readings): Line[] {
 }
 
 function messageLines({ rate, outcomes, latency }: Readings): Line[] {
-  const rows = outcomeKinds.map((kind): Line => {
+  const rows = castOutcomeKinds.map((kind): Line => {
     const count = outcomes[kind];
     const look = count === 0 ? 'faint' : outcomeLooks[kind];
     return [

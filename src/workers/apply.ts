@@ -1,10 +1,18 @@
 import type pg from 'pg';
 import type { DeadReason } from '../core/errors.ts';
 import { messageOf } from '../core/errors.ts';
-import { type BatchResult, dead, deferred, HELD, type Outcome, outcomeKinds } from '../core/outcome.ts';
+import {
+  type BatchResult,
+  dead,
+  deferred,
+  HELD,
+  type Notification,
+  type Outcome,
+  outcomeKinds,
+} from '../core/outcome.ts';
 import { type Db, inTransaction } from './db.ts';
 import { isTask, type Work } from './decode.ts';
-import type { Manager } from './manager.ts';
+import { type Manager, takesBatches } from './manager.ts';
 import { byGuard } from './methods/fold.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { type Resolved, record, recordMinimal } from './record.ts';
@@ -38,26 +46,40 @@ interface Run extends Context {
 
 const noHooks: Hooks = { judge: (_, outcome) => outcome, finish: () => Promise.resolve() };
 
-/** Applies a batch and commits. Never throws: what could not be committed is held. */
+/**
+ * Applies a batch and commits. Never throws: what could not be committed is held.
+ *
+ * @param size how many codes are reported; those of places that are not in the batch are HELD.
+ */
 export async function applyBatch(
   context: Context,
   batch: ReadonlyArray<Work>,
   hooks: Hooks = noHooks,
+  size = batch.length,
 ): Promise<BatchResult & { readonly outcomes: ReadonlyMap<Work, Outcome> }> {
   const outcomes = new Map<Work, Outcome>();
   let heldBecause: string | undefined;
   try {
-    await commit({ ...context, hooks, outcomes, locked: 0 }, batch, 0);
+    if (batch.length > 0) await commit({ ...context, hooks, outcomes, locked: 0 }, batch, 0);
   } catch (error) {
     heldBecause = messageOf(error);
   }
-  const codes = new Uint8Array(batch.length).fill(HELD);
+  const codes = new Uint8Array(size).fill(HELD);
+  const notifications: [index: number, notification: Notification][] = [];
   const deadOnes: DeadReason[] = [];
   for (const [work, outcome] of outcomes) {
     codes[work.index] = outcomeKinds.indexOf(outcome.kind);
     if (outcome.kind === 'dead') deadOnes.push(outcome.reason);
+    if (outcome.kind === 'applied' && outcome.notification !== undefined)
+      notifications.push([work.index, outcome.notification]);
   }
-  return { codes, dead: deadOnes, heldBecause, outcomes };
+  return {
+    codes,
+    dead: deadOnes,
+    heldBecause,
+    outcomes,
+    notifications: notifications.length === 0 ? undefined : notifications,
+  };
 }
 
 /**
@@ -116,6 +138,7 @@ async function applyWorks(
   const resolved: Resolved[] = [];
   for (const work of works) if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
   for (const [name, method] of Object.entries(manager)) {
+    if (!takesBatches(method)) continue;
     const own = works.flatMap((work) =>
       isTask(work.task) && work.task.methodName === name ? [{ work, args: work.task.args }] : [],
     );

@@ -12,11 +12,11 @@ export interface Db {
   ): Promise<Row[]>;
 }
 
-/** Opens a worker thread's connections: as many as it runs batches at once. */
-export function createPool({ database, concurrency }: WorkerSettings): pg.Pool {
+/** Opens a worker thread's connections: as many as it runs batches and calls at once. */
+export function createPool({ database, concurrency, calls }: WorkerSettings): pg.Pool {
   const pool = new pg.Pool({
     connectionString: database.url,
-    max: concurrency,
+    max: concurrency + calls.concurrency,
     connectionTimeoutMillis: database.connectTimeout,
     statement_timeout: database.statementTimeout,
     lock_timeout: database.lockTimeout,
@@ -31,27 +31,43 @@ export function createPool({ database, concurrency }: WorkerSettings): pg.Pool {
   return pool;
 }
 
-/** Milliseconds that statements of this transaction wait for a lock; undefined: as the connection was opened with. */
+/** Where milliseconds are undefined, it is as the connection was opened with. */
 export interface TransactionOptions {
+  /** Milliseconds that each of its statements waits for a lock. */
   readonly lockTimeout?: number | undefined;
+  /** Milliseconds that each of its statements may take. */
+  readonly statementTimeout?: number | undefined;
   readonly preparedStatements: boolean;
+}
+
+/** Errors that queries have failed with, to tell them from those of the code around. */
+const databaseErrors = new WeakSet<object>();
+
+/** Whether a query failed with this very error. */
+export function cameFromDatabase(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && databaseErrors.has(error);
 }
 
 /** Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails. */
 export async function inTransaction<Result>(
   pool: pg.Pool,
-  { lockTimeout, preparedStatements }: TransactionOptions,
+  { lockTimeout, statementTimeout, preparedStatements }: TransactionOptions,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
   const db: Db = {
     async query<Row extends pg.QueryResultRow>(name: string, text: string, values: ReadonlyArray<unknown>) {
-      const { rows } = await client.query<Row>({
-        ...(preparedStatements && { name }),
-        text,
-        values: [...values],
-      });
-      return rows;
+      try {
+        const { rows } = await client.query<Row>({
+          ...(preparedStatements && { name }),
+          text,
+          values: [...values],
+        });
+        return rows;
+      } catch (error) {
+        if (typeof error === 'object' && error !== null) databaseErrors.add(error);
+        throw error;
+      }
     },
   };
   let broken: Error | undefined;
@@ -63,6 +79,8 @@ export async function inTransaction<Result>(
   try {
     await client.query('BEGIN');
     if (lockTimeout !== undefined) await client.query(`SET LOCAL lock_timeout = ${Math.ceil(lockTimeout)}`);
+    if (statementTimeout !== undefined)
+      await client.query(`SET LOCAL statement_timeout = ${Math.ceil(statementTimeout)}`);
     const result = await work(db);
     const { command } = await client.query('COMMIT');
     // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.

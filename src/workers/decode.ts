@@ -1,9 +1,17 @@
 import { codecs } from '../core/codecs/index.ts';
-import type { Envelope, Principal } from '../core/envelope.ts';
+import type { AuthMode } from '../core/config/transport-kind.ts';
+import type { Codec, Envelope, Principal } from '../core/envelope.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
-import { dead, type Outcome } from '../core/outcome.ts';
-import { type GuestArgs, type Manager, type Method, managerVersion } from './manager.ts';
+import { CALL, dead, type Outcome } from '../core/outcome.ts';
+import {
+  type CallMethod,
+  type GuestArgs,
+  type Manager,
+  type Method,
+  managerVersion,
+  takesBatches,
+} from './manager.ts';
 import { type Incoming, keptBody, type WorkerSettings } from './protocol.ts';
 
 /** One message on its way through a batch. */
@@ -29,28 +37,33 @@ export function isTask(task: Task | Outcome): task is Task {
   return 'method' in task;
 }
 
-/** Decodes one message, finds out who sent it, parses its arguments and checks that the sender may send them. */
+/**
+ * Decodes one message, finds out who sent it, parses its arguments and checks that the sender may send them. CALL: it is a
+ * call, which is not for the batch.
+ */
 export function decode(
   incoming: Incoming,
   index: number,
   transport: string,
   manager: Manager,
   settings: WorkerSettings,
-): Work {
+): Work | typeof CALL {
   let decoded: Partial<Envelope> = {};
   try {
-    const entry = settings.transports[transport];
-    if (entry === undefined) throw new Error(`no transport is named ${transport}`);
-    if (incoming.oversize !== undefined) {
-      throw new Rejected(
-        'too_large',
-        `the body has ${incoming.oversize.size} bytes; the first ${keptBody} are kept`,
-      );
-    }
-    const envelope = codecs[entry.codec](incoming.body, incoming.messageId);
+    const { codec, auth } = entryOf(transport, settings);
+    // The answer may be that it cannot be read.
+    if (!codec.callsAreInTheBody && incoming.isCall) return CALL;
+    refuseOversize(incoming);
+    let envelope = codec.decode(incoming.body, incoming, false);
+    if (envelope.call !== undefined) return CALL;
     decoded = envelope;
-    const principal = principalOf(incoming, entry.auth);
-    const task = taskOf(envelope, manager);
+    const principal = principalOf(incoming, auth);
+    const method = methodOf(envelope, manager);
+    if (!takesBatches(method)) {
+      throw new Rejected('not_a_cast', `${envelope.method} has an answer; the message has no reply address`);
+    }
+    if (method.needsContext === true) envelope = codec.decode(incoming.body, incoming, true);
+    const task = taskOf(envelope, method);
     authorize(principal, task.args);
     return { index, transport, incoming, decoded, task };
   } catch (error) {
@@ -63,21 +76,40 @@ export function decode(
   }
 }
 
-/** Looks up the method and parses the arguments. Throws Rejected. */
-export function taskOf(
-  { method: methodName, args, version, sentRequired }: Envelope,
-  manager: Manager,
-): Task {
-  const method = Object.hasOwn(manager, methodName) ? manager[methodName] : undefined;
+/** How a transport's messages are to be read. */
+export function entryOf(
+  transport: string,
+  settings: WorkerSettings,
+): { readonly codec: Codec; readonly auth: AuthMode } {
+  const entry = settings.transports[transport];
+  if (entry === undefined) throw new Error(`no transport is named ${transport}`);
+  return { codec: codecs[entry.codec], auth: entry.auth };
+}
+
+/** Throws Rejected if the body was too large to be carried over. */
+export function refuseOversize({ oversize }: Incoming): void {
+  if (oversize === undefined) return;
+  throw new Rejected('too_large', `the body has ${oversize.size} bytes; the first ${keptBody} are kept`);
+}
+
+/** Looks up the method and checks the version that the sender asks for. Throws Rejected. */
+export function methodOf({ method: name, version }: Envelope, manager: Manager): Method | CallMethod {
+  const method = Object.hasOwn(manager, name) ? manager[name] : undefined;
   if (method === undefined) {
     throw new Rejected(
       'unknown_method',
-      `${JSON.stringify(methodName.slice(0, 64))} is not a method of this conductor`,
+      `${JSON.stringify(name.slice(0, 64))} is not a method of this conductor`,
     );
   }
   if (version !== undefined) checkVersion(version);
+  return method;
+}
+
+/** Parses the arguments. Throws Rejected. */
+export function taskOf(envelope: Envelope, method: Method): Task {
+  const { method: methodName, args } = envelope;
   if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${kindOf(args)}, not an object`);
-  return { methodName, method, args: method.parse(args, sentRequired) };
+  return { methodName, method, args: method.parse(args, envelope) };
 }
 
 /** As oslo.messaging's dispatcher does: the same major, a minor not above ours. */
@@ -92,7 +124,8 @@ function checkVersion(version: string): void {
   }
 }
 
-function principalOf({ sender, senderProof }: Incoming, auth: 'none' | 'subject' | 'user-id'): Principal {
+/** Who sent it, as the transport can prove it. Throws Rejected. */
+export function principalOf({ sender, senderProof }: Incoming, auth: AuthMode): Principal {
   if (auth === 'none') return { kind: 'unproven' };
   if (sender === undefined || senderProof !== auth) {
     throw new Rejected(
@@ -103,8 +136,8 @@ function principalOf({ sender, senderProof }: Incoming, auth: 'none' | 'subject'
   return { kind: 'guest', id: sender };
 }
 
-/** A guest may speak of itself only. */
-function authorize(principal: Principal, { instanceId }: GuestArgs): void {
+/** A guest may speak of itself only. Throws Rejected. */
+export function authorize(principal: Principal, { instanceId }: GuestArgs): void {
   if (principal.kind === 'guest' && principal.id !== instanceId) {
     throw new Rejected('forbidden', `${principal.id} sent a message about ${instanceId}`);
   }

@@ -2,8 +2,8 @@ import { messageOf, Rejected } from '../core/errors.ts';
 import { dead, type Outcome } from '../core/outcome.ts';
 import { applyBatch, type Context, type Hooks } from './apply.ts';
 import { type Db, inTransaction } from './db.ts';
-import { taskOf, type Work } from './decode.ts';
-import type { Manager } from './manager.ts';
+import { methodOf, taskOf, type Work } from './decode.ts';
+import { type Manager, takesBatches } from './manager.ts';
 import type { MaintenanceResult } from './protocol.ts';
 import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
 import { deleteDeferred } from './sql/delete-deferred.ts';
@@ -57,12 +57,22 @@ const atLast = {
 } as const;
 
 function workOf({ method, args, transport }: ClaimedMessage, index: number, manager: Manager): Work {
-  const decoded = { method, args, version: undefined, messageId: undefined, sentRequired: false };
+  const decoded = {
+    method,
+    args,
+    version: undefined,
+    messageId: undefined,
+    sentRequired: false,
+    context: undefined,
+    call: undefined,
+  };
   return { index, transport, incoming: undefined, decoded, task: taskOrDead() };
 
   function taskOrDead(): Work['task'] {
     try {
-      return taskOf(decoded, manager);
+      const known = methodOf(decoded, manager);
+      if (!takesBatches(known)) throw new Rejected('not_a_cast', `${method} is to be called`);
+      return taskOf(decoded, known);
     } catch (error) {
       // Deferred by a release that knew the method, or took the argument.
       if (error instanceof Rejected) return dead(error.reason, error.message) satisfies Outcome;

@@ -1,8 +1,11 @@
+import type { Envelope, Principal } from '../core/envelope.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Db } from './db.ts';
 import { heartbeat } from './methods/heartbeat.ts';
+import { ping } from './methods/ping.ts';
 import { updateBackup } from './methods/update-backup.ts';
+import type { WorkerSettings } from './protocol.ts';
 
 /** A method's arguments, parsed. */
 export interface GuestArgs {
@@ -22,10 +25,12 @@ interface ApplyOptions {
   readonly autoRegister: boolean;
 }
 
-/** One row of the method table. */
+/** A method of guests: a row of the method table that takes a whole batch at once. Usually cast; a call is a batch of one. */
 export interface Method<Args extends GuestArgs = GuestArgs> {
+  /** Whether `parse` has a use for the envelope's context, which costs more to read than all the rest. */
+  readonly needsContext?: boolean;
   /** Reads the arguments as they came over the wire. Throws Rejected with the field's name. */
-  parse(args: JsonObject, sentRequired: boolean): Args;
+  parse(args: JsonObject, envelope: Envelope): Args;
   /** The arguments in wire form again, without what `parse` does not know: what is kept of a deferred message. */
   toWire(args: Args): JsonObject;
   /**
@@ -35,10 +40,31 @@ export interface Method<Args extends GuestArgs = GuestArgs> {
   apply(db: Db, batch: ReadonlyArray<Args>, options: ApplyOptions): Promise<Outcome[]>;
 }
 
-/** The method table, in the one order in which a batch's methods run, so that transactions lock in the same order. */
-export type Manager = Readonly<Record<string, Method>>;
+/** A method with an answer: a row of the method table that is called, one at a time, each in a transaction of its own. */
+export interface CallMethod<Args = unknown> {
+  /** `service`: only a principal that the configuration grants it to. */
+  readonly allowed: 'anyone' | 'service';
+  /** Whether it changes anything: then it has to come with a message id, and acts once however often that comes. */
+  readonly mutating: boolean;
+  /** Reads the arguments as they came over the wire. Throws Rejected with the field's name. */
+  parse(args: JsonObject): Args;
+  /** Executes the call; resolves with what the caller gets, as JSON can say it. Throws CallRefused, and nothing is kept. */
+  run(db: Db, args: Args, call: CallContext): Promise<unknown>;
+}
 
-export const manager: Manager = { heartbeat, update_backup: updateBackup };
+export interface CallContext {
+  readonly principal: Principal;
+  readonly settings: WorkerSettings;
+}
+
+/** The method table, in the one order in which a batch's methods run, so that transactions lock in the same order. */
+export type Manager = Readonly<Record<string, Method | CallMethod>>;
+
+export function takesBatches(method: Method | CallMethod): method is Method {
+  return 'apply' in method;
+}
+
+export const manager: Manager = { heartbeat, update_backup: updateBackup, ping };
 
 /** The version of the method table: a message may ask for the same major and a minor not above it. */
 export const managerVersion = { major: 1, minor: 0 } as const;

@@ -2,8 +2,14 @@ import { Piscina } from 'piscina';
 import type { Delivery } from '../core/contracts.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import { type BatchResult, HELD } from '../core/outcome.ts';
-import { type MaintenanceResult, type PackedBatch, pack, type WorkerSettings } from './protocol.ts';
+import { type BatchResult, type CallResult, HELD } from '../core/outcome.ts';
+import {
+  type MaintenanceResult,
+  type PackedBatch,
+  type PackedCall,
+  pack,
+  type WorkerSettings,
+} from './protocol.ts';
 
 export interface PoolOptions {
   readonly threads: number;
@@ -29,7 +35,8 @@ export class WorkerPool {
   constructor(options: PoolOptions) {
     this.options = options;
     const { threads, settings } = options;
-    this.ordinary = createPiscina(settings, threads, threads, settings.concurrency, heapLimit.ordinary);
+    const tasks = settings.concurrency + settings.calls.concurrency;
+    this.ordinary = createPiscina(settings, threads, threads, tasks, heapLimit.ordinary);
     // Starts its thread when it is needed and lets it go again.
     this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
   }
@@ -47,6 +54,27 @@ export class WorkerPool {
       );
       return this.runAlone(transport, deliveries);
     }
+  }
+
+  /**
+   * Runs one call. Rejects only while closing.
+   *
+   * @param timeout milliseconds.
+   */
+  async call(transport: string, delivery: Delivery, timeout: number): Promise<CallResult> {
+    const { logger } = this.options;
+    for (const piscina of [this.ordinary, this.quarantine]) {
+      try {
+        return await this.sendCall(piscina, transport, delivery, timeout);
+      } catch (error) {
+        if (this.closing) throw error;
+        logger.error({ error: messageOf(error) }, 'a worker died with a call');
+      }
+    }
+    const { dead, heldBecause } = await this.send(this.ordinary, 'bury', transport, [delivery]);
+    return heldBecause === undefined
+      ? { outcome: 'dead', dead: dead[0] }
+      : { outcome: undefined, heldBecause };
   }
 
   /** Resolves once the threads have started: what arrives before would only wait for them. */
@@ -96,6 +124,16 @@ export class WorkerPool {
       );
       return this.send(this.ordinary, 'bury', transport, [delivery]);
     }
+  }
+
+  private sendCall(
+    piscina: Piscina,
+    transport: string,
+    delivery: Delivery,
+    timeout: number,
+  ): Promise<CallResult> {
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout };
+    return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 
   private send(

@@ -28,6 +28,14 @@ export interface WorkerSettings {
     readonly maxRows: number;
   };
   readonly deadLetters: { readonly maxRows: number };
+  readonly calls: {
+    /** Calls that one thread runs at once; each has a connection. */
+    readonly concurrency: number;
+    /** Milliseconds that a call may take. */
+    readonly timeout: number;
+    /** Bytes that an answer may have. */
+    readonly maxReply: number;
+  };
   /** URL of a module that exports a `manager` to use in place of ours. */
   readonly managerModule?: string;
 }
@@ -39,6 +47,14 @@ export interface PackedBatch {
   readonly buffer: ArrayBuffer;
 }
 
+/** A call on its way to a worker. */
+export interface PackedCall {
+  /** Of one message. */
+  readonly batch: PackedBatch;
+  /** Milliseconds that are left for it. */
+  readonly timeout: number;
+}
+
 /** One message of an unpacked batch. */
 export interface Incoming {
   /** The whole body, or the first `keptBody` bytes of one that is too large. */
@@ -48,6 +64,8 @@ export interface Incoming {
   readonly messageId: string | undefined;
   readonly sender: string | undefined;
   readonly senderProof: SenderProof | undefined;
+  /** Whether it has a reply address. */
+  readonly isCall: boolean;
 }
 
 /** Bytes of a dead letter's body that are kept. */
@@ -55,7 +73,9 @@ export const keptBody = 64 * 1024;
 
 const digestLength = 32;
 const proofs: ReadonlyArray<SenderProof | undefined> = [undefined, 'subject', 'user-id'];
-/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof. */
+/** Added to the number of a proof: the message has a reply address. */
+const callFlag = 4;
+/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof and call flag. */
 const words = 5;
 
 /**
@@ -71,7 +91,8 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
     const carried = body.length > maxBody ? Math.min(body.length, keptBody) : body.length;
     const messageId = textLength(meta.messageId);
     const sender = textLength(meta.sender);
-    table.set([carried, body.length, messageId, sender, proofs.indexOf(meta.senderProof)], index * words);
+    const flags = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
+    table.set([carried, body.length, messageId, sender, flags], index * words);
     total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
     if (body.length > maxBody) total += digestLength;
   }
@@ -104,7 +125,7 @@ export function unpack({ buffer, count }: PackedBatch): Incoming[] {
   const takeText = (lengthPlusOne: number) =>
     lengthPlusOne === 0 ? undefined : take(lengthPlusOne - 1).toString('utf8');
   return Array.from({ length: count }, (_, index) => {
-    const [carried = 0, size = 0, messageId = 0, sender = 0, proof = 0] = table.subarray(
+    const [carried = 0, size = 0, messageId = 0, sender = 0, flags = 0] = table.subarray(
       index * words,
       (index + 1) * words,
     );
@@ -115,7 +136,8 @@ export function unpack({ buffer, count }: PackedBatch): Incoming[] {
       oversize,
       messageId: takeText(messageId),
       sender: takeText(sender),
-      senderProof: proofs[proof],
+      senderProof: proofs[flags & ~callFlag],
+      isCall: (flags & callFlag) !== 0,
     };
   });
 }

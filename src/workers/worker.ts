@@ -1,12 +1,19 @@
 import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
-import { type BatchResult, dead, HELD } from '../core/outcome.ts';
+import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
 import { applyBatch, type Context } from './apply.ts';
+import { runCall } from './call.ts';
 import { createPool } from './db.ts';
-import { decode } from './decode.ts';
+import { decode, type Work } from './decode.ts';
 import { maintain as maintainTables } from './maintain.ts';
 import type { Manager } from './manager.ts';
-import { type MaintenanceResult, type PackedBatch, unpack, type WorkerSettings } from './protocol.ts';
+import {
+  type MaintenanceResult,
+  type PackedBatch,
+  type PackedCall,
+  unpack,
+  type WorkerSettings,
+} from './protocol.ts';
 
 /** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
 
@@ -17,14 +24,28 @@ const context: Context = { pool: createPool(settings), manager, settings };
 /** Resolves once the thread has loaded what it needs, which is when a task can run at all. */
 export function ready(): void {}
 
-/** Decodes, applies, commits. */
+/** Decodes, applies, commits. Calls are only told apart: they are run by themselves, once the casts have settled. */
 export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
-    const works = unpack(batch).map((incoming, index) =>
-      decode(incoming, index, batch.transport, manager, settings),
-    );
-    return applyBatch(context, works);
+    const casts: Work[] = [];
+    const calls: number[] = [];
+    for (const [index, incoming] of unpack(batch).entries()) {
+      const work = decode(incoming, index, batch.transport, manager, settings);
+      if (work === CALL) calls.push(index);
+      else casts.push(work);
+    }
+    const result = await applyBatch(context, casts, undefined, batch.count);
+    for (const index of calls) result.codes[index] = CALL;
+    return result;
   });
+}
+
+/** Executes one call. */
+export async function call({ batch, timeout }: PackedCall): Promise<CallResult> {
+  const { transport } = batch;
+  const [incoming] = unpack(batch);
+  if (incoming === undefined) throw new Error('a call without a message');
+  return runCall({ context, incoming, transport, timeout });
 }
 
 /** Records the messages as dead without looking into them: they have ended two workers that did. */
@@ -49,8 +70,8 @@ export function maintain(): Promise<MaintenanceResult> {
 /** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause } = await work();
-    return { codes, dead, heldBecause };
+    const { codes, dead, heldBecause, notifications } = await work();
+    return { codes, dead, heldBecause, notifications };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

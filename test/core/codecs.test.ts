@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { decodeNative } from '../../src/core/codecs/native.ts';
-import { decodeOslo } from '../../src/core/codecs/oslo.ts';
+import { native } from '../../src/core/codecs/native.ts';
+import { oslo as osloCodec } from '../../src/core/codecs/oslo.ts';
 import { rejection } from './rejection.ts';
 
 interface Captured {
@@ -16,6 +16,10 @@ const captured: {
 } = JSON.parse(readFileSync(new URL('../fixtures/trove-18-oslo-14.json', import.meta.url), 'utf8'));
 
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+const cast = { messageId: undefined, isCall: false };
+const decodeOslo = (body: Uint8Array, whole = false) => osloCodec.decode(body, cast, whole);
+const decodeNative = (body: Uint8Array, messageId?: string) =>
+  native.decode(body, { ...cast, messageId }, false);
 const decodeCaptured = (messages: ReadonlyArray<Captured>) =>
   messages.map(({ body }) => decodeOslo(bytes(body)));
 
@@ -142,6 +146,8 @@ test('a native message decodes to its method and arguments; its id comes with th
     version: '1.2',
     messageId: 'id',
     sentRequired: true,
+    context: undefined,
+    call: undefined,
   });
   t.like(decodeNative(bytes({ method: 'ping', args: {} }), undefined), {
     version: undefined,

@@ -1,15 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeNative } from '../../src/core/codecs/native.ts';
+import { native } from '../../src/core/codecs/native.ts';
 import { Rejected } from '../../src/core/errors.ts';
 import { kindOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
 import { rejection } from './rejection.ts';
 
 const deep = 100_000;
 
+const decodeBytes = (body: Uint8Array) => native.decode(body, { messageId: undefined, isCall: false }, false);
+
 /** The message around args, given as JSON. */
-const decode = (args: string) =>
-  decodeNative(Buffer.from(`{"method":"heartbeat","args":${args}}`), undefined);
+const decode = (args: string) => decodeBytes(Buffer.from(`{"method":"heartbeat","args":${args}}`));
 
 for (const [what, args, expected] of [
   [
@@ -92,7 +93,7 @@ test('what JSON can say is read as it was written', (t) => {
 
 test('any bytes are decoded or rejected; nothing else is thrown', (t) => {
   const property = fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-    t.throws(() => decodeNative(bytes, undefined), { instanceOf: Rejected });
+    t.throws(() => decodeBytes(bytes), { instanceOf: Rejected });
   });
   t.notThrows(() => fc.assert(property));
 });

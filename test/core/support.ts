@@ -3,7 +3,14 @@ import { pino } from 'pino';
 import type { Delivery } from '../../src/core/contracts.ts';
 import { Dispatcher, type DispatcherOptions, type Intake } from '../../src/core/dispatcher.ts';
 import type { Share } from '../../src/core/lane.ts';
-import { type BatchResult, HELD, type OutcomeKind, outcomeKinds } from '../../src/core/outcome.ts';
+import {
+  type BatchResult,
+  CALL,
+  type CallResult,
+  HELD,
+  type OutcomeKind,
+  outcomeKinds,
+} from '../../src/core/outcome.ts';
 import { type MemorySession, MemoryTransport } from '../../src/transports/memory.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -51,6 +58,12 @@ export class Batch {
     return this.report({ codes: this.codes((index) => (done(index) ? 0 : HELD)), dead: [], heldBecause });
   }
 
+  /** Those whose texts begin with `call` are calls, the others are applied. */
+  tellCalls(): Promise<void> {
+    const codes = this.codes((index) => (this.texts[index]?.startsWith('call') ? CALL : 0));
+    return this.report({ codes, dead: [] });
+  }
+
   report(result: BatchResult): Promise<void> {
     this.over = true;
     this.resolve(result);
@@ -68,10 +81,39 @@ export class Batch {
   }
 }
 
+/** A call that runs until the test ends it. */
+export class Call {
+  readonly text: string;
+  readonly timeout: number;
+  private readonly resolve: (result: CallResult) => void;
+  over = false;
+
+  constructor(text: string, timeout: number, resolve: (result: CallResult) => void) {
+    this.text = text;
+    this.timeout = timeout;
+    this.resolve = resolve;
+  }
+
+  report(result: CallResult): Promise<void> {
+    this.over = true;
+    this.resolve(result);
+    return tick();
+  }
+
+  answer(answer: string): Promise<void> {
+    return this.report({ outcome: 'answered', reply: { body: body(answer) } });
+  }
+}
+
 /** Workers that do nothing by themselves. */
 export class Workers {
   /** Every batch there was, oldest first. */
   readonly batches: Batch[] = [];
+  /** Every call there was, oldest first. */
+  readonly calls: Call[] = [];
+
+  readonly call = (_: string, { body }: Delivery, timeout: number): Promise<CallResult> =>
+    new Promise((resolve) => this.calls.push(new Call(textOf(body), timeout, resolve)));
 
   readonly run = (transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> =>
     new Promise((resolve, reject) => this.batches.push(new Batch(transport, deliveries, resolve, reject)));
@@ -154,7 +196,10 @@ export async function setUp(
   const workers = new Workers();
   const dispatcher = new Dispatcher({
     run: workers.run,
+    call: workers.call,
     slots: 2,
+    callSlots: 1,
+    callTimeout: 1000,
     maxBatch: 10,
     // A hold lasts less than a millisecond, so that one millisecond ends it.
     backoff: { base: 1, max: 1 },

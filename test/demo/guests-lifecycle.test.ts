@@ -1,5 +1,5 @@
 import test from 'ava';
-import { decodeNative } from '../../src/core/codecs/native.ts';
+import { native } from '../../src/core/codecs/native.ts';
 import { isObject } from '../../src/core/json.ts';
 import { heartbeatOf, mishap, nextPhase, type Phase, phases } from '../../src/embedded/guests-lifecycle.ts';
 import { heartbeat } from '../../src/workers/methods/heartbeat.ts';
@@ -42,10 +42,12 @@ test('most guests run at any time, and some are in trouble', (t) => {
 test('what a guest says is a heartbeat that the conductor understands', (t) => {
   for (const phase of phases) {
     if (phase === 'silent') continue;
-    const { method, args } = decodeNative(Buffer.from(heartbeatOf('guest-1', phase, 12.5)), undefined);
+    const body = Buffer.from(heartbeatOf('guest-1', phase, 12.5));
+    const envelope = native.decode(body, { messageId: undefined, isCall: false }, false);
+    const { method, args } = envelope;
     t.is(method, 'heartbeat');
     if (!isObject(args)) return t.fail();
-    const { instanceId, guard, status } = heartbeat.parse(args, true);
+    const { instanceId, guard, status } = heartbeat.parse(args, envelope);
     t.deepEqual(
       { instanceId, guard, word: status?.description },
       { instanceId: 'guest-1', guard: 12.5, word: phase },

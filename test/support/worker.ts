@@ -1,4 +1,5 @@
 import type { ExecutionContext } from 'ava';
+import { CALL } from '../../src/core/outcome.ts';
 import { applyBatch, type Context } from '../../src/workers/apply.ts';
 import { createPool } from '../../src/workers/db.ts';
 import { decode, type Work } from '../../src/workers/decode.ts';
@@ -19,6 +20,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     deadLetters: { maxRows: 1000 },
+    calls: { concurrency: 1, timeout: 5000, maxReply: 65_536 },
     ...overrides,
     database: {
       url,
@@ -51,6 +53,7 @@ export function raw(body: string | Uint8Array, more: Partial<Incoming> = {}): In
     messageId: undefined,
     sender: undefined,
     senderProof: undefined,
+    isCall: false,
     ...more,
   };
 }
@@ -65,9 +68,11 @@ export function backup(instance: string, id: string, sent: number, fields: objec
 
 /** Decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
 export async function apply(context: Context, messages: Incoming[], transport = 'plain'): Promise<string[]> {
-  const works = messages.map((incoming, index) =>
-    decode(incoming, index, transport, context.manager, context.settings),
-  );
+  const works = messages.map((incoming, index) => {
+    const work = decode(incoming, index, transport, context.manager, context.settings);
+    if (work === CALL) throw new Error('a call is not applied in a batch');
+    return work;
+  });
   return outcomesOf(works, await applyBatch(context, works));
 }
 

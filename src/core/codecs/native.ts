@@ -1,11 +1,42 @@
-import type { Envelope } from '../envelope.ts';
+import type { Codec, Context, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
-import { isObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts';
+import { isObject, type JsonObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts';
 
-/** Decodes the native form, `{"method", "args", "version"?}`; everything else rides in the protocol's own properties. */
-export function decodeNative(body: Uint8Array, messageId: string | undefined): Envelope {
-  const message = parseObject(textOf(body), 'the body');
-  return { ...readCall(message), messageId, sentRequired: true };
+/**
+ * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id ride in the
+ * protocol's own properties. The answer to a call is `{"result": ...}` or `{"error": {"class", "message", "argument"?}}`.
+ */
+export const native: Codec = {
+  callsAreInTheBody: false,
+
+  decode(body, { messageId, isCall }) {
+    const message = parseObject(textOf(body), 'the body');
+    return {
+      ...readCall(message),
+      messageId,
+      sentRequired: true,
+      context: readContext(message.context),
+      call: isCall ? { replyTo: undefined, id: undefined } : undefined,
+    };
+  },
+
+  encodeAnswer: (_, answer) =>
+    Buffer.from(JSON.stringify('result' in answer ? { result: answer.result ?? null } : answer)),
+};
+
+function readContext(context: unknown): Context | undefined {
+  if (context === undefined) return undefined;
+  if (!isObject(context)) throw new Rejected('bad_envelope', `context is ${kindOf(context)}, not an object`);
+  return contextOf(context, { user: 'user', tenant: 'tenant', requestId: 'request_id' });
+}
+
+/** Reads a context by the names that a wire form has for its parts; what is no text is left out. */
+export function contextOf(from: JsonObject, names: Record<keyof Context, string>): Context {
+  const text = (name: string) => {
+    const value = from[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { user: text(names.user), tenant: text(names.tenant), requestId: text(names.requestId) };
 }
 
 /** The part that both wire forms share: method, args and version. */

@@ -1,28 +1,35 @@
-import type { Envelope } from '../envelope.ts';
+import { randomUUID } from 'node:crypto';
+import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
-import { kindOf, parseObject, textOf } from '../json.ts';
-import { readCall } from './native.ts';
+import { type JsonObject, kindOf, parseObject, textOf } from '../json.ts';
+import { contextOf, readCall } from './native.ts';
 
 /**
- * Decodes oslo.messaging's envelope 2.0 around its RPC message: `{"oslo.version": "2.0", "oslo.message": "<JSON string>"}`
+ * oslo.messaging's envelope 2.0 around its RPC message: `{"oslo.version": "2.0", "oslo.message": "<JSON string>"}`
  * (oslo_messaging/_drivers/common.py, `serialize_msg` and `deserialize_msg`). The inner object holds `method`, `args`,
- * `version`, `_unique_id` and the context as `_context_*` keys, which no method needs yet and which are left unread.
+ * `version`, `_unique_id`, the context as `_context_*` keys and, of a call, `_msg_id` and `_reply_q`.
  *
  * Trove's secure form, whose argument values are encrypted per instance, is not decoded: an encrypted `instance_id` is
  * refused as the bad argument that it is.
  */
-export function decodeOslo(body: Uint8Array): Envelope {
-  const short = withoutContext(body);
-  if (short !== undefined) {
-    try {
-      return read(short);
-    } catch (error) {
-      // Cut in the wrong place, or bad in itself: the whole of it says which.
-      if (!(error instanceof Rejected)) throw error;
+export const oslo: Codec = {
+  callsAreInTheBody: true,
+
+  decode(body, _, whole) {
+    const short = whole ? undefined : withoutContext(body);
+    if (short !== undefined) {
+      try {
+        return read(short);
+      } catch (error) {
+        // Cut in the wrong place, or bad in itself: the whole of it says which.
+        if (!(error instanceof Rejected)) throw error;
+      }
     }
-  }
-  return read(textOf(body));
-}
+    return read(textOf(body));
+  },
+
+  encodeAnswer,
+};
 
 /** Where the context begins in the escaped inner text, as Python's json writes it. */
 const contextBegin = Buffer.from(', \\"_context_');
@@ -63,5 +70,52 @@ function read(text: string): Envelope {
     ...readCall(message),
     messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
     sentRequired: false,
+    context: '_context_user' in message ? contextOf(message, contextNames) : undefined,
+    call: readCallAddress(message),
+  };
+}
+
+const contextNames = {
+  user: '_context_user',
+  tenant: '_context_project_id',
+  requestId: '_context_request_id',
+} as const;
+
+/** A message with `_msg_id` and `_reply_q` is a call (oslo_messaging/_drivers/amqpdriver.py, `AMQPDriverBase._send`). */
+function readCallAddress({ _msg_id: id, _reply_q: replyTo }: JsonObject): CallAddress | undefined {
+  return typeof id === 'string' && typeof replyTo === 'string' ? { id, replyTo } : undefined;
+}
+
+/** What oslo.messaging knows an error as: its class and the module that it is imported from. */
+const troveErrors = 'trove.common.exception';
+const dispatcherErrors = 'oslo_messaging.rpc.dispatcher';
+const modules: Readonly<Record<string, string>> = {
+  NoSuchMethod: dispatcherErrors,
+  UnsupportedVersion: dispatcherErrors,
+};
+
+/**
+ * The reply that `AMQPIncomingMessage._send_reply` sends (oslo_messaging/_drivers/amqpdriver.py), with the failure as
+ * `serialize_remote_exception` writes it (oslo_messaging/_drivers/common.py).
+ */
+function encodeAnswer({ id }: CallAddress, answer: Answer): Uint8Array {
+  const message = {
+    result: 'result' in answer ? (answer.result ?? null) : null,
+    failure: 'error' in answer ? JSON.stringify(failureOf(answer.error)) : null,
+    ending: true,
+    _msg_id: id,
+    _unique_id: randomUUID().replaceAll('-', ''),
+  };
+  return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
+}
+
+function failureOf({ class: name, message, argument }: Extract<Answer, { error: unknown }>['error']) {
+  return {
+    class: name,
+    module: modules[name] ?? troveErrors,
+    message,
+    tb: [`${name}: ${message}\n`],
+    args: argument === undefined ? [message] : [message, argument],
+    kwargs: {},
   };
 }

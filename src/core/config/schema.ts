@@ -14,6 +14,7 @@ export interface BaseConfig {
     preparedStatements: boolean;
   };
   workers: { threads: number; concurrency: number; maxBatch: number };
+  calls: { concurrency: number; timeout: number; maxReply: number };
   maxInFlight: number;
   maxInFlightBytes: number;
   maxBody: number;
@@ -70,6 +71,23 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       format: positiveInteger,
     },
     maxBatch: { doc: 'Messages in one batch at most.', default: 1000, format: positiveInteger },
+  },
+  calls: {
+    concurrency: {
+      doc: 'Calls that run at once, and so further connections to Postgres, per thread. Casts never wait for them.',
+      default: 2,
+      format: positiveInteger,
+    },
+    timeout: {
+      doc: 'Milliseconds that a call may take in the database; its caller is told then.',
+      default: 10_000,
+      format: milliseconds,
+    },
+    maxReply: {
+      doc: 'Bytes of an answer at most; a caller who asks for more is told to ask for less.',
+      default: 1024 * 1024,
+      format: positiveInteger,
+    },
   },
   maxInFlight: {
     doc: 'Messages in memory at most, shared out among the transports; sets the prefetch of each.',

@@ -11,11 +11,12 @@ export function readId(args: JsonObject, name: string): string {
 export function readText(args: JsonObject, name: string, maxLength: number, minLength = 0): string {
   const value = args[name];
   if (typeof value !== 'string')
-    throw new Rejected('bad_argument', `args.${name} is ${kindOf(value)}, not a string`);
+    throw new Rejected('bad_argument', `args.${name} is ${kindOf(value)}, not a string`, name);
   if (value.length < minLength || (value.length > maxLength && characters(value) > maxLength)) {
     throw new Rejected(
       'bad_argument',
       `args.${name} has ${value.length} characters, not ${minLength} to ${maxLength}`,
+      name,
     );
   }
   return value;
@@ -33,8 +34,8 @@ export function readSent(args: JsonObject, required: boolean): number | undefine
   const { sent } = args;
   if ((sent === undefined || sent === null) && !required) return undefined;
   if (typeof sent !== 'number')
-    throw new Rejected('bad_argument', `args.sent is ${kindOf(sent)}, not a number`);
+    throw new Rejected('bad_argument', `args.sent is ${kindOf(sent)}, not a number`, 'sent');
   // JSON.parse reads 1e400 as Infinity, which would mute the instance for ever.
-  if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite');
+  if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite', 'sent');
   return sent;
 }

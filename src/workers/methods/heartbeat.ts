@@ -18,12 +18,12 @@ export interface HeartbeatArgs extends GuestArgs {
  * without a status only touches, and does not advance the guard: it says nothing that a status sent before it could undo.
  */
 export const heartbeat: Method<HeartbeatArgs> = {
-  parse(args, sentRequired) {
+  parse(args, { sentRequired }) {
     const instanceId = readId(args, 'instance_id');
     const sent = readSent(args, sentRequired);
     const { payload } = args;
     if (!isObject(payload))
-      throw new Rejected('bad_argument', `args.payload is ${kindOf(payload)}, not an object`);
+      throw new Rejected('bad_argument', `args.payload is ${kindOf(payload)}, not an object`, 'payload');
     const status = readStatus(payload.service_status);
     return { instanceId, key: instanceId, guard: status === undefined ? undefined : sent, status };
   },
@@ -57,13 +57,18 @@ function foldStatus(before: Status | undefined, { status }: HeartbeatArgs): Stat
 function readStatus(word: unknown): Status | undefined {
   if (word === undefined || word === null) return undefined;
   if (typeof word !== 'string') {
-    throw new Rejected('bad_argument', `args.payload.service_status is ${kindOf(word)}, not a string`);
+    throw new Rejected(
+      'bad_argument',
+      `args.payload.service_status is ${kindOf(word)}, not a string`,
+      'payload',
+    );
   }
   const status = statuses.get(word);
   if (status === undefined) {
     throw new Rejected(
       'bad_argument',
       `args.payload.service_status is ${JSON.stringify(word.slice(0, 64))}, not a status`,
+      'payload',
     );
   }
   return status;

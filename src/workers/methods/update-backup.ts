@@ -19,7 +19,7 @@ const textFields = { state: 32, checksum: 32, location: 1024, backup_type: 32 } 
  * a guest's business are ignored, as there. The backup has to belong to the instance. The guard stands at each backup.
  */
 export const updateBackup: Method<UpdateBackupArgs> = {
-  parse(args, sentRequired) {
+  parse(args, { sentRequired }) {
     const instanceId = readId(args, 'instance_id');
     const backupId = readId(args, 'backup_id');
     const guard = readSent(args, sentRequired);
@@ -67,6 +67,7 @@ function readFields(args: JsonObject): BackupFields {
     throw new Rejected(
       'bad_argument',
       `args.size is ${kindOf(size)}${typeof size === 'number' ? ' but not finite' : ', not a number'}`,
+      'size',
     );
   }
   return fields;

@@ -1,0 +1,72 @@
+import type { Delivery, Publication } from './contracts.ts';
+import { within } from './deadline.ts';
+import { messageOf } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { CallResult, Notification } from './outcome.ts';
+
+export interface AnsweringOptions {
+  /** Runs one call in a worker, in so many milliseconds. Should not reject; if it does, the call is held. */
+  readonly call: (transport: string, call: Delivery, timeout: number) => Promise<CallResult>;
+  /** Milliseconds that a call may take. */
+  readonly callTimeout: number;
+  readonly logger: Logger;
+}
+
+/** Milliseconds to wait for the broker to take an answer or a notification. */
+const publishPatience = 10_000;
+
+/** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
+export class Answering {
+  private readonly options: AnsweringOptions;
+
+  constructor(options: AnsweringOptions) {
+    this.options = options;
+  }
+
+  /** Resolves once the call has been executed and its answer is on the broker. Never rejects. */
+  async run(transport: string, call: Delivery): Promise<CallResult> {
+    const result = await this.execute(transport, call);
+    if (result.outcome === undefined) return result;
+    await this.notify(transport, call, result.notifications ?? []);
+    const { replyTo, correlationId } = call.meta;
+    const { reply } = result;
+    const name = reply?.name ?? replyTo;
+    if (reply !== undefined && name !== undefined)
+      await this.publish(transport, call, { to: { kind: 'reply', name }, body: reply.body, correlationId });
+    return result;
+  }
+
+  /** Resolves once the broker has the notifications of a message. Never rejects. */
+  async notify(
+    transport: string,
+    delivery: Delivery,
+    notifications: ReadonlyArray<Notification>,
+  ): Promise<void> {
+    for (const { topic: name, body } of notifications)
+      await this.publish(transport, delivery, { to: { kind: 'topic', name }, body });
+  }
+
+  private async execute(transport: string, call: Delivery): Promise<CallResult> {
+    const { callTimeout, logger } = this.options;
+    const { deadline = Number.POSITIVE_INFINITY } = call.meta;
+    const left = Math.min(callTimeout, deadline - performance.now());
+    if (left <= 0) return { outcome: 'expired' };
+    try {
+      const result = await this.options.call(transport, call, left);
+      if (result.problem !== undefined) logger.error({ transport, error: result.problem }, 'a method failed');
+      return result;
+    } catch (error) {
+      return { outcome: undefined, heldBecause: `a worker failed: ${messageOf(error)}` };
+    }
+  }
+
+  /** What the broker does not take is lost to whoever waits for it, and no reason not to settle. */
+  private async publish(transport: string, { session }: Delivery, publication: Publication): Promise<void> {
+    try {
+      await within(session.publish(publication), publishPatience);
+    } catch (error) {
+      const { kind, name } = publication.to;
+      this.options.logger.warn({ transport, [kind]: name, error: messageOf(error) }, 'could not publish');
+    }
+  }
+}

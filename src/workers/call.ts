@@ -1,0 +1,170 @@
+import type { CallAddress, Codec, Envelope } from '../core/envelope.ts';
+import { CallRefused, codeOf, messageOf, Rejected } from '../core/errors.ts';
+import { isObject, kindOf } from '../core/json.ts';
+import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
+import { applyBatch, type Context } from './apply.ts';
+import { cameFromDatabase, type Db, inTransaction } from './db.ts';
+import { authorize, entryOf, methodOf, principalOf, refuseOversize, taskOf, type Work } from './decode.ts';
+import { takesBatches } from './manager.ts';
+import type { Incoming } from './protocol.ts';
+import { consequenceOf } from './sqlstate.ts';
+
+/** How often a call is tried while other transactions are in its way. */
+const tries = 3;
+
+/** A call on its way. */
+interface Call {
+  readonly context: Context;
+  readonly incoming: Incoming;
+  readonly transport: string;
+  /** Milliseconds: its time limit, or what its caller goes on waiting if that is less. */
+  readonly timeout: number;
+}
+
+interface Executed {
+  readonly result: unknown;
+  readonly notifications?: ReadonlyArray<Notification>;
+}
+
+/**
+ * Executes one call in a transaction of its own. Never throws: what is wrong with the call its caller is told, what is wrong
+ * with the database holds it.
+ */
+export async function runCall(call: Call): Promise<CallResult> {
+  const { context, incoming, transport } = call;
+  const { codec } = entryOf(transport, context.settings);
+  let address: CallAddress = { replyTo: undefined, id: undefined };
+  try {
+    refuseOversize(incoming);
+    const envelope = codec.decode(incoming.body, incoming, true);
+    address = envelope.call ?? address;
+    const { result, notifications } = await execute(call, envelope);
+    const reply = { body: encodeResult(codec, address, result, context), name: address.replyTo };
+    return { outcome: 'answered', reply, notifications };
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal === undefined) return { outcome: undefined, heldBecause: messageOf(error) };
+    if (error instanceof Rejected && error.reason === 'forbidden') {
+      // Who tries what they may not is worth a record, whether or not they wait for an answer.
+      const { heldBecause } = await applyBatch(context, [workOf(call, dead('forbidden', error.message))]);
+      if (heldBecause !== undefined) return { outcome: undefined, heldBecause };
+      return { outcome: 'dead', dead: 'forbidden', reply: replyWith(codec, address, refusal) };
+    }
+    return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };
+  }
+}
+
+function replyWith(codec: Codec, address: CallAddress, { errorClass, message, argument }: CallRefused) {
+  const body = codec.encodeAnswer(address, { error: { class: errorClass, message, argument } });
+  return { body, name: address.replyTo };
+}
+
+function encodeResult(
+  codec: Codec,
+  address: CallAddress,
+  result: unknown,
+  { settings }: Context,
+): Uint8Array {
+  const body = codec.encodeAnswer(address, { result });
+  const { maxReply } = settings.calls;
+  if (body.length <= maxReply) return body;
+  throw new CallRefused(
+    'ResultTooLarge',
+    `the result has ${body.length} bytes, more than ${maxReply} (calls.maxReply): ask for less at once`,
+  );
+}
+
+async function execute(call: Call, envelope: Envelope): Promise<Executed> {
+  const { context, incoming, transport } = call;
+  const { manager, settings } = context;
+  const method = methodOf(envelope, manager);
+  const principal = principalOf(incoming, entryOf(transport, settings).auth);
+  if (takesBatches(method)) {
+    const task = taskOf(envelope, method);
+    authorize(principal, task.args);
+    return applyAlone(call, workOf(call, task, envelope));
+  }
+  if (!isObject(envelope.args))
+    throw new Rejected('bad_envelope', `args is ${kindOf(envelope.args)}, not an object`);
+  const args = method.parse(envelope.args);
+  for (let failures = 0; ; ) {
+    try {
+      return { result: await transact(call, (db) => method.run(db, args, { principal, settings })) };
+    } catch (error) {
+      failures += 1;
+      if (consequenceOf(error) !== 'again' || isTimeout(error) || failures === tries) throw error;
+    }
+  }
+}
+
+/** A method of guests, called: a batch of one, whose sender learns what became of it. */
+async function applyAlone({ context }: Call, work: Work): Promise<Executed> {
+  let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
+  const { outcomes, heldBecause } = await applyBatch(context, [work], {
+    judge(_, outcome) {
+      if (outcome.kind !== 'dead') return outcome;
+      fault = outcome;
+      return { kind: 'refused' };
+    },
+    finish: () => Promise.resolve(),
+  });
+  if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
+  const outcome = outcomes.get(work);
+  if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');
+  const notifications = 'notification' in outcome ? [outcome.notification] : [];
+  return { result: { outcome: outcome.kind }, notifications };
+}
+
+function transact(
+  { context: { pool, settings }, timeout }: Call,
+  work: (db: Db) => Promise<unknown>,
+): Promise<unknown> {
+  const { preparedStatements } = settings.database;
+  return inTransaction(pool, { statementTimeout: timeout, preparedStatements }, async (db) => {
+    try {
+      return await work(db);
+    } catch (error) {
+      // The method's own error is no reason to hold everything; it would come again each time.
+      if (error instanceof CallRefused || error instanceof Rejected || cameFromDatabase(error)) throw error;
+      throw new CallRefused('InternalError', messageOf(error));
+    }
+  });
+}
+
+function workOf({ incoming, transport }: Call, task: Work['task'], decoded: Partial<Envelope> = {}): Work {
+  return { index: 0, transport, incoming, decoded, task };
+}
+
+/** What the caller is told; undefined if it is nothing of theirs, and the call has to be tried again. */
+function refusalOf(error: unknown): CallRefused | undefined {
+  if (error instanceof CallRefused) return error;
+  if (error instanceof Rejected)
+    return new CallRefused(classes[error.reason] ?? 'BadRequest', error.message, error.argument);
+  if (isTimeout(error)) return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
+  switch (consequenceOf(error)) {
+    case 'message':
+      return new CallRefused(
+        codeOf(error)?.startsWith('23') ? 'Conflict' : 'BadRequest',
+        `the database refuses it: ${messageOf(error)}`,
+      );
+    case 'again':
+      return new CallRefused('Busy', `other transactions were in the way ${tries} times; try again`);
+    case 'hold':
+      return undefined;
+  }
+}
+
+/** Classes of errors as a caller sees them, where they say more than that the call is wrong. */
+const classes: Partial<Record<Rejected['reason'], string>> = {
+  unknown_method: 'NoSuchMethod',
+  bad_version: 'UnsupportedVersion',
+  forbidden: 'Forbidden',
+};
+
+function problemOf({ errorClass, message }: CallRefused): string | undefined {
+  return errorClass === 'InternalError' ? message : undefined;
+}
+
+function isTimeout(error: unknown): boolean {
+  return codeOf(error) === '57014';
+}
