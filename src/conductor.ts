@@ -174,5 +174,6 @@ function workerSettings(config: Config): WorkerSettings {
     deferred: config.deferred,
     deadLetters: config.deadLetters,
     calls: config.calls,
+    managerModule: config.manager || undefined,
   };
 }

@@ -1,6 +1,6 @@
 import { Piscina } from 'piscina';
 import type { Delivery } from '../core/contracts.ts';
-import { messageOf } from '../core/errors.ts';
+import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/outcome.ts';
 import {
@@ -77,10 +77,17 @@ export class WorkerPool {
       : { outcome: undefined, heldBecause };
   }
 
-  /** Resolves once the threads have started: what arrives before would only wait for them. */
+  /**
+   * Resolves once the threads have started: what arrives before would only wait for them. Rejects with ConfigError if the
+   * deployer's own methods cannot be used.
+   */
   async ready(): Promise<void> {
     const { threads } = this.options;
-    await Promise.all(Array.from({ length: threads }, () => this.ordinary.run(undefined, { name: 'ready' })));
+    const problems: unknown[] = await Promise.all(
+      Array.from({ length: threads }, () => this.ordinary.run(undefined, { name: 'ready' })),
+    );
+    for (const problem of problems)
+      if (typeof problem === 'string') throw new ConfigError(`manager: ${problem}`);
   }
 
   async maintain(): Promise<MaintenanceResult> {

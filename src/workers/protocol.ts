@@ -36,8 +36,8 @@ export interface WorkerSettings {
     /** Bytes that an answer may have. */
     readonly maxReply: number;
   };
-  /** URL of a module that exports a `manager` to use in place of ours. */
-  readonly managerModule?: string;
+  /** URL of a module with the deployer's own methods. */
+  readonly managerModule: string | undefined;
 }
 
 export interface PackedBatch {

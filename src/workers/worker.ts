@@ -5,6 +5,7 @@ import { applyBatch, type Context } from './apply.ts';
 import { runCall } from './call.ts';
 import { createPool } from './db.ts';
 import { decode, type Work } from './decode.ts';
+import { loadManager } from './load-manager.ts';
 import { maintain as maintainTables } from './maintain.ts';
 import type { Manager } from './manager.ts';
 import {
@@ -18,11 +19,18 @@ import {
 /** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
 
 const settings: WorkerSettings = workerData;
-const { manager }: { manager: Manager } = await import(settings.managerModule ?? './manager.ts');
+/** What is wrong with the deployer's own methods; then nothing but `ready` is asked of this thread. */
+let problem: string | undefined;
+const manager: Manager = await loadManager(settings.managerModule).catch((error: unknown) => {
+  problem = messageOf(error);
+  return {};
+});
 const context: Context = { pool: createPool(settings), manager, settings };
 
-/** Resolves once the thread has loaded what it needs, which is when a task can run at all. */
-export function ready(): void {}
+/** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
+export function ready(): string | undefined {
+  return problem;
+}
 
 /** Decodes, applies, commits. Calls are only told apart: they are run by themselves, once the casts have settled. */
 export function run(batch: PackedBatch): Promise<BatchResult> {

@@ -39,12 +39,15 @@ function valueAt(holder: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), holder);
 }
 
-/** Names a file that is there: it is read when the configuration is. */
-const secretFile = fileURLToPath(import.meta.url);
+/** Files that are there: they are read, or looked up, when the configuration is. */
+const files: Readonly<Record<string, string>> = {
+  passwordFile: fileURLToPath(import.meta.url),
+  manager: import.meta.url,
+};
 
 function declare(path: string[], option: Option, text: string): void {
   const name = environmentName(path);
-  const value = path.at(-1) === 'passwordFile' ? secretFile : another(option);
+  const value = files[path.at(-1) ?? ''] ?? another(option);
   if (value === undefined) return;
   test(`${name} sets ${path.join('.')}`, (t) => {
     const found = valueAt(printable(read(text, { [name]: value })), path);

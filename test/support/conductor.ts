@@ -21,6 +21,10 @@ export interface ConductorOptions {
     readonly [key: string]: unknown;
     readonly database?: Readonly<Record<string, unknown>>;
   };
+  /** Of a process: the folder that its configuration is written to; one of its own unless told. */
+  readonly folder?: string;
+  /** Of a process: the entry to run; ours in src/ unless told. */
+  readonly main?: string;
 }
 
 /** One line of a conductor's log. */
@@ -69,9 +73,9 @@ export async function startConductorProcess(t: Test, options: ConductorOptions):
 
 /** The same, but returns at once: what a broker has for it may arrive before it says that it consumes. */
 export function spawnConductor(t: Test, options: ConductorOptions): ConductorProcess {
-  const file = join(temporaryDirectory('conductor'), 'conductor.yaml');
+  const file = join(options.folder ?? temporaryDirectory('conductor'), 'conductor.yaml');
   writeFileSync(file, configurationOf(options));
-  return runConductor(t, ['start', '--config', file]);
+  return runConductor(t, ['start', '--config', file], {}, options.main);
 }
 
 /** Runs the command line with these arguments, and with further environment variables. */
@@ -79,8 +83,8 @@ export function runConductor(
   t: Test,
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
+  main = fileURLToPath(new URL('../../src/main.ts', import.meta.url)),
 ): ConductorProcess {
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
   const child = startProcess(process.execPath, [main, ...args], {
     env: { ...environmentWithoutOurs(), ...variables },
   });

@@ -20,6 +20,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     deadLetters: { maxRows: 1000 },
+    managerModule: undefined,
     calls: { concurrency: 1, timeout: 5000, maxReply: 65_536 },
     ...overrides,
     database: {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
 import { overlayEnvironment } from './environment.ts';
+import { moduleUrl } from './module.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
@@ -49,8 +50,10 @@ export function parseConfig(
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
+  const values = validate<BaseConfig>(baseSchema, base);
   const config = {
-    ...validate<BaseConfig>(baseSchema, base),
+    ...values,
+    manager: values.manager === '' ? '' : moduleUrl(values.manager, file, 'manager'),
     transports: configureTransports(transports, kinds),
   };
   // Each share must admit one message at least.

@@ -13,6 +13,7 @@ export interface BaseConfig {
     lockTimeout: number;
     preparedStatements: boolean;
   };
+  manager: string;
   workers: { threads: number; concurrency: number; maxBatch: number };
   calls: { concurrency: number; timeout: number; maxReply: number };
   maxInFlight: number;
@@ -58,6 +59,10 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       doc: 'Prepare statements once a connection. Turn off behind a PgBouncer below 1.21 in transaction mode.',
       default: true,
     },
+  },
+  manager: {
+    doc: 'A module with methods of your own, which are added to ours or stand in for them: a path from this file on that begins with `./`, or a package.',
+    default: '',
   },
   workers: {
     threads: {

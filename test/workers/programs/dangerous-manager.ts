@@ -1,8 +1,7 @@
 import { heartbeat } from '../../../src/workers/methods/heartbeat.ts';
 
-/** A Manager with methods that end the thread they run in. */
-export const manager = {
-  heartbeat,
+/** Methods that end the thread they run in. */
+export default {
   exit: { ...heartbeat, apply: () => process.exit(7) },
   allocate: {
     ...heartbeat,

@@ -1,0 +1,105 @@
+import {
+  applied,
+  type CallMethod,
+  CallRefused,
+  deferred,
+  type GuestArgs,
+  type Method,
+  type Outcome,
+  oneAtATime,
+  Rejected,
+  readId,
+  readSent,
+  readText,
+  stale,
+} from 'conductor-gateway/manager';
+
+/**
+ * Methods of one's own: guests report how full their disks are, and what an operator should read; services ask for it. The
+ * tables are in tables.sql.
+ */
+
+interface DiskUsage extends GuestArgs {
+  readonly sent: number;
+  readonly usedBytes: number;
+}
+
+/** Batch-first: one statement for all messages of a batch, however many guests they are from. */
+const reportDisk: Method<DiskUsage> = {
+  parse(args) {
+    const instanceId = readId(args, 'instance_id');
+    const sent = readSent(args, true) ?? 0;
+    const { used_bytes: usedBytes } = args;
+    if (typeof usedBytes !== 'number' || !(usedBytes >= 0))
+      throw new Rejected('bad_argument', 'args.used_bytes is not a number of bytes', 'used_bytes');
+    return { instanceId, key: instanceId, guard: sent, sent, usedBytes };
+  },
+
+  toWire: ({ instanceId, sent, usedBytes }) => ({ instance_id: instanceId, sent, used_bytes: usedBytes }),
+
+  async apply(db, batch) {
+    // Only the newest of each guest counts; a statement may touch a row only once.
+    const newest = new Map<string, DiskUsage>();
+    for (const usage of batch) {
+      const other = newest.get(usage.key);
+      if (other === undefined || other.sent < usage.sent) newest.set(usage.key, usage);
+    }
+    const rows = [...newest.values()];
+    const known = await db.query<{ id: string; written: boolean }>(
+      'report-disk',
+      `WITH input AS (
+         SELECT * FROM unnest($1::text[], $2::double precision[], $3::double precision[]) AS input(id, sent, used)
+       ), written AS (
+         INSERT INTO disk_usage AS stored (instance_id, sent, used_bytes)
+         SELECT id, sent, used FROM input JOIN instances USING (id) ORDER BY id
+         ON CONFLICT (instance_id) DO UPDATE SET sent = excluded.sent, used_bytes = excluded.used_bytes
+         WHERE excluded.sent > stored.sent
+         RETURNING instance_id
+       )
+       SELECT id, written.instance_id IS NOT NULL AS written
+       FROM input JOIN instances USING (id) LEFT JOIN written ON written.instance_id = id`,
+      [rows.map(({ key }) => key), rows.map(({ sent }) => sent), rows.map(({ usedBytes }) => usedBytes)],
+    );
+    const writtenBy = new Map(known.map(({ id, written }) => [id, written]));
+    return batch.map((usage): Outcome => {
+      const written = writtenBy.get(usage.key);
+      if (written === undefined) return deferred.unknown;
+      return written && newest.get(usage.key) === usage ? applied : stale;
+    });
+  },
+};
+
+interface Note extends GuestArgs {
+  readonly text: string;
+}
+
+/** One at a time: simple, for what is rare. */
+const note = oneAtATime<Note>({
+  parse: (args) => {
+    const instanceId = readId(args, 'instance_id');
+    return { instanceId, key: instanceId, guard: undefined, text: readText(args, 'text', 1000, 1) };
+  },
+  async handle(db, { instanceId, text }) {
+    await db.query('note', 'INSERT INTO notes (instance_id, text) VALUES ($1, $2)', [instanceId, text]);
+    return applied;
+  },
+});
+
+/** A call: its caller gets what `run` resolves with. */
+const diskUsageOf: CallMethod<string> = {
+  allowed: 'anyone',
+  mutating: false,
+  parse: (args) => readId(args, 'instance_id'),
+  async run(db, instanceId) {
+    const [row] = await db.query<{ used_bytes: number }>(
+      'disk-usage-of',
+      'SELECT used_bytes FROM disk_usage WHERE instance_id = $1',
+      [instanceId],
+    );
+    if (row === undefined)
+      throw new CallRefused('NotFound', `nothing was heard of ${instanceId}`, 'instance_id');
+    return row;
+  },
+};
+
+export default { report_disk: reportDisk, note, disk_usage_of: diskUsageOf };
