@@ -152,3 +152,28 @@ needs(
   t.like(JSON.parse(text), { result: { pong: true } });
   t.deepEqual(correlation, correlationData);
 });
+
+needs(
+  test,
+  'mosquitto',
+  'postgres',
+)('a call over MQTT 3.1.1 says in its body where the answer goes', async (t) => {
+  const { url } = service('mosquitto');
+  const name = `calls-${randomUUID()}`;
+  const { url: database } = await createDatabase(t, { migrated: true });
+  await startConductorHere(t, {
+    database,
+    transports: {
+      edge: { kind: 'mqtt', version: '3.1.1', url, topic: `${name}/+`, group: name, clientId: name },
+    },
+  });
+  const client = await mqtt.connectAsync(url, { protocolVersion: 4 });
+  t.teardown(() => client.endAsync());
+  await client.subscribeAsync(`replies/${name}`, { qos: 1 });
+  const received: string[] = [];
+  client.on('message', (_, payload) => received.push(payload.toString()));
+  const body = { method: 'ping', args: {}, reply_to: `replies/${name}`, correlation_id: 'c-1' };
+  await client.publishAsync(`${name}/caller`, JSON.stringify(body), { qos: 1 });
+  const answer = await waitFor(() => received[0], { what: 'the answer' });
+  t.like(JSON.parse(answer), { correlation_id: 'c-1', result: { pong: true } });
+});

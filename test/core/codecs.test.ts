@@ -170,6 +170,16 @@ for (const [what, body, expected] of [
     'bad_version: version is a number, not a string such as "1.0"',
   ],
   [
+    'a reply address that is no text',
+    bytes({ method: 'x', args: {}, reply_to: 7 }),
+    'bad_envelope: reply_to is a number, not a text',
+  ],
+  [
+    'an empty message id',
+    bytes({ method: 'x', args: {}, message_id: '' }),
+    'bad_envelope: message_id is empty, not a text',
+  ],
+  [
     'a version of null',
     bytes({ method: 'x', args: {}, version: null }),
     'bad_version: version is null, not a string such as "1.0"',

@@ -4,25 +4,37 @@ import { isObject, type JsonObject, kindOf, parseObject, refuseHostile, textOf }
 
 /**
  * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id ride in the
- * protocol's own properties. The answer to a call is `{"result": ...}` or `{"error": {"class", "message", "argument"?}}`.
+ * protocol's own properties; where it has none, as MQTT 3.1.1, the body may say them: `message_id`, `reply_to` and
+ * `correlation_id`, of which the last comes back in the answer's body. The answer to a call is `{"result": ...}` or
+ * `{"error": {"class", "message", "argument"?}}`.
  */
 export const native: Codec = {
   callsAreInTheBody: false,
 
   decode(body, { messageId, isCall }) {
     const message = parseObject(textOf(body), 'the body');
+    const replyTo = readText(message, 'reply_to');
+    const called = isCall || replyTo !== undefined;
     return {
       ...readCall(message),
-      messageId,
+      messageId: messageId ?? readText(message, 'message_id'),
       sentRequired: true,
       context: readContext(message.context),
-      call: isCall ? { replyTo: undefined, id: undefined } : undefined,
+      call: called ? { replyTo, id: readText(message, 'correlation_id') } : undefined,
     };
   },
 
-  encodeAnswer: (_, answer) =>
-    Buffer.from(JSON.stringify('result' in answer ? { result: answer.result ?? null } : answer)),
+  encodeAnswer({ id }, answer) {
+    const said = 'result' in answer ? { result: answer.result ?? null } : answer;
+    return Buffer.from(JSON.stringify(id === undefined ? said : { correlation_id: id, ...said }));
+  },
 };
+
+function readText(message: JsonObject, name: string): string | undefined {
+  const value = message[name];
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw new Rejected('bad_envelope', `${name} is ${value === '' ? 'empty' : kindOf(value)}, not a text`);
+}
 
 function readContext(context: unknown): Context | undefined {
   if (context === undefined) return undefined;
