@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { type AdminServer, startAdmin } from './admin/server.ts';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
 import type { Config } from './core/config/load.ts';
@@ -6,7 +7,7 @@ import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
-import { Supervisor } from './core/supervisor.ts';
+import { Supervisor, type SupervisorState } from './core/supervisor.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
@@ -20,8 +21,8 @@ export interface Conductor {
   readonly accounts: ReadonlyMap<string, Account>;
   /** Why messages are held at the moment; undefined while they flow. */
   readonly heldBecause: string | undefined;
-  /** What each transport's connection is doing. */
-  readonly states: () => Record<string, string>;
+  /** What each transport's connection is doing, and what went wrong with it last. */
+  states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Takes no more, finishes what it holds, gives back the rest. Within `shutdown.deadline`; again is harmless. */
   stop(): Promise<void>;
 }
@@ -81,12 +82,16 @@ export async function startConductor(
   });
 
   let stopped: Promise<void> | undefined;
+  let admin: AdminServer | undefined;
   const conductor: Conductor = {
     accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
     get heldBecause() {
       return dispatcher.heldBecause;
     },
-    states: () => Object.fromEntries(lanes.map(({ name, supervisor }) => [name, supervisor.state])),
+    states: () =>
+      Object.fromEntries(
+        lanes.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
+      ),
     stop() {
       stopped ??= stop();
       return stopped;
@@ -105,6 +110,7 @@ export async function startConductor(
     dispatcher.stop();
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
     await pool.close();
+    await admin?.stop();
     for (const { name, lane } of lanes) {
       const { received, redelivered, outcomes, released } = lane.account;
       logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
@@ -112,6 +118,8 @@ export async function startConductor(
   }
 
   try {
+    admin = await startAdmin(config.admin, conductor);
+    if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await pool.ready();
     await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
   } catch (error) {

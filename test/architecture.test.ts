@@ -48,6 +48,7 @@ const rooms = ['core', 'transports', 'workers', 'jobs', 'database', 'embedded', 
 const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commander', 'yaml'],
   'demo.ts': ['pino'],
+  'admin/': ['fastify'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
   'transports/mqtt/': ['mqtt', 'convict'],

@@ -12,6 +12,8 @@ export interface SupervisorOptions {
   readonly logger: Logger;
 }
 
+export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'stopped';
+
 /**
  * The only one who reconnects. The client libraries' own reconnecting is off: a session that closes is dropped whole and a
  * new one is made, so that no delivery is ever settled on a connection other than its own.
@@ -27,7 +29,7 @@ export class Supervisor {
   private session: Session | undefined;
   private loop: Promise<void> = Promise.resolve();
   private failures = 0;
-  state: 'connecting' | 'consuming' | 'waiting' | 'stopped' = 'connecting';
+  state: SupervisorState = 'connecting';
   /** What ended the last session or the last attempt. */
   lastError: string | undefined;
 

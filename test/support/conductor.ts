@@ -21,6 +21,8 @@ export interface ConductorOptions {
     readonly [key: string]: unknown;
     readonly database?: Readonly<Record<string, unknown>>;
   };
+  /** How many of the transports have a broker to be waited for; all unless told. */
+  readonly consuming?: number;
   /** Of a process: the folder that its configuration is written to; one of its own unless told. */
   readonly folder?: string;
   /** Of a process: the entry to run; ours in src/ unless told. */
@@ -67,7 +69,7 @@ export function configurationOf({ database: url, transports, settings = {} }: Co
 /** Starts `conductor start` as a process, killed at the end of the test; resolves once every transport consumes. */
 export async function startConductorProcess(t: Test, options: ConductorOptions): Promise<ConductorProcess> {
   const conductor = spawnConductor(t, options);
-  await conductor.log.line('consuming', Object.keys(options.transports).length);
+  await allConsume(conductor, options);
   return conductor;
 }
 
@@ -100,8 +102,13 @@ export async function startConductorHere(t: Test, options: ConductorOptions): Pr
   const conductor = await startConductor(config, pino({ base: null }, { write }));
   t.teardown(() => conductor.stop());
   const here = Object.assign(conductor, { log: logOf(() => written) });
-  await here.log.line('consuming', Object.keys(options.transports).length);
+  await allConsume(here, options);
   return here;
+}
+
+async function allConsume({ log }: { log: Log }, { transports, consuming }: ConductorOptions): Promise<void> {
+  const count = consuming ?? Object.keys(transports).length;
+  if (count > 0) await log.line('consuming', count);
 }
 
 /** A conductor refuses variables of its prefix that it does not know, and the test run has some. */

@@ -16,6 +16,13 @@ export function wholeNumber(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 0) throw new Error('must be a whole number, 0 or above');
 }
 
+export function wholeNumberUpTo(max: number): (value: unknown) => void {
+  return (value) => {
+    if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > max)
+      throw new Error(`must be a whole number from 0 to ${max}`);
+  };
+}
+
 /** The longest that a timer waits, and the largest integer of Postgres's settings: 24 days. */
 const longest = 2 ** 31 - 1;
 

@@ -1,6 +1,13 @@
 import { hostname } from 'node:os';
 import type convict from 'convict';
-import { milliseconds, nonEmptyText, positiveInteger, urlOf, wholeNumber } from './formats.ts';
+import {
+  milliseconds,
+  nonEmptyText,
+  positiveInteger,
+  urlOf,
+  wholeNumber,
+  wholeNumberUpTo,
+} from './formats.ts';
 import type { Section } from './validate.ts';
 
 /** Everything but the transports, whose entries are checked by their own kind's schema. */
@@ -24,6 +31,7 @@ export interface BaseConfig {
   deadLetters: { maxRows: number };
   reconnect: { base: number; max: number };
   shutdown: { deadline: number };
+  admin: { host: string; port: number };
   log: { level: string };
 }
 
@@ -158,6 +166,18 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       doc: 'Milliseconds that a stopping conductor has to finish what it holds; the rest goes back to the broker.',
       default: 20_000,
       format: milliseconds,
+    },
+  },
+  admin: {
+    host: {
+      doc: 'The address that health is told on; `0.0.0.0` for all. Nobody is asked for a password.',
+      default: '127.0.0.1',
+      format: nonEmptyText,
+    },
+    port: {
+      doc: 'Its port, over HTTP: `/health`, `/health/live`, `/health/ready`. 0: none.',
+      default: 0,
+      format: wholeNumberUpTo(65_535),
     },
   },
   log: {

@@ -1,0 +1,64 @@
+import type { Account } from '../core/accounting.ts';
+import type { SupervisorState } from '../core/supervisor.ts';
+
+/** What a replica can say of itself. */
+export interface Subject {
+  readonly accounts: ReadonlyMap<string, Account>;
+  readonly heldBecause: string | undefined;
+  states(): Readonly<Record<string, TransportState>>;
+}
+
+export interface TransportState {
+  readonly state: SupervisorState;
+  /** What ended the last session or the last attempt. */
+  readonly lastError: string | undefined;
+}
+
+export interface Health {
+  /**
+   * `ok`: messages flow on every transport. `degraded`: on some of them only. `held`: the database is away, nothing is lost.
+   * `down`: no broker can be reached, or it is stopping.
+   */
+  readonly status: 'ok' | 'degraded' | 'held' | 'down';
+  readonly heldBecause: string | undefined;
+  readonly transports: Readonly<Record<string, TransportHealth>>;
+}
+
+interface TransportHealth extends TransportState {
+  readonly received: number;
+  readonly redelivered: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly released: number;
+  readonly held: number;
+  readonly heldBytes: number;
+}
+
+/** The health of a replica at this moment. */
+export function healthOf(subject: Subject): Health {
+  const states = subject.states();
+  const transports = [...subject.accounts].map(([name, account]): [string, TransportHealth] => {
+    const { received, redelivered, outcomes, released, held, heldBytes } = account;
+    const { state = 'stopped', lastError } = states[name] ?? {};
+    return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
+  });
+  const { heldBecause } = subject;
+  return {
+    status: statusOf(
+      transports.map(([, { state }]) => state === 'consuming'),
+      heldBecause,
+    ),
+    heldBecause,
+    transports: Object.fromEntries(transports),
+  };
+}
+
+function statusOf(consuming: ReadonlyArray<boolean>, heldBecause: string | undefined): Health['status'] {
+  if (!consuming.includes(true)) return 'down';
+  if (heldBecause !== undefined) return 'held';
+  return consuming.includes(false) ? 'degraded' : 'ok';
+}
+
+/** Whether a load balancer, or a rollout, may count on the replica: it works, if perhaps not on all transports. */
+export function isReady({ status }: Health): boolean {
+  return status === 'ok' || status === 'degraded';
+}

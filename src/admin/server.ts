@@ -1,0 +1,37 @@
+import { fastify } from 'fastify';
+import { ConfigError, messageOf } from '../core/errors.ts';
+import { healthOf, isReady, type Subject } from './health.ts';
+
+export interface AdminOptions {
+  readonly host: string;
+  /** 0: none is started. */
+  readonly port: number;
+}
+
+export interface AdminServer {
+  /** Where it listens; undefined if it does not. */
+  readonly url: string | undefined;
+  /** Twice is harmless. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves what probes and operators ask over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and
+ * `/health`, which tells each transport's state. Fails with ConfigError if it cannot listen.
+ */
+export async function startAdmin({ host, port }: AdminOptions, subject: Subject): Promise<AdminServer> {
+  if (port === 0) return { url: undefined, stop: () => Promise.resolve() };
+  const server = fastify({ forceCloseConnections: true });
+  server.get('/health/live', async () => ({ status: 'ok' }));
+  server.get('/health/ready', async (_, reply) => {
+    const health = healthOf(subject);
+    return reply.code(isReady(health) ? 200 : 503).send({ status: health.status });
+  });
+  server.get('/health', async () => healthOf(subject));
+  try {
+    const url = await server.listen({ host, port });
+    return { url, stop: () => server.close() };
+  } catch (error) {
+    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`);
+  }
+}

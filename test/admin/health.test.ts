@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import { type Health, healthOf, isReady } from '../../src/admin/health.ts';
+import { Account } from '../../src/core/accounting.ts';
+import type { SupervisorState } from '../../src/core/supervisor.ts';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase } from '../support/database.ts';
+import { freePort } from '../support/ports.ts';
+import { needs, service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+
+function health(states: readonly SupervisorState[], heldBecause?: string): Health {
+  const names = states.map((_, index) => `transport ${index}`);
+  return healthOf({
+    accounts: new Map(names.map((name) => [name, new Account()])),
+    heldBecause,
+    states: () =>
+      Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),
+  });
+}
+
+for (const [states, heldBecause, status, ready] of [
+  [['consuming', 'consuming'], undefined, 'ok', true],
+  [['consuming', 'waiting'], undefined, 'degraded', true],
+  [['consuming', 'consuming'], 'the database is gone', 'held', false],
+  [['waiting', 'connecting'], undefined, 'down', false],
+  [['stopped'], undefined, 'down', false],
+] as const) {
+  test(`transports that are ${states.join(' and ')}${heldBecause ? ', messages held,' : ''} are ${status}`, (t) => {
+    const found = health(states, heldBecause);
+    t.is(found.status, status);
+    t.is(isReady(found), ready);
+  });
+}
+
+const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
+
+async function start(
+  t: ExecutionContext,
+  transports: Record<string, Record<string, unknown>>,
+  consuming: number,
+) {
+  const { url } = await createDatabase(t, { migrated: true });
+  const port = await freePort();
+  await startConductorHere(t, { database: url, transports, consuming, settings: { admin: { port } } });
+  return (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+}
+
+needs(
+  test,
+  'mosquitto',
+  'postgres',
+)('each transport has a state of its own, told over HTTP', async (t) => {
+  const name = `health-${randomUUID()}`;
+  const edge = {
+    kind: 'mqtt',
+    url: service('mosquitto').url,
+    topic: `${name}/+`,
+    group: name,
+    clientId: name,
+  };
+  const get = await start(t, { edge, dead }, 1);
+  const told = await waitFor(
+    async () => {
+      const health: Health = JSON.parse(await (await get('/health')).text());
+      return health.transports.dead?.lastError === undefined ? false : health;
+    },
+    { what: 'the dead broker to be noticed' },
+  );
+  t.is(told.status, 'degraded');
+  t.like(told.transports, { edge: { state: 'consuming', received: 0, held: 0 } });
+  t.regex(told.transports.dead?.lastError ?? '', /ECONNREFUSED/);
+  t.is((await get('/health/ready')).status, 200);
+  t.is((await get('/health/live')).status, 200);
+  t.is((await get('/elsewhere')).status, 404);
+});
+
+needs(test, 'postgres')('without any broker a replica lives, and is not ready', async (t) => {
+  const get = await start(t, { dead }, 0);
+  t.is((await get('/health/live')).status, 200);
+  const ready = await get('/health/ready');
+  t.is(ready.status, 503);
+  t.deepEqual(await ready.json(), { status: 'down' });
+});
+
+needs(test, 'postgres')('a port that is taken is a configuration error', async (t) => {
+  const { url } = await createDatabase(t, { migrated: true });
+  const port = service('postgres').port;
+  const error = await t.throwsAsync(
+    startConductorHere(t, {
+      database: url,
+      transports: { dead },
+      consuming: 0,
+      settings: { admin: { port } },
+    }),
+  );
+  t.is(error?.name, 'ConfigError');
+  t.regex(error?.message ?? '', /^admin: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+});
