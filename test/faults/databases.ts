@@ -60,6 +60,21 @@ export async function slowDown(database: TestDatabase): Promise<void> {
     CREATE TRIGGER slow AFTER INSERT ON service_statuses FOR EACH STATEMENT EXECUTE FUNCTION slow()`);
 }
 
+/** The server comes back as a hot standby, as after a failover to one: every transaction on it is read-only. */
+export async function demote(postgres: Server, database: TestDatabase): Promise<void> {
+  // Written by the server itself, whose files may be another user's.
+  const [row] = await database.query<{ directory: string }>(
+    "SELECT current_setting('data_directory') AS directory",
+  );
+  await database.query(`COPY (SELECT) TO '${row?.directory}/standby.signal'`);
+  await postgres.restart();
+}
+
+/** The standby becomes a primary, with all its connections. */
+export async function promote(database: TestDatabase): Promise<void> {
+  await database.query('SELECT pg_promote()');
+}
+
 /** As after a failover to a server that cannot write: whoever connects again finds it read-only. */
 export async function makeReadOnly(database: TestDatabase): Promise<void> {
   await change(database, 'SET default_transaction_read_only = on');
