@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import { ConfigError, messageOf } from '../errors.ts';
 
 /** Credentials and TLS: the same keys on every transport. */
@@ -60,18 +62,63 @@ export function credentialsOf({ user, password }: SecurityOptions, url: string):
   return credentials.user === '' && credentials.password === '' ? undefined : credentials;
 }
 
+/** What Node's `tls.connect` takes, and every client library with it. */
+export interface TlsOptions {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly servername?: string;
+  readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
+  readonly rejectUnauthorized: boolean;
+}
+
 /**
  * What a TLS connection is made with. The files are read each time, so that a renewed certificate counts from the next
- * connection on. Throws ConfigError with the key of a file that cannot be read.
+ * connection on. Throws ConfigError with the key of a file that cannot be read, or holds something else than it should.
  */
-export function tlsOptions({ tls }: SecurityOptions): ConnectionOptions {
+export function tlsOptions({ tls }: SecurityOptions): TlsOptions {
+  const ca = pemOf(tls.ca, 'tls.ca');
+  const cert = pemOf(tls.cert, 'tls.cert');
+  const key = pemOf(tls.key, 'tls.key');
+  for (const [one, name, file] of [
+    [ca, 'tls.ca', tls.ca],
+    [cert, 'tls.cert', tls.cert],
+  ] as const) {
+    if (one !== undefined) attempt(() => new X509Certificate(one), `${name}: ${file} holds no certificate`);
+  }
+  if ((cert === undefined) !== (key === undefined))
+    throw new ConfigError(`tls.${cert ? 'key' : 'cert'}: is required beside tls.${cert ? 'cert' : 'key'}`);
+  if (cert !== undefined && key !== undefined) {
+    attempt(() => createSecureContext({ cert, key }), `tls.key: ${tls.key} is not the key of tls.cert`);
+    const { validTo } = new X509Certificate(cert);
+    if (Date.parse(validTo) < Date.now())
+      throw new ConfigError(`tls.cert: the certificate in ${tls.cert} expired on ${validTo}`);
+  }
   return {
-    ...(tls.ca !== '' && { ca: readNamed(tls.ca, 'tls.ca') }),
-    ...(tls.cert !== '' && { cert: readNamed(tls.cert, 'tls.cert') }),
-    ...(tls.key !== '' && { key: readNamed(tls.key, 'tls.key') }),
-    ...(tls.serverName !== '' && { servername: tls.serverName }),
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(tls.serverName !== '' && serverNameOptions(tls.serverName)),
     rejectUnauthorized: tls.verify,
   };
+}
+
+/** An address has no place in the server name extension (RFC 6066, section 3), but may stand in a certificate. */
+function serverNameOptions(name: string): Pick<TlsOptions, 'servername' | 'checkServerIdentity'> {
+  if (isIP(name) === 0) return { servername: name };
+  return { checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate) };
+}
+
+function pemOf(file: string, key: string): Buffer | undefined {
+  return file === '' ? undefined : readNamed(file, key);
+}
+
+function attempt(parse: () => unknown, failure: string): void {
+  try {
+    parse();
+  } catch (error) {
+    throw new ConfigError(`${failure}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function readNamed(file: string, key: string): Buffer {

@@ -1,10 +1,9 @@
-import { type ChannelModel, connect } from 'amqplib';
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
-import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { classify, openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
 import { Amqp091Session } from './session.ts';
-import { asConfigError, ensureTopology } from './topology.ts';
+import { ensureTopology } from './topology.ts';
 
 /** A short on the wire (AMQP 0-9-1, basic.qos); 0 would mean no bound. */
 const maxPrefetch = 65_535;
@@ -21,9 +20,7 @@ class Amqp091Transport implements Transport {
   }
 
   async connect(deliver: Deliver): Promise<Session> {
-    const connection = await this.open();
-    // Until the session listens: an error during set-up rejects what is awaited, and would end the process as an event.
-    connection.on('error', () => {});
+    const connection = await openConnection(this.options, `conductor ${this.context.replica}`);
     try {
       await ensureTopology(connection, this.options, this.context.logger);
       const channel = await connection.createChannel();
@@ -36,28 +33,6 @@ class Amqp091Transport implements Transport {
       throw classify(error);
     }
   }
-
-  private async open(): Promise<ChannelModel> {
-    const { url, heartbeat, connectTimeout } = this.options;
-    const target = new URL(url);
-    if (!target.searchParams.has('heartbeat')) target.searchParams.set('heartbeat', String(heartbeat));
-    try {
-      return await connect(target.href, {
-        timeout: connectTimeout,
-        noDelay: true,
-        keepAlive: true,
-        clientProperties: { connection_name: `conductor ${this.context.replica}` },
-      });
-    } catch (error) {
-      throw classify(error);
-    }
-  }
-}
-
-function classify(error: unknown): Error {
-  const final = asConfigError(error);
-  if (final instanceof ConfigError) return final;
-  return error instanceof NotConnected ? error : new NotConnected(messageOf(error), { cause: error });
 }
 
 /** RabbitMQ, and whatever else speaks AMQP 0-9-1. */

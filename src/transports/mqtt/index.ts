@@ -1,16 +1,15 @@
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { connected, createClient } from './connection.ts';
 import { type MqttOptions, mqttSchema } from './options.ts';
+import { probe } from './probe.ts';
 import { MqttSession } from './session.ts';
 
 /** Two bytes on the wire (MQTT 5, section 3.1.2.11.3). */
 const maxReceiveMaximum = 65_535;
-
-/** CONNACK codes that trying again does not change: 3.1.1, section 3.2.2.3, and 5, section 3.2.2.2. */
-const finalCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c]);
 
 class MqttTransport implements Transport {
   readonly name: string;
@@ -31,7 +30,7 @@ class MqttTransport implements Transport {
       this.discardSession(deadline),
     );
     try {
-      await connected(client);
+      probe(await connected(client), this.options, this.bound, this.context.logger);
       await this.subscribe(client);
       return session;
     } catch (error) {
@@ -69,56 +68,20 @@ class MqttTransport implements Transport {
     }
   }
 
+  private get bound(): number {
+    return Math.min(this.context.share.messages, maxReceiveMaximum);
+  }
+
   private createClient(clean: boolean): MqttClient {
     const { options, context } = this;
-    const settings: IClientOptions = {
+    return createClient(options, {
       clientId: options.clientId || `conductor-${context.replica}-${context.name}`,
       clean,
-      keepalive: options.keepalive,
-      connectTimeout: options.connectTimeout,
-      // The supervisor reconnects, with a new client; nothing of this one is to come back.
-      reconnectPeriod: 0,
-      resubscribe: false,
-      manualConnect: true,
-      ...(options.version === '5'
-        ? {
-            protocolVersion: 5,
-            properties: {
-              receiveMaximum: Math.min(context.share.messages, maxReceiveMaximum),
-              sessionExpiryInterval: options.sessionExpiry,
-            },
-          }
-        : { protocolVersion: 4 }),
-    };
-    const client = mqtt.connect(options.url, settings);
-    // Errors come with the promises that are awaited or with the close; unheard, the event would end the process.
-    client.on('error', () => {});
-    return client;
-  }
-}
-
-/** Connects; resolves at the CONNACK. */
-function connected(client: MqttClient): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let reason: unknown;
-    client.once('connect', () => resolve());
-    client.once('error', (error) => {
-      reason = error;
-      reject(classify(error));
+      ...(options.version === '5' && {
+        properties: { receiveMaximum: this.bound, sessionExpiryInterval: options.sessionExpiry },
+      }),
     });
-    client.once('close', () =>
-      reject(classify(reason ?? new Error('the connection was closed before it was accepted'))),
-    );
-    client.connect();
-  });
-}
-
-function classify(error: unknown): Error {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);
-  return finalCodes.has(code)
-    ? new ConfigError(`the broker refuses the connection: ${message}`, { cause: error })
-    : new NotConnected(message, { cause: error });
+  }
 }
 
 /** Any broker that speaks MQTT 5 or 3.1.1, at QoS 1. */

@@ -1,0 +1,40 @@
+import type { IConnackPacket } from 'mqtt';
+import { ConfigError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { MqttOptions } from './options.ts';
+
+/**
+ * Reads from a CONNACK (MQTT 5, section 3.2.2.3) whether the broker can keep what it confirms. Warns of what may lose messages.
+ * What a broker does not say is for docs/operating.md; 3.1.1 says nothing at all.
+ *
+ * @param bound how many messages may be in flight to us.
+ * @throws ConfigError for what can never work.
+ */
+export function probe(
+  { properties = {} }: IConnackPacket,
+  options: MqttOptions,
+  bound: number,
+  logger: Logger,
+): void {
+  if (options.version !== '5') return;
+  if (properties.maximumQoS === 0)
+    throw new ConfigError('url: the broker takes messages at QoS 0 only, which may be lost without a word');
+  if (options.shared && properties.sharedSubscriptionAvailable === false)
+    throw new ConfigError(
+      'shared: the broker has no shared subscriptions: set shared: false and run one replica',
+    );
+  if (/[+#]/.test(options.topic) && properties.wildcardSubscriptionAvailable === false)
+    throw new ConfigError(`topic: the broker takes no wildcards, and ${options.topic} has one`);
+  const { sessionExpiryInterval: kept, receiveMaximum } = properties;
+  if (kept !== undefined && kept < options.sessionExpiry)
+    logger.warn(
+      { sessionExpiry: options.sessionExpiry, seconds: kept },
+      'the broker keeps the session of a replica that has gone for less time than it was asked for',
+    );
+  // Mosquitto has one setting for both directions, and says it for the one.
+  if (receiveMaximum !== undefined && receiveMaximum < bound)
+    logger.warn(
+      { receiveMaximum, bound },
+      "the broker's bound of messages in flight is below ours: in Mosquitto set max_inflight_messages, and max_queued_messages 0, or it drops what it has confirmed",
+    );
+}
