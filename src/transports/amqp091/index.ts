@@ -2,6 +2,7 @@ import { defineKind, type TransportContext } from '../../core/config/transport-k
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { classify, openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
+import { Publisher } from './publisher.ts';
 import { Amqp091Session } from './session.ts';
 import { ensureTopology } from './topology.ts';
 
@@ -20,12 +21,14 @@ class Amqp091Transport implements Transport {
   }
 
   async connect(deliver: Deliver): Promise<Session> {
-    const connection = await openConnection(this.options, `conductor ${this.context.replica}`);
+    const name = `conductor ${this.context.replica}`;
+    const connection = await openConnection(this.options, name);
     try {
       await ensureTopology(connection, this.options, this.context.logger);
       const channel = await connection.createChannel();
       await channel.prefetch(Math.min(this.context.share.messages, maxPrefetch));
-      const session = new Amqp091Session(connection, channel, this.options, deliver);
+      const publisher = new Publisher(() => openConnection(this.options, `${name}, answers`));
+      const session = new Amqp091Session(connection, channel, publisher, this.options, deliver);
       await session.start();
       return session;
     } catch (error) {

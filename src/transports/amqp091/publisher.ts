@@ -1,18 +1,23 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 
-/** Publishes with confirms on a channel of its own, which is opened when it is first needed. */
+/**
+ * Publishes with confirms, on a connection of its own that is opened when it is first needed: RabbitMQ that is short of memory or
+ * disk reads nothing more from connections that publish, and acknowledgements would be stuck behind the answers.
+ */
 export class Publisher {
-  private readonly connection: ChannelModel;
+  private readonly connect: () => Promise<ChannelModel>;
   private channel: Promise<ConfirmChannel> | undefined;
+  private connection: ChannelModel | undefined;
+  private closed = false;
 
-  constructor(connection: ChannelModel) {
-    this.connection = connection;
+  constructor(connect: () => Promise<ChannelModel>) {
+    this.connect = connect;
   }
 
   /**
    * Resolves once the broker has confirmed the message, or has thrown it away because no queue is bound to its address.
-   * Rejects with NotConnected if the channel ends before that, with Undeliverable if the broker refuses it.
+   * Rejects with NotConnected if there is no connection, or it ends before that; with Undeliverable if the broker refuses it.
    */
   async publish(
     exchange: string,
@@ -34,19 +39,34 @@ export class Publisher {
     });
   }
 
+  /** Closes the connection, if there is one; for good. Resolves in any case. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.channel?.catch(() => {});
+    await this.connection?.close().catch(() => {});
+  }
+
   private async open(): Promise<ConfirmChannel> {
     try {
-      const channel = await this.connection.createConfirmChannel();
+      if (this.closed) throw new NotConnected('the session has ended');
+      const connection = await this.connect();
+      this.connection = connection;
       // The next one to publish opens another; those that wait for a confirm are told by the library.
       const forget = () => {
+        if (this.connection !== connection) return;
         this.channel = undefined;
+        this.connection = undefined;
+        connection.close().catch(() => {});
       };
-      channel.on('error', forget);
-      channel.on('close', forget);
+      connection.once('close', forget);
+      const channel = await connection.createConfirmChannel();
+      channel.once('error', forget);
+      channel.once('close', forget);
       return channel;
     } catch (error) {
       this.channel = undefined;
-      throw new NotConnected(messageOf(error), { cause: error });
+      await this.connection?.close().catch(() => {});
+      throw error instanceof NotConnected ? error : new NotConnected(messageOf(error), { cause: error });
     }
   }
 }

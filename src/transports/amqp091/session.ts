@@ -12,7 +12,7 @@ import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import type { Amqp091Options } from './options.ts';
-import { Publisher } from './publisher.ts';
+import type { Publisher } from './publisher.ts';
 
 /** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
 const blockedPatience = 1000;
@@ -33,7 +33,7 @@ class Amqp091Delivery implements Delivery {
 }
 
 /**
- * One connection with one channel and one consumer.
+ * One connection with one channel and one consumer, and another to publish on.
  *
  * Batches finish out of order. One acknowledgement covers everything up to a tag, so the longest settled prefix costs a single
  * frame; when a message at its front takes long, what waits behind it is acknowledged one by one, so that it does not fill
@@ -58,16 +58,23 @@ export class Amqp091Session implements Session {
   private open = true;
   private end: (error: Error | undefined) => void = () => {};
 
-  constructor(connection: ChannelModel, channel: Channel, options: Amqp091Options, deliver: Deliver) {
+  constructor(
+    connection: ChannelModel,
+    channel: Channel,
+    publisher: Publisher,
+    options: Amqp091Options,
+    deliver: Deliver,
+  ) {
     this.connection = connection;
     this.channel = channel;
     this.options = options;
     this.deliver = deliver;
-    this.publisher = new Publisher(connection);
+    this.publisher = publisher;
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
         this.open = false;
         clearTimeout(this.patience);
+        void this.publisher.close();
         resolve(this.stopping ? undefined : (error ?? new NotConnected('the connection was closed')));
       };
     });
