@@ -16,6 +16,8 @@ export interface ConductorOptions {
   readonly database: string;
   /** The entries under `transports`, by name. */
   readonly transports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** How many of them come up at the start; all unless told. */
+  readonly reachable?: number;
   /** Further keys of the configuration, over those of the tests. */
   readonly settings?: {
     readonly [key: string]: unknown;
@@ -96,7 +98,7 @@ export async function startConductorHere(t: Test, options: ConductorOptions): Pr
   const conductor = await startConductor(config, pino({ base: null }, { write }));
   t.teardown(() => conductor.stop());
   const here = Object.assign(conductor, { log: logOf(() => written) });
-  await here.log.line('consuming', Object.keys(options.transports).length);
+  await here.log.line('consuming', options.reachable ?? Object.keys(options.transports).length);
   return here;
 }
 
