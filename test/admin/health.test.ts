@@ -38,11 +38,11 @@ const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
 async function start(
   t: ExecutionContext,
   transports: Record<string, Record<string, unknown>>,
-  consuming: number,
+  reachable: number,
 ) {
   const { url } = await createDatabase(t, { migrated: true });
   const port = await freePort();
-  await startConductorHere(t, { database: url, transports, consuming, settings: { admin: { port } } });
+  await startConductorHere(t, { database: url, transports, reachable, settings: { admin: { port } } });
   return (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
 }
 
@@ -90,7 +90,7 @@ needs(test, 'postgres')('a port that is taken is a configuration error', async (
     startConductorHere(t, {
       database: url,
       transports: { dead },
-      consuming: 0,
+      reachable: 0,
       settings: { admin: { port } },
     }),
   );

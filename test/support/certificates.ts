@@ -26,17 +26,13 @@ export interface Certificates {
   readonly impostor: Certificate;
 }
 
-/** The program's path; undefined where it is not installed. */
-export function findOpenssl(): string | undefined {
-  return findProgram('openssl');
-}
-
 /** Makes them in a directory of their own, which goes with the process. Takes half a second. */
 export function makeCertificates(): Certificates {
+  const program = findProgram('openssl');
+  if (program === undefined) throw new Error('openssl is not installed');
   const directory = temporaryDirectory('certificates');
   const file = (name: string) => join(directory, name);
-  const openssl = (...args: string[]) =>
-    void execFileSync(findOpenssl() ?? 'openssl', args, { cwd: directory, stdio: 'pipe' });
+  const openssl = (...args: string[]) => void execFileSync(program, args, { cwd: directory, stdio: 'pipe' });
 
   const authority = (name: string) => {
     const [cert, key] = [file(`${name}.crt`), file(`${name}.key`)];

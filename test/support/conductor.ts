@@ -16,13 +16,13 @@ export interface ConductorOptions {
   readonly database: string;
   /** The entries under `transports`, by name. */
   readonly transports: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** How many of them come up at the start; all unless told. */
+  readonly reachable?: number;
   /** Further keys of the configuration, over those of the tests. */
   readonly settings?: {
     readonly [key: string]: unknown;
     readonly database?: Readonly<Record<string, unknown>>;
   };
-  /** How many of the transports have a broker to be waited for; all unless told. */
-  readonly consuming?: number;
   /** Of a process: the folder that its configuration is written to; one of its own unless told. */
   readonly folder?: string;
   /** Of a process: the entry to run; ours in src/ unless told. */
@@ -106,8 +106,8 @@ export async function startConductorHere(t: Test, options: ConductorOptions): Pr
   return here;
 }
 
-async function allConsume({ log }: { log: Log }, { transports, consuming }: ConductorOptions): Promise<void> {
-  const count = consuming ?? Object.keys(transports).length;
+async function allConsume({ log }: { log: Log }, { transports, reachable }: ConductorOptions): Promise<void> {
+  const count = reachable ?? Object.keys(transports).length;
   if (count > 0) await log.line('consuming', count);
 }
 

@@ -9,6 +9,8 @@ import { temporaryDirectory } from './temporary.ts';
 export interface MosquittoOptions {
   /** Messages on their way to one client; 10 000 unless told. Mosquitto's own default is 20. */
   readonly maxInflightMessages?: number;
+  /** Who is let in, and by what, is a matter of each listener; that of `url` lets everybody in. */
+  readonly perListener?: boolean;
   /** Further lines of mosquitto.conf. */
   readonly settings?: readonly string[];
 }
@@ -46,6 +48,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 
 function configuration(port: number, directory: string, options: MosquittoOptions): string[] {
   return [
+    ...(options.perListener === true ? ['per_listener_settings true'] : []),
     `listener ${port} 127.0.0.1`,
     'allow_anonymous true',
     // Root would become the user mosquitto, who cannot write to our directory.

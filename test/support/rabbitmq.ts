@@ -9,6 +9,8 @@ import { temporaryDirectory } from './temporary.ts';
 export interface RabbitmqOptions {
   /** Further lines of rabbitmq.conf. */
   readonly settings?: readonly string[];
+  /** Plugins beside the management and AMQP 1.0. */
+  readonly plugins?: readonly string[];
 }
 
 /** Debian's wrapper in /usr/sbin insists on root and on the system's own node: this is the script behind it. */
@@ -33,7 +35,7 @@ export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabb
     mapper: await freePort(),
   };
   const directory = temporaryDirectory('rabbitmq');
-  writeFiles(directory, ports, options.settings ?? []);
+  writeFiles(directory, ports, options);
   const env = environment(directory, ports);
   const server = await startServer(() => run(program, env, ports));
   return Object.assign(server, rabbitmqAt(ports.amqp, ports.management));
@@ -53,10 +55,11 @@ interface Ports {
   readonly mapper: number;
 }
 
-function writeFiles(directory: string, ports: Ports, settings: readonly string[]): void {
+function writeFiles(directory: string, ports: Ports, { settings = [], plugins = [] }: RabbitmqOptions): void {
   mkdirSync(join(directory, 'home'));
   writeFileSync(join(directory, 'advanced.config'), advancedConfig);
-  writeFileSync(join(directory, 'plugins'), '[rabbitmq_management,rabbitmq_amqp1_0].\n');
+  const enabled = ['rabbitmq_management', 'rabbitmq_amqp1_0', ...plugins];
+  writeFileSync(join(directory, 'plugins'), `[${enabled.join(',')}].\n`);
   const lines = [
     `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
     'management.tcp.ip = 127.0.0.1',

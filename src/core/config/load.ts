@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
 import { overlayEnvironment } from './environment.ts';
+import { withKindModules } from './kind-modules.ts';
 import { moduleUrl } from './module.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
-import { validate } from './validate.ts';
+import { isOption, validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
@@ -25,9 +26,9 @@ export function secretsOf({ transports, ...base }: Config): string[] {
 }
 
 /**
- * Reads the file, lays the environment over it, checks all of it.
+ * Reads the file, loads the modules of the deployer's own kinds, lays the environment over it, checks all of it.
  *
- * @param kinds the protocols that an entry under `transports` may name.
+ * @param kinds the protocols that an entry under `transports` may name beside its own module.
  * @throws ConfigError with one line that names the key and what was expected.
  */
 export async function loadConfig(
@@ -35,10 +36,12 @@ export async function loadConfig(
   environment: Record<string, string | undefined>,
   kinds: Readonly<Record<string, TransportKind>>,
 ): Promise<Config> {
-  return parseConfig(await readText(file), file, environment, kinds);
+  const text = await readText(file);
+  const all = await withKindModules(parseMap(text, file), file, environment, kinds);
+  return parseConfig(text, file, environment, all);
 }
 
-/** As `loadConfig`, from a text. */
+/** As `loadConfig`, from a text, and with these kinds only. */
 export function parseConfig(
   text: string,
   file: string,
@@ -53,7 +56,7 @@ export function parseConfig(
   const values = validate<BaseConfig>(baseSchema, base);
   const config = {
     ...values,
-    manager: values.manager === '' ? '' : moduleUrl(values.manager, file, 'manager'),
+    manager: values.manager === '' ? '' : managerUrl(values.manager, file),
     transports: configureTransports(transports, kinds),
   };
   // Each share must admit one message at least.
@@ -63,6 +66,15 @@ export function parseConfig(
     }
   }
   return config;
+}
+
+function managerUrl(manager: string, file: string): string {
+  try {
+    return moduleUrl(manager, file);
+  } catch (error) {
+    const [reason] = messageOf(error).split('\n');
+    throw new ConfigError(`manager: ${reason}; a file of your own begins with ./`, { cause: error });
+  }
 }
 
 function configureTransports(
@@ -77,8 +89,14 @@ function configureTransports(
       throw new ConfigError(`transports.${name}.kind: is required: one of ${known}`);
     const kind = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
     if (kind === undefined) throw new ConfigError(`transports.${name}.kind: must be one of ${known}`);
-    return kind.configure(name, entry);
+    // A module's kind has a name of its own; what was written is what is printed.
+    const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
+    return { ...configured, printable: { ...configured.printable, kind: entry.kind } };
   });
+}
+
+function ownNameOf({ schema }: TransportKind): unknown {
+  return isOption(schema.kind) ? schema.kind.default : undefined;
 }
 
 async function readText(file: string): Promise<string> {

@@ -54,9 +54,11 @@ function explain(error: unknown, { pathname }: URL): Error {
     return because('the broker does not take a client certificate for a user: set user and password');
   if (/ACCESS.REFUSED/.test(message))
     return because('the broker refuses the credentials: look at user, password and passwordFile, or url');
-  if (/NOT.ALLOWED/.test(message))
-    return because(
-      `the broker refuses the virtual host in url, ${decodeURIComponent(pathname.slice(1)) || '/'}`,
+  // The library does not say what the broker closes the connection with at this point; it can be nothing else.
+  if (message.includes('Expected ConnectionOpenOk; got <ConnectionClose'))
+    return new ConfigError(
+      `the broker refuses the virtual host in url, ${decodeURIComponent(pathname.slice(1)) || '/'}: it is not there, or the user may not use it`,
+      { cause: error },
     );
   return tlsFailure(error) ?? classify(error);
 }

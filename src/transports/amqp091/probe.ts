@@ -43,7 +43,7 @@ export async function probeQueue(
 /** Takes one difference over. False if it is not understood. */
 function learn(traits: QueueTraits, message: string): boolean {
   const [, name, current = ''] = inequivalent.exec(message) ?? [];
-  const value = /^(?:the value )?'(.*)'(?: of type '(.*)')?$/.exec(current);
+  const value = /^(?:the value )?'([^']*)'(?: of type '([^']*)')?$/.exec(current);
   if (name === 'durable') {
     traits.durable = value?.[1] === 'true';
   } else if (name?.startsWith('x-') && current.startsWith('none')) {

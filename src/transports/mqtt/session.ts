@@ -177,8 +177,12 @@ export class MqttSession implements Session {
     const { version } = this.options;
     const properties = version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
     await settledBy(this.client.endAsync(false, { cmd: 'disconnect', ...properties }), deadline);
-    if (this.open) this.client.end(true);
     await settledBy(this.closed, deadline);
+    if (this.open) {
+      // Asked to end already, the library takes no second word for it, and waits for a peer that no longer answers.
+      this.client.stream.destroy();
+      this.end(undefined);
+    }
     // 3.1.1 cannot end a session on the way out.
     if (version === '3.1.1' && !keep) await this.discard(deadline);
   }

@@ -1,33 +1,167 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
+import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
+import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
-import { make, type Subject } from './subject.ts';
+import { make, openNetwork, type Subject, type Test } from './subject.ts';
+
+/** Of both ends, in seconds and milliseconds: cases wait for it. */
+const quick = { heartbeat: 1, connectTimeout: 1000 };
 
 export const amqp091: Subject = {
   name: 'amqp091',
   needs: 'rabbitmq',
   settlesOutOfOrder: true,
   boundedByBroker: true,
-  async open(t, options = {}) {
-    const broker = service('rabbitmq');
-    const vhost = `conformance-${randomUUID()}`;
-    const url = await broker.createVhost(vhost);
-    const connection = await connect(url);
-    const channel = await connection.createConfirmChannel();
-    t.teardown(async () => {
-      await connection.close();
-      await broker.deleteVhost(vhost);
-    });
-    const settings = { url, auth: { mode: 'subject' }, ...options };
-    // Makes the queue, so that nothing is published into the void.
-    const first = await make('amqp091', settings, 1).connect(() => false);
-    await first.stop(AbortSignal.timeout(5000));
+  open: (t, options) => open(t, service('rabbitmq'), options),
+  async openWithCallers(t) {
+    const { channel, ...opened } = await open(t, service('rabbitmq'));
+    const replies: Reply[] = [];
+    const { queue: replyTo } = await channel.assertQueue('', { exclusive: true });
+    await channel.consume(
+      replyTo,
+      (message) =>
+        message && replies.push({ body: message.content, correlationId: message.properties.correlationId }),
+      { noAck: true },
+    );
+    const send = async ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) => {
+      channel.publish('conductor', `conductor.${sender}`, Buffer.from(body), {
+        messageId,
+        ...(correlationId !== undefined && { correlationId }),
+        ...(replyTo !== undefined && { replyTo }),
+        ...(expiration !== undefined && { expiration: String(expiration) }),
+      });
+      await channel.waitForConfirms();
+    };
+    return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+  },
+  async openBehindProxy(t) {
+    const { options, ...opened } = await open(t, service('rabbitmq'));
+    const { url, network } = await openNetwork(t, options.url);
     return {
-      transport: (messages) => make('amqp091', settings, messages),
-      async publish(sender, body) {
-        channel.publish('conductor', `conductor.${sender}`, body, { persistent: true });
-        await channel.waitForConfirms();
+      ...opened,
+      network,
+      transport: (messages) => make('amqp091', { ...options, ...quick, url }, messages),
+    };
+  },
+  async openRestartable(t) {
+    const broker = await secureRabbitmq();
+    const opened = await open(t, broker);
+    return {
+      ...opened,
+      restart: async () => {
+        await broker.restart();
+        await opened.reconnect();
       },
     };
   },
+  async openSecure(t) {
+    const broker = await secureRabbitmq();
+    const { options, ...opened } = await open(t, broker);
+    const { ca, stranger, client, expired, impostor } = broker.certificates;
+    const { pathname } = new URL(options.url);
+    const vhost = decodeURIComponent(pathname.slice(1));
+    const everything = { configure: '.*', write: '.*', read: '.*' };
+    await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+    const good = {
+      ...options,
+      url: `amqps://127.0.0.1:${broker.tlsPort}${pathname}`,
+      user,
+      password,
+      tls: tlsOf(ca, client),
+    };
+    const wrong = (more: object, says: RegExp) => ({
+      transport: make('amqp091', { ...good, ...more }, 1),
+      says,
+    });
+    return {
+      ...opened,
+      transport: (messages) => make('amqp091', good, messages),
+      refusals: {
+        'an authority that has not signed it': wrong(
+          { tls: tlsOf(stranger, client) },
+          /^tls\.ca: the broker's certificate is not signed/,
+        ),
+        'another name': wrong(
+          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
+          /^tls\.serverName: .*broker\.example/,
+        ),
+        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
+        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
+        "a stranger's client certificate": wrong(
+          { tls: tlsOf(ca, impostor) },
+          /^tls\.cert: .*does not trust/,
+        ),
+        'a certificate without its key': wrong(
+          { tls: { ca, cert: client.cert } },
+          /^tls\.key: is required beside tls\.cert$/,
+        ),
+        "another certificate's key": wrong(
+          { tls: { ca, cert: client.cert, key: impostor.key } },
+          /^tls\.key: .* is not the key of tls\.cert/,
+        ),
+        'a file that is not there': wrong(
+          { tls: { ca: '/no/such/ca.pem' } },
+          /^tls\.ca: cannot read the file/,
+        ),
+        'a port without TLS': wrong(
+          { url: `amqps://127.0.0.1:${broker.port}${pathname}` },
+          /^url: the broker does not speak TLS/,
+        ),
+        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
+        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
+        'another virtual host': wrong(
+          { url: `amqps://127.0.0.1:${broker.tlsPort}/nowhere` },
+          /virtual host in url, nowhere/,
+        ),
+      },
+    };
+  },
+  async openForProcesses(t) {
+    const { options, ...opened } = await open(t, service('rabbitmq'));
+    const module = new URL('../../../src/transports/amqp091/index.ts', import.meta.url).href;
+    const replica = (replica: string, messages: number) => ({
+      module,
+      exported: 'amqp091',
+      options: { kind: 'amqp091', ...options },
+      messages,
+      replica,
+    });
+    return { ...opened, replica };
+  },
 };
+
+/** A virtual host of the case's own. */
+async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+  const vhost = `conformance-${randomUUID()}`;
+  const url = await broker.createVhost(vhost);
+  let { connection, channel } = await openChannel(url);
+  t.teardown(async () => {
+    await connection.close();
+    await broker.deleteVhost(vhost);
+  });
+  const options = { url, auth: { mode: 'subject' }, ...more };
+  // Makes the queue, so that nothing is published into the void.
+  const first = await make('amqp091', options, 1).connect(() => false);
+  await first.stop(AbortSignal.timeout(5000));
+  return {
+    options,
+    channel,
+    reconnect: async () => {
+      ({ connection, channel } = await openChannel(url));
+    },
+    transport: (messages: number) => make('amqp091', options, messages),
+    async publish(sender: string, body: Buffer) {
+      channel.publish('conductor', `conductor.${sender}`, body, { persistent: true });
+      await channel.waitForConfirms();
+    },
+  };
+}
+
+async function openChannel(url: string) {
+  const connection = await connect(url);
+  // A broker that is restarted ends it.
+  connection.on('error', () => {});
+  return { connection, channel: await connection.createConfirmChannel() };
+}

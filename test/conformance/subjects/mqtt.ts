@@ -1,58 +1,181 @@
 import { randomUUID } from 'node:crypto';
-import mqtt from 'mqtt';
+import mqtt, { type MqttClient } from 'mqtt';
+import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Mosquitto } from '../../support/mosquitto.ts';
+import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
-import { make, type Subject } from './subject.ts';
+import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
-export function mqttSubject(version: '5' | '3.1.1'): Subject {
+type Version = '5' | '3.1.1';
+
+/** Of both ends, in seconds and milliseconds: cases wait for it. */
+const quick = { keepalive: 1, connectTimeout: 1000 };
+
+export function mqttSubject(version: Version): Subject {
+  const module = new URL('../../../src/transports/mqtt/index.ts', import.meta.url).href;
   return {
     name: `mqtt ${version}`,
     needs: 'mosquitto',
     settlesOutOfOrder: false,
     boundedByBroker: version === '5',
-    async open(t, options = {}) {
-      const { url } = service('mosquitto');
-      const topic = `conformance/${randomUUID()}`;
-      const publisher = await mqtt.connectAsync(url);
-      const id = randomUUID();
-      // Brokers keep messages for sessions that exist.
-      const first = await mqtt.connectAsync(url, {
-        clientId: `${id}-one`,
-        clean: false,
-        ...(version === '5'
-          ? { protocolVersion: 5, properties: { sessionExpiryInterval: 3600 } }
-          : { protocolVersion: 4 }),
-      });
-      await first.subscribeAsync(`$share/conformance/${topic}/+`, { qos: 1 });
-      await first.endAsync();
-      const settings = {
-        url,
-        version,
-        topic: `${topic}/+`,
-        group: 'conformance',
-        // What is refused waits in the socket for a quarter of it; then the session ends, which is another story.
-        keepalive: 120,
-        auth: { mode: 'subject' },
-        ...options,
+    lacks: {
+      balance: 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room',
+      ...(version === '3.1.1' && {
+        callers: 'MQTT 3.1.1 has no properties: neither message id nor reply address',
+      }),
+    },
+    open: (t, options) => open(t, service('mosquitto'), version, options),
+    async openWithCallers(t) {
+      const { publisher, topic, ...opened } = await open(t, service('mosquitto'), version);
+      const replies: Reply[] = [];
+      const replyTo = `replies/${randomUUID()}`;
+      publisher.on('message', (_topic, body, { properties }) =>
+        replies.push({ body, correlationId: properties?.correlationData?.toString() }),
+      );
+      await publisher.subscribeAsync(replyTo, { qos: 1 });
+      const send = async (message: OutgoingMessage) => {
+        const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+        const properties = {
+          userProperties: { 'message-id': messageId },
+          ...(replyTo !== undefined && { responseTopic: replyTo }),
+          ...(correlationId !== undefined && { correlationData: Buffer.from(correlationId) }),
+          ...(expiration !== undefined && { messageExpiryInterval: expiration / 1000 }),
+        };
+        await publisher.publishAsync(`${topic}/${sender}`, Buffer.from(body), { qos: 1, properties });
       };
-      const transport = (messages: number, replica = 'one') =>
-        make('mqtt', { ...settings, clientId: `${id}-${replica}` }, messages);
-      t.teardown(async () => {
-        await publisher.endAsync();
-        // Ends the session that the broker keeps, with whatever the test has left in it.
-        const ending = make('mqtt', { ...settings, keepSession: false, clientId: `${id}-one` }, 1000);
-        const last = await ending.connect((delivery) => {
-          setImmediate(() => delivery.session.settle([delivery], 'done'));
-          return true;
-        });
-        const deadline = AbortSignal.timeout(5000);
-        await last.drain(deadline);
-        await last.stop(deadline);
-      });
+      return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
+    },
+    async openBehindProxy(t) {
+      const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
+      const { url, network } = await openNetwork(t, service('mosquitto').url);
       return {
-        transport,
-        publish: async (sender, body) =>
-          void (await publisher.publishAsync(`${topic}/${sender}`, body, { qos: 1 })),
+        ...opened,
+        network,
+        transport: (messages, replica) => make('mqtt', { ...optionsOf(replica), ...quick, url }, messages),
       };
     },
+    async openRestartable(t) {
+      const broker = await secureMosquitto();
+      const opened = await open(t, broker, version);
+      return {
+        ...opened,
+        restart: async () => {
+          await broker.restart();
+          await opened.reconnect();
+        },
+      };
+    },
+    async openSecure(t) {
+      const broker = await secureMosquitto();
+      const { optionsOf, ...opened } = await open(t, broker, version);
+      const { ca, stranger, client, expired, impostor } = broker.certificates;
+      const url = `mqtts://127.0.0.1:${broker.tlsPort}`;
+      const good = { url, user, password, tls: tlsOf(ca, client) };
+      const transport = (messages: number, more: object, replica?: string) =>
+        make('mqtt', { ...optionsOf(replica), ...good, ...more }, messages);
+      const wrong = (more: object, says: RegExp) => ({ transport: transport(1, more, randomUUID()), says });
+      return {
+        ...opened,
+        transport: (messages, replica) => transport(messages, {}, replica),
+        refusals: {
+          'an authority that has not signed it': wrong(
+            { tls: tlsOf(stranger, client) },
+            /^tls\.ca: the broker's certificate is not signed/,
+          ),
+          'another name': wrong(
+            { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
+            /^tls\.serverName: .*broker\.example/,
+          ),
+          'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
+          'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
+          "a stranger's client certificate": wrong(
+            { tls: tlsOf(ca, impostor) },
+            /^tls\.cert: .*does not trust/,
+          ),
+          'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
+          'no user': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
+          'another name over WebSockets': wrong(
+            {
+              url: `wss://127.0.0.1:${broker.webSocketPort}`,
+              tls: { ...tlsOf(ca, client), serverName: 'broker.example' },
+            },
+            /^tls\.serverName: .*broker\.example/,
+          ),
+          'no client certificate over WebSockets': wrong(
+            { url: `wss://127.0.0.1:${broker.webSocketPort}`, tls: tlsOf(ca) },
+            /set tls\.cert and tls\.key$/,
+          ),
+        },
+      };
+    },
+    async openForProcesses(t) {
+      const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
+      const replica = (replica: string, messages: number) => ({
+        module,
+        exported: 'mqttKind',
+        options: { kind: 'mqtt', ...optionsOf(replica) },
+        messages,
+        replica,
+      });
+      return { ...opened, replica };
+    },
   };
+}
+
+/** A topic of the case's own, for which the broker keeps messages from now on. */
+async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<string, unknown> = {}) {
+  const topic = `conformance/${randomUUID()}`;
+  const id = randomUUID();
+  let publisher = await connectPublisher(url);
+  // Brokers keep messages for sessions that exist.
+  const first = await mqtt.connectAsync(url, {
+    clientId: `${id}-one`,
+    clean: false,
+    ...(version === '5'
+      ? { protocolVersion: 5, properties: { sessionExpiryInterval: 3600 } }
+      : { protocolVersion: 4 }),
+  });
+  await first.subscribeAsync(`$share/conformance/${topic}/+`, { qos: 1 });
+  await first.endAsync();
+  const optionsOf = (replica = 'one') => ({
+    url,
+    version,
+    topic: `${topic}/+`,
+    group: 'conformance',
+    // What is refused waits in the socket for a quarter of it; then the session ends, which is another story.
+    keepalive: 120,
+    auth: { mode: 'subject' },
+    clientId: `${id}-${replica}`,
+    ...more,
+  });
+  t.teardown(async () => {
+    await publisher.endAsync();
+    // Ends the session that the broker keeps, with whatever the case has left in it.
+    const ending = make('mqtt', { ...optionsOf(), keepSession: false }, 1000);
+    const last = await ending.connect((delivery) => {
+      setImmediate(() => delivery.session.settle([delivery], 'done'));
+      return true;
+    });
+    const deadline = AbortSignal.timeout(5000);
+    await last.drain(deadline);
+    await last.stop(deadline);
+  });
+  return {
+    topic,
+    optionsOf,
+    publisher,
+    reconnect: async () => {
+      await publisher.endAsync(true);
+      publisher = await connectPublisher(url);
+    },
+    transport: (messages: number, replica?: string) => make('mqtt', optionsOf(replica), messages),
+    publish: async (sender: string, body: Buffer) =>
+      void (await publisher.publishAsync(`${topic}/${sender}`, body, { qos: 1 })),
+  };
+}
+
+async function connectPublisher(url: string): Promise<MqttClient> {
+  const publisher = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 });
+  publisher.on('error', () => {});
+  return publisher;
 }

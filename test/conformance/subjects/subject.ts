@@ -1,39 +1,31 @@
-import { pino } from 'pino';
-import type { TransportContext } from '../../../src/core/config/transport-kind.ts';
+import type { Subject as ConformanceSubject } from '../../../src/conformance/index.ts';
+import { createTransport } from '../../../src/conformance/index.ts';
 import type { Transport } from '../../../src/core/contracts.ts';
 import { transportKinds } from '../../../src/transports/index.ts';
+import { startProxy } from '../../support/proxy.ts';
 import type { ServiceName } from '../../support/services.ts';
 
-/** A transport that the suite is run on, with a broker beside it that the suite can publish on. */
-export interface Subject {
-  readonly name: string;
+export type { Opened, Test } from '../../../src/conformance/index.ts';
+
+/** A transport that the suite is run on, and the service of this run that it takes. */
+export interface Subject extends ConformanceSubject {
   readonly needs: ServiceName;
-  /** False: what is settled behind something that is not waits with it, and may come again. */
-  readonly settlesOutOfOrder: boolean;
-  /** Whether the protocol can tell the broker how much may be in flight. */
-  readonly boundedByBroker: boolean;
-  open(t: Test, options?: Record<string, unknown>): Promise<Opened>;
 }
 
-/** A queue of the test's own. */
-export interface Opened {
-  /** A transport with this bound, of a replica with this name. */
-  transport(messages: number, replica?: string): Transport;
-  /** Resolves once the broker has the message. */
-  publish(sender: string, body: Buffer): Promise<void>;
+export function make(
+  kind: string,
+  options: Readonly<Record<string, unknown>>,
+  messages: number,
+  replica?: string,
+): Transport {
+  const found = transportKinds[kind];
+  if (found === undefined) throw new Error(`${kind} is not a kind`);
+  return createTransport(found, { kind, ...options }, messages, replica);
 }
 
-export interface Test {
-  teardown(end: () => Promise<unknown>): void;
-}
-
-export function make(kind: string, options: Record<string, unknown>, messages: number): Transport {
-  const context: Omit<TransportContext, 'name'> = {
-    share: { messages, bytes: 2 ** 24 },
-    replica: 'conformance',
-    logger: pino({ level: 'silent' }),
-  };
-  const configured = transportKinds[kind]?.configure(kind, { kind, ...options });
-  if (configured === undefined) throw new Error(`${kind} is not a kind`);
-  return configured.create(context);
+/** A proxy in front of the port of a URL, as the suite's network; with the URL by way of it. */
+export async function openNetwork(t: { teardown(end: () => Promise<unknown>): void }, direct: string) {
+  const proxy = await startProxy(Number(new URL(direct).port));
+  t.teardown(proxy.stop);
+  return { url: proxy.url(direct), network: proxy };
 }

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Delivery, Session } from '../core/contracts.ts';
+import type { Offer, Opened, Subject, Test } from './subject.ts';
+
+/** One thing that a transport has to do. */
+export type ConformanceCase =
+  | {
+      readonly title: string;
+      /** Resolves if the transport does it; rejects with what it does instead. */
+      readonly run: () => Promise<void>;
+      readonly skip?: undefined;
+    }
+  | { readonly title: string; readonly skip: string; readonly run?: undefined };
+
+/** A case that runs with a test of its own, which cleans up whatever becomes of it. */
+export function caseOf(title: string, run: (t: Test) => Promise<void>): ConformanceCase {
+  return {
+    title,
+    run: async () => {
+      const ends: (() => Promise<unknown> | unknown)[] = [];
+      try {
+        await run({ teardown: (end) => void ends.unshift(end) });
+      } finally {
+        for (const end of ends) await end();
+      }
+    },
+  };
+}
+
+/** A case for subjects that offer it: `open` is there. For the others it is skipped, with the reason. */
+export function offered<Opening>(
+  subject: Subject,
+  offer: Offer,
+  open: ((t: Test) => Promise<Opening>) | undefined,
+  title: string,
+  run: (opened: Opening, t: Test) => Promise<void>,
+): ConformanceCase {
+  if (open === undefined || subject.lacks?.[offer] !== undefined)
+    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer it: ${offer}` };
+  return caseOf(title, async (t) => run(await open.call(subject, t), t));
+}
+
+/** Milliseconds that a broker may take for anything. */
+const patience = 10_000;
+
+export const soon = () => AbortSignal.timeout(5000);
+
+/** Resolves once the condition is met. Rejects past ten seconds unless told otherwise, naming it. */
+export async function until(what: string, condition: () => boolean, timeout = patience): Promise<void> {
+  const deadline = performance.now() + timeout;
+  while (!condition()) {
+    if (performance.now() > deadline) assert.fail(`waited in vain for ${what}`);
+    await sleep(5);
+  }
+}
+
+/** A session with what it has delivered. */
+export interface Consumer {
+  readonly session: Session;
+  readonly deliveries: Delivery[];
+}
+
+/** Connects a replica that takes whatever is accepted, and settles nothing by itself. */
+export async function consume(
+  opened: Opened,
+  {
+    bound = 100,
+    accept = () => true,
+    replica = 'one',
+  }: { bound?: number; accept?: () => boolean; replica?: string } = {},
+): Promise<Consumer> {
+  const deliveries: Delivery[] = [];
+  const session = await opened.transport(bound, replica).connect((delivery) => {
+    if (!accept()) return false;
+    deliveries.push(delivery);
+    return true;
+  });
+  return { session, deliveries };
+}
+
+/** `message 0`, `message 1` ... */
+export async function publish(opened: Opened, count: number, from = 0): Promise<void> {
+  for (const text of numbered(count, from)) await opened.publish('guest', Buffer.from(text));
+}
+
+export const texts = (deliveries: ReadonlyArray<Delivery>): string[] =>
+  deliveries.map(({ body }) => Buffer.from(body).toString());
+
+export const numbered = (count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, number) => `message ${from + number}`);
+
+export function arrive(deliveries: ReadonlyArray<Delivery>, count: number): Promise<void> {
+  return until(`${count} deliveries`, () => deliveries.length >= count);
+}
+
+/** Settles everything and stops in good order. */
+export async function finish({ session, deliveries }: Consumer): Promise<void> {
+  session.settle(deliveries, 'done');
+  await session.stop(soon());
+}
+
+/** Everything is there, in whatever order; some may be there twice where a session ended over them. */
+export function assertSame(actual: ReadonlyArray<string>, expected: ReadonlyArray<string>): void {
+  assert.deepEqual([...actual].sort(), [...expected].sort());
+}
+
+/** That nothing more comes is known once something that was published last has come. */
+export async function expectOnly(opened: Opened, expected: ReadonlyArray<string>): Promise<void> {
+  const consumer = await consume(opened);
+  await opened.publish('guest', Buffer.from('the last'));
+  await until('the last message', () => texts(consumer.deliveries).includes('the last'));
+  assertSame(texts(consumer.deliveries), [...expected, 'the last']);
+  await finish(consumer);
+}

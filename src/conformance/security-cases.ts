@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { ConfigError } from '../core/errors.ts';
+import {
+  arrive,
+  assertSame,
+  type ConformanceCase,
+  consume,
+  finish,
+  numbered,
+  offered,
+  publish,
+  texts,
+} from './harness.ts';
+import type { Subject } from './subject.ts';
+
+/** Who the broker is, and who we are. */
+export function securityCases(subject: Subject): ConformanceCase[] {
+  return [
+    offered(
+      subject,
+      'tls',
+      subject.openSecure,
+      'over TLS, with a client certificate and credentials, messages arrive',
+      async (opened) => {
+        const consumer = await consume(opened);
+        await publish(opened, 3);
+        await arrive(consumer.deliveries, 3);
+        assertSame(texts(consumer.deliveries), numbered(3));
+        await finish(consumer);
+      },
+    ),
+    offered(
+      subject,
+      'tls',
+      subject.openSecure,
+      'a wrong certificate, name or password is one line that says what is wrong',
+      async ({ refusals }) => {
+        for (const [what, { transport, says }] of Object.entries(refusals)) {
+          const error: unknown = await transport
+            .connect(() => true)
+            .then(
+              () => assert.fail(`${what}: it connects`),
+              (reason: unknown) => reason,
+            );
+          assert.ok(error instanceof ConfigError, `${what}: ${error}`);
+          assert.match(error.message, says, what);
+          assert.doesNotMatch(error.message, /\n/, what);
+        }
+      },
+    ),
+  ];
+}

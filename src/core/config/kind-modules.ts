@@ -1,0 +1,68 @@
+import { ConfigError, messageOf } from '../errors.ts';
+import { isObject, type JsonObject } from '../json.ts';
+import { moduleUrl } from './module.ts';
+import type { TransportKind } from './transport-kind.ts';
+
+type Kinds = Readonly<Record<string, TransportKind>>;
+
+/** A variable that names the kind of a transport. */
+const kindVariable = /^CONDUCTOR_TRANSPORTS__(.+)__KIND$/;
+
+/**
+ * The kinds, with those added that the configuration names by their modules: a path that begins with `./`, `../` or `/`, from the
+ * configuration file on, or the name of a package, which is looked for beside the file and then beside us.
+ *
+ * @param raw what the file says.
+ * @throws ConfigError with one line that names the key.
+ */
+export async function withKindModules(
+  raw: JsonObject,
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  kinds: Kinds,
+): Promise<Kinds> {
+  const all = { ...kinds };
+  for (const [key, kind] of namedKinds(raw, environment)) {
+    if (Object.hasOwn(all, kind)) continue;
+    all[kind] = await loadKind(key, kind, file, Object.keys(kinds).join(', '));
+  }
+  return all;
+}
+
+/** What the file and the environment name, each with its key. What is no text is refused by whoever reads the entry. */
+function* namedKinds(
+  { transports }: JsonObject,
+  environment: Readonly<Record<string, string | undefined>>,
+): Generator<readonly [key: string, kind: string]> {
+  for (const [name, entry] of Object.entries(isObject(transports) ? transports : {})) {
+    if (isObject(entry) && typeof entry.kind === 'string') yield [`transports.${name}.kind`, entry.kind];
+  }
+  for (const [name, kind] of Object.entries(environment)) {
+    if (kindVariable.test(name) && kind !== undefined) yield [name, kind];
+  }
+}
+
+async function loadKind(key: string, name: string, file: string, known: string): Promise<TransportKind> {
+  const loaded = await load(name, file).catch((error: unknown) => {
+    const [reason = ''] = messageOf(error).split('\n');
+    throw new ConfigError(
+      `${key}: must be one of ${known}, or a module, and ${name} cannot be loaded: ${reason}`,
+      { cause: error },
+    );
+  });
+  const kind: unknown = isObject(loaded) ? loaded.default : undefined;
+  if (!isKind(kind))
+    throw new ConfigError(
+      `${key}: ${name} does not export a TransportKind as its default: make one with defineKind`,
+    );
+  return kind;
+}
+
+async function load(name: string, file: string): Promise<unknown> {
+  // A module's namespace has no prototype, as isObject wants it.
+  return { ...(await import(moduleUrl(name, file))) };
+}
+
+function isKind(value: unknown): value is TransportKind {
+  return isObject(value) && isObject(value.schema) && typeof value.configure === 'function';
+}
