@@ -62,7 +62,8 @@ export function parseConfig(
   return config;
 }
 
-function configureTransports(
+/** Checks each entry by the schema of its kind. Throws ConfigError, whose message begins with `transports.` and the name. */
+export function configureTransports(
   entries: JsonObject,
   kinds: Readonly<Record<string, TransportKind>>,
 ): ReadonlyArray<ConfiguredTransport> {

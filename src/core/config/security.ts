@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
 import { ConfigError, messageOf } from '../errors.ts';
 
 /** Credentials and TLS: the same keys on every transport. */
@@ -60,11 +59,20 @@ export function credentialsOf({ user, password }: SecurityOptions, url: string):
   return credentials.user === '' && credentials.password === '' ? undefined : credentials;
 }
 
+/** What Node's `tls.connect` takes, and every client library with it. */
+export interface TlsOptions {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly servername?: string;
+  readonly rejectUnauthorized: boolean;
+}
+
 /**
  * What a TLS connection is made with. The files are read each time, so that a renewed certificate counts from the next
  * connection on. Throws ConfigError with the key of a file that cannot be read.
  */
-export function tlsOptions({ tls }: SecurityOptions): ConnectionOptions {
+export function tlsOptions({ tls }: SecurityOptions): TlsOptions {
   return {
     ...(tls.ca !== '' && { ca: readNamed(tls.ca, 'tls.ca') }),
     ...(tls.cert !== '' && { cert: readNamed(tls.cert, 'tls.cert') }),

@@ -3,6 +3,7 @@ import { defineKind, type TransportContext } from '../../core/config/transport-k
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
+import { Amqp091Sender } from './sender.ts';
 import { Amqp091Session } from './session.ts';
 import { asConfigError, ensureTopology } from './topology.ts';
 
@@ -64,4 +65,5 @@ function classify(error: unknown): Error {
 export const amqp091 = defineKind(
   amqp091Schema,
   (options, context) => new Amqp091Transport(withCodecDefaults(options), context),
+  (options, context) => new Amqp091Sender(withCodecDefaults(options), context),
 );

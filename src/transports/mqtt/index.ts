@@ -4,6 +4,7 @@ import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { type MqttOptions, mqttSchema } from './options.ts';
+import { MqttSender } from './sender.ts';
 import { MqttSession } from './session.ts';
 
 /** Two bytes on the wire (MQTT 5, section 3.1.2.11.3). */
@@ -122,4 +123,8 @@ function classify(error: unknown): Error {
 }
 
 /** Any broker that speaks MQTT 5 or 3.1.1, at QoS 1. */
-export const mqttKind = defineKind(mqttSchema, (options, context) => new MqttTransport(options, context));
+export const mqttKind = defineKind(
+  mqttSchema,
+  (options, context) => new MqttTransport(options, context),
+  (options, context) => new MqttSender(options, context),
+);
