@@ -1,4 +1,7 @@
 import type { Codec } from '../envelope.ts';
+import type { WireForm } from '../request.ts';
+import { nativeForm } from './encode-native.ts';
+import { osloForm } from './encode-oslo.ts';
 import { native } from './native.ts';
 import { oslo } from './oslo.ts';
 
@@ -6,3 +9,6 @@ import { oslo } from './oslo.ts';
 export const codecs = { native, oslo } satisfies Record<string, Codec>;
 export type CodecName = keyof typeof codecs;
 export const codecNames = Object.keys(codecs);
+
+/** The same, as those who send use them. */
+export const wireForms: Readonly<Record<CodecName, WireForm>> = { native: nativeForm, oslo: osloForm };

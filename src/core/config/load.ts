@@ -77,7 +77,8 @@ function managerUrl(manager: string, file: string): string {
   }
 }
 
-function configureTransports(
+/** Checks each entry by the schema of its kind. Throws ConfigError, whose message begins with `transports.` and the name. */
+export function configureTransports(
   entries: JsonObject,
   kinds: Readonly<Record<string, TransportKind>>,
 ): ReadonlyArray<ConfiguredTransport> {

@@ -3,6 +3,7 @@ import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { classify, openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
 import { Publisher } from './publisher.ts';
+import { Amqp091Sender } from './sender.ts';
 import { Amqp091Session } from './session.ts';
 import { ensureTopology } from './topology.ts';
 
@@ -42,4 +43,5 @@ class Amqp091Transport implements Transport {
 export const amqp091 = defineKind(
   amqp091Schema,
   (options, context) => new Amqp091Transport(withCodecDefaults(options), context),
+  (options, context) => new Amqp091Sender(withCodecDefaults(options), context),
 );

@@ -6,6 +6,7 @@ import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import { connected, createClient } from './connection.ts';
 import { type MqttOptions, mqttSchema } from './options.ts';
 import { probe } from './probe.ts';
+import { MqttSender } from './sender.ts';
 import { MqttSession } from './session.ts';
 
 /** Two bytes on the wire (MQTT 5, section 3.1.2.11.3). */
@@ -85,4 +86,8 @@ class MqttTransport implements Transport {
 }
 
 /** Any broker that speaks MQTT 5 or 3.1.1, at QoS 1. */
-export const mqttKind = defineKind(mqttSchema, (options, context) => new MqttTransport(options, context));
+export const mqttKind = defineKind(
+  mqttSchema,
+  (options, context) => new MqttTransport(options, context),
+  (options, context) => new MqttSender(options, context),
+);

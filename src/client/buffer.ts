@@ -1,0 +1,154 @@
+import { BufferFull } from './errors.ts';
+
+/** A cast as the buffer sees it. */
+export interface Buffered {
+  /** Of a heartbeat only: what decides which one is to be kept. */
+  readonly heartbeat?: HeartbeatKey | undefined;
+}
+
+export interface HeartbeatKey {
+  readonly instance: string;
+  /** Without a status it only says that the guest is alive, and must not take the place of one that says more. */
+  readonly hasStatus: boolean;
+  readonly sent: number;
+}
+
+interface Entry<Item> {
+  readonly item: Item;
+  /** Counts up with each item that is added. */
+  readonly order: number;
+}
+
+/**
+ * What is not on the broker yet, bounded: what waits, in order, and what is under way. Of the heartbeats that wait, an instance
+ * keeps the newest only: an older one would be stale by the time it arrives. A heartbeat without a status takes the place of its
+ * own kind only, so that a status is never lost to it: an instance has two at most.
+ */
+export class OutboundBuffer<Item extends Buffered> {
+  readonly capacity: number;
+  private readonly waiting = new Map<Item, Entry<Item>>();
+  private readonly underWay = new Map<Item, Entry<Item>>();
+  /** What has come back from a connection that broke: older than all that waits, in the order of its return. */
+  private readonly returned = new Map<Item, Entry<Item>>();
+  private readonly newest = new Map<string, Entry<Item>>();
+  private count = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** Items that wait or are under way. */
+  get size(): number {
+    return this.waiting.size + this.returned.size + this.underWay.size;
+  }
+
+  /** Adds a new item at the end; returns those that are dropped for it, maybe itself. Throws BufferFull. */
+  add(item: Item): Item[] {
+    this.count += 1;
+    const entry = { item, order: this.count };
+    const superseded = this.supersede(entry);
+    if (superseded.includes(item)) return superseded;
+    if (this.size >= this.capacity) {
+      // Nothing can have been superseded: that would have made room.
+      throw new BufferFull(`${this.capacity} messages wait for the broker already; this one was not taken`);
+    }
+    this.enter(this.waiting, entry);
+    return superseded;
+  }
+
+  /** Takes the oldest item that waits: from now on it is under way. */
+  take(): Item | undefined {
+    const entry = this.oldestReturned() ?? first(this.waiting);
+    if (entry === undefined) return undefined;
+    this.leave(entry);
+    this.underWay.set(entry.item, entry);
+    return entry.item;
+  }
+
+  /** An item that was under way is through, or will never be. */
+  done(item: Item): void {
+    this.underWay.delete(item);
+  }
+
+  /** An item that was under way waits again, at its old place; returns those that are dropped for it, maybe itself. */
+  giveBack(item: Item): Item[] {
+    const entry = this.underWay.get(item);
+    if (entry === undefined) return [];
+    this.underWay.delete(item);
+    const superseded = this.supersede(entry);
+    if (!superseded.includes(item)) this.enter(this.returned, entry);
+    return superseded;
+  }
+
+  /** Forgets an item that waits. False: it does not wait. */
+  remove(item: Item): boolean {
+    const entry = this.waiting.get(item) ?? this.returned.get(item);
+    if (entry === undefined) return false;
+    this.leave(entry);
+    return true;
+  }
+
+  /** Takes out everything that waits, oldest first. */
+  clear(): Item[] {
+    const entries = [...this.returned.values(), ...this.waiting.values()].sort(byOrder);
+    for (const entry of entries) this.leave(entry);
+    return entries.map(({ item }) => item);
+  }
+
+  /** Takes out what the entry makes needless; the entry itself is among it where it is the older one. */
+  private supersede(entry: Entry<Item>): Item[] {
+    const key = entry.item.heartbeat;
+    if (key === undefined) return [];
+    const [status, touch] = [true, false].map((hasStatus) => this.newest.get(keyOf({ ...key, hasStatus })));
+    const own = key.hasStatus ? status : touch;
+    if (isNewer(status, entry) || (!key.hasStatus && isNewer(own, entry))) return [entry.item];
+    const dropped = [own, key.hasStatus && isNewer(entry, touch) ? touch : undefined].flatMap((other) =>
+      other === undefined ? [] : [other],
+    );
+    for (const other of dropped) this.leave(other);
+    return dropped.map(({ item }) => item);
+  }
+
+  private enter(part: Map<Item, Entry<Item>>, entry: Entry<Item>): void {
+    part.set(entry.item, entry);
+    const key = entry.item.heartbeat;
+    if (key !== undefined) this.newest.set(keyOf(key), entry);
+  }
+
+  private leave({ item }: Entry<Item>): void {
+    this.waiting.delete(item);
+    this.returned.delete(item);
+    if (item.heartbeat !== undefined) this.newest.delete(keyOf(item.heartbeat));
+  }
+
+  private oldestReturned(): Entry<Item> | undefined {
+    let oldest: Entry<Item> | undefined;
+    for (const entry of this.returned.values()) {
+      if (oldest === undefined || entry.order < oldest.order) oldest = entry;
+    }
+    return oldest;
+  }
+}
+
+function keyOf({ instance, hasStatus }: HeartbeatKey): string {
+  return `${hasStatus ? 'status' : 'touch'} ${instance}`;
+}
+
+function first<Item>(part: ReadonlyMap<Item, Entry<Item>>): Entry<Item> | undefined {
+  for (const entry of part.values()) return entry;
+  return undefined;
+}
+
+function byOrder(a: Entry<unknown>, b: Entry<unknown>): number {
+  return a.order - b.order;
+}
+
+/** Of two with the same stamp the later one counts: it is the one that its sender would have kept. */
+function isNewer<Item extends Buffered>(
+  one: Entry<Item> | undefined,
+  other: Entry<Item> | undefined,
+): boolean {
+  const [a, b] = [one?.item.heartbeat?.sent, other?.item.heartbeat?.sent];
+  if (one === undefined || other === undefined || a === undefined || b === undefined) return false;
+  return a > b || (a === b && one.order > other.order);
+}

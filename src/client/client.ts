@@ -1,0 +1,260 @@
+import { randomUUID } from 'node:crypto';
+import type { BackoffOptions } from '../core/backoff.ts';
+import { wireForms } from '../core/codecs/index.ts';
+import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
+import { settledBy } from '../core/deadline.ts';
+import { ConfigError, messageOf, NotConnected, Rejected } from '../core/errors.ts';
+import { isObject, type JsonObject, kindOf } from '../core/json.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Request, WireForm } from '../core/request.ts';
+import type { Reply, SenderSession } from '../core/sending.ts';
+import { Calls } from './calls.ts';
+import { type CastResult, Casts, heartbeatKey } from './casts.ts';
+import { Link, type LinkState } from './link.ts';
+import { type ArgumentsOf, completeArguments } from './methods.ts';
+import { createStamp } from './stamp.ts';
+
+export interface ClientOptions {
+  /** Who sends: an instance id or the name of a service. The last part of the address, which a broker's own rules can bind. */
+  readonly sender: string;
+  /** On whose behalf, for oslo's form: `{ user, project_id, ... }`. */
+  readonly context?: JsonObject | undefined;
+  /** Casts that are not on the broker yet at most, waiting or under way; 1000 unless told. */
+  readonly maxBuffered?: number | undefined;
+  /** Casts that wait for the broker's confirmation at once at most; 256 unless told. */
+  readonly maxInFlight?: number | undefined;
+  /** Calls that wait for their answers at most; 256 unless told. */
+  readonly maxCalls?: number | undefined;
+  /** Bytes of a body at most, 256 KiB unless told, as the conductor's `maxBody`: what is longer would be a dead letter. */
+  readonly maxBody?: number | undefined;
+  /** Milliseconds: the upper ends of the first delay before the broker is tried again, 200, and of any, 10 000. */
+  readonly reconnect?: BackoffOptions | undefined;
+  /** Milliseconds since the epoch, for `sent`; the system's clock unless told. */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface CastOptions {
+  /** A new one unless given. */
+  readonly messageId?: string | undefined;
+  /** Another sender than the client's, for a gateway that speaks for several. */
+  readonly sender?: string | undefined;
+  /** Gives up waiting. The message may be sent all the same if it was under way already. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CallOptions extends CastOptions {
+  /** Milliseconds to wait for the answer, 30 000 unless told; the broker may forget the message then. */
+  readonly timeout?: number | undefined;
+}
+
+export interface CloseOptions {
+  /** Milliseconds to wait for what is under way; 5000 unless told. */
+  readonly deadline?: number | undefined;
+}
+
+/** Parts of an address, on any broker; and what the brokers' patterns are made of. */
+const badSender = /[\s./+#*>\0]/;
+const limits = { maxBuffered: 1000, maxInFlight: 256, maxCalls: 256, maxBody: 256 * 1024 };
+const usualBackoff: BackoffOptions = { base: 200, max: 10_000 };
+/** The longest that a timer can wait, in milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+
+/** A guest's or service's end of the line: casts and calls over a transport, with a connection that is kept up. */
+export class Client {
+  private readonly sender: string;
+  private readonly context: JsonObject | undefined;
+  private readonly maxBody: number;
+  private readonly form: WireForm;
+  private readonly stamp: () => number;
+  private readonly logger: Logger;
+  private readonly casts: Casts;
+  private readonly calls: Calls;
+  private readonly link: Link;
+  private closed: Promise<void> | undefined;
+  private whenIdle: () => void = () => {};
+
+  constructor(configured: ConfiguredTransport, options: ClientOptions, logger: Logger) {
+    this.sender = checkSender(options.sender);
+    this.context = options.context;
+    this.maxBody = positive('maxBody', options.maxBody);
+    this.form = wireForms[configured.options.codec];
+    this.stamp = createStamp(options.now);
+    this.logger = logger;
+    this.casts = new Casts(
+      positive('maxBuffered', options.maxBuffered),
+      positive('maxInFlight', options.maxInFlight),
+      () => this.changed(),
+    );
+    this.calls = new Calls(positive('maxCalls', options.maxCalls), () => this.link.lastError);
+    this.link = new Link({
+      sender: configured.createSender({ clientName: this.sender, logger }),
+      backoff: options.reconnect ?? usualBackoff,
+      logger,
+      receive: (reply) => this.receive(reply),
+      begun: (session) => this.begun(session),
+      ended: (session) => {
+        this.casts.ended();
+        this.calls.ended(session);
+      },
+    });
+  }
+
+  /** Makes the first attempt to connect; one that fails is made again in the background. Rejects with ConfigError. */
+  async start(): Promise<void> {
+    await this.link.start();
+  }
+
+  get state(): LinkState {
+    return this.link.state;
+  }
+
+  /** Why the last connection or attempt ended, while there was one that did. */
+  get lastError(): string | undefined {
+    return this.link.lastError;
+  }
+
+  /** Casts that are not on the broker yet. */
+  get buffered(): number {
+    return this.casts.size;
+  }
+
+  /**
+   * Sends a message that nobody answers. Resolves with `sent` once the broker has it; with `superseded` if a newer heartbeat of the
+   * same instance took its place before it could be sent. While there is no connection it waits.
+   *
+   * Rejects with BufferFull, with Undeliverable if the broker refuses it, with Rejected if it can never be applied (an argument
+   * is no JSON, the body is too long), with NotConnected if the client was closed first, with the signal's reason.
+   */
+  async cast<Method extends string>(
+    method: Method,
+    args: ArgumentsOf<Method>,
+    { messageId = randomUUID(), sender = this.sender, signal }: CastOptions = {},
+  ): Promise<CastResult> {
+    this.assertOpen();
+    const request = this.request(method, args, messageId, sender);
+    const message = { sender, messageId, body: this.encode(request) };
+    return this.casts.cast(message, heartbeatKey(method, request.args), signal);
+  }
+
+  /**
+   * Sends a message and waits for its answer. A call without a connection waits for one until its timeout.
+   *
+   * Rejects with RemoteError if that is the answer, CallTimeout, BufferFull, Undeliverable, Rejected as a cast does; with NotConnected
+   * if the connection breaks in between: then it may have been carried out, and calling again with the same `messageId` is safe.
+   */
+  async call<Method extends string>(
+    method: Method,
+    args: ArgumentsOf<Method>,
+    { messageId = randomUUID(), sender = this.sender, signal, timeout = 30_000 }: CallOptions = {},
+  ): Promise<unknown> {
+    this.assertOpen();
+    if (!(timeout > 0 && timeout <= longestTimer))
+      throw new RangeError(`timeout: must be a number of milliseconds above 0, not ${timeout}`);
+    const correlationId = randomUUID().replaceAll('-', '');
+    const request = this.request(method, args, messageId, sender);
+    // Whatever is wrong with it is wrong now, whether or not there is a connection.
+    this.encode({ ...request, call: { replyTo: '', correlationId } });
+    try {
+      return await this.calls.call({
+        method,
+        messageId,
+        correlationId,
+        timeout,
+        signal,
+        message: (replyTo, left) => ({
+          sender,
+          messageId,
+          body: this.encode({ ...request, call: { replyTo, correlationId } }),
+          ...(this.form.repliesByProperties && { replyTo, correlationId }),
+          expiration: left,
+        }),
+      });
+    } finally {
+      this.changed();
+    }
+  }
+
+  /**
+   * Takes nothing more, waits for what is under way, then closes the connection. What is not on the broker by the deadline rejects
+   * with NotConnected. Never rejects; again is harmless.
+   */
+  close({ deadline = 5000 }: CloseOptions = {}): Promise<void> {
+    this.closed ??= this.end(AbortSignal.timeout(Math.min(deadline, longestTimer)));
+    return this.closed;
+  }
+
+  private async end(deadline: AbortSignal): Promise<void> {
+    await settledBy(this.idle(), deadline);
+    const error = new NotConnected(`the client was closed before the message was sent${this.because()}`);
+    this.calls.failAll(new NotConnected('the client was closed before the call was answered'));
+    this.casts.fail(error);
+    await this.link.stop(deadline);
+  }
+
+  private because(): string {
+    return this.lastError === undefined ? '' : ` (${this.lastError})`;
+  }
+
+  /** Resolves once nothing waits and nothing is under way. */
+  private async idle(): Promise<void> {
+    if (this.isIdle) return;
+    await new Promise<void>((resolve) => {
+      this.whenIdle = resolve;
+    });
+  }
+
+  private get isIdle(): boolean {
+    return this.casts.size === 0 && this.calls.size === 0;
+  }
+
+  private changed(): void {
+    if (this.isIdle) this.whenIdle();
+  }
+
+  private begun(session: SenderSession): void {
+    this.casts.begun(session);
+    this.calls.begun(session);
+  }
+
+  private receive(reply: Reply): void {
+    try {
+      const answered = this.form.decodeReply(reply);
+      if (answered !== undefined) this.calls.answered(answered.correlationId, answered.answer);
+    } catch (error) {
+      this.logger.warn({ error: messageOf(error) }, 'a reply cannot be read');
+    }
+  }
+
+  private request(method: string, args: unknown, messageId: string, sender: string): Request {
+    if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${kindOf(args)}, not an object`);
+    return {
+      method,
+      args: completeArguments(method, args, checkSender(sender), this.stamp),
+      messageId,
+      context: this.context,
+    };
+  }
+
+  private encode(request: Request): Uint8Array {
+    const body = this.form.encode(request);
+    if (body.length <= this.maxBody) return body;
+    throw new Rejected('too_large', `the body has ${body.length} bytes, more than ${this.maxBody}`);
+  }
+
+  private assertOpen(): void {
+    if (this.closed !== undefined) throw new NotConnected('the client is closed');
+  }
+}
+
+function checkSender(sender: unknown): string {
+  if (typeof sender === 'string' && sender !== '' && sender.length <= 255 && !badSender.test(sender))
+    return sender;
+  throw new ConfigError(
+    'sender: must be a text of 1 to 255 characters without spaces and without any of . / + # * >',
+  );
+}
+
+function positive(name: keyof typeof limits, value: number = limits[name]): number {
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new ConfigError(`${name}: must be a whole number above 0, not ${value}`);
+}

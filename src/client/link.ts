@@ -1,0 +1,121 @@
+import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
+import { settledBy } from '../core/deadline.ts';
+import { ConfigError, messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Reply, Sender, SenderSession } from '../core/sending.ts';
+
+export interface LinkOptions {
+  readonly sender: Sender;
+  readonly backoff: BackoffOptions;
+  readonly logger: Logger;
+  readonly receive: (reply: Reply) => void;
+  /** A session is there to be sent on, until it has ended. */
+  readonly begun: (session: SenderSession) => void;
+  readonly ended: (session: SenderSession) => void;
+}
+
+export type LinkState = 'connecting' | 'connected' | 'waiting' | 'closed';
+
+/**
+ * Keeps a sender connected, as the conductor's supervisor does a transport: the client libraries' own reconnecting is off, a
+ * session that ends is dropped whole.
+ *
+ * ```
+ *  connecting ──► connected ──► waiting ──► connecting ...      stop() from anywhere ──► closed
+ *       └────── not connected ─────▲
+ * ```
+ */
+export class Link {
+  private readonly options: LinkOptions;
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  session: SenderSession | undefined;
+  state: LinkState = 'connecting';
+  /** What ended the last session or the last attempt. */
+  lastError: string | undefined;
+
+  constructor(options: LinkOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Makes the first attempt and goes on by itself, whether or not the broker was there. Rejects with ConfigError if it cannot
+   * work.
+   */
+  async start(): Promise<void> {
+    const first = this.attempt();
+    this.loop = first.then(
+      (session) => this.keepConnected(session),
+      () => {},
+    );
+    await first;
+  }
+
+  /** Ends the session, if there is one, and never connects again. Resolves at the deadline at latest. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping.abort();
+    await this.session?.stop(deadline);
+    await settledBy(this.loop, deadline);
+    this.state = 'closed';
+  }
+
+  private async keepConnected(first: SenderSession | undefined): Promise<void> {
+    const { backoff, logger } = this.options;
+    let failures = 0;
+    for (let session = first; ; session = await this.attemptAgain()) {
+      if (session !== undefined) {
+        const connectedAt = performance.now();
+        const error = await session.closed;
+        this.session = undefined;
+        this.options.ended(session);
+        // A broker that drops us as soon as we are in must not be hammered.
+        if (performance.now() - connectedAt > backoff.max) failures = 0;
+        if (error !== undefined) this.report(error);
+      }
+      if (this.stopping.signal.aborted) return;
+      this.state = 'waiting';
+      const delay = fullJitter(failures, backoff);
+      failures += 1;
+      logger.debug({ retryInMs: Math.round(delay) }, 'connecting again');
+      await pause(delay, this.stopping.signal);
+      if (this.stopping.signal.aborted) return;
+    }
+  }
+
+  /** What is wrong with the configuration now was not at the start: it may be mended at the broker. */
+  private async attemptAgain(): Promise<SenderSession | undefined> {
+    try {
+      return await this.attempt();
+    } catch (error) {
+      this.report(error);
+      return undefined;
+    }
+  }
+
+  private async attempt(): Promise<SenderSession | undefined> {
+    this.state = 'connecting';
+    let session: SenderSession;
+    try {
+      session = await this.options.sender.connect(this.options.receive);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      this.report(error);
+      return undefined;
+    }
+    this.session = session;
+    // Asked to stop while connecting: nobody else knows this session yet.
+    if (this.stopping.signal.aborted) {
+      await session.stop(AbortSignal.timeout(1000));
+    } else {
+      this.state = 'connected';
+      this.options.logger.debug('connected');
+      this.options.begun(session);
+    }
+    return session;
+  }
+
+  private report(error: unknown): void {
+    this.lastError = messageOf(error);
+    this.options.logger.warn({ error: this.lastError }, 'not connected');
+  }
+}

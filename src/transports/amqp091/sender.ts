@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { Socket } from 'node:net';
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { credentialsOf } from '../../core/config/security.ts';
+import type { SenderContext } from '../../core/config/transport-kind.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
+import { classify, openConnection } from './connection.ts';
+import type { Amqp091Options } from './options.ts';
+import { asConfigError } from './replies.ts';
+
+/** RabbitMQ's direct reply-to: a name that stands for the connection itself, without a queue or a right to make one. */
+const directReplyTo = 'amq.rabbitmq.reply-to';
+
+/** Publishes with confirms; what is bound nowhere comes back and is refused. */
+export class Amqp091Sender implements Sender {
+  private readonly options: Amqp091Options;
+  private readonly context: SenderContext;
+
+  /** Throws ConfigError if there is no one routing key for each sender. */
+  constructor(options: Amqp091Options, context: SenderContext) {
+    this.options = options;
+    this.context = context;
+    if (/[*#]/.test(options.routingKey.replace(/[*#]$/, '')))
+      throw new ConfigError(
+        `routingKey: ${options.routingKey} has a wildcard before its end: what is sent has no address`,
+      );
+  }
+
+  async connect(receive: (reply: Reply) => void): Promise<SenderSession> {
+    const connection = await openConnection(this.options, `conductor client ${this.context.clientName}`);
+    try {
+      const channel = await connection.createConfirmChannel();
+      // The rejection says the same; without a listener the event would end the process.
+      channel.on('error', () => {});
+      await this.checkExchange(channel);
+      const replyTo = await this.openReplies(connection, channel, receive);
+      return new Amqp091SenderSession(connection, channel, this.options, replyTo);
+    } catch (error) {
+      await connection.close().catch(() => {});
+      throw classify(error);
+    }
+  }
+
+  /** The conductor makes it: before its first start there is nobody to send to. Publishing would close the channel. */
+  private async checkExchange(channel: Channel): Promise<void> {
+    const { exchange } = this.options;
+    try {
+      await channel.checkExchange(exchange);
+    } catch (error) {
+      throw new NotConnected(`exchange ${exchange} cannot be sent to: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Undefined where the broker does not allow it: casts need no replies. */
+  private async openReplies(
+    connection: ChannelModel,
+    channel: ConfirmChannel,
+    receive: (reply: Reply) => void,
+  ): Promise<string | undefined> {
+    const consume = async (from: Channel, queue: string) => {
+      await from.consume(
+        queue,
+        (message) => {
+          const correlationId: unknown = message?.properties.correlationId;
+          if (message !== null)
+            receive({
+              body: message.content,
+              correlationId: typeof correlationId === 'string' ? correlationId : undefined,
+            });
+        },
+        { noAck: true },
+      );
+      return queue;
+    };
+    if (this.options.codec !== 'oslo') return consume(channel, directReplyTo);
+    // The broker translates the direct name in a message's properties only; in oslo's form it stands in the body. A refused
+    // operation closes its channel, so this has one of its own.
+    const replies = await connection.createChannel();
+    replies.on('error', () => {});
+    try {
+      const name = `reply_${randomUUID().replaceAll('-', '')}`;
+      await replies.assertQueue(name, { exclusive: true, autoDelete: true, durable: false });
+      return await consume(replies, name);
+    } catch (error) {
+      if (!(asConfigError(error) instanceof ConfigError)) throw error;
+      this.context.logger.warn({ error: messageOf(error) }, 'may not make a queue for replies: no calls');
+      return undefined;
+    }
+  }
+}
+
+class Amqp091SenderSession implements SenderSession {
+  readonly replyTo: string | undefined;
+  readonly closed: Promise<Error | undefined>;
+  private readonly connection: ChannelModel;
+  private readonly channel: ConfirmChannel;
+  private readonly options: Amqp091Options;
+  /** Goes as `user_id`, which the broker checks, where that proves who sends. */
+  private readonly userId: string | undefined;
+  /** Messages that came back, by id: the confirm that follows means nothing then. */
+  private readonly returned = new Map<string, number>();
+  private underWay = 0;
+  private whenIdle: () => void = () => {};
+  private stopping = false;
+  private open = true;
+  /** What the broker closed the channel with. */
+  private refusal: Error | undefined;
+  private end: (error: Error | undefined) => void = () => {};
+
+  constructor(
+    connection: ChannelModel,
+    channel: ConfirmChannel,
+    options: Amqp091Options,
+    replyTo: string | undefined,
+  ) {
+    this.connection = connection;
+    this.channel = channel;
+    this.options = options;
+    this.replyTo = replyTo;
+    this.userId = options.auth.mode === 'user-id' ? credentialsOf(options, options.url)?.user : undefined;
+    this.closed = new Promise((resolve) => {
+      this.end = (error) => {
+        this.open = false;
+        resolve(this.stopping ? undefined : (error ?? new NotConnected('the connection was closed')));
+      };
+    });
+    channel.on('return', ({ properties }) => {
+      const id = String(properties.messageId);
+      this.returned.set(id, (this.returned.get(id) ?? 0) + 1);
+    });
+    channel.on('error', (error: Error) => {
+      this.refusal = error;
+      this.fail(error);
+    });
+    channel.on('close', () => {
+      if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
+    });
+    connection.on('error', (error) => this.end(error));
+    connection.on('close', (error) => this.end(error));
+  }
+
+  async send(message: OutgoingMessage): Promise<void> {
+    const { body, messageId, replyTo, correlationId, expiration } = message;
+    const routingKey = this.options.routingKey.replace(/[*#]$/, message.sender);
+    const content = Buffer.from(body.buffer, body.byteOffset, body.length);
+    const properties = {
+      persistent: true,
+      mandatory: true,
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      messageId,
+      ...(this.userId !== undefined && { userId: this.userId }),
+      ...(replyTo !== undefined && { replyTo }),
+      ...(correlationId !== undefined && { correlationId }),
+      ...(expiration !== undefined && { expiration: String(expiration) }),
+    };
+    this.underWay += 1;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        if (!this.open || this.stopping) throw new NotConnected('the session has ended');
+        this.channel.publish(this.options.exchange, routingKey, content, properties, (error: unknown) => {
+          if (error) reject(this.failureOf(error, routingKey));
+          else if (this.takeReturned(messageId)) reject(unroutable(this.options.exchange, routingKey));
+          else resolve();
+        });
+      });
+    } catch (error) {
+      // The library throws where its channel has closed under us.
+      if (error instanceof NotConnected || error instanceof Undeliverable) throw error;
+      throw new NotConnected(messageOf(error), { cause: error });
+    } finally {
+      this.underWay -= 1;
+      if (this.underWay === 0) this.whenIdle();
+    }
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    if (!this.open) return;
+    await settledBy(this.idle(), deadline);
+    await settledBy(this.close(), deadline);
+    if (this.open) this.destroy();
+    await this.closed;
+  }
+
+  private async idle(): Promise<void> {
+    if (this.underWay === 0) return;
+    const ended = this.closed;
+    await Promise.race([
+      ended,
+      new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      }),
+    ]);
+  }
+
+  private async close(): Promise<void> {
+    await this.channel.close();
+    await this.connection.close();
+  }
+
+  /** A confirm that will not come: was this message refused, or did the connection end? */
+  private failureOf(error: unknown, routingKey: string): Error {
+    if (this.refusal === undefined && this.open)
+      return new Undeliverable(`the broker refuses the message: ${messageOf(error)}`);
+    const refusal = this.refusal === undefined ? error : this.refusal;
+    const message = messageOf(refusal);
+    // The right to an exchange concerns all messages; the right to a topic only those that have it as their routing key.
+    const mine = !message.includes(' topic ') || message.includes(`'${routingKey}'`);
+    return asConfigError(refusal) instanceof ConfigError && mine
+      ? new Undeliverable(`the broker refuses the message: ${message}`, { cause: refusal })
+      : new NotConnected(message, { cause: refusal });
+  }
+
+  private takeReturned(messageId: string): boolean {
+    const count = this.returned.get(messageId) ?? 0;
+    if (count > 1) this.returned.set(messageId, count - 1);
+    else this.returned.delete(messageId);
+    return count > 0;
+  }
+
+  private fail(error: Error): void {
+    if (!this.open) return;
+    this.end(error);
+    this.connection.close().catch(() => this.destroy());
+  }
+
+  /** The library cannot be asked to let go of a connection that no longer answers. */
+  private destroy(): void {
+    const stream: unknown = Reflect.get(this.connection.connection, 'stream');
+    if (stream instanceof Socket) stream.destroy();
+    this.end(undefined);
+  }
+}
+
+function unroutable(exchange: string, routingKey: string): Undeliverable {
+  return new Undeliverable(
+    `no queue of exchange ${exchange} is bound to ${routingKey}: has a conductor been started on this broker?`,
+  );
+}
