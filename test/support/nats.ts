@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { findProgram, startProcess, waitFor } from './processes.ts';
 import { type Run, type Server, startServer } from './server.ts';
@@ -27,14 +29,21 @@ export function natsAt(port: number, monitorPort: number): Nats {
   };
 }
 
-/** Starts a NATS server with JetStream, whose streams survive `restart()` and `kill()`. */
-export async function startNats(): Promise<Nats & Server> {
+/**
+ * Starts a NATS server with JetStream, whose streams survive `restart()` and `kill()`.
+ *
+ * @param settings further lines of its configuration file, such as who may sign in.
+ */
+export async function startNats(settings: readonly string[] = []): Promise<Nats & Server> {
   const program = findNats();
   if (program === undefined) throw new Error('nats-server is not installed');
   const [port, monitorPort] = [await freePort(), await freePort()];
   const store = temporaryDirectory('nats');
   const listen = ['--addr', '127.0.0.1', '--port', String(port), '--http_port', String(monitorPort)];
-  const server = await startServer(() => run(program, [...listen, '--jetstream', '--store_dir', store]));
+  const file = join(store, 'nats.conf');
+  writeFileSync(file, settings.join('\n'));
+  const rest = ['--jetstream', '--store_dir', store, '--config', file];
+  const server = await startServer(() => run(program, [...listen, ...rest]));
   return Object.assign(server, natsAt(port, monitorPort));
 }
 

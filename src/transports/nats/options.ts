@@ -123,7 +123,7 @@ function subject(value: unknown): void {
     throw new Error('must be tokens with a dot between each, such as conductor.*');
 }
 
-/** A quarter of it is a timer's, which needs some room. */
+/** A sixth of it is a timer's, which needs some room. */
 function ackWait(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 1000 || Number(value) > longestAckWait)
     throw new Error(`must be a whole number from 1000 to ${longestAckWait}`);

@@ -30,8 +30,8 @@ export interface PullerOptions {
 /** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
 const longestExpires = 30_000;
 
-/** Ticks after which a pull is over, whatever became of it: it expires after two. */
-const lostAfter = 4;
+/** Ticks after which a pull is over, whatever became of it: it expires after three. */
+const lostAfter = 5;
 
 /** Milliseconds; without the answer, what is given back may come late, which is better than to stop late. */
 const informationTimeout = 1000;
@@ -124,7 +124,7 @@ export class Puller {
     connection.publish(this.request, pull, { reply: this.inbox.getSubject() });
   }
 
-  /** To be called twice within the time that a pull may wait: gives up one whose end has been lost. */
+  /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
   tick(): void {
     this.ticks += 1;
     if (this.ticks >= lostAfter) this.remaining = 0;

@@ -11,7 +11,7 @@ import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import type { Share } from '../../core/lane.ts';
 import { Connection } from './lifetime.ts';
-import { jetStreamMeta } from './meta.ts';
+import { deliveredAt, jetStreamMeta } from './meta.ts';
 import type { NatsOptions } from './options.ts';
 import { Puller } from './puller.ts';
 import type { ConsumerTerms } from './topology.ts';
@@ -24,8 +24,8 @@ const working = new TextEncoder().encode('+WPI');
 /** Milliseconds until what is released amid consuming goes back: at once it would come right back to us. */
 const releaseDelay = 1000;
 
-/** Ticks at least this often, in milliseconds; a quarter of `ack_wait` else. */
-const longestTick = 15_000;
+/** Ticks at least this often, in milliseconds; six times within `ack_wait` else. */
+const longestTick = 10_000;
 
 class NatsDelivery implements Delivery {
   readonly session: Session;
@@ -65,6 +65,8 @@ export class NatsSession implements Session {
   private released: NatsDelivery[] = [];
   private giveBack: NodeJS.Timeout | undefined;
   private readonly ticking: NodeJS.Timeout;
+  /** Where the count of deliveries stands in what a message is acknowledged by. */
+  private countAt: number | undefined;
   private paused = false;
   /** One was refused: nothing more is offered until we are resumed. */
   private refusing = false;
@@ -90,7 +92,7 @@ export class NatsSession implements Session {
       receive: (message) => this.receive(message),
       fail: (error) => this.connection.fail(error),
     });
-    this.ticking = setInterval(() => this.tick(), Math.min(terms.ackWait / 4, longestTick));
+    this.ticking = setInterval(() => this.tick(), Math.min(terms.ackWait / 6, longestTick));
     void this.closed.then(() => {
       clearInterval(this.ticking);
       clearTimeout(this.giveBack);
@@ -100,8 +102,7 @@ export class NatsSession implements Session {
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.connection.open) return;
-    const own = deliveries.filter((delivery) => delivery instanceof NatsDelivery && this.held.has(delivery));
-    for (const delivery of own) {
+    for (const delivery of deliveries) {
       if (!(delivery instanceof NatsDelivery)) continue;
       if (settlement === 'release') this.released.push(delivery);
       else this.answer(delivery, ack);
@@ -148,7 +149,10 @@ export class NatsSession implements Session {
 
   private receive(message: Msg): void {
     if (!this.connection.open) return;
-    const delivery = new NatsDelivery(this, message, jetStreamMeta(message, this.options));
+    const reply = message.reply ?? '';
+    this.countAt ??= deliveredAt(reply);
+    const redelivered = !reply.startsWith('1.', this.countAt);
+    const delivery = new NatsDelivery(this, message, jetStreamMeta(message, this.options, redelivered));
     // Before it is handed on, and so before it can be settled.
     this.held.add(delivery);
     this.heldBytes += delivery.body.length;
@@ -192,7 +196,8 @@ export class NatsSession implements Session {
   private tick(): void {
     const now = performance.now();
     for (const delivery of this.held) {
-      if (now - delivery.heldSince < this.terms.ackWait / 2) break;
+      // Half of the time is left for the broker to hear of it at the next tick.
+      if (now - delivery.heldSince < this.terms.ackWait / 3) break;
       this.held.delete(delivery);
       delivery.heldSince = now;
       this.held.add(delivery);

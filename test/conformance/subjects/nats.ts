@@ -17,7 +17,7 @@ export const nats: Subject = {
       stream: id,
       subject: `conformance.${id}.*`,
       // What a session that was cut off has held is delivered again after it.
-      ackWait: 2000,
+      ackWait: 3000,
       auth: { mode: 'subject' },
       ...options,
     };
