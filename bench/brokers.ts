@@ -3,6 +3,7 @@ import { connect } from 'amqplib';
 import mqtt from 'mqtt';
 import { startMosquitto } from '../test/support/mosquitto.ts';
 import { startRabbitmq } from '../test/support/rabbitmq.ts';
+import { startNatsBroker } from './brokers-nats.ts';
 import { instanceId, osloHeartbeat } from './messages.ts';
 
 /** A broker whose queue can be filled, to be drained by the conductor or by a bare consumer. */
@@ -15,11 +16,12 @@ export interface BenchBroker {
   stop(): Promise<void>;
 }
 
-export type BenchTransport = 'amqp091' | 'mqtt';
+export type BenchTransport = 'amqp091' | 'mqtt' | 'nats';
 
 export const startBroker: Record<BenchTransport, () => Promise<BenchBroker>> = {
   amqp091: startAmqp091,
   mqtt: startMqtt,
+  nats: () => startNatsBroker(heartbeats),
 };
 
 /** Seconds since the epoch; grows with each message of the process, so that none is stale. */

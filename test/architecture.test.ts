@@ -63,6 +63,7 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
   'transports/mqtt/': ['mqtt', 'convict'],
+  'transports/nats/': ['@nats-io/jetstream', '@nats-io/transport-node', 'convict'],
   'workers/': ['pg', 'piscina'],
   'database/': ['pg', 'node-pg-migrate'],
   'embedded/': ['pg', 'aedes', 'mqtt', 'mqtt-packet'],

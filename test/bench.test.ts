@@ -8,6 +8,7 @@ import { needs } from './support/services.ts';
 for (const [transport, broker] of [
   ['amqp091', 'rabbitmq'],
   ['mqtt', 'mosquitto'],
+  ['nats', 'nats'],
 ] as const) {
   needs(test, broker)(
     `the bench drains a queue over ${transport} and prints both rates and their ratio`,

@@ -1,4 +1,4 @@
-/** The two brokers as the fault tests see them: something to publish to, and an entry for the conductor's configuration. */
+/** The brokers as the fault tests see them: something to publish to, and an entry for the conductor's configuration. */
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import mqtt, { type IClientOptions } from 'mqtt';
@@ -7,6 +7,7 @@ import type { TcpProxy } from '../support/proxy.ts';
 import type { Rabbitmq } from '../support/rabbitmq-api.ts';
 import { service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
+import { openNats } from './nats-broker.ts';
 
 export type WireForm = 'native' | 'oslo';
 
@@ -46,15 +47,16 @@ interface Test {
 
 export interface BrokerKind {
   readonly label: string;
-  readonly service: 'rabbitmq' | 'mosquitto';
+  readonly service: 'rabbitmq' | 'mosquitto' | 'nats';
   /** Room of the test's own on the broker of this run. */
   open(t: Test): Promise<TestBroker>;
 }
 
-/** Both transports, each with the wire form that its guests use: the same test for each. */
+/** The transports, each with the wire form that its guests use: the same test for each. */
 export const brokerKinds: ReadonlyArray<BrokerKind> = [
   { label: 'AMQP 0-9-1', service: 'rabbitmq', open: (t) => openRabbitmq(t, service('rabbitmq'), 'oslo') },
   { label: 'MQTT 5', service: 'mosquitto', open: async () => openMosquitto(service('mosquitto')) },
+  { label: 'NATS', service: 'nats', open: () => openNats(service('nats')) },
 ];
 
 /** Messages that are on their way to the broker at once. */

@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type ConductorProcess, spawnConductor } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
+import { startNats } from '../support/nats.ts';
 import { startProxy, type TcpProxy } from '../support/proxy.ts';
 import { startRabbitmq } from '../support/rabbitmq.ts';
 import type { Server } from '../support/server.ts';
@@ -9,6 +10,7 @@ import { needs } from '../support/services.ts';
 import { brokerKinds, openMosquitto, openRabbitmq, type TestBroker } from './brokers.ts';
 import { slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
+import { openNats } from './nats-broker.ts';
 
 const messages = 8000;
 /** Published after the interruption. */
@@ -53,7 +55,7 @@ for (const { label, service, open } of brokerKinds) {
   );
 }
 
-/** Brokers of our own, for they are restarted: RabbitMQ's queue and messages are durable, Mosquitto keeps its sessions. */
+/** Brokers of our own, for they are restarted: RabbitMQ's queue and messages are durable, Mosquitto keeps its sessions, NATS its stream. */
 const servers: ReadonlyArray<(t: ExecutionContext) => Promise<{ server: Server; broker: TestBroker }>> = [
   async (t) => {
     const server = await startRabbitmq();
@@ -64,6 +66,11 @@ const servers: ReadonlyArray<(t: ExecutionContext) => Promise<{ server: Server; 
     const server = await startMosquitto();
     t.teardown(server.kill);
     return { server, broker: openMosquitto(server) };
+  },
+  async (t) => {
+    const server = await startNats();
+    t.teardown(server.kill);
+    return { server, broker: await openNats(server) };
   },
 ];
 

@@ -58,7 +58,7 @@ export async function startServices(missing: readonly ServiceName[]): Promise<Ru
   const starts = [
     start('rabbitmq', startRabbitmq),
     start('mosquitto', startMosquitto),
-    start('nats', startNats),
+    start('nats', () => startNats()),
     start('postgres', () => startPostgres(binaries === undefined ? {} : { binaries })),
   ] as const;
   try {

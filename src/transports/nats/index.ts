@@ -1,0 +1,53 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
+import type { Deliver, Session, Transport } from '../../core/contracts.ts';
+import { classify, openConnection } from './connection.ts';
+import { CoreSession } from './core-session.ts';
+import { type NatsOptions, natsSchema } from './options.ts';
+import { NatsSender } from './sender.ts';
+import { NatsSession } from './session.ts';
+import { ensureTopology } from './topology.ts';
+
+class NatsTransport implements Transport {
+  readonly name: string;
+  private readonly options: NatsOptions;
+  private readonly context: TransportContext;
+
+  constructor(options: NatsOptions, context: TransportContext) {
+    this.name = context.name;
+    this.options = options;
+    this.context = context;
+  }
+
+  async connect(deliver: Deliver): Promise<Session> {
+    const connection = await openConnection(this.options, `conductor ${this.context.replica}`);
+    try {
+      return await this.consume(connection, deliver);
+    } catch (error) {
+      await connection.close();
+      throw classify(error);
+    }
+  }
+
+  private async consume(connection: NatsConnection, deliver: Deliver): Promise<Session> {
+    const { options, context } = this;
+    const { share, logger } = context;
+    if (options.jetstream) {
+      const terms = await ensureTopology(connection, options, share.messages, logger);
+      return new NatsSession(connection, options, terms, share, deliver);
+    }
+    logger.warn(
+      'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
+    );
+    const session = new CoreSession(connection, options, deliver, logger);
+    await session.ready();
+    return session;
+  }
+}
+
+/** NATS with JetStream, or without. */
+export const nats = defineKind(
+  natsSchema,
+  (options, context) => new NatsTransport(options, context),
+  (options, context) => new NatsSender(options, context),
+);

@@ -1,0 +1,75 @@
+import { errors, type NatsConnection } from '@nats-io/transport-node';
+import type { Publication } from '../../core/contracts.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import { permissionViolation, watch } from './connection.ts';
+import { answerHeaders, mayAnswerTo, Publisher } from './publisher.ts';
+
+/** What all sessions have in common: a connection that ends once, and what is published on it. */
+export class Connection {
+  readonly closed: Promise<Error | undefined>;
+  readonly publisher: Publisher;
+  open = true;
+  /** Set by who asks it to end: then that is no error. */
+  stopping = false;
+  private readonly connection: NatsConnection;
+  private readonly own: string;
+  private reason: Error | undefined;
+
+  /** @param own the subject that is consumed: no answer may go there. */
+  constructor(connection: NatsConnection, own: string) {
+    this.connection = connection;
+    this.own = own;
+    this.publisher = new Publisher(connection);
+    this.closed = connection.closed().then((error) => {
+      this.open = false;
+      this.publisher.end();
+      return this.stopping ? undefined : (this.reason ?? lost(error));
+    });
+    // Ends with the connection, and does not reject.
+    void watch(connection, {
+      error: (error) => this.complaint(error),
+      stale: () => {
+        this.reason ??= new NotConnected('the broker does not answer');
+      },
+    });
+  }
+
+  async publish({ to, body, correlationId }: Publication): Promise<void> {
+    if (to.kind === 'reply' && !mayAnswerTo(to.name, this.own))
+      throw new Undeliverable(`no answer may be sent to ${to.name}`);
+    const headers = answerHeaders(correlationId);
+    await this.publisher.publish(to.name, body, headers === undefined ? {} : { headers });
+  }
+
+  /** The session is of no use any more. */
+  fail(error: Error): void {
+    if (!this.open) return;
+    this.reason ??= error;
+    // The library's closing does not reject.
+    void this.connection.close();
+  }
+
+  /** What is written reaches the broker, then the connection ends; at the deadline at latest. */
+  async close(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    if (this.open) await settledBy(Promise.race([this.connection.flush(), this.closed]), deadline);
+    void this.connection.close();
+    await settledBy(this.closed, deadline);
+  }
+
+  private complaint(error: Error): void {
+    if (this.publisher.refused(error)) return;
+    // Unable to acknowledge or to pull, we would hold messages for nothing. Other errors the server follows by closing.
+    if (permissionViolation(error) !== undefined)
+      this.fail(new NotConnected(error.message, { cause: error }));
+  }
+}
+
+function lost(error: unknown): NotConnected {
+  if (error === undefined || error === null) return new NotConnected('the connection was closed');
+  const refused = error instanceof errors.AuthorizationError;
+  return new NotConnected(refused ? `the broker has ended it: ${error.message}` : messageOf(error), {
+    cause: error,
+  });
+}

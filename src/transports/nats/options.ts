@@ -1,0 +1,130 @@
+import type convict from 'convict';
+import {
+  milliseconds,
+  nonEmptyText,
+  positiveInteger,
+  positiveIntegerUpTo,
+  urlOf,
+} from '../../core/config/formats.ts';
+import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
+import type { Section } from '../../core/config/validate.ts';
+
+export interface NatsOptions extends CommonOptions {
+  url: string;
+  token: string;
+  tokenFile: string;
+  nkeySeed: string;
+  nkeySeedFile: string;
+  credentialsFile: string;
+  subject: string;
+  jetstream: boolean;
+  stream: string;
+  streamReplicas: number;
+  consumer: string;
+  ackWait: number;
+  expectedReplicas: number;
+  queueGroup: string;
+  pingInterval: number;
+  connectTimeout: number;
+}
+
+const oneUrl = urlOf('nats:', 'tls:');
+
+/** Longest time that a server lets a held message wait; a day is far beyond what anybody wants. In milliseconds. */
+const longestAckWait = 86_400_000;
+
+export const natsSchema: convict.Schema<NatsOptions> & Section = {
+  ...commonSchema('nats', ['none', 'subject']),
+  url: {
+    doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas; the credentials of the first count for all. Required.',
+    default: '',
+    format: urls,
+    sensitive: true,
+  },
+  token: { doc: 'A token to sign in with, instead of user and password.', default: '', sensitive: true },
+  tokenFile: { doc: 'A file whose first line is the token.', default: '' },
+  nkeySeed: {
+    doc: 'The seed of an nkey of the user, `SU...`, to sign in with.',
+    default: '',
+    sensitive: true,
+  },
+  nkeySeedFile: { doc: 'A file whose first line is the seed.', default: '' },
+  credentialsFile: { doc: 'A file with JWT and seed, as `nsc` writes it (`.creds`).', default: '' },
+  subject: {
+    doc: 'The subject that guests publish to; its last token is the sender.',
+    default: 'conductor.*',
+    format: subject,
+  },
+  jetstream: {
+    doc: 'Consume from a stream, which keeps messages until they are settled. Off: core NATS, which delivers each message at most once, and loses what nobody is there to take.',
+    default: true,
+  },
+  stream: {
+    doc: 'The stream that keeps the messages; it is made if it does not exist, on disk and without limits.',
+    default: 'CONDUCTOR',
+    format: name,
+  },
+  streamReplicas: {
+    doc: 'On how many servers of a cluster a stream is kept that does not exist yet.',
+    default: 1,
+    format: positiveIntegerUpTo(5),
+  },
+  consumer: {
+    doc: 'The durable pull consumer that replicas share; it is made if it does not exist.',
+    default: 'conductor',
+    format: name,
+  },
+  ackWait: {
+    doc: 'Milliseconds after which the messages of a replica that has gone without a word are delivered to another one. What is held for longer by a replica that lives is not: it tells the broker in time.',
+    default: 10_000,
+    format: ackWait,
+  },
+  expectedReplicas: {
+    doc: 'How many replicas may run at once: `max_ack_pending` of a consumer that does not exist yet is as many times the bound of one.',
+    default: 4,
+    format: positiveInteger,
+  },
+  queueGroup: {
+    doc: 'Without JetStream: the queue group that replicas form.',
+    default: 'conductors',
+    format: name,
+  },
+  pingInterval: {
+    doc: 'Seconds between pings; a connection that has not answered one by the time of the next but one is given up.',
+    default: 10,
+    format: positiveIntegerUpTo(86_400),
+  },
+  connectTimeout: {
+    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    default: 10_000,
+    format: milliseconds,
+  },
+};
+
+/** The single URLs of an option that may name several. */
+export function serversOf(url: string): string[] {
+  return url.split(',').map((one) => one.trim());
+}
+
+function urls(value: unknown): void {
+  for (const one of typeof value === 'string' ? serversOf(value) : [value]) oneUrl(one);
+}
+
+/** Names of streams, consumers and queue groups are tokens of subjects. */
+function name(value: unknown): void {
+  nonEmptyText(value);
+  if (typeof value === 'string' && /[\s.*>/\\]/.test(value))
+    throw new Error('must be a name without spaces, dots, slashes, * and >');
+}
+
+function subject(value: unknown): void {
+  nonEmptyText(value);
+  if (typeof value !== 'string' || /\s/.test(value) || value.split('.').includes(''))
+    throw new Error('must be tokens with a dot between each, such as conductor.*');
+}
+
+/** A sixth of it is a timer's, which needs some room. */
+function ackWait(value: unknown): void {
+  if (!Number.isInteger(value) || Number(value) < 1000 || Number(value) > longestAckWait)
+    throw new Error(`must be a whole number from 1000 to ${longestAckWait}`);
+}

@@ -1,0 +1,187 @@
+import {
+  createInbox,
+  type Msg,
+  type NatsConnection,
+  nanos,
+  type Subscription,
+} from '@nats-io/transport-node';
+import { messageOf, NotConnected } from '../../core/errors.ts';
+import type { NatsOptions } from './options.ts';
+import type { ConsumerTerms } from './topology.ts';
+
+/** What may still be taken; `messages` 0: nothing. */
+export interface Room {
+  readonly messages: number;
+  readonly bytes: number;
+  /** Nothing is held: then a single message of any size may come. */
+  readonly empty: boolean;
+}
+
+export interface PullerOptions {
+  readonly connection: NatsConnection;
+  readonly options: Pick<NatsOptions, 'stream' | 'consumer'>;
+  readonly terms: ConsumerTerms;
+  readonly room: () => Room;
+  readonly receive: (message: Msg) => void;
+  /** The consumer has gone, or refuses to be pulled from. */
+  readonly fail: (error: Error) => void;
+}
+
+/** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
+const longestExpires = 30_000;
+
+/** Ticks after which a pull is over, whatever became of it: it expires after three. */
+const lostAfter = 5;
+
+/** Milliseconds; without the answer, what is given back may come late, which is better than to stop late. */
+const informationTimeout = 1000;
+
+/** How a server says that the next message is larger than what was asked for. */
+const sizeExceeded = /exceeds maxbytes/i;
+
+/**
+ * Asks the consumer for exactly what there is room for, with one pull after the other on one inbox, as ADR-13 of the NATS
+ * architecture describes: messages come with a reply subject to acknowledge them by, and what ends a pull early comes as a status
+ * without one. The library's own `fetch` does the same, but has no way to end a pull without losing sight of the messages that
+ * are on their way; the inbox here is drained, so that none of them has to wait for `ack_wait`.
+ *
+ * ```
+ *  stopped ──start──► idle ──room──► pulling ──all have come, or a status──► idle ...      stop from anywhere: draining ──► stopped
+ * ```
+ */
+export class Puller {
+  private readonly options: PullerOptions;
+  private readonly request: string;
+  private readonly information: string;
+  private readonly expires: number;
+  private inbox: Subscription | undefined;
+  private drained: Promise<unknown> = Promise.resolve();
+  /** Of the pull under way, still to come; 0: none is. */
+  private remaining = 0;
+  private ticks = 0;
+  private wanted = false;
+  /** The next message does not fit into what there is room for. */
+  private tooLarge = false;
+
+  constructor(options: PullerOptions) {
+    this.options = options;
+    const { stream, consumer } = options.options;
+    this.request = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.information = `$JS.API.CONSUMER.INFO.${stream}.${consumer}`;
+    const { ackWait, maxExpires } = options.terms;
+    this.expires = Math.min(ackWait / 2, longestExpires, maxExpires);
+  }
+
+  /** Begins to pull; after a `stop` once that is through. */
+  start(): void {
+    if (this.wanted) return;
+    this.wanted = true;
+    // Neither rejects.
+    void this.drained.then(() => this.open());
+  }
+
+  /**
+   * The server is told at once. Resolves once nothing comes any more, and what is given back goes to others; not at all if the
+   * connection ends.
+   */
+  stop(): Promise<unknown> {
+    this.wanted = false;
+    const { inbox } = this;
+    if (inbox !== undefined) {
+      this.inbox = undefined;
+      const ended = () => {
+        this.remaining = 0;
+      };
+      this.drained = inbox
+        .drain()
+        .then(() => this.forgetPull())
+        .then(ended, ended);
+    }
+    return this.drained;
+  }
+
+  /**
+   * nats-server 2.9 keeps a pull whose inbox has gone until it has a message for it, and if that is one that was given back, it is
+   * then not delivered to anybody before `ack_wait`. Asked about the consumer, it clears such pulls away.
+   */
+  private async forgetPull(): Promise<void> {
+    await this.options.connection.request(this.information, undefined, { timeout: informationTimeout });
+  }
+
+  /** Pulls if there is room and nothing is under way. To be called whenever there may be more room. */
+  pull(): void {
+    if (this.inbox === undefined || this.remaining > 0) return;
+    const { connection, room, terms } = this.options;
+    const { messages, bytes, empty } = room();
+    const alone = this.tooLarge && empty;
+    if (messages <= 0 || (bytes <= 0 && !alone)) return;
+    const batch = alone ? 1 : Math.min(messages, terms.maxBatch);
+    const maxBytes = Math.min(Math.ceil(bytes), terms.maxBytes);
+    const limits = alone ? {} : { max_bytes: maxBytes };
+    this.remaining = batch;
+    this.ticks = 0;
+    const pull = JSON.stringify({ batch, expires: nanos(this.expires), ...limits });
+    connection.publish(this.request, pull, { reply: this.inbox.getSubject() });
+  }
+
+  /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
+  tick(): void {
+    this.ticks += 1;
+    if (this.ticks >= lostAfter) this.remaining = 0;
+    this.pull();
+  }
+
+  private open(): void {
+    if (!this.wanted || this.inbox !== undefined) return;
+    const { connection, fail } = this.options;
+    try {
+      const inbox: Subscription = connection.subscribe(createInbox(), {
+        callback: (error, message) => {
+          if (error !== null) fail(new NotConnected(`may not receive: ${error.message}`, { cause: error }));
+          else this.take(message, inbox === this.inbox);
+        },
+      });
+      this.inbox = inbox;
+      this.pull();
+    } catch (error) {
+      fail(new NotConnected(messageOf(error), { cause: error }));
+    }
+  }
+
+  private take(message: Msg, current: boolean): void {
+    // What is left of an inbox that is being drained is received all the same.
+    if (message.reply === undefined || message.reply === '') {
+      if (current) this.ended(message);
+      return;
+    }
+    this.tooLarge = false;
+    if (this.remaining > 0) this.remaining -= 1;
+    this.options.receive(message);
+    if (this.remaining === 0) this.pull();
+  }
+
+  private ended({ headers }: Msg): void {
+    const code = headers?.code ?? 0;
+    const description = headers?.description ?? '';
+    // A sign of life.
+    if (code === 100) return;
+    this.remaining = 0;
+    if (code === 404 || code === 408) {
+      this.pull();
+    } else if (code === 409 && sizeExceeded.test(description)) {
+      // It is settling that makes room. When all is settled, the message comes alone.
+      this.tooLarge = true;
+      if (this.options.room().empty) this.pull();
+    } else if (code === 409 && /batch completed/i.test(description)) {
+      this.pull();
+    } else if (code === 409 && /leadership|shutdown|maxwaiting/i.test(description)) {
+      // The next tick tries again.
+    } else {
+      const { stream, consumer } = this.options.options;
+      const why = code === 503 ? 'nobody answers: was it deleted?' : `${code} ${description}`;
+      this.options.fail(
+        new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`),
+      );
+    }
+  }
+}

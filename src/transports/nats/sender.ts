@@ -1,0 +1,131 @@
+import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jetstream';
+import { createInbox, errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import type { SenderContext } from '../../core/config/transport-kind.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
+import { classify, header, openConnection, permissionViolation } from './connection.ts';
+import { Connection } from './lifetime.ts';
+import type { NatsOptions } from './options.ts';
+
+/** Milliseconds that a stream may take for its acknowledgement; it syncs to disk, and a cluster may be choosing a leader. */
+const patience = 30_000;
+
+/** The sending side: to the stream that keeps the messages, or without JetStream to whoever is there. */
+export class NatsSender implements Sender {
+  private readonly options: NatsOptions;
+  private readonly context: SenderContext;
+
+  constructor(options: NatsOptions, context: SenderContext) {
+    this.options = options;
+    this.context = context;
+  }
+
+  async connect(receive: (reply: Reply) => void): Promise<SenderSession> {
+    const connection = await openConnection(this.options, this.context.clientName);
+    try {
+      const session = new NatsSenderSession(connection, this.options, receive);
+      await connection.flush();
+      return session;
+    } catch (error) {
+      await connection.close();
+      throw classify(error);
+    }
+  }
+}
+
+class NatsSenderSession implements SenderSession {
+  readonly closed: Promise<Error | undefined>;
+  readonly replyTo: string;
+  private readonly connection: Connection;
+  private readonly options: NatsOptions;
+  private readonly stream: JetStreamClient;
+  private readonly underWay = new Set<Promise<void>>();
+
+  constructor(broker: NatsConnection, options: NatsOptions, receive: (reply: Reply) => void) {
+    this.options = options;
+    this.connection = new Connection(broker, options.subject);
+    this.closed = this.connection.closed;
+    this.stream = jetstream(broker, { timeout: patience });
+    this.replyTo = createInbox();
+    broker.subscribe(this.replyTo, {
+      callback: (error, message) => {
+        if (error !== null) this.connection.fail(new NotConnected(error.message, { cause: error }));
+        // Without JetStream: nobody is there to take the call, whose caller finds out by waiting in vain.
+        else if (message.headers?.code !== 503)
+          receive({
+            correlationId: message.headers?.get(header.correlationId) || undefined,
+            body: message.data,
+          });
+      },
+    });
+  }
+
+  async send(message: OutgoingMessage): Promise<void> {
+    const sending = this.transmit(message);
+    const settled = sending.catch(() => {});
+    this.underWay.add(settled);
+    try {
+      await sending;
+    } finally {
+      this.underWay.delete(settled);
+    }
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    await settledBy(Promise.all(this.underWay), deadline);
+    await this.connection.close(deadline);
+  }
+
+  private async transmit(message: OutgoingMessage): Promise<void> {
+    const { sender, body, replyTo } = message;
+    if (sender === '' || /[\s.*>]/.test(sender))
+      throw new Undeliverable(`a sender is one token of a subject: ${sender}`);
+    const { jetstream, subject } = this.options;
+    const target = subject.replace(/[*>]$/, sender);
+    if (jetstream) return await this.store(target, body, describe(message, true), message.messageId);
+    // The reply subject is the message's own.
+    const options = { headers: describe(message, false), ...(replyTo !== undefined && { reply: replyTo }) };
+    return await this.connection.publisher.publish(target, body, options);
+  }
+
+  /** Resolves with the stream's acknowledgement. A second message with the same id is acknowledged too, and not kept. */
+  private async store(subject: string, body: Uint8Array, headers: MsgHdrs, msgID: string): Promise<void> {
+    const { stream } = this.options;
+    try {
+      await this.stream.publish(subject, body, { headers, msgID, expect: { streamName: stream } });
+    } catch (error) {
+      throw this.explain(error, subject);
+    }
+  }
+
+  private explain(error: unknown, subject: string): Error {
+    const cause = { cause: error };
+    if (error instanceof Error && error.name === 'JetStreamNotEnabled')
+      return new Undeliverable(`no stream keeps ${subject}: has a conductor made it yet?`, cause);
+    if (error instanceof errors.TimeoutError)
+      return new NotConnected(`the stream has not acknowledged the message within ${patience} ms`, cause);
+    const refused =
+      (error instanceof JetStreamApiError && error.status !== 503) ||
+      error instanceof errors.InvalidArgumentError ||
+      permissionViolation(error) !== undefined;
+    return refused
+      ? new Undeliverable(`the broker refuses the message: ${messageOf(error)}`, cause)
+      : new NotConnected(messageOf(error), cause);
+  }
+}
+
+/** @param withReply where the message's own reply subject is the stream's. */
+function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
+  const { messageId, replyTo, correlationId, expiration } = message;
+  const described = headers();
+  try {
+    described.set(header.messageId, messageId);
+    if (withReply && replyTo !== undefined) described.set(header.replyTo, replyTo);
+    if (correlationId !== undefined) described.set(header.correlationId, correlationId);
+    if (expiration !== undefined) described.set(header.deadline, String(Math.ceil(Date.now() + expiration)));
+  } catch (error) {
+    throw new Undeliverable(messageOf(error), { cause: error });
+  }
+  return described;
+}

@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { jetstream } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Nats } from '../support/nats.ts';
+import { waitFor } from '../support/wait.ts';
+import type { Message, TestBroker } from './brokers.ts';
+
+/** Milliseconds until the messages of a replica that has gone are delivered again. */
+const ackWait = 2000;
+
+/** A stream of the test's own, on subjects whose last token the broker's own rules would bind to the sender. */
+export async function openNats({ port, url }: Nats): Promise<TestBroker> {
+  const name = `faults-${randomUUID()}`;
+  const subject = `${name}.*`;
+  const withConnection = async <T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> => {
+    const connection = await connect({ servers: url, reconnect: false, noAsyncTraces: true });
+    try {
+      return await work(connection);
+    } finally {
+      await connection.close();
+    }
+  };
+  await withConnection(async (connection) => {
+    const manager = await jetstream(connection).jetstreamManager();
+    await manager.streams.add({ name, subjects: [subject], retention: 'workqueue', storage: 'file' });
+  });
+  return {
+    port,
+    form: 'native',
+    entry: ({ proxy, keepalive } = {}) => ({
+      kind: 'nats',
+      url: proxy?.url(url) ?? url,
+      stream: name,
+      subject,
+      ackWait,
+      auth: { mode: 'subject' },
+      ...(keepalive !== undefined && { pingInterval: keepalive }),
+    }),
+    // A stream keeps messages for whoever comes.
+    keep: async () => {},
+    publish: (messages: ReadonlyArray<Message>) =>
+      withConnection(async (connection) => {
+        const stream = jetstream(connection);
+        for (let begin = 0; begin < messages.length; begin += publishWindow) {
+          const window = messages.slice(begin, begin + publishWindow);
+          await Promise.all(window.map(({ sender, body }) => stream.publish(`${name}.${sender}`, body)));
+        }
+      }),
+    // A message goes once it is acknowledged, which the server does in its own time.
+    isEmptied: () =>
+      withConnection(async (connection) => {
+        const manager = await jetstream(connection).jetstreamManager();
+        return waitFor(async () => (await manager.streams.info(name)).state.messages === 0, {
+          what: 'the stream to be empty',
+        });
+      }),
+    // The server counts only what is on its way again at the moment.
+    redelivered: async () => undefined,
+  };
+}
+
+/** Messages that are on their way to the broker at once. */
+const publishWindow = 1000;

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { AckPolicy, type ConsumerConfig, jetstream, type StreamConfig } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { pino } from 'pino';
+import type { Delivery } from '../../src/core/contracts.ts';
+import { transportKinds } from '../../src/transports/index.ts';
+import { service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+
+export const soon = () => AbortSignal.timeout(5000);
+
+/** The part of ava's `t` that is used here. */
+interface Test {
+  teardown(end: () => Promise<unknown>): void;
+}
+
+export function configure(options: Record<string, unknown>) {
+  const configured = transportKinds.nats?.configure('nats', { kind: 'nats', ...options });
+  if (configured === undefined) throw new Error('nats is a kind');
+  return configured;
+}
+
+/** A transport on a stream of the test's own, with what it logs. */
+export async function open(t: Test, more: Record<string, unknown> = {}) {
+  const { url } = service('nats');
+  const id = randomUUID();
+  const settings = { url, stream: id, subject: `test.${id}.*`, ...more };
+  const broker = await connect({ servers: service('nats').url, reconnect: false });
+  const manager = await jetstream(broker).jetstreamManager();
+  t.teardown(async () => {
+    await manager.streams.delete(id).catch(() => {});
+    await broker.close();
+  });
+  const warnings: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
+  const transport = (messages = 100, overrides: Record<string, unknown> = {}) =>
+    configure({ ...settings, ...overrides }).create({
+      share: { messages, bytes: 2 ** 24 },
+      replica: 'test',
+      logger,
+    });
+  return {
+    id,
+    broker,
+    manager,
+    transport,
+    warnings,
+    sender: () => configure(settings).createSender({ clientName: 'test', logger }),
+    async consume(messages = 100, accept = () => true, overrides = {}) {
+      const deliveries: Delivery[] = [];
+      const session = await transport(messages, overrides).connect((delivery) => {
+        if (accept()) deliveries.push(delivery);
+        return accept();
+      });
+      t.teardown(() => session.stop(soon()));
+      return { session, deliveries };
+    },
+    async publish(...texts: string[]) {
+      for (const text of texts) await jetstream(broker).publish(`test.${id}.guest`, text);
+    },
+    addStream: (config: Partial<StreamConfig> = {}) =>
+      manager.streams.add({ name: id, subjects: [`test.${id}.*`], ...config }),
+    addConsumer: (config: Partial<ConsumerConfig>) =>
+      manager.consumers.add(id, { durable_name: 'conductor', ack_policy: AckPolicy.Explicit, ...config }),
+  };
+}
+
+export const texts = (deliveries: ReadonlyArray<Delivery>) =>
+  deliveries.map(({ body }) => Buffer.from(body).toString());
+export const arrive = (deliveries: ReadonlyArray<unknown>, count: number, timeout = 10_000) =>
+  waitFor(() => deliveries.length >= count, { what: `${count} deliveries`, timeout });
