@@ -1,14 +1,17 @@
 import { connect } from 'amqplib';
 import mqtt from 'mqtt';
+import { drainAmqp10 } from './bare-amqp10.ts';
 import { readTask, report, Stopwatch } from './child.ts';
 
 /**
  * Drains the queue with the conductor's client library and nothing else: messages are acknowledged and dropped. As fast as the
  * library goes: the same prefetch, one acknowledgement for all that one read from the socket brought.
  */
-const { config, messages, prefetch } = readTask();
+const task = readTask();
+const { config, messages, prefetch } = task;
 const stopwatch = new Stopwatch(messages);
-await (config.kind === 'amqp091' ? drainAmqp091() : drainMqtt());
+if (config.kind === 'amqp10') await drainAmqp10(task, stopwatch);
+else await (config.kind === 'amqp091' ? drainAmqp091() : drainMqtt());
 
 async function drainAmqp091(): Promise<void> {
   const connection = await connect(String(config.url), { noDelay: true });

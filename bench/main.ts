@@ -18,7 +18,11 @@ const program = new Command('bench').description(
 program
   .command('drain')
   .description('drain a full queue, beside a bare consumer that only acknowledges')
-  .addOption(new Option('--transport <kind>', 'which broker').choices(['amqp091', 'mqtt']).default('amqp091'))
+  .addOption(
+    new Option('--transport <kind>', 'which broker')
+      .choices(['amqp091', 'amqp10', 'mqtt'])
+      .default('amqp091'),
+  )
   .option('--messages <n>', 'messages in the queue', count, 100_000)
   .option('--instances <n>', 'instances that they are about', count, 10_000)
   .option('--rounds <n>', 'how often; the medians count', count, 3)

@@ -50,6 +50,7 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'demo.ts': ['pino'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
+  'transports/amqp10/': ['rhea', 'convict'],
   'transports/mqtt/': ['mqtt', 'convict'],
   'workers/': ['pg', 'piscina'],
   'database/': ['pg', 'node-pg-migrate'],

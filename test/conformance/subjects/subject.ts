@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import type { TransportContext } from '../../../src/core/config/transport-kind.ts';
-import type { Transport } from '../../../src/core/contracts.ts';
+import type { SenderProof, Transport } from '../../../src/core/contracts.ts';
 import { transportKinds } from '../../../src/transports/index.ts';
 import type { ServiceName } from '../../support/services.ts';
 
@@ -12,6 +12,8 @@ export interface Subject {
   readonly settlesOutOfOrder: boolean;
   /** Whether the protocol can tell the broker how much may be in flight. */
   readonly boundedByBroker: boolean;
+  /** How a sender is proven; by the last part of the address unless told. */
+  readonly senderProof?: SenderProof;
   open(t: Test, options?: Record<string, unknown>): Promise<Opened>;
 }
 
