@@ -3,6 +3,7 @@ import { connect } from 'amqplib';
 import mqtt from 'mqtt';
 import { startMosquitto } from '../test/support/mosquitto.ts';
 import { startRabbitmq } from '../test/support/rabbitmq.ts';
+import { startAmqp10 } from './brokers-amqp10.ts';
 import { startNatsBroker } from './brokers-nats.ts';
 import { instanceId, osloHeartbeat } from './messages.ts';
 
@@ -16,10 +17,11 @@ export interface BenchBroker {
   stop(): Promise<void>;
 }
 
-export type BenchTransport = 'amqp091' | 'mqtt' | 'nats';
+export type BenchTransport = 'amqp091' | 'amqp10' | 'mqtt' | 'nats';
 
 export const startBroker: Record<BenchTransport, () => Promise<BenchBroker>> = {
   amqp091: startAmqp091,
+  amqp10: () => startAmqp10(heartbeats),
   mqtt: startMqtt,
   nats: () => startNatsBroker(heartbeats),
 };

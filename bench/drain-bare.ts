@@ -1,5 +1,6 @@
 import { connect } from 'amqplib';
 import mqtt from 'mqtt';
+import { drainAmqp10 } from './bare-amqp10.ts';
 import { drainNats } from './bare-nats.ts';
 import { readTask, report, Stopwatch } from './child.ts';
 
@@ -11,6 +12,7 @@ const task = readTask();
 const { config, messages, prefetch } = task;
 const stopwatch = new Stopwatch(messages);
 if (config.kind === 'amqp091') await drainAmqp091();
+else if (config.kind === 'amqp10') await drainAmqp10(task, stopwatch);
 else if (config.kind === 'nats') await drainNats(task, stopwatch);
 else await drainMqtt();
 

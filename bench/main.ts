@@ -19,7 +19,9 @@ program
   .command('drain')
   .description('drain a full queue, beside a bare consumer that only acknowledges')
   .addOption(
-    new Option('--transport <kind>', 'which broker').choices(['amqp091', 'mqtt', 'nats']).default('amqp091'),
+    new Option('--transport <kind>', 'which broker')
+      .choices(['amqp091', 'amqp10', 'mqtt', 'nats'])
+      .default('amqp091'),
   )
   .option('--messages <n>', 'messages in the queue', count, 100_000)
   .option('--instances <n>', 'instances that they are about', count, 10_000)

@@ -62,6 +62,7 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'admin/': ['fastify'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
+  'transports/amqp10/': ['rhea', 'convict'],
   'transports/mqtt/': ['mqtt', 'convict'],
   'transports/nats/': ['@nats-io/jetstream', '@nats-io/transport-node', 'convict'],
   'workers/': ['pg', 'piscina'],

@@ -7,6 +7,7 @@ import { needs } from './support/services.ts';
 
 for (const [transport, broker] of [
   ['amqp091', 'rabbitmq'],
+  ['amqp10', 'rabbitmq'],
   ['mqtt', 'mosquitto'],
   ['nats', 'nats'],
 ] as const) {

@@ -1,5 +1,5 @@
 import type { TransportKind } from '../core/config/transport-kind.ts';
-import type { Transport } from '../core/contracts.ts';
+import type { SenderProof, Transport } from '../core/contracts.ts';
 import { createLogger } from '../core/logger.ts';
 import type { OutgoingMessage, Reply } from '../core/sending.ts';
 
@@ -13,6 +13,8 @@ export interface Subject {
   readonly settlesOutOfOrder: boolean;
   /** Whether the protocol can tell the broker how much may be in flight. */
   readonly boundedByBroker: boolean;
+  /** How a sender is proven; by the last part of the address unless told. */
+  readonly senderProof?: SenderProof;
   /** Why the subject cannot offer something. */
   readonly lacks?: Partial<Record<Offer, string>>;
   /** A queue of the case's own. `options` go over those of the subject. */

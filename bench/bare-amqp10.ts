@@ -1,0 +1,42 @@
+import rhea, { type EventContext } from 'rhea';
+import { benchAddress } from './brokers-amqp10.ts';
+import { type readTask, report, type Stopwatch } from './child.ts';
+
+/**
+ * The client library, and nothing else: each message is accepted and dropped at once; the library writes what one read from the
+ * socket brought as one frame. Credit as of the prefetch, filled up by the library.
+ */
+export async function drainAmqp10(
+  { config, prefetch }: ReturnType<typeof readTask>,
+  stopwatch: Stopwatch,
+): Promise<void> {
+  const { hostname, port } = new URL(String(config.url));
+  const connection = rhea.create_container().connect({
+    host: hostname,
+    port: Number(port),
+    username: 'guest',
+    password: 'guest',
+    reconnect: false,
+    session_buffer_size: prefetch * 2,
+  });
+  const receiver = connection.open_receiver({
+    source: { address: benchAddress },
+    credit_window: prefetch,
+    autoaccept: false,
+  });
+  let received = 0;
+  receiver.on('message', ({ delivery }: EventContext) => {
+    delivery?.accept();
+    received += 1;
+    stopwatch.tick(received, received);
+  });
+  await report(
+    stopwatch.finished,
+    () =>
+      new Promise((resolve) => {
+        connection.once('connection_close', resolve);
+        // Behind the last disposition.
+        setImmediate(() => connection.close());
+      }),
+  );
+}

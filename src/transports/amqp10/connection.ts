@@ -1,0 +1,190 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import rhea, { type Connection, type EventContext, type Session } from 'rhea';
+import { type Credentials, credentialsOf, tlsOptions } from '../../core/config/security.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { messageOf, NotConnected } from '../../core/errors.ts';
+import { type Broker, brokerOf } from './address.ts';
+import type { Amqp10Options } from './options.ts';
+import { connectionError } from './refusal.ts';
+import { saslMechanisms } from './sasl.ts';
+
+/** Any format but 0, which is AMQP's own: what comes is handed on as bytes. */
+const undecoded = 1;
+const noTag = Buffer.alloc(0);
+
+/** A transfer frame as the client library has read it (AMQP 1.0, section 2.7.5). */
+interface TransferFrame {
+  readonly performative: { message_format: number; delivery_tag: Buffer };
+}
+
+/**
+ * One connection, for a session or a sender. It has a container of its own: handlers on a shared one would hear of every
+ * connection's events.
+ */
+export class Amqp10Connection {
+  /** Whom we have signed in as. */
+  readonly credentials: Credentials | undefined;
+  /** Resolves once, however the connection ends; with the error unless it was asked to end. */
+  readonly ended: Promise<Error | undefined>;
+  /** Called before a transfer is read. */
+  beforeTransfer: () => void = () => {};
+  private readonly connection: Connection;
+  private readonly timeout: number;
+  private said: Broker | undefined;
+  private socket: Socket | undefined;
+  private hasEnded = false;
+  private resolveEnded: (error: Error | undefined) => void = () => {};
+  /** Resolves once the broker has answered our close, or the socket has gone. */
+  private readonly closed: Promise<void>;
+  private hasClosed: () => void = () => {};
+
+  private constructor(options: Amqp10Options, name: string) {
+    this.timeout = options.connectTimeout;
+    this.credentials = credentialsOf(options, options.url);
+    this.ended = new Promise((resolve) => {
+      this.resolveEnded = resolve;
+    });
+    this.closed = new Promise((resolve) => {
+      this.hasClosed = resolve;
+    });
+    this.connection = rhea
+      .create_container({ id: `${name} ${rhea.generate_uuid()}` })
+      .create_connection(this.settings(options));
+    this.handBytesOn();
+    this.listen();
+  }
+
+  /**
+   * ONE attempt; resolves once the broker has opened the connection. Rejects with ConfigError if the broker refuses credentials or
+   * certificate, else with NotConnected.
+   *
+   * @param name of the connection, for the broker's own listings.
+   */
+  static async open(options: Amqp10Options, name: string): Promise<Amqp10Connection> {
+    const connection = new Amqp10Connection(options, name);
+    await connection.connect();
+    return connection;
+  }
+
+  /** What the broker has said of itself. */
+  get broker(): Broker {
+    this.said ??= brokerOf(this.connection.properties, this.connection.offered_capabilities);
+    return this.said;
+  }
+
+  /** @param buffer deliveries that an AMQP session keeps track of, in either direction. */
+  createSession(buffer: number): Session {
+    return this.connection.create_session(buffer);
+  }
+
+  /** The connection is of no use any more: `ended` resolves with this error. */
+  fail(error: Error): void {
+    this.end(error);
+  }
+
+  /** Closes. Resolves in any case, at the deadline at latest. */
+  async close(deadline: AbortSignal): Promise<void> {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.connection.close();
+    await settledBy(this.closed, deadline);
+    this.destroy();
+    this.resolveEnded(undefined);
+  }
+
+  private async connect(): Promise<void> {
+    const tooLate = () =>
+      this.end(new NotConnected(`no connection within ${this.timeout} ms (connectTimeout)`));
+    const timer = setTimeout(tooLate, this.timeout);
+    const opened = new Promise<void>((resolve) => {
+      this.connection.once('connection_open', () => resolve());
+    });
+    try {
+      this.connection.connect();
+      const error = await Promise.race([opened, this.ended]);
+      if (error !== undefined) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private end(error: Error): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.resolveEnded(error);
+    this.connection.close();
+    // The library clears its timers on an error of the socket. It has written our close frame by the next turn.
+    setImmediate(() => this.destroy());
+  }
+
+  private destroy(): void {
+    this.socket?.destroy(new NotConnected('the connection is given up'));
+  }
+
+  private settings(options: Amqp10Options) {
+    const url = new URL(options.url);
+    const secure = url.protocol === 'amqps:';
+    const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+    const port = Number(url.port) || (secure ? 5671 : 5672);
+    const virtualHost = options.virtualHost || decodeURIComponent(url.pathname.slice(1));
+    const tls = secure ? tlsOptions(options) : {};
+    return {
+      host,
+      port,
+      // RabbitMQ's way to name a virtual host; else the host, as AMQP 1.0, section 2.7.1, has it.
+      hostname: virtualHost === '' ? host : `vhost:${virtualHost}`,
+      connection_details: () => ({
+        host,
+        port,
+        // A socket of our own making, to be given up when it no longer answers.
+        connect: (_port: number, _host: string, _options: unknown, connected: () => void) => {
+          // No host name may be an address in TLS (RFC 6066, section 3).
+          const servername = tls.servername ?? (isIP(host) ? '' : host);
+          this.socket = secure
+            ? connectTls({ ...tls, host, port, servername }, connected)
+            : connectTcp({ host, port }, connected);
+          return this.socket.setNoDelay(true);
+        },
+      }),
+      sasl_mechanisms: saslMechanisms(options, this.credentials),
+      sasl_init_hostname: host,
+      idle_time_out: options.heartbeat * 1000,
+      // The supervisor reconnects, with a new connection.
+      reconnect: false,
+    };
+  }
+
+  /**
+   * The library decodes a message only if its format is AMQP's own: told another one, it hands the bytes on. And the delivery's tag
+   * is forgotten, since it would keep the bytes of its whole frame in memory until everything before it is settled; nothing uses it.
+   */
+  private handBytesOn(): void {
+    const { connection } = this;
+    const onTransfer: unknown = connection.on_transfer;
+    if (typeof onTransfer !== 'function') throw new TypeError('rhea handles transfers in another place');
+    connection.on_transfer = (frame: TransferFrame) => {
+      this.beforeTransfer();
+      frame.performative.message_format = undecoded;
+      frame.performative.delivery_tag = noTag;
+      Reflect.apply(onTransfer, connection, [frame]);
+    };
+  }
+
+  private listen(): void {
+    const { connection } = this;
+    connection.on('connection_error', ({ error }: EventContext) => this.end(connectionError(error)));
+    connection.on('connection_close', () => {
+      this.hasClosed();
+      this.end(new NotConnected('the broker closed the connection'));
+    });
+    connection.on('disconnected', ({ error }: EventContext) => {
+      this.hasClosed();
+      this.end(error === undefined ? new NotConnected('the connection was lost') : connectionError(error));
+    });
+    // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
+    for (const name of ['protocol_error', 'error']) {
+      connection.on(name, (error: unknown) => this.end(new NotConnected(messageOf(error), { cause: error })));
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { Receiver } from 'rhea';
+
+/**
+ * How much the broker may send: never more than the bound is unsettled or allowed to come.
+ *
+ * The lane also bounds bytes, of which the broker knows nothing. When it refuses a delivery for them, the window is closed to a part
+ * of what it has taken, and opens again with each window that is settled; or all that the bound allows would be sent again and again.
+ */
+export class Credit {
+  private readonly receiver: Receiver;
+  private readonly bound: number;
+  private window: number;
+  /** Deliveries that have come and are not settled. */
+  private unsettled = 0;
+  /** Deliveries that the broker may still send; the client library counts in the same way. */
+  private granted = 0;
+  private flowing = false;
+  private settledInWindow = 0;
+
+  constructor(receiver: Receiver, bound: number) {
+    this.receiver = receiver;
+    this.bound = bound;
+    this.window = bound;
+  }
+
+  /** A transfer is about to be read. The library complains about one without credit, as come after credit was taken back. */
+  expect(): void {
+    if (this.granted === 0) Reflect.set(this.receiver, 'credit', 1);
+  }
+
+  received(): void {
+    this.unsettled += 1;
+    if (this.granted > 0) this.granted -= 1;
+  }
+
+  settled(count: number): void {
+    this.unsettled -= count;
+    this.settledInWindow += count;
+    if (this.window < this.bound && this.settledInWindow >= this.window) {
+      this.window = Math.min(this.bound, Math.ceil(this.window * 1.25));
+      this.settledInWindow = 0;
+    }
+    this.grant();
+  }
+
+  /** The delivery that was received last was refused. */
+  refused(): void {
+    const taken = this.unsettled - 1;
+    if (taken > 0) this.window = Math.ceil(taken * 0.75);
+    this.settledInWindow = 0;
+    this.pause();
+  }
+
+  /**
+   * Takes the credit back: a flow frame with none (AMQP 1.0, section 2.6.7). Not a drain, which empties the queue first, and crashes
+   * the session on RabbitMQ 3.10.
+   */
+  pause(): void {
+    if (!this.flowing) return;
+    this.flowing = false;
+    if (this.granted === 0) return;
+    this.granted = 0;
+    // The library only adds credit; a flow frame goes out with what it has then.
+    Reflect.set(this.receiver, 'credit', -1);
+    this.receiver.add_credit(1);
+  }
+
+  resume(): void {
+    if (this.flowing) return;
+    this.flowing = true;
+    this.grant();
+  }
+
+  /** A flow frame for each message would cost more than it gains: the credit is filled up once half of it is used. */
+  private grant(): void {
+    const room = this.window - this.unsettled - this.granted;
+    if (!this.flowing || room <= 0 || this.granted > this.window / 2) return;
+    this.granted += room;
+    this.receiver.add_credit(room);
+  }
+}

@@ -1,0 +1,30 @@
+import type { Publication } from '../../core/contracts.ts';
+import { Undeliverable } from '../../core/errors.ts';
+import { queueAddress, replyAddress } from './address.ts';
+import type { Amqp10Connection } from './connection.ts';
+import { encodeMessage } from './encode.ts';
+import { SenderLinks } from './sender-links.ts';
+
+/**
+ * Publishes answers and notifications: on one link for all addresses where the broker has an anonymous terminus, else on a link for
+ * each address.
+ */
+export class Publisher {
+  private readonly connection: Amqp10Connection;
+  private readonly links: SenderLinks;
+
+  constructor(connection: Amqp10Connection) {
+    this.connection = connection;
+    this.links = new SenderLinks(connection);
+  }
+
+  /** As Session.publish of the contracts says. */
+  async publish({ to, body, correlationId }: Publication): Promise<void> {
+    const { broker } = this.connection;
+    const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
+    const payload = encodeMessage({ to: address, body, correlationId });
+    const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);
+    // A caller that has gone is no failure of ours; that nobody hears a notification is for its publisher to know.
+    if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);
+  }
+}

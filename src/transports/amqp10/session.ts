@@ -1,0 +1,244 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventContext, Receiver, Delivery as RheaDelivery, Session as RheaSession } from 'rhea';
+import type {
+  Deliver,
+  Delivery,
+  DeliveryMeta,
+  Publication,
+  Session,
+  Settlement,
+} from '../../core/contracts.ts';
+import { settledBy } from '../../core/deadline.ts';
+import { NotConnected } from '../../core/errors.ts';
+import { queueAddress } from './address.ts';
+import type { Amqp10Connection } from './connection.ts';
+import { Credit } from './credit.ts';
+import { type DecodedMessage, decodeMessage } from './decode.ts';
+import type { Amqp10Options } from './options.ts';
+import { Publisher } from './publisher.ts';
+import { refusalOf, refused } from './refusal.ts';
+
+/**
+ * Deliveries that the client library keeps track of for each that may be unsettled: it forgets them in the order in which they
+ * came, so that one that takes long keeps those behind it, settled or not.
+ */
+const buffersPerDelivery = 4;
+/** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
+const maxBuffer = 65_535;
+
+/** What is kept of a message while it is held. */
+class Amqp10Delivery implements Delivery {
+  readonly session: Session;
+  /** What it is settled by. */
+  readonly handle: RheaDelivery;
+  readonly body: Buffer;
+  readonly meta: DeliveryMeta;
+
+  constructor(session: Session, handle: RheaDelivery, body: Buffer, meta: DeliveryMeta) {
+    this.session = session;
+    this.handle = handle;
+    this.body = body;
+    this.meta = meta;
+  }
+}
+
+/**
+ * One connection with one AMQP session and one receiving link.
+ *
+ * The broker sends what it has credit for, and gets credit as deliveries are settled. What the lane refuses is withheld: it is given
+ * back (`released`, which counts as no failed delivery) once the session is resumed, since the broker would deliver it again at once,
+ * for as long as it has credit, and RabbitMQ's quorum queues count deliveries.
+ */
+export class Amqp10Session implements Session {
+  readonly closed: Promise<Error | undefined>;
+  private readonly connection: Amqp10Connection;
+  private readonly session: RheaSession;
+  private readonly receiver: Receiver;
+  private readonly options: Amqp10Options;
+  private readonly deliver: Deliver;
+  private readonly credit: Credit;
+  private readonly publisher: Publisher;
+  /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
+  private withheld: RheaDelivery[] = [];
+  /** What has been settled in this turn, and is not written yet. */
+  private writing: Settlement | undefined;
+  private draining = false;
+  private stopping = false;
+  private open = true;
+  private readonly started: Promise<void>;
+
+  private constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
+    this.connection = connection;
+    this.options = options;
+    this.deliver = deliver;
+    this.publisher = new Publisher(connection);
+    this.closed = connection.ended.then((error) => {
+      this.open = false;
+      return this.stopping ? undefined : error;
+    });
+    const address = queueAddress(connection.broker, options.address);
+    this.session = connection.createSession(Math.min(bound * buffersPerDelivery, maxBuffer));
+    this.session.on('session_close', () => this.refused(address, this.session.error));
+    this.session.open();
+    this.receiver = this.session.open_receiver({
+      source: { address },
+      // Unsettled, and forgotten by the broker with our settling it (AMQP 1.0, sections 2.8.2 and 2.8.3).
+      snd_settle_mode: 0,
+      rcv_settle_mode: 0,
+      credit_window: 0,
+      autoaccept: false,
+      autosettle: false,
+    });
+    const { receiver } = this;
+    this.credit = new Credit(receiver, bound);
+    connection.beforeTransfer = () => this.credit.expect();
+    this.started = new Promise((resolve, reject) => {
+      // Without a source it is refused, and a detach that says why is on its way (AMQP 1.0, section 2.6.3).
+      receiver.on('receiver_open', () => {
+        const source: unknown = receiver.source;
+        if (source === undefined || source === null) return;
+        this.credit.resume();
+        resolve();
+      });
+      void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
+    });
+    receiver.on('receiver_close', () => this.refused(address, receiver.error));
+    receiver.on('message', (context: EventContext) => this.receive(context));
+  }
+
+  /** Resolves once the broker has attached us to the address. Rejects with ConfigError if it refuses, else with NotConnected. */
+  static async start(
+    connection: Amqp10Connection,
+    options: Amqp10Options,
+    bound: number,
+    deliver: Deliver,
+  ): Promise<Amqp10Session> {
+    const session = new Amqp10Session(connection, options, bound, deliver);
+    await session.started;
+    return session;
+  }
+
+  /**
+   * The client library writes what was accepted in one turn as ranges, a frame for each (AMQP 1.0, section 2.7.6). It would write one
+   * that is accepted and the next one, released, as both accepted: so the two are never settled in the same turn.
+   */
+  settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
+    if (!this.open) return;
+    const handles: RheaDelivery[] = [];
+    for (const delivery of deliveries) if (delivery instanceof Amqp10Delivery) handles.push(delivery.handle);
+    this.write(handles, settlement);
+  }
+
+  publish(publication: Publication): Promise<void> {
+    return this.publisher.publish(publication);
+  }
+
+  pause(): void {
+    this.credit.pause();
+  }
+
+  resume(): void {
+    if (this.draining || this.stopping || !this.open) return;
+    this.release();
+    this.credit.resume();
+  }
+
+  /** The credit is taken back. What is on its way all the same is not handed on, and goes back to the broker when we stop. */
+  async drain(_deadline: AbortSignal): Promise<void> {
+    this.draining = true;
+    if (this.open) this.credit.pause();
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    this.draining = true;
+    if (!this.open) return;
+    this.release();
+    // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
+    await settledBy(this.endSession(), deadline);
+    await this.connection.close(deadline);
+  }
+
+  private async endSession(): Promise<void> {
+    // What waits for its own turn to be written has it.
+    await nextTurn();
+    const ended = new Promise<void>((resolve) => {
+      this.session.on('session_close', () => resolve());
+    });
+    this.session.close();
+    await Promise.race([ended, this.connection.ended]);
+  }
+
+  private receive({ message, delivery: handle }: EventContext): void {
+    const bytes: unknown = message;
+    if (handle === undefined || !Buffer.isBuffer(bytes)) return;
+    this.credit.received();
+    if (!this.draining && this.withheld.length === 0) {
+      const decoded = decodeMessage(bytes);
+      if (this.deliver(new Amqp10Delivery(this, handle, decoded.body, this.metaOf(decoded)))) return;
+      this.credit.refused();
+    }
+    this.withheld.push(handle);
+  }
+
+  private metaOf(decoded: DecodedMessage): DeliveryMeta {
+    const { messageId, replyTo, correlationId, redelivered, userId } = decoded;
+    const byUserId = this.options.auth.mode === 'user-id';
+    const receivedAt = performance.now();
+    return {
+      messageId,
+      replyTo,
+      correlationId,
+      deadline: deadlineOf(decoded, receivedAt),
+      sender: byUserId ? userId?.toString() : undefined,
+      senderProof: byUserId ? 'user-id' : undefined,
+      redelivered,
+      receivedAt,
+    };
+  }
+
+  private release(): void {
+    const { withheld } = this;
+    this.withheld = [];
+    this.write(withheld, 'release');
+  }
+
+  private write(handles: ReadonlyArray<RheaDelivery>, settlement: Settlement): void {
+    if (!this.open || handles.length === 0) return;
+    if (this.writing !== undefined && this.writing !== settlement) {
+      // Behind the library's own, which writes what was settled before.
+      process.nextTick(() => this.write(handles, settlement));
+      return;
+    }
+    for (const handle of handles) {
+      if (settlement === 'done') handle.accept();
+      else handle.release();
+    }
+    if (this.writing === undefined) {
+      this.writing = settlement;
+      process.nextTick(() => {
+        this.writing = undefined;
+      });
+    }
+    this.credit.settled(handles.length);
+  }
+
+  /** The broker has ended the link or the AMQP session. */
+  private refused(address: string, error: unknown): void {
+    if (this.stopping) return;
+    const refusal = refusalOf(error);
+    this.connection.fail(
+      refusal === undefined
+        ? new NotConnected(`the broker closed the link to ${address}`)
+        : refused(`the link to ${address}`, refusal),
+    );
+  }
+}
+
+/** What is left of `ttl`, which the broker counts down, and until `absolute-expiry-time`, by our own clock. */
+function deadlineOf({ ttl, absoluteExpiryTime }: DecodedMessage, receivedAt: number): number | undefined {
+  if (ttl === undefined && absoluteExpiryTime === undefined) return undefined;
+  const untilExpiry =
+    absoluteExpiryTime === undefined ? Number.POSITIVE_INFINITY : absoluteExpiryTime - Date.now();
+  return receivedAt + Math.min(ttl ?? Number.POSITIVE_INFINITY, untilExpiry);
+}
