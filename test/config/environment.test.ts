@@ -17,7 +17,9 @@ function options(section: Section, path: string[] = []): Array<{ path: string[];
 }
 
 /** A value that the option accepts and that is not its default, as a variable has it; undefined for an only choice. */
-function another({ default: usual, format }: Option): string | undefined {
+function another({ default: usual, format }: Option, key: string | undefined): string | undefined {
+  if (key === 'models') return '{"instance":{"table":"instances"}}';
+  if (key === 'services') return '{"api":{"methods":["ping"]}}';
   if (Array.isArray(format)) return format.find((word) => word !== usual);
   if (typeof usual === 'number') return String(usual + 1);
   if (typeof usual === 'boolean') return String(!usual);
@@ -44,7 +46,7 @@ const secretFile = fileURLToPath(import.meta.url);
 
 function declare(path: string[], option: Option, text: string): void {
   const name = environmentName(path);
-  const value = path.at(-1) === 'passwordFile' ? secretFile : another(option);
+  const value = path.at(-1) === 'passwordFile' ? secretFile : another(option, path.at(-1));
   if (value === undefined) return;
   test(`${name} sets ${path.join('.')}`, (t) => {
     const found = valueAt(printable(read(text, { [name]: value })), path);

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, secretsIn } from './secrets.ts';
@@ -10,16 +11,18 @@ import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
   readonly transports: ReadonlyArray<ConfiguredTransport>;
+  /** What `models` and `services` say. */
+  readonly access: Access;
 }
 
 /** The whole configuration, defaults included, with everything sensitive masked. */
-export function printable({ transports, ...base }: Config): JsonObject {
+export function printable({ transports, access: _, ...base }: Config): JsonObject {
   const entries = transports.map(({ name, printable }) => [name, printable]);
   return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
 }
 
 /** The values of all sensitive options, to be masked wherever they turn up. */
-export function secretsOf({ transports, ...base }: Config): string[] {
+export function secretsOf({ transports, access: _, ...base }: Config): string[] {
   return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
 }
 
@@ -49,8 +52,10 @@ export function parseConfig(
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
+  const values = validate<BaseConfig>(baseSchema, base);
   const config = {
-    ...validate<BaseConfig>(baseSchema, base),
+    ...values,
+    access: readAccess(values.models, values.services),
     transports: configureTransports(transports, kinds),
   };
   // Each share must admit one message at least.
