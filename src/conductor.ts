@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
+import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
 import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
@@ -12,6 +13,7 @@ import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { Maintenance } from './jobs/maintenance.ts';
+import { missingFromModels } from './workers/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import type { WorkerSettings } from './workers/protocol.ts';
 
@@ -65,6 +67,8 @@ export async function startConductor(
     const child = logger.child({ transport: configured.name });
     if (configured.options.auth.mode === 'none') {
       child.warn('auth.mode is none: any sender may report for any instance');
+      if (config.access.services.has(anonymous))
+        child.warn('services.anonymous: anybody who can send to this transport may do what it grants');
     }
     const lane = dispatcher.lane(configured.name, share);
     const transport = configured.create({ share, replica: config.replica, logger: child });
@@ -141,13 +145,13 @@ async function startTransport(name: string, supervisor: Supervisor): Promise<voi
 
 /** Waits until the database is there; fails with ConfigError if it has to be migrated first. */
 async function awaitDatabase(
-  { database, reconnect }: Config,
+  { database, reconnect, access }: Config,
   logger: Logger,
   signal?: AbortSignal,
 ): Promise<void> {
   for (let failures = 0; ; failures += 1) {
     try {
-      await checkSchema(database.url);
+      await checkSchema(database.url, access);
       return;
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
@@ -158,14 +162,18 @@ async function awaitDatabase(
   }
 }
 
-async function checkSchema(url: string): Promise<void> {
+async function checkSchema(url: string, access: Access): Promise<void> {
   const client = await openSession(url);
   try {
-    const missing = await missingFromSchema(queryOn(client));
-    if (missing.length === 0) return;
-    throw new ConfigError(
-      `the database lacks ${missing.join(', ')}: run \`conductor migrate\` with this configuration`,
-    );
+    const query = queryOn(client);
+    const missing = await missingFromSchema(query);
+    if (missing.length > 0) {
+      throw new ConfigError(
+        `the database lacks ${missing.join(', ')}: run \`conductor migrate\` with this configuration`,
+      );
+    }
+    const problem = await missingFromModels({ query: (_, text, values) => query(text, [...values]) }, access);
+    if (problem !== undefined) throw new ConfigError(problem);
   } finally {
     await client.end();
   }
@@ -183,5 +191,6 @@ function workerSettings(config: Config): WorkerSettings {
     deadLetters: config.deadLetters,
     calls: config.calls,
     managerModule: config.manager || undefined,
+    access: config.access,
   };
 }

@@ -1,16 +1,22 @@
-import type { CallAddress, Codec, Envelope } from '../core/envelope.ts';
-import { CallRefused, codeOf, messageOf, Rejected } from '../core/errors.ts';
+import type { CallAddress, Codec, Envelope, Principal } from '../core/envelope.ts';
+import { CallRefused, messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
 import { applyBatch, type Context } from './apply.ts';
-import { cameFromDatabase, type Db, inTransaction } from './db.ts';
+import { cameFromDatabase, type Db, inTransaction, type TransactionOptions } from './db.ts';
 import { authorize, entryOf, methodOf, principalOf, refuseOversize, taskOf, type Work } from './decode.ts';
-import { takesBatches } from './manager.ts';
+import { requireGrant } from './grants.ts';
+import { type CallMethod, takesBatches } from './manager.ts';
+import { CatalogChanged } from './models/refusals.ts';
+import { identityOf, once } from './once.ts';
 import type { Incoming } from './protocol.ts';
-import { consequenceOf } from './sqlstate.ts';
+import { limitStatements } from './sql/limit-statements.ts';
+import { callErrorOf, columnOf } from './sqlstate.ts';
 
 /** How often a call is tried while other transactions are in its way. */
 const tries = 3;
+
+const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
 /** A call on its way. */
 interface Call {
@@ -33,7 +39,7 @@ interface Executed {
 export async function runCall(call: Call): Promise<CallResult> {
   const { context, incoming, transport } = call;
   const { codec } = entryOf(transport, context.settings);
-  let address: CallAddress = { replyTo: undefined, id: undefined };
+  let address = noAddress;
   try {
     refuseOversize(incoming);
     const envelope = codec.decode(incoming.body, incoming, true);
@@ -78,23 +84,61 @@ async function execute(call: Call, envelope: Envelope): Promise<Executed> {
   const { context, incoming, transport } = call;
   const { manager, settings } = context;
   const method = methodOf(envelope, manager);
-  const principal = principalOf(incoming, entryOf(transport, settings).auth);
+  const principal = principalOf(incoming, entryOf(transport, settings).auth, settings.access);
   if (takesBatches(method)) {
     const task = taskOf(envelope, method);
-    authorize(principal, task.args);
+    authorize(principal, task, settings.access);
     return applyAlone(call, workOf(call, task, envelope));
   }
-  if (!isObject(envelope.args))
-    throw new Rejected('bad_envelope', `args is ${kindOf(envelope.args)}, not an object`);
-  const args = method.parse(envelope.args);
+  return { result: await runMethod(call, envelope, method, principal) };
+}
+
+async function runMethod(
+  call: Call,
+  { method: name, args: given, messageId, call: address = noAddress }: Envelope,
+  method: CallMethod,
+  principal: Principal,
+): Promise<unknown> {
+  const { context, incoming, transport, timeout } = call;
+  const { settings } = context;
+  const { codec } = entryOf(transport, settings);
+  if (method.allowed === 'service') requireGrant(principal, name, settings.access);
+  if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${kindOf(given)}, not an object`);
+  const args = method.parse(given);
+  const identity = method.mutating ? identityOf(name, principal, messageId, incoming.body) : undefined;
+  const deadline = performance.now() + timeout;
+  const { lockTimeout } = settings.database;
+  const attempt = async (db: Db): Promise<unknown> => {
+    const run = () => method.run(db, args, { principal, settings });
+    if (identity === undefined) return run();
+    const result = await once(db, identity, async () => {
+      await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });
+      const value = (await run()) ?? null;
+      // Too large, it is refused while it can be undone.
+      encodeResult(codec, address, value, context);
+      return JSON.stringify(value);
+    });
+    return JSON.parse(result);
+  };
   for (let failures = 0; ; ) {
     try {
-      return { result: await transact(call, (db) => method.run(db, args, { principal, settings })) };
+      const statementTimeout = millisecondsUntil(deadline);
+      // A repetition waits for the first one for as long as it may take.
+      const limits = { statementTimeout, lockTimeout: method.mutating ? statementTimeout : undefined };
+      return await transact(context, limits, attempt);
     } catch (error) {
       failures += 1;
-      if (consequenceOf(error) !== 'again' || isTimeout(error) || failures === tries) throw error;
+      const again = error instanceof CatalogChanged || callErrorOf(error) === 'Busy';
+      if (!again || failures === tries) throw error;
     }
   }
+}
+
+/** Throws CallRefused if the moment has passed. */
+function millisecondsUntil(deadline: number): number {
+  const left = deadline - performance.now();
+  if (left <= 0) throw timedOut();
+  return left;
 }
 
 /** A method of guests, called: a batch of one, whose sender learns what became of it. */
@@ -116,11 +160,12 @@ async function applyAlone({ context }: Call, work: Work): Promise<Executed> {
 }
 
 function transact(
-  { context: { pool, settings }, timeout }: Call,
+  { pool, settings }: Context,
+  limits: Omit<TransactionOptions, 'preparedStatements'>,
   work: (db: Db) => Promise<unknown>,
 ): Promise<unknown> {
   const { preparedStatements } = settings.database;
-  return inTransaction(pool, { statementTimeout: timeout, preparedStatements }, async (db) => {
+  return inTransaction(pool, { ...limits, preparedStatements }, async (db) => {
     try {
       return await work(db);
     } catch (error) {
@@ -140,18 +185,21 @@ function refusalOf(error: unknown): CallRefused | undefined {
   if (error instanceof CallRefused) return error;
   if (error instanceof Rejected)
     return new CallRefused(classes[error.reason] ?? 'BadRequest', error.message, error.argument);
-  if (isTimeout(error)) return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
-  switch (consequenceOf(error)) {
-    case 'message':
-      return new CallRefused(
-        codeOf(error)?.startsWith('23') ? 'Conflict' : 'BadRequest',
-        `the database refuses it: ${messageOf(error)}`,
-      );
-    case 'again':
-      return new CallRefused('Busy', `other transactions were in the way ${tries} times; try again`);
-    case 'hold':
+  const errorClass = callErrorOf(error);
+  switch (errorClass) {
+    case undefined:
       return undefined;
+    case 'Timeout':
+      return timedOut();
+    case 'Busy':
+      return new CallRefused(errorClass, `other transactions were in the way ${tries} times; try again`);
+    default:
+      return new CallRefused(errorClass, `the database refuses it: ${messageOf(error)}`, columnOf(error));
   }
+}
+
+function timedOut(): CallRefused {
+  return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
 }
 
 /** Classes of errors as a caller sees them, where they say more than that the call is wrong. */
@@ -163,8 +211,4 @@ const classes: Partial<Record<Rejected['reason'], string>> = {
 
 function problemOf({ errorClass, message }: CallRefused): string | undefined {
   return errorClass === 'InternalError' ? message : undefined;
-}
-
-function isTimeout(error: unknown): boolean {
-  return codeOf(error) === '57014';
 }

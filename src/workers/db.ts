@@ -1,10 +1,14 @@
 import pg from 'pg';
+import { CallRefused, Rejected } from '../core/errors.ts';
 import type { WorkerSettings } from './protocol.ts';
-import { consequenceOf } from './sqlstate.ts';
+import { callErrorOf } from './sqlstate.ts';
 
 /** A connection inside a transaction, as the statements under sql/ see it. */
 export interface Db {
-  /** `name` is the statement's own, so that it is prepared once a connection. */
+  /**
+   * `name` is the statement's own, so that it is prepared once a connection. Empty: a statement that is put together for each
+   * use, and not kept.
+   */
   query<Row extends pg.QueryResultRow>(
     name: string,
     text: string,
@@ -21,7 +25,7 @@ export function createPool({ database, concurrency, calls }: WorkerSettings): pg
     statement_timeout: database.statementTimeout,
     lock_timeout: database.lockTimeout,
     // A server that vanished without a word would leave the batch waiting for ever.
-    query_timeout: database.statementTimeout + 5000,
+    query_timeout: Math.max(database.statementTimeout, calls.timeout) + 5000,
     idleTimeoutMillis: 0,
     keepAlive: true,
     application_name: database.applicationName,
@@ -89,12 +93,17 @@ export async function inTransaction<Result>(
   } catch (error) {
     // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
     // read-only then, and stays read-only for ever.
-    broken ??= consequenceOf(error) === 'hold' ? asError(error) : await rollback(client);
+    broken ??= leavesWell(error) ? await rollback(client) : asError(error);
     throw error;
   } finally {
     client.off('error', onError);
     client.release(broken);
   }
+}
+
+/** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
+function leavesWell(error: unknown): boolean {
+  return error instanceof CallRefused || error instanceof Rejected || callErrorOf(error) !== undefined;
 }
 
 /** The error that says that the connection cannot be used again, if it cannot. */

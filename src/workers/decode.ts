@@ -1,9 +1,11 @@
 import { codecs } from '../core/codecs/index.ts';
+import type { Access } from '../core/config/access.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Codec, Envelope, Principal } from '../core/envelope.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { CALL, dead, type Outcome } from '../core/outcome.ts';
+import { requireGrant } from './grants.ts';
 import {
   type CallMethod,
   type GuestArgs,
@@ -57,14 +59,14 @@ export function decode(
     let envelope = codec.decode(incoming.body, incoming, false);
     if (envelope.call !== undefined) return CALL;
     decoded = envelope;
-    const principal = principalOf(incoming, auth);
+    const principal = principalOf(incoming, auth, settings.access);
     const method = methodOf(envelope, manager);
     if (!takesBatches(method)) {
       throw new Rejected('not_a_cast', `${envelope.method} has an answer; the message has no reply address`);
     }
     if (method.needsContext === true) envelope = codec.decode(incoming.body, incoming, true);
     const task = taskOf(envelope, method);
-    authorize(principal, task.args);
+    authorize(principal, task, settings.access);
     return { index, transport, incoming, decoded, task };
   } catch (error) {
     // Reading a message is a pure function of the message: an error of ours would come again each time it is tried.
@@ -125,7 +127,11 @@ function checkVersion(version: string): void {
 }
 
 /** Who sent it, as the transport can prove it. Throws Rejected. */
-export function principalOf({ sender, senderProof }: Incoming, auth: AuthMode): Principal {
+export function principalOf(
+  { sender, senderProof }: Incoming,
+  auth: AuthMode,
+  { services }: Access,
+): Principal {
   if (auth === 'none') return { kind: 'unproven' };
   if (sender === undefined || senderProof !== auth) {
     throw new Rejected(
@@ -133,12 +139,12 @@ export function principalOf({ sender, senderProof }: Incoming, auth: AuthMode): 
       `the message does not prove its sender by ${auth}, as this transport requires`,
     );
   }
-  return { kind: 'guest', id: sender };
+  return { kind: services.has(sender) ? 'service' : 'guest', id: sender };
 }
 
-/** A guest may speak of itself only. Throws Rejected. */
-export function authorize(principal: Principal, { instanceId }: GuestArgs): void {
-  if (principal.kind === 'guest' && principal.id !== instanceId) {
-    throw new Rejected('forbidden', `${principal.id} sent a message about ${instanceId}`);
-  }
+/** A guest may speak of itself only, a service of anybody if it is granted the method. Throws Rejected. */
+export function authorize(principal: Principal, { methodName, args }: Task, access: Access): void {
+  if (principal.kind === 'guest' && principal.id !== args.instanceId)
+    throw new Rejected('forbidden', `${principal.id} sent a message about ${args.instanceId}`);
+  if (principal.kind === 'service') requireGrant(principal, methodName, access);
 }

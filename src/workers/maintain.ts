@@ -7,6 +7,7 @@ import { type Manager, takesBatches } from './manager.ts';
 import type { MaintenanceResult } from './protocol.ts';
 import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
 import { deleteDeferred } from './sql/delete-deferred.ts';
+import { trimCallResults } from './sql/trim-call-results.ts';
 import { trimDeadLetters } from './sql/trim-dead-letters.ts';
 
 /** Deferred messages that one round tries. */
@@ -17,6 +18,9 @@ export async function maintain(context: Context): Promise<MaintenanceResult> {
   const { settings, manager, pool } = context;
   const { preparedStatements } = settings.database;
   try {
+    await inTransaction(pool, { preparedStatements }, (db) =>
+      trimCallResults(db, settings.calls.resultRetention, settings.calls.maxResults),
+    );
     const { trimmed, claimed } = await inTransaction(pool, { preparedStatements }, async (db) => ({
       trimmed: await trimDeadLetters(db, settings.deadLetters.maxRows),
       claimed: await claimDeferred(db, { ...settings.deferred, limit: retryLimit }),

@@ -3,6 +3,11 @@ import type { JsonObject } from '../core/json.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Db } from './db.ts';
 import { heartbeat } from './methods/heartbeat.ts';
+import { modelCreate } from './methods/model-create.ts';
+import { modelDelete } from './methods/model-delete.ts';
+import { modelGet } from './methods/model-get.ts';
+import { modelList } from './methods/model-list.ts';
+import { modelUpdate } from './methods/model-update.ts';
 import { ping } from './methods/ping.ts';
 import { updateBackup } from './methods/update-backup.ts';
 import type { WorkerSettings } from './protocol.ts';
@@ -44,7 +49,10 @@ export interface Method<Args extends GuestArgs = GuestArgs> {
 export interface CallMethod<Args = unknown> {
   /** `service`: only a principal that the configuration grants it to. */
   readonly allowed: 'anyone' | 'service';
-  /** Whether it changes anything: then it has to come with a message id, and acts once however often that comes. */
+  /**
+   * Whether it changes anything: then it has to come with a message id, and acts once however often that comes. It is run
+   * inside the transaction that keeps its result.
+   */
   readonly mutating: boolean;
   /** Reads the arguments as they came over the wire. Throws Rejected with the field's name. */
   parse(args: JsonObject): Args;
@@ -64,7 +72,16 @@ export function takesBatches(method: Method | CallMethod): method is Method {
   return 'apply' in method;
 }
 
-export const manager: Manager = { heartbeat, update_backup: updateBackup, ping };
+export const manager: Manager = {
+  heartbeat,
+  update_backup: updateBackup,
+  ping,
+  model_create: modelCreate,
+  model_get: modelGet,
+  model_list: modelList,
+  model_update: modelUpdate,
+  model_delete: modelDelete,
+};
 
 /** The version of the method table: a message may ask for the same major and a minor not above it. */
 export const managerVersion = { major: 1, minor: 0 } as const;

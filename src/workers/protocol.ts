@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Access } from '../core/config/access.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Delivery, SenderProof } from '../core/contracts.ts';
 
@@ -35,7 +36,15 @@ export interface WorkerSettings {
     readonly timeout: number;
     /** Bytes that an answer may have. */
     readonly maxReply: number;
+    /** Rows that one call lists, creates or updates at most. */
+    readonly maxRows: number;
+    /** Milliseconds that the answer to a mutating call is kept. */
+    readonly resultRetention: number;
+    /** Answers that are kept. */
+    readonly maxResults: number;
   };
+  /** Who may do what, beyond a guest's own reports. */
+  readonly access: Access;
   /** URL of a module with the deployer's own methods. */
   readonly managerModule: string | undefined;
 }

@@ -17,7 +17,9 @@ function options(section: Section, path: string[] = []): Array<{ path: string[];
 }
 
 /** A value that the option accepts and that is not its default, as a variable has it; undefined for an only choice. */
-function another({ default: usual, format }: Option): string | undefined {
+function another({ default: usual, format }: Option, key: string | undefined): string | undefined {
+  if (key === 'models') return '{"instance":{"table":"instances"}}';
+  if (key === 'services') return '{"api":{"methods":["ping"]}}';
   if (Array.isArray(format)) return format.find((word) => word !== usual);
   if (typeof usual === 'number') return String(usual + 1);
   if (typeof usual === 'boolean') return String(!usual);
@@ -47,7 +49,7 @@ const files: Readonly<Record<string, string>> = {
 
 function declare(path: string[], option: Option, text: string): void {
   const name = environmentName(path);
-  const value = files[path.at(-1) ?? ''] ?? another(option);
+  const value = files[path.at(-1) ?? ''] ?? another(option, path.at(-1));
   if (value === undefined) return;
   test(`${name} sets ${path.join('.')}`, (t) => {
     const found = valueAt(printable(read(text, { [name]: value })), path);

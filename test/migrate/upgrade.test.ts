@@ -17,6 +17,7 @@ test('an empty database gets all that the conductor needs', async (t) => {
     'table instance_faults',
     'table dead_letters',
     'table deferred',
+    'table call_results',
   ]);
   t.regex(await run(database), /Creates the tables instances.*The database is ready\.$/s);
   t.deepEqual(await missingFromSchema(database.query), []);
@@ -27,7 +28,7 @@ test("the tables of an empty database have Trove's names, columns and types", as
   await Promise.all([run(empty), run(troves)]);
   const ours = await catalog(empty);
   const ofTables =
-    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred)\./;
+    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results)\./;
   const columns = (lines: string[]) => lines.filter((line) => ofTables.test(line));
   t.deepEqual(columns(ours), columns(await catalog(troves)));
   t.true(ours.includes('table service_statuses {fillfactor=60}'));
@@ -41,6 +42,7 @@ test("Trove's own database is only added to", async (t) => {
     'column backups.sent',
     'table dead_letters',
     'table deferred',
+    'table call_results',
     'trigger conductor_keep_sent on service_statuses',
     'trigger conductor_keep_sent on backups',
     'unique index on service_statuses (instance_id)',
@@ -172,6 +174,11 @@ test('times are UTC, whatever the zone of the server', async (t) => {
   const zoned = (await catalog(database)).filter((line) => line.includes('with time zone'));
   t.deepEqual(
     zoned.map((line) => line.split(' ')[1]),
-    ['dead_letters.died_at', 'deferred.first_deferred_at', 'deferred.next_attempt_at'],
+    [
+      'call_results.called_at',
+      'dead_letters.died_at',
+      'deferred.first_deferred_at',
+      'deferred.next_attempt_at',
+    ],
   );
 });

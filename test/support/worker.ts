@@ -21,7 +21,15 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     deadLetters: { maxRows: 1000 },
     managerModule: undefined,
-    calls: { concurrency: 1, timeout: 5000, maxReply: 65_536 },
+    calls: {
+      concurrency: 1,
+      timeout: 5000,
+      maxReply: 65_536,
+      maxRows: 1000,
+      resultRetention: 60_000,
+      maxResults: 1000,
+    },
+    access: { models: new Map(), services: new Map() },
     ...overrides,
     database: {
       url,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
 import { moduleUrl } from './module.ts';
@@ -12,16 +13,18 @@ import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
   readonly transports: ReadonlyArray<ConfiguredTransport>;
+  /** What `models` and `services` say. */
+  readonly access: Access;
 }
 
 /** The whole configuration, defaults included, with everything sensitive masked. */
-export function printable({ transports, ...base }: Config): JsonObject {
+export function printable({ transports, access: _, ...base }: Config): JsonObject {
   const entries = transports.map(({ name, printable }) => [name, printable]);
   return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
 }
 
 /** The values of all sensitive options, to be masked wherever they turn up. */
-export function secretsOf({ transports, ...base }: Config): string[] {
+export function secretsOf({ transports, access: _, ...base }: Config): string[] {
   return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
 }
 
@@ -57,6 +60,7 @@ export function parseConfig(
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),
+    access: readAccess(values.models, values.services),
     transports: configureTransports(transports, kinds),
   };
   // Each share must admit one message at least.

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type convict from 'convict';
+import type { JsonObject } from '../json.ts';
 import {
   milliseconds,
   nonEmptyText,
@@ -22,7 +23,17 @@ export interface BaseConfig {
   };
   manager: string;
   workers: { threads: number; concurrency: number; maxBatch: number };
-  calls: { concurrency: number; timeout: number; maxReply: number };
+  calls: {
+    concurrency: number;
+    timeout: number;
+    maxReply: number;
+    maxRows: number;
+    resultRetention: number;
+    maxResults: number;
+  };
+  /** As the file has them; `Config` has them read. */
+  models: JsonObject;
+  services: JsonObject;
   maxInFlight: number;
   maxInFlightBytes: number;
   maxBody: number;
@@ -101,6 +112,34 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       default: 1024 * 1024,
       format: positiveInteger,
     },
+    maxRows: {
+      doc: 'Rows that one call lists, creates or updates at most.',
+      default: 1000,
+      format: positiveInteger,
+    },
+    resultRetention: {
+      doc: 'Milliseconds that the answer to a call that changed something is kept: its repetition gets that answer and acts no more.',
+      default: 86_400_000,
+      format: milliseconds,
+    },
+    maxResults: {
+      doc: 'Such answers kept; beyond it the oldest are deleted before their time.',
+      default: 1_000_000,
+      format: positiveInteger,
+    },
+  },
+  models: {
+    doc:
+      'The tables that calls may name, by the name that they have there: `{ table, read, write }`. `read` and `write` say which ' +
+      "columns may be granted at all: `'*'`, which is the default, a list, or `{ except: [...] }`. Grants nothing by itself.",
+    default: {},
+  },
+  services: {
+    doc:
+      'Who may call what, by the name that the transport proves: `{ methods, models: { <model>: { read, write, delete } } }`. ' +
+      "`methods` is `'*'` or a list; `read` and `write` are columns as under `models`, `delete` is true or false. What is not said is not " +
+      'granted. The entry `anonymous` grants to whoever sends over a transport with `auth.mode: none`.',
+    default: {},
   },
   maxInFlight: {
     doc: 'Messages in memory at most, shared out among the transports; sets the prefetch of each.',

@@ -128,7 +128,7 @@ export class Amqp10Connection {
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     const port = Number(url.port) || (secure ? 5671 : 5672);
     const virtualHost = options.virtualHost || decodeURIComponent(url.pathname.slice(1));
-    const tls = secure ? tlsOptions(options) : {};
+    const tls = secure ? tlsOptions(options) : undefined;
     return {
       host,
       port,
@@ -140,7 +140,7 @@ export class Amqp10Connection {
         // A socket of our own making, to be given up when it no longer answers.
         connect: (_port: number, _host: string, _options: unknown, connected: () => void) => {
           // No host name may be an address in TLS (RFC 6066, section 3).
-          const servername = tls.servername ?? (isIP(host) ? '' : host);
+          const servername = tls?.servername ?? (isIP(host) ? '' : host);
           this.socket = secure
             ? connectTls({ ...tls, host, port, servername }, connected)
             : connectTcp({ host, port }, connected);

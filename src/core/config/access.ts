@@ -1,0 +1,143 @@
+import { ConfigError } from '../errors.ts';
+import { isObject, type JsonObject, kindOf } from '../json.ts';
+
+/** Columns of a table: those that are named, or all but those. */
+export interface Columns {
+  readonly except: boolean;
+  readonly names: ReadonlySet<string>;
+}
+
+/** A table that calls may name. */
+export interface Model {
+  /** As the catalog spells it, with or without its schema before a dot. */
+  readonly table: string;
+  /** What anybody may be granted at most. */
+  readonly read: Columns;
+  readonly write: Columns;
+}
+
+/** What a service may do with one model. */
+export interface ModelGrant {
+  readonly read: Columns;
+  readonly write: Columns;
+  readonly delete: boolean;
+}
+
+export interface Service {
+  /** The methods that it may use; undefined: all of them. */
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly models: ReadonlyMap<string, ModelGrant>;
+}
+
+/** Who may do what, beyond a guest's own reports. Looked up for each message, so these are maps. */
+export interface Access {
+  readonly models: ReadonlyMap<string, Model>;
+  readonly services: ReadonlyMap<string, Service>;
+}
+
+/** The entry of `services` that grants to senders who prove nothing, where a transport lets them. */
+export const anonymous = 'anonymous';
+
+const none: Columns = { except: false, names: new Set() };
+const all: Columns = { except: true, names: new Set() };
+
+export function includes({ except, names }: Columns, column: string): boolean {
+  return names.has(column) !== except;
+}
+
+/**
+ * Reads `models` and `services`. Nothing is granted that is not said.
+ *
+ * @throws ConfigError with the key and what was expected.
+ */
+export function readAccess(models: JsonObject, services: JsonObject): Access {
+  const known = new Map(entriesOf(models, 'models', readModel));
+  return {
+    models: known,
+    services: new Map(entriesOf(services, 'services', (entry, key) => readService(entry, key, known))),
+  };
+}
+
+function readModel(entry: unknown, key: string): Model {
+  const { table, read, write } = mapOf(entry, key, ['table', 'read', 'write']);
+  if (typeof table !== 'string' || !/^[^.]{1,63}(\.[^.]{1,63})?$/.test(table))
+    throw new ConfigError(`${key}.table: must be the name of a table, or schema.table`);
+  return {
+    table,
+    read: read === undefined ? all : readColumns(read, `${key}.read`),
+    write: write === undefined ? all : readColumns(write, `${key}.write`),
+  };
+}
+
+function readService(entry: unknown, key: string, known: ReadonlyMap<string, Model>): Service {
+  const { methods = [], models = {} } = mapOf(entry, key, ['methods', 'models']);
+  return {
+    methods: methods === '*' ? undefined : new Set(namesOf(methods, `${key}.methods`, "'*' or a list")),
+    models: new Map(
+      entriesOf(models, `${key}.models`, (grant, grantKey, name) => {
+        if (!known.has(name))
+          throw new ConfigError(
+            `${grantKey}: is not one of models: ${[...known.keys()].join(', ') || 'there are none'}`,
+          );
+        return readGrant(grant, grantKey);
+      }),
+    ),
+  };
+}
+
+function readGrant(entry: unknown, key: string): ModelGrant {
+  const { read, write, delete: mayDelete = false } = mapOf(entry, key, ['read', 'write', 'delete']);
+  if (typeof mayDelete !== 'boolean')
+    throw new ConfigError(`${key}.delete: must be a boolean, not ${kindOf(mayDelete)}`);
+  return {
+    read: read === undefined ? none : readColumns(read, `${key}.read`),
+    write: write === undefined ? none : readColumns(write, `${key}.write`),
+    delete: mayDelete,
+  };
+}
+
+function readColumns(value: unknown, key: string): Columns {
+  if (value === '*') return all;
+  const expected = "'*', a list of columns, or { except: a list of columns }";
+  if (!isObject(value)) return { except: false, names: new Set(namesOf(value, key, expected)) };
+  const { except } = mapOf(value, key, ['except']);
+  return { except: true, names: new Set(namesOf(except, `${key}.except`, 'a list of columns')) };
+}
+
+function namesOf(value: unknown, key: string, expected: string): string[] {
+  if (!Array.isArray(value)) throw new ConfigError(`${key}: must be ${expected}, not ${kindOf(value)}`);
+  return value.map((name: unknown, index) => {
+    if (typeof name !== 'string' || name === '')
+      throw new ConfigError(`${key}[${index}]: must be a name, not ${kindOf(name)}`);
+    if (name === '*') throw new ConfigError(`${key}[${index}]: '*' stands alone, not in a list`);
+    return name;
+  });
+}
+
+function entriesOf<Entry>(
+  value: unknown,
+  key: string,
+  read: (entry: unknown, key: string, name: string) => Entry,
+): [name: string, entry: Entry][] {
+  if (!isObject(value)) throw new ConfigError(`${key}: must be a map of names, not ${kindOf(value)}`);
+  return Object.entries(value).map(([name, entry]) => {
+    if (name === '') throw new ConfigError(`${key}: a name is empty`);
+    return [name, read(entry, `${key}.${name}`, name)];
+  });
+}
+
+/** A map with no keys but these. */
+function mapOf<Key extends string>(
+  value: unknown,
+  key: string,
+  keys: ReadonlyArray<Key>,
+): Partial<Record<Key, unknown>> {
+  if (!isObject(value))
+    throw new ConfigError(`${key}: must be a map of keys to values, not ${kindOf(value)}`);
+  const unknown = Object.keys(value).find((name) => !keys.some((known) => known === name));
+  if (unknown !== undefined)
+    throw new ConfigError(`${key}.${unknown}: unknown key; expected one of ${keys.join(', ')}`);
+  const map: Partial<Record<Key, unknown>> = {};
+  for (const name of keys) map[name] = value[name];
+  return map;
+}
