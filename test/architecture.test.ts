@@ -98,7 +98,7 @@ test('every import is seen, but those of which only the configuration or the pla
     // The deployer's own modules, and packages that hold a Postgres.
     [
       'conformance/replica-process.ts: import(module)',
-      'core/config/kind-modules.ts: import(one)',
+      'core/config/kind-modules.ts: import(module)',
       'embedded/postgres.ts: import(name)',
       'workers/load-manager.ts: import(url)',
     ],

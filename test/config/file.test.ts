@@ -158,17 +158,17 @@ for (const [what, text, message] of [
   [
     'a transport without a kind',
     `${minimal}\ntransports: { edge: { url: mqtt://mq } }`,
-    'transports.edge.kind: is required: one of amqp091, mqtt',
+    'transports.edge.kind: is required: one of amqp091, amqp10, mqtt, nats',
   ],
   [
     'a transport of an unknown kind',
     `${minimal}\ntransports: { edge: { kind: kafka, url: mqtt://mq } }`,
-    'transports.edge.kind: must be one of amqp091, mqtt',
+    'transports.edge.kind: must be one of amqp091, amqp10, mqtt, nats',
   ],
   [
     'a transport of a kind that every object has',
     `${minimal}\ntransports: { edge: { kind: constructor } }`,
-    'transports.edge.kind: must be one of amqp091, mqtt',
+    'transports.edge.kind: must be one of amqp091, amqp10, mqtt, nats',
   ],
   [
     'a transport that is a text',

@@ -9,6 +9,10 @@ export const minimal = 'database: { url: postgresql://db/trove }';
 export const rabbit = (...lines: string[]) => transport('rabbit', 'amqp091', 'amqp://mq', lines);
 export const edge = (...lines: string[]) => transport('edge', 'mqtt', 'mqtt://mq', lines);
 
+/** One of that kind, named after it. */
+export const only = (kind: string) =>
+  transport(kind, kind, `${kind.startsWith('amqp') ? 'amqp' : kind}://mq`, []);
+
 function transport(name: string, kind: string, url: string, lines: string[]): string {
   const entry = [`kind: ${kind}`, `url: ${url}`, ...lines];
   return `${minimal}\ntransports:\n  ${name}:\n${entry.map((line) => `    ${line}`).join('\n')}`;

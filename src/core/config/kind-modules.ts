@@ -59,8 +59,9 @@ async function loadKind(key: string, name: string, file: string, known: string):
 }
 
 async function load(name: string, file: string): Promise<unknown> {
+  const module = moduleUrl(name, file);
   // A module's namespace has no prototype, as isObject wants it.
-  return { ...(await import(moduleUrl(name, file))) };
+  return { ...(await import(module)) };
 }
 
 function isKind(value: unknown): value is TransportKind {
