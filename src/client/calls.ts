@@ -1,5 +1,5 @@
+import type { Answer } from '../core/envelope.ts';
 import { NotConnected, Undeliverable } from '../core/errors.ts';
-import type { Answer } from '../core/request.ts';
 import type { OutgoingMessage, SenderSession } from '../core/sending.ts';
 import { BufferFull, CallTimeout, RemoteError } from './errors.ts';
 
@@ -12,7 +12,7 @@ export interface CallRequest {
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   /** The message, once it is known where the answer goes and how many milliseconds are left to wait for it. */
-  readonly message: (replyTo: string, left: number) => OutgoingMessage;
+  readonly message: (session: SenderSession, replyTo: string, left: number) => OutgoingMessage;
 }
 
 interface Pending {
@@ -88,9 +88,9 @@ export class Calls {
   /** An answer to a call that nobody waits for any more is none of ours. */
   answered(correlationId: string, answer: Answer): void {
     const outcome =
-      answer.kind === 'result'
+      'result' in answer
         ? { result: answer.result }
-        : { error: new RemoteError(answer.class, answer.message, answer.argument) };
+        : { error: new RemoteError(answer.error.class, answer.error.message, answer.error.argument) };
     this.pending.get(correlationId)?.settle(outcome);
   }
 
@@ -102,13 +102,13 @@ export class Calls {
     pending.session = session;
     const { replyTo } = session;
     if (replyTo === undefined) {
-      const why = 'the broker or the version of its protocol offers no address for replies';
+      const why = 'the broker offers no address for replies';
       pending.settle({ error: new Undeliverable(`${pending.request.method} cannot be called: ${why}`) });
       return;
     }
     const left = Math.max(1, Math.ceil(pending.deadline - performance.now()));
     try {
-      session.send(pending.request.message(replyTo, left)).catch((error: unknown) => {
+      session.send(pending.request.message(session, replyTo, left)).catch((error: unknown) => {
         pending.settle({ error: error instanceof NotConnected ? interrupted(pending) : error });
       });
     } catch (error) {

@@ -17,7 +17,7 @@ import { createStamp } from './stamp.ts';
 export interface ClientOptions {
   /** Who sends: an instance id or the name of a service. The last part of the address, which a broker's own rules can bind. */
   readonly sender: string;
-  /** On whose behalf, for oslo's form: `{ user, project_id, ... }`. */
+  /** On whose behalf: `{ user, tenant, request_id }`, or with codec `oslo` `{ user, project_id, ... }`. */
   readonly context?: JsonObject | undefined;
   /** Casts that are not on the broker yet at most, waiting or under way; 1000 unless told. */
   readonly maxBuffered?: number | undefined;
@@ -161,13 +161,17 @@ export class Client {
         correlationId,
         timeout,
         signal,
-        message: (replyTo, left) => ({
-          sender,
-          messageId,
-          body: this.encode({ ...request, call: { replyTo, correlationId } }),
-          ...(this.form.repliesByProperties && { replyTo, correlationId }),
-          expiration: left,
-        }),
+        message: ({ hasProperties }, replyTo, left) => {
+          const inBody = !(hasProperties && this.form.repliesByProperties);
+          const call = { replyTo, correlationId };
+          return {
+            sender,
+            messageId,
+            body: this.encode(inBody ? { ...request, call } : request),
+            ...(!inBody && call),
+            expiration: left,
+          };
+        },
       });
     } finally {
       this.changed();

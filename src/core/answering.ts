@@ -30,7 +30,8 @@ export class Answering {
     await this.notify(transport, call, result.notifications ?? []);
     const { replyTo, correlationId } = call.meta;
     const { reply } = result;
-    const name = reply?.name ?? replyTo;
+    // The broker may have put another name in the property, as RabbitMQ's direct reply-to does.
+    const name = replyTo ?? reply?.name;
     if (reply !== undefined && name !== undefined)
       await this.publish(transport, call, { to: { kind: 'reply', name }, body: reply.body, correlationId });
     return result;

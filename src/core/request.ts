@@ -1,3 +1,4 @@
+import type { Answer } from './envelope.ts';
 import type { JsonObject } from './json.ts';
 import type { Reply } from './sending.ts';
 
@@ -6,23 +7,11 @@ export interface Request {
   readonly method: string;
   readonly args: JsonObject;
   readonly messageId: string;
-  /** On whose behalf; only oslo's form has a place for it. */
+  /** On whose behalf, in the names of the wire form. */
   readonly context?: JsonObject | undefined;
-  /** Of a call: where its answer goes, and what the answer is known by. */
+  /** Of a call that has to say in its body where its answer goes, and what the answer is known by. */
   readonly call?: { readonly replyTo: string; readonly correlationId: string } | undefined;
 }
-
-/** What a call's reply says. */
-export type Answer =
-  | { readonly kind: 'result'; readonly result: unknown }
-  | {
-      readonly kind: 'error';
-      /** The code or class of the error, in the words of whoever answers. */
-      readonly class: string;
-      readonly message: string;
-      /** The argument that is at fault, where one is. */
-      readonly argument?: string | undefined;
-    };
 
 /** An answer, and the call that it is to. */
 export interface Answered {
@@ -36,6 +25,6 @@ export interface WireForm {
   readonly encode: (request: Request) => Uint8Array;
   /** Undefined if it is no answer, or to no call that can be told. Throws Rejected if it cannot be read. */
   readonly decodeReply: (reply: Reply) => Answered | undefined;
-  /** Whether the reply address and the correlation ride in the protocol's own properties, rather than in the body. */
+  /** Whether the reply address and the correlation ride in the protocol's own properties, where it has any. */
   readonly repliesByProperties: boolean;
 }

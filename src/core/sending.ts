@@ -14,8 +14,10 @@ export interface SenderSession {
    * may not be sent there), with NotConnected if the session ends before the broker has answered: it may have arrived or not.
    */
   send(message: OutgoingMessage): Promise<void>;
-  /** Where replies to this session can be sent; undefined where the protocol has no way to say so (MQTT 3.1.1). */
+  /** Where replies to this session can be sent; undefined where the broker does not let us listen anywhere. */
   readonly replyTo: string | undefined;
+  /** Whether the protocol has properties for message id, reply address and correlation id (MQTT 3.1.1 has none). */
+  readonly hasProperties: boolean;
   /** Waits for what is under way, then closes. Resolves in any case, at the deadline at latest. */
   stop(deadline: AbortSignal): Promise<void>;
   /** Resolves once, however the session ends; with the error unless it was asked to end. */

@@ -42,6 +42,7 @@ export class FakeSender implements Sender {
 
 export class FakeSession implements SenderSession {
   readonly replyTo: string | undefined;
+  readonly hasProperties = true;
   readonly closed: Promise<Error | undefined>;
   private readonly sender: FakeSender;
   private over = false;

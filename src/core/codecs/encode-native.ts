@@ -1,11 +1,27 @@
+import type { Answer } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { isObject, type JsonObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts';
-import type { Answer, Answered, Request, WireForm } from '../request.ts';
+import type { Answered, Request, WireForm } from '../request.ts';
 import type { Reply } from '../sending.ts';
 
-/** The native form: `{"method", "args"}`; everything else rides in the protocol's own properties (docs/protocol.md). */
+/**
+ * The native form: `{"method", "args", "context"?}`; everything else rides in the protocol's own properties, or, of a call over a
+ * protocol without them, as `message_id`, `reply_to` and `correlation_id` (docs/protocol.md).
+ */
 export const nativeForm: WireForm = {
-  encode: ({ method, args }: Request) => Buffer.from(toJson(method, { method, args })),
+  encode({ method, args, context, messageId, call }: Request) {
+    const message = {
+      method,
+      args,
+      ...(context !== undefined && { context }),
+      ...(call !== undefined && {
+        message_id: messageId,
+        reply_to: call.replyTo,
+        correlation_id: call.correlationId,
+      }),
+    };
+    return Buffer.from(toJson(method, message));
+  },
   decodeReply,
   repliesByProperties: true,
 };
@@ -25,9 +41,10 @@ export function toJson(method: string, message: JsonObject): string {
 }
 
 /** Reads `{"result": <json>}` or `{"error": {"class", "message", "argument"?}}` (docs/protocol.md, calls). */
-function decodeReply({ correlationId, body }: Reply): Answered | undefined {
-  if (correlationId === undefined) return undefined;
-  return { correlationId, answer: answerOf(parseObject(textOf(body), 'the reply')) };
+function decodeReply(reply: Reply): Answered | undefined {
+  const said = parseObject(textOf(reply.body), 'the reply');
+  const correlationId = reply.correlationId ?? said.correlation_id;
+  return typeof correlationId === 'string' ? { correlationId, answer: answerOf(said) } : undefined;
 }
 
 function answerOf(reply: JsonObject): Answer {
@@ -35,14 +52,15 @@ function answerOf(reply: JsonObject): Answer {
   if (error === undefined) {
     if (!Object.hasOwn(reply, 'result'))
       throw new Rejected('bad_envelope', 'the reply has neither result nor error');
-    return { kind: 'result', result: reply.result };
+    return { result: reply.result };
   }
   if (!isObject(error)) throw new Rejected('bad_envelope', `error is ${kindOf(error)}, not an object`);
   return {
-    kind: 'error',
-    class: textAt(error, 'class', 'Error'),
-    message: textAt(error, 'message', ''),
-    argument: typeof error.argument === 'string' ? error.argument : undefined,
+    error: {
+      class: textAt(error, 'class', 'Error'),
+      message: textAt(error, 'message', ''),
+      argument: typeof error.argument === 'string' ? error.argument : undefined,
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { Answer } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { isObject, type JsonObject, kindOf, parseObject, textOf } from '../json.ts';
-import type { Answer, Answered, Request, WireForm } from '../request.ts';
+import type { Answered, Request, WireForm } from '../request.ts';
 import type { Reply } from '../sending.ts';
 import { textAt, toJson } from './encode-native.ts';
 
@@ -66,12 +67,10 @@ function decodeReply({ body }: Reply): Answered | undefined {
 
 /** A failure is a text of JSON (_drivers/common.py `serialize_remote_exception`). */
 function answerOf({ result, failure }: JsonObject): Answer {
-  if (failure === null || failure === undefined) return { kind: 'result', result };
+  if (failure === null || failure === undefined) return { result };
   const error = typeof failure === 'string' ? parseObject(failure, 'failure') : failure;
   if (!isObject(error)) throw new Rejected('bad_envelope', `failure is ${kindOf(error)}, not a string`);
   return {
-    kind: 'error',
-    class: textAt(error, 'class', 'Exception'),
-    message: textAt(error, 'message', ''),
+    error: { class: textAt(error, 'class', 'Exception'), message: textAt(error, 'message', '') },
   };
 }

@@ -93,6 +93,7 @@ export class Amqp091Sender implements Sender {
 
 class Amqp091SenderSession implements SenderSession {
   readonly replyTo: string | undefined;
+  readonly hasProperties = true;
   readonly closed: Promise<Error | undefined>;
   private readonly connection: ChannelModel;
   private readonly channel: ConfirmChannel;

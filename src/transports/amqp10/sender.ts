@@ -83,6 +83,7 @@ async function receiveReplies(
 
 class Amqp10SenderSession implements SenderSession {
   readonly replyTo: string;
+  readonly hasProperties = true;
   readonly closed: Promise<Error | undefined>;
   private readonly connection: Amqp10Connection;
   private readonly target: string;

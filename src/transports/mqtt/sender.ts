@@ -47,9 +47,8 @@ export class MqttSender implements Sender {
     }
   }
 
-  /** Undefined where the broker does not allow it, or has no way to say it: casts need no replies. */
+  /** Undefined where the broker does not allow it: casts need no replies. */
   private async subscribe(client: MqttClient, topic: string): Promise<string | undefined> {
-    if (this.options.version === '3.1.1') return undefined;
     try {
       await client.subscribeAsync(topic, { qos: 1 });
       return topic;
@@ -63,6 +62,7 @@ export class MqttSender implements Sender {
 
 class MqttSenderSession implements SenderSession {
   readonly replyTo: string | undefined;
+  readonly hasProperties: boolean;
   readonly closed: Promise<Error | undefined>;
   private readonly client: MqttClient;
   private readonly options: MqttOptions;
@@ -77,6 +77,7 @@ class MqttSenderSession implements SenderSession {
     this.client = client;
     this.options = options;
     this.replyTo = replyTo;
+    this.hasProperties = options.version === '5';
     this.slots = slots;
     let reason: Error | undefined;
     client.on('error', (error) => {

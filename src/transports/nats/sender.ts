@@ -37,6 +37,7 @@ export class NatsSender implements Sender {
 class NatsSenderSession implements SenderSession {
   readonly closed: Promise<Error | undefined>;
   readonly replyTo: string;
+  readonly hasProperties = true;
   private readonly connection: Connection;
   private readonly options: NatsOptions;
   private readonly stream: JetStreamClient;
