@@ -9,8 +9,8 @@ CREATE TABLE IF NOT EXISTS call_results (
   id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
   principal text NOT NULL,
   message_id text NOT NULL,
-  -- SHA-256 of the whole body.
-  body_digest bytea NOT NULL,
+  -- SHA-256 of method and arguments.
+  call_digest bytea NOT NULL,
   -- JSON; NULL only inside the call's transaction.
   result text,
   called_at timestamptz NOT NULL DEFAULT now(),

@@ -75,31 +75,68 @@ export interface SerializedNotification {
 /** One row of a model, by column. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** The id of a row: of several columns where the key has several. */
+export type RowId = string | number | Row;
+
+/** By column: a value that is to be equal, or what is to hold of the column. */
+export type Filters = Readonly<
+  Record<
+    string,
+    | string
+    | number
+    | boolean
+    | null
+    | Readonly<
+        Partial<
+          Record<'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte', unknown> & {
+            in: readonly unknown[];
+            like: string;
+            null: boolean;
+          }
+        >
+      >
+  >
+>;
+
 export interface ModelCreate {
   readonly model: string;
-  readonly values: Row;
+  /** One row, or several: all of them or none. */
+  readonly values: Row | readonly Row[];
 }
 
 export interface ModelGet {
   readonly model: string;
-  readonly id: string;
+  readonly id: RowId;
+  readonly include_deleted?: boolean;
 }
 
 export interface ModelList {
   readonly model: string;
-  readonly filters?: Row;
-  readonly order_by?: string | readonly string[];
+  readonly filters?: Filters;
+  /** Columns; with a `-` before it the other way round. */
+  readonly order_by?: ReadonlyArray<string | { readonly column: string; readonly direction: 'asc' | 'desc' }>;
   readonly limit?: number;
-  readonly marker?: string;
+  /** As the answer before had it. */
+  readonly marker?: RowId;
+  readonly include_deleted?: boolean;
 }
 
+/** One of `id`, `ids` and `filters` says which rows. */
 export interface ModelUpdate {
   readonly model: string;
-  readonly id: string;
+  readonly id?: RowId;
+  readonly ids?: readonly RowId[];
+  readonly filters?: Filters;
   readonly values: Row;
+  /** Of one row: `updated` as it was last read. Refused as a conflict if somebody has changed the row since. */
+  readonly if_updated?: unknown;
 }
 
-export type ModelDelete = ModelGet;
+export interface ModelDelete {
+  readonly model: string;
+  readonly id: RowId;
+  readonly if_updated?: unknown;
+}
 
 /** The arguments of the methods that are known; a Manager of the deployer's own may have others. */
 export interface Methods {

@@ -48,7 +48,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'first_deferred_at',
     'next_attempt_at',
   ],
-  call_results: ['id', 'principal', 'message_id', 'body_digest', 'result', 'called_at'],
+  call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

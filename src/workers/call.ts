@@ -99,13 +99,13 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { context, incoming, transport, timeout } = call;
+  const { context, transport, timeout } = call;
   const { settings } = context;
   const { codec } = entryOf(transport, settings);
   if (method.allowed === 'service') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${kindOf(given)}, not an object`);
   const args = method.parse(given);
-  const identity = method.mutating ? identityOf(name, principal, messageId, incoming.body) : undefined;
+  const identity = method.mutating ? identityOf(name, principal, messageId, given) : undefined;
   const deadline = performance.now() + timeout;
   const { lockTimeout } = settings.database;
   const attempt = async (db: Db): Promise<unknown> => {

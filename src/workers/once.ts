@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '../core/envelope.ts';
 import { CallRefused, Rejected } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Db } from './db.ts';
 import { type CallIdentity, claimCall } from './sql/claim-call.ts';
 import { keepResult } from './sql/keep-result.ts';
@@ -20,7 +21,7 @@ export function identityOf(
   method: string,
   principal: Principal,
   messageId: string | undefined,
-  body: Uint8Array,
+  args: JsonObject,
 ): CallIdentity {
   if (messageId === undefined || messageId === '') {
     throw new Rejected(
@@ -37,7 +38,11 @@ export function identityOf(
       'message_id',
     );
   }
-  return { principal: name, messageId, digest: createHash('sha256').update(body).digest() };
+  // Not the body: a repetition may say another reply address, or another correlation id, in it.
+  const digest = createHash('sha256')
+    .update(JSON.stringify([method, args]))
+    .digest();
+  return { principal: name, messageId, digest };
 }
 
 /**
@@ -54,7 +59,7 @@ export async function once(db: Db, identity: CallIdentity, execute: () => Promis
     await keepResult(db, identity, result);
     return result;
   }
-  if (earlier.sameBody) return earlier.result;
+  if (earlier.sameCall) return earlier.result;
   throw new CallRefused(
     'Conflict',
     `another call has come with the message id ${JSON.stringify(identity.messageId)}`,
