@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
+import { environmentName } from './environment.ts';
 import type { TransportKind } from './transport-kind.ts';
 
 type Kinds = Readonly<Record<string, TransportKind>>;
@@ -37,7 +38,10 @@ function* namedKinds(
   environment: Readonly<Record<string, string | undefined>>,
 ): Generator<readonly [key: string, kind: string]> {
   for (const [name, entry] of Object.entries(isObject(transports) ? transports : {})) {
-    if (isObject(entry) && typeof entry.kind === 'string') yield [`transports.${name}.kind`, entry.kind];
+    // A variable goes before the file.
+    const overlaid = environment[environmentName(['transports', name, 'kind'])] !== undefined;
+    if (isObject(entry) && typeof entry.kind === 'string' && !overlaid)
+      yield [`transports.${name}.kind`, entry.kind];
   }
   for (const [name, kind] of Object.entries(environment)) {
     if (kindVariable.test(name) && kind !== undefined) yield [name, kind];
