@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import { createDatabase } from '../support/database.ts';
+import { secureMosquitto, stopSecureBrokers } from '../support/secure-brokers.ts';
 import { needs, service } from '../support/services.ts';
 import { configuration, run } from './support.ts';
 
@@ -86,6 +87,33 @@ rabbitTest(
       t.is(level === 'fatal', errors.length === 1, errors.join('\n'));
       for (const { password } of [database, broker]) t.false(errors.join().includes(password));
     }
+  },
+);
+
+ava.after.always(stopSecureBrokers);
+
+needs(
+  ava.serial,
+  'postgres',
+  'mosquitto',
+)(
+  "start with an authority that has not signed the broker's certificate ends with exit code 2 and one line",
+  async (t) => {
+    const { url } = await createDatabase(t, { migrated: true });
+    const { tlsPort, certificates } = await secureMosquitto();
+    const edge = `{ kind: mqtt, url: "mqtts://127.0.0.1:${tlsPort}", tls: { ca: "${certificates.stranger}" } }`;
+    const file = configuration(
+      `database: { url: "${url}" }`,
+      `transports: { edge: ${edge} }`,
+      'log: { level: fatal }',
+    );
+    const { code, errors } = await run(t, ['start', '--config', file]);
+    t.is(code, 2);
+    t.is(errors.length, 1, errors.join('\n'));
+    t.regex(
+      errors[0] ?? '',
+      /^conductor: transports\.edge: tls\.ca: the broker's certificate is not signed by/,
+    );
   },
 );
 

@@ -60,7 +60,7 @@ test('a path goes from the configuration file on, and is printed as it was writt
 });
 
 test('the environment may name the module as well', async (t) => {
-  const file = configure({ directory: '/spool' });
+  const file = configure({ kind: './not-there.ts', directory: '/spool' });
   const config = await loadConfig(file, { CONDUCTOR_TRANSPORTS__HERE__KIND: module }, transportKinds);
   t.like(printable(config), { transports: { here: { kind: module, directory: '/spool' } } });
 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
 import { connect as connectAmqp } from 'amqplib';
 import test, { type ExecutionContext } from 'ava';
 import { connect, connectAsync as connectMqtt } from 'mqtt';
@@ -5,6 +7,7 @@ import { startMosquitto } from '../support/mosquitto.ts';
 import { startNats } from '../support/nats.ts';
 import { isListening } from '../support/ports.ts';
 import { startRabbitmq } from '../support/rabbitmq.ts';
+import { secureNats } from '../support/secure-brokers.ts';
 import type { Server } from '../support/server.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
@@ -104,3 +107,13 @@ async function stopsWithoutATrace(t: ExecutionContext, server: Server, port: num
   t.throws(() => process.kill(server.pid, 0), { code: 'ESRCH' });
   t.throws(() => process.kill(-server.pid, 0), { code: 'ESRCH' });
 }
+
+needs(test, 'nats')('a private nats-server speaks TLS and knows its users, if it is told to', async (t) => {
+  const nats = await secureNats();
+  t.teardown(nats.kill);
+  const socket = connectTcp({ port: nats.port, host: '127.0.0.1' });
+  const [greeting] = await once(socket, 'data');
+  socket.destroy();
+  const info: unknown = JSON.parse(String(greeting).replace(/^INFO /, ''));
+  t.like(info, { jetstream: true, auth_required: true, tls_required: true, tls_verify: true });
+});

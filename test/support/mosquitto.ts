@@ -11,6 +11,8 @@ export interface MosquittoOptions {
   readonly maxInflightMessages?: number;
   /** Who is let in, and by what, is a matter of each listener; that of `url` lets everybody in. */
   readonly perListener?: boolean;
+  /** Ports of the listeners in `settings`: each opens in its own time. */
+  readonly furtherPorts?: readonly number[];
   /** Further lines of mosquitto.conf. */
   readonly settings?: readonly string[];
 }
@@ -42,7 +44,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
   const directory = temporaryDirectory('mosquitto');
   const file = join(directory, 'mosquitto.conf');
   writeFileSync(file, configuration(port, directory, options).join('\n'));
-  const server = await startServer(() => run(program, file, port));
+  const server = await startServer(() => run(program, file, [port, ...(options.furtherPorts ?? [])]));
   return Object.assign(server, mosquittoAt(port));
 }
 
@@ -69,8 +71,9 @@ function configuration(port: number, directory: string, options: MosquittoOption
   ];
 }
 
-async function run(program: string, file: string, port: number): Promise<Run> {
+async function run(program: string, file: string, ports: readonly number[]): Promise<Run> {
   const child = startProcess(program, ['-c', file]);
-  await waitFor(() => isListening(port), { what: 'mosquitto to listen', process: child });
+  for (const port of ports)
+    await waitFor(() => isListening(port), { what: 'mosquitto to listen', process: child });
   return child;
 }

@@ -90,6 +90,7 @@ export const secureMosquitto: () => Promise<
   ];
   const server = await startMosquitto({
     perListener: true,
+    furtherPorts: [tlsPort, webSocketPort],
     settings: [
       `listener ${tlsPort} 127.0.0.1`,
       ...tls,

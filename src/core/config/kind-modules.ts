@@ -1,5 +1,6 @@
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
+import { environmentName } from './environment.ts';
 import { moduleUrl } from './module.ts';
 import type { TransportKind } from './transport-kind.ts';
 
@@ -35,7 +36,10 @@ function* namedKinds(
   environment: Readonly<Record<string, string | undefined>>,
 ): Generator<readonly [key: string, kind: string]> {
   for (const [name, entry] of Object.entries(isObject(transports) ? transports : {})) {
-    if (isObject(entry) && typeof entry.kind === 'string') yield [`transports.${name}.kind`, entry.kind];
+    // A variable goes before the file.
+    const overlaid = environment[environmentName(['transports', name, 'kind'])] !== undefined;
+    if (isObject(entry) && typeof entry.kind === 'string' && !overlaid)
+      yield [`transports.${name}.kind`, entry.kind];
   }
   for (const [name, kind] of Object.entries(environment)) {
     if (kindVariable.test(name) && kind !== undefined) yield [name, kind];
