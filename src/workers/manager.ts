@@ -3,7 +3,10 @@ import type { JsonObject } from '../core/json.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Db } from './db.ts';
 import { heartbeat } from './methods/heartbeat.ts';
+import type { NotificationSettings } from './methods/notification.ts';
+import { notifyEnd, notifyExcInfo } from './methods/notify.ts';
 import { ping } from './methods/ping.ts';
+import { reportRoot } from './methods/report-root.ts';
 import { updateBackup } from './methods/update-backup.ts';
 import type { WorkerSettings } from './protocol.ts';
 
@@ -23,6 +26,7 @@ export interface GuestArgs {
 interface ApplyOptions {
   /** Insert unknown instances instead of deferring their heartbeats. */
   readonly autoRegister: boolean;
+  readonly notifications: NotificationSettings;
 }
 
 /** A method of guests: a row of the method table that takes a whole batch at once. Usually cast; a call is a batch of one. */
@@ -64,7 +68,14 @@ export function takesBatches(method: Method | CallMethod): method is Method {
   return 'apply' in method;
 }
 
-export const manager: Manager = { heartbeat, update_backup: updateBackup, ping };
+export const manager: Manager = {
+  heartbeat,
+  update_backup: updateBackup,
+  report_root: reportRoot,
+  notify_exc_info: notifyExcInfo,
+  notify_end: notifyEnd,
+  ping,
+};
 
 /** The version of the method table: a message may ask for the same major and a minor not above it. */
 export const managerVersion = { major: 1, minor: 0 } as const;

@@ -45,6 +45,23 @@ export async function ensureTopology(
   }
 }
 
+/**
+ * Makes sure that a queue is bound to a topic and has its name, as oslo.messaging does before it publishes a notification
+ * (oslo_messaging/_drivers/impl_rabbit.py, `_publish_and_creates_default_queue`).
+ */
+export async function ensureTopicQueue(
+  connection: ChannelModel,
+  { exchange, queueDurability }: Amqp091Options,
+  topic: string,
+): Promise<void> {
+  if (!(await exists(connection, (channel) => channel.checkQueue(topic)))) {
+    await declare(connection, `queue ${topic}`, (channel) =>
+      channel.assertQueue(topic, { durable: queueDurability === 'durable' }),
+    );
+  }
+  await onChannel(connection, (channel) => channel.bindQueue(topic, exchange, topic));
+}
+
 async function exists(
   connection: ChannelModel,
   check: (channel: Channel) => Promise<unknown>,
