@@ -201,10 +201,13 @@ export class Dispatcher {
       const codes = new Uint8Array(batch.deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
-    for (const [index, notification] of result.notifications ?? []) {
-      const delivery = batch.deliveries[index];
-      if (delivery !== undefined) await this.answering.notify(batch.lane.transport, delivery, [notification]);
-    }
+    await Promise.all(
+      (result.notifications ?? []).map(async ([index, notification]) => {
+        const delivery = batch.deliveries[index];
+        if (delivery !== undefined)
+          await this.answering.notify(batch.lane.transport, delivery, [notification]);
+      }),
+    );
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
     const { done, held } = batch.lane.settle(batch.deliveries, result);

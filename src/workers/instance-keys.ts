@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { cipherKeyOf, decrypt } from '../core/codecs/trove-secure.ts';
 import type { StoredInstanceKey } from './sql/read-instance-keys.ts';
 
@@ -14,14 +15,14 @@ const capacity = 20_000;
 const lifetime = 600_000;
 
 interface Kept {
-  readonly key: Buffer;
+  readonly key: KeyObject;
   /** Of the monotonic clock. */
   readonly readAt: number;
 }
 
 /** The instances' keys, of one transport's deployment of Trove, as far as a thread has met them. Least recently used first. */
 export class InstanceKeys {
-  private readonly encryptionKey: Buffer;
+  private readonly encryptionKey: KeyObject;
   private readonly kept = new Map<string, Kept>();
 
   /** @param secret what `instances.encrypted_key` is encrypted under. */
@@ -30,7 +31,7 @@ export class InstanceKeys {
   }
 
   /** The key as it is kept; undefined if it has to be read. */
-  get(id: string, now = performance.now()): Buffer | undefined {
+  get(id: string, now = performance.now()): KeyObject | undefined {
     const found = this.kept.get(id);
     if (found === undefined) return undefined;
     this.kept.delete(id);
@@ -46,10 +47,13 @@ export class InstanceKeys {
    * another secret than ours, which the operator can mend.
    * @throws what `read` throws; then nothing is known.
    */
-  async refresh(ids: ReadonlyArray<string>, read: ReadKeys): Promise<ReadonlyMap<string, Buffer | 'none'>> {
+  async refresh(
+    ids: ReadonlyArray<string>,
+    read: ReadKeys,
+  ): Promise<ReadonlyMap<string, KeyObject | 'none'>> {
     const now = performance.now();
     const rows = await read(ids);
-    const keys = new Map<string, Buffer | 'none'>();
+    const keys = new Map<string, KeyObject | 'none'>();
     for (const id of ids) this.kept.delete(id);
     for (const { id, encryptedKey } of rows) {
       if (encryptedKey === null) keys.set(id, 'none');

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { envelopeOf, parseMessage, readCallAddress } from '../core/codecs/oslo.ts';
 import { encrypt, type Sealed, sealedParts, unseal } from '../core/codecs/trove-secure.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
@@ -67,13 +68,13 @@ function begin(incoming: Incoming, exceptCalls: boolean): Opening {
 }
 
 /** Whether the key opens it. */
-function tryKey(one: Pending, key: Buffer | undefined): boolean {
+function tryKey(one: Pending, key: KeyObject | undefined): boolean {
   if (key === undefined) return false;
-  const plain = unseal(one.message, one.sealed, key);
+  const plain = unseal(one.sealed, key);
   if (plain === undefined) return false;
   try {
     one.opened = {
-      envelope: envelopeOf(plain),
+      envelope: envelopeOf({ ...one.message, args: plain.args }, plain.context),
       seal: (result) => encrypt(JSON.stringify(result ?? null), key),
     };
   } catch (error) {

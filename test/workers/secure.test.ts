@@ -173,6 +173,29 @@ withPostgres('a heartbeat that overtakes the making of its instance is opened la
   t.deepEqual(await database.query('SELECT FROM deferred'), []);
 });
 
+withPostgres('what was opened late is still to be notified of', async (t) => {
+  const { database, context } = await start(t);
+  const serialized_notification = {
+    tenant_id: 't1',
+    client_ip: '192.0.2.10',
+    server_ip: '192.0.2.1',
+    server_type: 'guest',
+    request_id: 'req-1',
+    instance_id: 'i-3',
+    notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
+  };
+  const body = seal('notify_end', { serialized_notification }, { instance: 'i-3', key: 'key-3' });
+  t.deepEqual(await apply(context, [raw(body)], 'oslo'), ['deferred: unknown']);
+  await insertInstances(database, 'i-3');
+  await storeKey(database, 'i-3', 'key-3');
+  await dueNow(database);
+  const { notifications = [] } = await maintain(context);
+  t.deepEqual(
+    notifications.map(([transport, { topic }]) => [transport, topic]),
+    [['oslo', 'notifications.info']],
+  );
+});
+
 withPostgres('keys encrypted under another secret than ours keep messages waiting, not dead', async (t) => {
   const { database, context } = await start(t);
   await storeKey(database, 'i-1', 'key-1', 'another secret');

@@ -50,7 +50,8 @@ function withoutContext(body: Uint8Array): string | undefined {
 }
 
 function read(text: string): Envelope {
-  return envelopeOf(parseMessage(text));
+  const message = parseMessage(text);
+  return envelopeOf(message, '_context_user' in message ? contextIn(message) : undefined);
 }
 
 /** The inner object: the message itself. Throws Rejected. */
@@ -69,8 +70,12 @@ export function parseMessage(text: string): JsonObject {
   return parseObject(inner, 'oslo.message');
 }
 
-/** Reads the message. Throws Rejected. */
-export function envelopeOf(message: JsonObject): Envelope {
+/**
+ * Reads the message. Throws Rejected.
+ *
+ * @param context its names without the prefix.
+ */
+export function envelopeOf(message: JsonObject, context: JsonObject | undefined): Envelope {
   if (message.namespace !== undefined && message.namespace !== null) {
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
@@ -79,7 +84,7 @@ export function envelopeOf(message: JsonObject): Envelope {
     ...readCall(message),
     messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
     sentRequired: false,
-    context: '_context_user' in message ? contextOf(contextIn(message), osloContextNames) : undefined,
+    context: context && contextOf(context, osloContextNames),
     call: readCallAddress(message),
   };
 }

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { isObject, type JsonObject } from '../json.ts';
 import { contextPrefix } from './oslo.ts';
 
@@ -8,29 +16,59 @@ import { contextPrefix } from './oslo.ts';
  * version and reply address stay readable. Secrecy without integrity: nothing but the padding and the JSON tell a forgery.
  */
 
-/** The initialization vector stands before the data; AES's block (trove/common/crypto_utils.py). */
-const ivLength = 16;
+/** AES's block. The initialization vector is one, and stands before the data (trove/common/crypto_utils.py). */
+const blockLength = 16;
 
 /** What a text of Trove's configuration or of an instance is to AES-256: its MD5 in hexadecimal, as 32 ASCII characters. */
-export function cipherKeyOf(secret: string): Buffer {
-  return Buffer.from(createHash('md5').update(secret).digest('hex'), 'latin1');
+export function cipherKeyOf(secret: string): KeyObject {
+  // A key object: given as bytes, the key would be prepared anew each time, for 12 µs.
+  return createSecretKey(createHash('md5').update(secret).digest('hex'), 'latin1');
 }
 
 /** The plain text; undefined if the key does not fit or the data is none. */
-export function decrypt(base64: string, key: Buffer): string | undefined {
-  const data = Buffer.from(base64, 'base64');
-  try {
-    const decipher = createDecipheriv('aes-256-cbc', key, data.subarray(0, ivLength));
-    const plain = Buffer.concat([decipher.update(data.subarray(ivLength)), decipher.final()]);
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain);
-  } catch {
-    return undefined;
+export function decrypt(base64: string, key: KeyObject): string | undefined {
+  return decryptAll([base64], key)?.[0];
+}
+
+/**
+ * The plain texts; undefined if the key does not fit all of them.
+ *
+ * One pass of the cipher for all of them, since each costs more to set up than such short texts to decrypt (measured: 103 against
+ * 49 µs for a heartbeat). In CBC a block is decrypted with the key and the block before it: behind one another each part
+ * has its own vector before its first block, and what the vectors themselves come to is left out.
+ */
+function decryptAll(parts: ReadonlyArray<string>, key: KeyObject): string[] | undefined {
+  const data = parts.map((base64) => Buffer.from(base64, 'base64'));
+  if (data.some(({ length }) => length % blockLength !== 0 || length < 2 * blockLength)) return undefined;
+  const decipher = createDecipheriv('aes-256-cbc', key, noVector).setAutoPadding(false);
+  const plain = decipher.update(data.length === 1 && data[0] !== undefined ? data[0] : Buffer.concat(data));
+  const texts: string[] = [];
+  let end = 0;
+  for (const { length } of data) {
+    const begin = end + blockLength;
+    end += length;
+    const text = textWithin(plain.subarray(begin, end));
+    if (text === undefined) return undefined;
+    texts.push(text);
   }
+  return texts;
+}
+
+const noVector = Buffer.alloc(blockLength);
+
+/** Without its padding: as many bytes of that value as fill the last block, one to a whole one (PKCS#7). */
+function textWithin(padded: Buffer): string | undefined {
+  const padding = padded.at(-1) ?? 0;
+  if (padding < 1 || padding > blockLength) return undefined;
+  const length = padded.length - padding;
+  for (let at = length; at < padded.length; at += 1) if (padded[at] !== padding) return undefined;
+  const plain = padded.subarray(0, length);
+  return isUtf8(plain) ? plain.toString('utf8') : undefined;
 }
 
 /** Base64 of the vector and the encrypted text. */
-export function encrypt(plain: string, key: Buffer): string {
-  const iv = randomBytes(ivLength);
+export function encrypt(plain: string, key: KeyObject): string {
+  const iv = randomBytes(blockLength);
   const cipher = createCipheriv('aes-256-cbc', key, iv);
   return Buffer.concat([iv, cipher.update(plain, 'utf8'), cipher.final()]).toString('base64');
 }
@@ -76,26 +114,20 @@ function readEntity(value: unknown): { entity: string; instanceId: string } | un
   return typeof entity === 'string' && typeof instanceId === 'string' ? { entity, instanceId } : undefined;
 }
 
-/** The message with its parts in plain; undefined if the key does not open every one of them. */
-export function unseal(message: JsonObject, { args, context }: Sealed, key: Buffer): JsonObject | undefined {
-  const plainContext = open(context, key);
-  if (!isObject(plainContext)) return undefined;
-  const plainArgs: [name: string, value: unknown][] = [];
-  for (const [name, base64] of args) {
-    const value = open(base64, key);
-    if (value === undefined) return undefined;
-    plainArgs.push([name, value]);
-  }
-  const { [contextName]: _, [contextIdName]: __, ...rest } = message;
-  const entries = Object.entries(plainContext).map(([name, value]) => [`${contextPrefix}${name}`, value]);
-  // What the sender left outside of the encryption is nobody's context.
-  const outside = Object.entries(rest).filter(([name]) => !name.startsWith(contextPrefix));
-  return { ...Object.fromEntries([...outside, ...entries]), args: Object.fromEntries(plainArgs) };
+/** The parts of a message in plain. */
+export interface Unsealed {
+  readonly args: JsonObject;
+  readonly context: JsonObject;
 }
 
-function open(base64: string, key: Buffer): unknown {
-  const text = decrypt(base64, key);
-  return text === undefined ? undefined : parse(text);
+/** Undefined if the key does not open every part. */
+export function unseal({ args, context }: Sealed, key: KeyObject): Unsealed | undefined {
+  const texts = decryptAll([context, ...args.map(([, base64]) => base64)], key);
+  if (texts === undefined) return undefined;
+  const [plainContext, ...values] = texts.map(parse);
+  if (!isObject(plainContext) || values.includes(undefined)) return undefined;
+  const entries = args.map(([name], index) => [name, values[index]] as const);
+  return { args: Object.fromEntries(entries), context: plainContext };
 }
 
 function parse(text: string): unknown {

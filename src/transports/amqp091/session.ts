@@ -55,8 +55,8 @@ export class Amqp091Session implements Session {
   private flow: Promise<void> = Promise.resolve();
   private consumerTag: string | undefined;
   private wanted = false;
-  /** Topics that a queue is known to be bound to. */
-  private readonly listened = new Set<string>();
+  /** By topic: resolves once a queue is bound to it. */
+  private readonly listened = new Map<string, Promise<void>>();
   private stopping = false;
   private open = true;
   private end: (error: Error | undefined) => void = () => {};
@@ -115,9 +115,15 @@ export class Amqp091Session implements Session {
 
   /** As oslo's notifier does: what nobody listens to yet is queued for whoever will. */
   private async ensureListened(topic: string): Promise<void> {
-    if (this.options.codec !== 'oslo' || this.listened.has(topic)) return;
-    await ensureTopicQueue(this.connection, this.options, topic);
-    this.listened.add(topic);
+    if (this.options.codec !== 'oslo') return;
+    const ensured = this.listened.get(topic) ?? ensureTopicQueue(this.connection, this.options, topic);
+    this.listened.set(topic, ensured);
+    try {
+      await ensured;
+    } catch (error) {
+      this.listened.delete(topic);
+      throw error;
+    }
   }
 
   pause(): void {

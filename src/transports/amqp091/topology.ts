@@ -1,5 +1,6 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { ConfigError, messageOf } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Amqp091Options } from './options.ts';
 
@@ -51,15 +52,23 @@ export async function ensureTopology(
  */
 export async function ensureTopicQueue(
   connection: ChannelModel,
-  { exchange, queueDurability }: Amqp091Options,
+  { exchange, queueDurability, queueArguments }: Amqp091Options,
   topic: string,
 ): Promise<void> {
   if (!(await exists(connection, (channel) => channel.checkQueue(topic)))) {
     await declare(connection, `queue ${topic}`, (channel) =>
-      channel.assertQueue(topic, { durable: queueDurability === 'durable' }),
+      channel.assertQueue(topic, {
+        durable: queueDurability === 'durable',
+        arguments: kindOnly(queueArguments),
+      }),
     );
   }
   await onChannel(connection, (channel) => channel.bindQueue(topic, exchange, topic));
+}
+
+/** A listener declares the queue as well: quorum queues are oslo's business too, what else the operator has set is not. */
+function kindOnly({ 'x-queue-type': kind }: JsonObject): JsonObject {
+  return kind === undefined ? {} : { 'x-queue-type': kind };
 }
 
 async function exists(
