@@ -1,9 +1,10 @@
 import { cpus, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { benchCalls } from './calls.ts';
 import { drain } from './drain.ts';
 import { formatRounds } from './report.ts';
 
-/** `npm run bench -- drain`: the figures, and what they were measured with. */
+/** `npm run bench -- drain` and `calls`: the figures, and what they were measured with. */
 
 function count(text: string): number {
   const value = Number(text);
@@ -40,5 +41,18 @@ program
     );
     const rounds = await drain(options, (line) => console.error(line));
     console.log(formatRounds(rounds));
+  });
+program
+  .command('calls')
+  .description('call a method over RabbitMQ, so many at once')
+  .option('--calls <n>', 'how many', count, 10_000)
+  .option('--in-flight <n>', 'how many at once', count, 32)
+  .option('--rounds <n>', 'how often', count, 3)
+  .action(async (options) => {
+    console.log(`calls ${JSON.stringify(options)}`);
+    console.log(
+      `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+    );
+    await benchCalls(options, (line) => console.log(line));
   });
 await program.parseAsync();

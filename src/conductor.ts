@@ -17,6 +17,9 @@ import { missingFromModels } from './workers/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import type { WorkerSettings } from './workers/protocol.ts';
 
+/** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
+const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
 /** A running replica. */
 export interface Conductor {
   /** What became of the messages, by transport. */
@@ -70,6 +73,14 @@ export async function startConductor(
       if (config.access.services.has(anonymous))
         child.warn('services.anonymous: anybody who can send to this transport may do what it grants');
     }
+    if (configured.options.auth.instRpcKeyEncrKey === publicKey) {
+      child.warn(
+        "auth.instRpcKeyEncrKey is Trove's public default: whoever reads the database can send as any guest",
+      );
+    }
+    if (configured.options.codec === 'oslo' && config.notifications.topic === '') {
+      child.warn('notifications.topic is empty: what guests notify is not published');
+    }
     const lane = dispatcher.lane(configured.name, share);
     const transport = configured.create({ share, replica: config.replica, logger: child });
     return {
@@ -79,7 +90,12 @@ export async function startConductor(
     };
   });
   const maintenance = new Maintenance({
-    round: () => pool.maintain(),
+    round: async () => {
+      const { notifications = [], ...round } = await pool.maintain();
+      for (const [transport, notification] of notifications)
+        await dispatcher.announce(transport, notification);
+      return round;
+    },
     interval: config.deferred.interval,
     backoff: reconnect,
     logger,
@@ -184,11 +200,18 @@ function workerSettings(config: Config): WorkerSettings {
     database: { ...config.database, applicationName: `conductor ${config.replica}` },
     concurrency: config.workers.concurrency,
     transports: Object.fromEntries(
-      config.transports.map(({ name, options }) => [name, { codec: options.codec, auth: options.auth.mode }]),
+      config.transports.map(({ name, options: { codec, auth } }) => [
+        name,
+        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey },
+      ]),
     ),
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
     deadLetters: config.deadLetters,
+    notifications: {
+      topic: config.notifications.topic,
+      publisherHost: config.notifications.publisherHost || config.replica,
+    },
     calls: config.calls,
     managerModule: config.manager || undefined,
     access: config.access,

@@ -26,3 +26,17 @@ for (const [transport, broker] of [
     },
   );
 }
+
+needs(
+  test,
+  'rabbitmq',
+  'postgres',
+)('the bench calls a method and prints what was lost and how long it took', async (t) => {
+  const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+  const sizes = ['--calls', '200', '--in-flight', '8', '--rounds', '1'];
+  const bench = startProcess(process.execPath, [main, 'calls', ...sizes]);
+  const { code } = await bench.exited;
+  t.is(code, 0, bench.output());
+  t.regex(bench.stdout(), /200 answered, 0 lost, 0 answered twice, 0 errors/);
+  t.regex(bench.stdout(), /calls\/s, p50 [\d.]+ ms, p99 [\d.]+ ms/);
+});

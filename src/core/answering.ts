@@ -40,7 +40,7 @@ export class Answering {
   /** Resolves once the broker has the notifications of a message. Never rejects. */
   async notify(
     transport: string,
-    delivery: Delivery,
+    delivery: Pick<Delivery, 'session'>,
     notifications: ReadonlyArray<Notification>,
   ): Promise<void> {
     for (const { topic: name, body } of notifications)
@@ -62,7 +62,11 @@ export class Answering {
   }
 
   /** What the broker does not take is lost to whoever waits for it, and no reason not to settle. */
-  private async publish(transport: string, { session }: Delivery, publication: Publication): Promise<void> {
+  private async publish(
+    transport: string,
+    { session }: Pick<Delivery, 'session'>,
+    publication: Publication,
+  ): Promise<void> {
     try {
       await within(session.publish(publication), publishPatience);
     } catch (error) {

@@ -78,4 +78,4 @@ export interface DeliveryMeta {
   readonly receivedAt: number;
 }
 
-export type SenderProof = 'subject' | 'user-id';
+export type SenderProof = 'subject' | 'user-id' | 'trove';

@@ -4,7 +4,7 @@ import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
 import { Lane, type Share } from './lane.ts';
-import { type BatchResult, HELD } from './outcome.ts';
+import { type BatchResult, HELD, type Notification } from './outcome.ts';
 
 export interface DispatcherOptions extends AnsweringOptions {
   /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
@@ -86,6 +86,13 @@ export class Dispatcher {
 
   /** Why messages are held at the moment, for health and the log; undefined while they flow. */
   heldBecause: string | undefined;
+
+  /** Publishes what a deferred message has led to: its own session may be long gone. Never rejects. */
+  async announce(transport: string, notification: Notification): Promise<void> {
+    const session = this.lanes.find((lane) => lane.transport === transport)?.openSession;
+    if (session !== undefined) await this.answering.notify(transport, { session }, [notification]);
+    else this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
+  }
 
   /** Resolves once nothing is held, or when the deadline has passed. */
   async idle(deadline: AbortSignal): Promise<void> {
@@ -194,10 +201,13 @@ export class Dispatcher {
       const codes = new Uint8Array(batch.deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
-    for (const [index, notification] of result.notifications ?? []) {
-      const delivery = batch.deliveries[index];
-      if (delivery !== undefined) await this.answering.notify(batch.lane.transport, delivery, [notification]);
-    }
+    await Promise.all(
+      (result.notifications ?? []).map(async ([index, notification]) => {
+        const delivery = batch.deliveries[index];
+        if (delivery !== undefined)
+          await this.answering.notify(batch.lane.transport, delivery, [notification]);
+      }),
+    );
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
     const { done, held } = batch.lane.settle(batch.deliveries, result);

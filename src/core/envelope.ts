@@ -1,3 +1,5 @@
+import type { JsonObject } from './json.ts';
+
 /**
  * The normalized message: the same whatever broker, protocol and wire form it came by. Who really sent it, the principal, is
  * not the body's to say and stands beside it.
@@ -21,6 +23,8 @@ export interface Context {
   readonly user: string | undefined;
   readonly tenant: string | undefined;
   readonly requestId: string | undefined;
+  /** All of it, by oslo's names without their prefix, or as the native form has it. */
+  readonly all: JsonObject;
 }
 
 export interface CallAddress {

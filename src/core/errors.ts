@@ -30,6 +30,7 @@ export class Undeliverable extends Error {
  * | `not_a_cast` | names a method that has an answer, but says nowhere to send it to |
  * | `bad_argument` | has an argument that is missing, of the wrong type or out of range |
  * | `forbidden` | was sent by a principal that may not send it |
+ * | `undecryptable` | is encrypted, and the key of the instance that it names does not open it |
  * | `foreign_backup` | reports about a backup that belongs to another instance |
  * | `refused` | breaks a constraint of the database |
  * | `never_known` | is about an instance or backup that was still unknown after the last retry |
@@ -47,6 +48,7 @@ const deadReasons = [
   'not_a_cast',
   'bad_argument',
   'forbidden',
+  'undecryptable',
   'foreign_backup',
   'refused',
   'never_known',

@@ -30,6 +30,11 @@ export class Lane {
     this.share = share;
   }
 
+  /** The one to publish on what no delivery stands behind; undefined while nothing was delivered. */
+  get openSession(): Session | undefined {
+    return this.session;
+  }
+
   /** How many deliveries wait for a slot. */
   get waiting(): number {
     return this.pending.length;

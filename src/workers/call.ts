@@ -4,7 +4,16 @@ import { isObject, kindOf } from '../core/json.ts';
 import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
 import { applyBatch, type Context } from './apply.ts';
 import { cameFromDatabase, type Db, inTransaction, type TransactionOptions } from './db.ts';
-import { authorize, entryOf, methodOf, principalOf, refuseOversize, taskOf, type Work } from './decode.ts';
+import {
+  authorize,
+  entryOf,
+  envelopeOf,
+  methodOf,
+  principalOf,
+  refuseOversize,
+  taskOf,
+  type Work,
+} from './decode.ts';
 import { requireGrant } from './grants.ts';
 import { type CallMethod, takesBatches } from './manager.ts';
 import { CatalogChanged } from './models/refusals.ts';
@@ -42,10 +51,13 @@ export async function runCall(call: Call): Promise<CallResult> {
   let address = noAddress;
   try {
     refuseOversize(incoming);
-    const envelope = codec.decode(incoming.body, incoming, true);
+    const { opened } = incoming;
+    if (opened !== undefined && 'call' in opened) address = opened.call ?? address;
+    const envelope = envelopeOf(incoming, codec, true);
     address = envelope.call ?? address;
     const { result, notifications } = await execute(call, envelope);
-    const reply = { body: encodeResult(codec, address, result, context), name: address.replyTo };
+    const sealed = opened !== undefined && 'envelope' in opened ? opened.seal(result) : result;
+    const reply = { body: encodeResult(codec, address, sealed, context), name: address.replyTo };
     return { outcome: 'answered', reply, notifications };
   } catch (error) {
     const refusal = refusalOf(error);
@@ -207,6 +219,7 @@ const classes: Partial<Record<Rejected['reason'], string>> = {
   unknown_method: 'NoSuchMethod',
   bad_version: 'UnsupportedVersion',
   forbidden: 'Forbidden',
+  undecryptable: 'Forbidden',
 };
 
 function problemOf({ errorClass, message }: CallRefused): string | undefined {

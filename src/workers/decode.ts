@@ -4,7 +4,7 @@ import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Codec, Envelope, Principal } from '../core/envelope.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
-import { CALL, dead, type Outcome } from '../core/outcome.ts';
+import { CALL, dead, deferred, type Outcome } from '../core/outcome.ts';
 import { requireGrant } from './grants.ts';
 import {
   type CallMethod,
@@ -14,7 +14,7 @@ import {
   managerVersion,
   takesBatches,
 } from './manager.ts';
-import { type Incoming, keptBody, type WorkerSettings } from './protocol.ts';
+import { type Incoming, keptBody, type SealedCast, type WorkerSettings } from './protocol.ts';
 
 /** One message on its way through a batch. */
 export interface Work {
@@ -27,6 +27,10 @@ export interface Work {
   readonly decoded: Partial<Envelope>;
   /** What is to be done, or the outcome that is already certain. */
   readonly task: Task | Outcome;
+  /** Of a message that cannot be opened yet: it is deferred as it is. */
+  readonly sealed?: SealedCast | undefined;
+  /** It was deferred before, as it is, and has its row. */
+  readonly hasRow?: boolean;
 }
 
 export interface Task {
@@ -51,12 +55,20 @@ export function decode(
   settings: WorkerSettings,
 ): Work | typeof CALL {
   let decoded: Partial<Envelope> = {};
+  const { opened } = incoming;
+  if (opened !== undefined && 'call' in opened && opened.call !== undefined) return CALL;
   try {
+    if (opened !== undefined && 'waits' in opened) {
+      decoded = { method: opened.waits.method };
+      // What is not there will not be there later either.
+      methodNamed(opened.waits.method, manager);
+      return { index, transport, incoming, decoded, task: deferred.unknown, sealed: opened.waits };
+    }
     const { codec, auth } = entryOf(transport, settings);
     // The answer may be that it cannot be read.
     if (!codec.callsAreInTheBody && incoming.isCall) return CALL;
     refuseOversize(incoming);
-    let envelope = codec.decode(incoming.body, incoming, false);
+    let envelope = envelopeOf(incoming, codec, false);
     if (envelope.call !== undefined) return CALL;
     decoded = envelope;
     const principal = principalOf(incoming, auth, settings.access);
@@ -64,7 +76,7 @@ export function decode(
     if (!takesBatches(method)) {
       throw new Rejected('not_a_cast', `${envelope.method} has an answer; the message has no reply address`);
     }
-    if (method.needsContext === true) envelope = codec.decode(incoming.body, incoming, true);
+    if (method.needsContext === true) envelope = envelopeOf(incoming, codec, true);
     const task = taskOf(envelope, method);
     authorize(principal, task, settings.access);
     return { index, transport, incoming, decoded, task };
@@ -76,6 +88,15 @@ export function decode(
         : dead('crash', `reading the message failed: ${messageOf(error)}`);
     return { index, transport, incoming, decoded, task: outcome };
   }
+}
+
+/** What the message says: its body's, or what opening it has brought to light. Throws Rejected. */
+export function envelopeOf(incoming: Incoming, codec: Codec, whole: boolean): Envelope {
+  const { opened, body } = incoming;
+  if (opened === undefined) return codec.decode(body, incoming, whole);
+  if ('envelope' in opened) return opened.envelope;
+  if ('rejected' in opened) throw opened.rejected;
+  throw new Rejected('undecryptable', 'the message has not been opened');
 }
 
 /** How a transport's messages are to be read. */
@@ -96,6 +117,12 @@ export function refuseOversize({ oversize }: Incoming): void {
 
 /** Looks up the method and checks the version that the sender asks for. Throws Rejected. */
 export function methodOf({ method: name, version }: Envelope, manager: Manager): Method | CallMethod {
+  const method = methodNamed(name, manager);
+  if (version !== undefined) checkVersion(version);
+  return method;
+}
+
+function methodNamed(name: string, manager: Manager): Method | CallMethod {
   const method = Object.hasOwn(manager, name) ? manager[name] : undefined;
   if (method === undefined) {
     throw new Rejected(
@@ -103,7 +130,6 @@ export function methodOf({ method: name, version }: Envelope, manager: Manager):
       `${JSON.stringify(name.slice(0, 64))} is not a method of this conductor`,
     );
   }
-  if (version !== undefined) checkVersion(version);
   return method;
 }
 

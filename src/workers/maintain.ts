@@ -1,10 +1,12 @@
 import { messageOf, Rejected } from '../core/errors.ts';
-import { dead, type Outcome } from '../core/outcome.ts';
+import { CALL, dead, type Outcome } from '../core/outcome.ts';
 import { applyBatch, type Context, type Hooks } from './apply.ts';
 import { type Db, inTransaction } from './db.ts';
-import { methodOf, taskOf, type Work } from './decode.ts';
+import { decode, methodOf, taskOf, type Work } from './decode.ts';
 import { type Manager, takesBatches } from './manager.ts';
 import type { MaintenanceResult } from './protocol.ts';
+import { sealedPrefix } from './record.ts';
+import { openBatch } from './secure.ts';
 import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
 import { deleteDeferred } from './sql/delete-deferred.ts';
 import { trimCallResults } from './sql/trim-call-results.ts';
@@ -26,14 +28,25 @@ export async function maintain(context: Context): Promise<MaintenanceResult> {
       claimed: await claimDeferred(db, { ...settings.deferred, limit: retryLimit }),
     }));
     if (claimed.length === 0) return { retried: 0, resolved: 0, trimmed };
-    const byWork = new Map(claimed.map((message, index) => [workOf(message, index, manager), message]));
+    const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
+    const works = [
+      ...plain.map((message, index) => [workOf(message, index, manager), message] as const),
+      ...(await openSealed(context, sealed, plain.length)),
+    ];
+    const byWork = new Map(works);
     const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
+    const notifications = [...result.outcomes].flatMap(([{ transport }, outcome]) =>
+      outcome.kind === 'applied' && outcome.notification !== undefined
+        ? [[transport, outcome.notification] as const]
+        : [],
+    );
     const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
     const { heldBecause } = result;
     return {
       retried: claimed.length,
       resolved,
       trimmed,
+      notifications,
       ...(heldBecause !== undefined && { failedBecause: heldBecause }),
     };
   } catch (error) {
@@ -53,6 +66,39 @@ function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
       if (done.length > 0) await deleteDeferred(db, done);
     },
   };
+}
+
+/** Messages that could not be opened when they came. Rejects if keys cannot be read. */
+async function openSealed(
+  context: Context,
+  claimed: ReadonlyArray<ClaimedMessage>,
+  firstIndex: number,
+): Promise<ReadonlyArray<readonly [Work, ClaimedMessage]>> {
+  const works: [Work, ClaimedMessage][] = [];
+  for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
+    const incoming = messages.map(({ args: { body, message_id: messageId } }) => ({
+      body: Buffer.from(String(body)),
+      oversize: undefined,
+      messageId: typeof messageId === 'string' ? messageId : undefined,
+      sender: undefined,
+      senderProof: undefined,
+      isCall: false,
+    }));
+    const opened = await openBatch(context, transport, incoming, { exceptCalls: true });
+    for (const [position, message] of messages.entries()) {
+      const one = opened[position];
+      if (one === undefined) throw new Error(`message ${position} was left unopened`);
+      const work = decode(one, firstIndex + works.length, transport, context.manager, context.settings);
+      if (work === CALL) throw new Error('a call was deferred');
+      const task = work.sealed !== undefined && message.last ? atLast.unknown : work.task;
+      works.push([{ ...work, task, hasRow: true }, message]);
+    }
+  }
+  return works;
+}
+
+function partition<Item>(items: ReadonlyArray<Item>, isFirst: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 const atLast = {

@@ -8,7 +8,10 @@ import { modelDelete } from './methods/model-delete.ts';
 import { modelGet } from './methods/model-get.ts';
 import { modelList } from './methods/model-list.ts';
 import { modelUpdate } from './methods/model-update.ts';
+import type { NotificationSettings } from './methods/notification.ts';
+import { notifyEnd, notifyExcInfo } from './methods/notify.ts';
 import { ping } from './methods/ping.ts';
+import { reportRoot } from './methods/report-root.ts';
 import { updateBackup } from './methods/update-backup.ts';
 import type { WorkerSettings } from './protocol.ts';
 
@@ -28,6 +31,7 @@ export interface GuestArgs {
 interface ApplyOptions {
   /** Insert unknown instances instead of deferring their heartbeats. */
   readonly autoRegister: boolean;
+  readonly notifications: NotificationSettings;
 }
 
 /** A method of guests: a row of the method table that takes a whole batch at once. Usually cast; a call is a batch of one. */
@@ -75,6 +79,9 @@ export function takesBatches(method: Method | CallMethod): method is Method {
 export const manager: Manager = {
   heartbeat,
   update_backup: updateBackup,
+  report_root: reportRoot,
+  notify_exc_info: notifyExcInfo,
+  notify_end: notifyEnd,
   ping,
   model_create: modelCreate,
   model_get: modelGet,

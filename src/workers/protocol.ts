@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Access } from '../core/config/access.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Delivery, SenderProof } from '../core/contracts.ts';
+import type { CallAddress, Envelope } from '../core/envelope.ts';
+import type { Rejected } from '../core/errors.ts';
+import type { Notification } from '../core/outcome.ts';
 
 /** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
 
@@ -19,7 +22,15 @@ export interface WorkerSettings {
   /** Batches that one thread runs at once; each has a connection. */
   readonly concurrency: number;
   readonly transports: Readonly<
-    Record<string, { readonly codec: 'native' | 'oslo'; readonly auth: AuthMode }>
+    Record<
+      string,
+      {
+        readonly codec: 'native' | 'oslo';
+        readonly auth: AuthMode;
+        /** Of auth `trove`: what `instances.encrypted_key` is encrypted under. */
+        readonly instRpcKeyEncrKey?: string;
+      }
+    >
   >;
   readonly autoRegister: boolean;
   readonly deferred: {
@@ -29,6 +40,11 @@ export interface WorkerSettings {
     readonly maxRows: number;
   };
   readonly deadLetters: { readonly maxRows: number };
+  readonly notifications: {
+    /** Empty: nothing is published. */
+    readonly topic: string;
+    readonly publisherHost: string;
+  };
   readonly calls: {
     /** Calls that one thread runs at once; each has a connection. */
     readonly concurrency: number;
@@ -64,6 +80,26 @@ export interface PackedCall {
   readonly timeout: number;
 }
 
+/** A message in Trove's secure form, once it has been opened, or not. */
+export type Opened =
+  | {
+      readonly envelope: Envelope;
+      /** Encrypts the answer to a call for its sender. */
+      readonly seal: (result: unknown) => unknown;
+    }
+  | { readonly rejected: Rejected; readonly call: CallAddress | undefined }
+  /** A cast whose sender's key is not known. */
+  | { readonly waits: SealedCast }
+  /** Not opened: in a batch a call is only told apart. */
+  | { readonly call: CallAddress };
+
+/** What can be read of a cast that cannot be opened yet. */
+export interface SealedCast {
+  readonly method: string;
+  /** As it claims. */
+  readonly instanceId: string;
+}
+
 /** One message of an unpacked batch. */
 export interface Incoming {
   /** The whole body, or the first `keptBody` bytes of one that is too large. */
@@ -75,6 +111,8 @@ export interface Incoming {
   readonly senderProof: SenderProof | undefined;
   /** Whether it has a reply address. */
   readonly isCall: boolean;
+  /** What opening Trove's secure form came to; undefined where the body is read as it is. */
+  readonly opened?: Opened;
 }
 
 /** Bytes of a dead letter's body that are kept. */
@@ -163,5 +201,7 @@ export interface MaintenanceResult {
   readonly resolved: number;
   /** Old dead letters that were deleted to keep the table bounded. */
   readonly trimmed: number;
+  /** What retried messages have to be told to others, by transport. */
+  readonly notifications?: ReadonlyArray<readonly [transport: string, notification: Notification]>;
   readonly failedBecause?: string;
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Outcome } from '../core/outcome.ts';
+import type { DeferredReason, Outcome } from '../core/outcome.ts';
 import type { Db } from './db.ts';
 import { isTask, type Work } from './decode.ts';
-import { keptBody } from './protocol.ts';
+import { type Incoming, keptBody, type SealedCast } from './protocol.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
 import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
 
@@ -30,9 +30,12 @@ export function recordMinimal(db: Db, { work, outcome }: Resolved): Promise<void
   );
 }
 
-function toDeferred({ work: { task, transport, incoming }, outcome }: Resolved): DeferredMessage[] {
+function toDeferred({ work, outcome }: Resolved): DeferredMessage[] {
+  const { task, transport, incoming, sealed } = work;
   // One that was deferred before has its row.
-  if (outcome.kind !== 'deferred' || !isTask(task) || incoming === undefined) return [];
+  if (outcome.kind !== 'deferred' || incoming === undefined || work.hasRow === true) return [];
+  if (sealed !== undefined) return [toDeferredSealed(sealed, transport, incoming, outcome.reason)];
+  if (!isTask(task)) return [];
   const { method, methodName, args } = task;
   return [
     {
@@ -45,6 +48,35 @@ function toDeferred({ work: { task, transport, incoming }, outcome }: Resolved):
       reason: outcome.reason,
     },
   ];
+}
+
+/** What is deferred as it is goes by a name that no method has. */
+export const sealedPrefix = 'sealed ';
+
+/** It cannot say what it is about, nor when it was sent: of each method and instance the one that came last is kept. */
+function toDeferredSealed(
+  { method, instanceId }: SealedCast,
+  transport: string,
+  { body, messageId }: Incoming,
+  reason: DeferredReason,
+): DeferredMessage {
+  return {
+    method: `${sealedPrefix}${method}`,
+    key: instanceId,
+    instanceId,
+    transport,
+    args: { body: Buffer.from(body).toString('utf8'), message_id: messageId },
+    guard: nextArrival(),
+    reason,
+  };
+}
+
+let lastArrival = 0;
+
+/** Seconds since the epoch, greater each time: of those of one batch the later one is the newer. */
+function nextArrival(): number {
+  lastArrival = Math.max(lastArrival + 0.000_001, Date.now() / 1000);
+  return lastArrival;
 }
 
 function toDeadLetter({ work: { task, transport, incoming, decoded }, outcome }: Resolved): DeadLetter[] {

@@ -15,6 +15,7 @@ import {
   unpack,
   type WorkerSettings,
 } from './protocol.ts';
+import { openBatch } from './secure.ts';
 
 /** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
 
@@ -37,7 +38,8 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
     const casts: Work[] = [];
     const calls: number[] = [];
-    for (const [index, incoming] of unpack(batch).entries()) {
+    const opened = await openBatch(context, batch.transport, unpack(batch), { exceptCalls: true });
+    for (const [index, incoming] of opened.entries()) {
       const work = decode(incoming, index, batch.transport, manager, settings);
       if (work === CALL) calls.push(index);
       else casts.push(work);
@@ -51,9 +53,13 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
 /** Executes one call. */
 export async function call({ batch, timeout }: PackedCall): Promise<CallResult> {
   const { transport } = batch;
-  const [incoming] = unpack(batch);
-  if (incoming === undefined) throw new Error('a call without a message');
-  return runCall({ context, incoming, transport, timeout });
+  try {
+    const [incoming] = await openBatch(context, transport, unpack(batch), { exceptCalls: false });
+    if (incoming === undefined) throw new Error('a call without a message');
+    return await runCall({ context, incoming, transport, timeout });
+  } catch (error) {
+    return { outcome: undefined, heldBecause: messageOf(error) };
+  }
 }
 
 /** Records the messages as dead without looking into them: they have ended two workers that did. */

@@ -41,7 +41,7 @@ test('a transport has the options of its kind, with their defaults', (t) => {
     ...printable,
     kind: 'amqp091',
     codec: 'native',
-    auth: { mode: 'none' },
+    auth: { mode: 'none', instRpcKeyEncrKey: '' },
     url: 'amqp://mq',
     heartbeat: 30,
   });
@@ -82,7 +82,7 @@ for (const [what, text, message] of [
   [
     'an unknown key in a section of a transport',
     edge('auth: { modus: subject }'),
-    'transports.edge.auth.modus: unknown key; expected one of mode',
+    'transports.edge.auth.modus: unknown key; expected one of mode, instRpcKeyEncrKey',
   ],
   [
     'an option of another kind',
@@ -183,7 +183,17 @@ for (const [what, text, message] of [
   [
     'an auth mode that the kind cannot prove',
     edge('auth: { mode: user-id }'),
-    'transports.edge.auth.mode: must be one of none, subject',
+    'transports.edge.auth.mode: must be one of none, subject, trove',
+  ],
+  [
+    "Trove's keys for messages that Trove does not encrypt",
+    edge('auth: { mode: trove, instRpcKeyEncrKey: a-key }'),
+    'transports.edge.auth.mode: trove needs codec oslo, whose messages Trove encrypts',
+  ],
+  [
+    "Trove's keys without the one that they are encrypted under",
+    rabbit('codec: oslo\n    auth: { mode: trove }'),
+    'transports.rabbit.auth.instRpcKeyEncrKey: is required with mode trove: inst_rpc_key_encr_key in trove.conf',
   ],
   [
     'fewer messages than transports',

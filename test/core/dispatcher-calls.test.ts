@@ -133,3 +133,17 @@ test('a notification is published before its message is settled', async (t) => {
   );
   t.deepEqual(broker.settled('done'), ['cast']);
 });
+
+test('what a deferred message has led to is published on the session that is open', async (t) => {
+  const { broker, dispatcher } = await setUp(t);
+  const notification = { topic: 'events', body: body('something ended') };
+  // Nobody knows of the session before it has delivered something.
+  await dispatcher.announce('broker-0', notification);
+  t.deepEqual(broker.transport.published, []);
+  await broker.publish('cast');
+  await dispatcher.announce('broker-0', notification);
+  t.deepEqual(
+    broker.transport.published.map(({ to, body }) => [to.kind, to.name, textOf(body)]),
+    [['topic', 'events', 'something ended']],
+  );
+});

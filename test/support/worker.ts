@@ -5,6 +5,7 @@ import { createPool } from '../../src/workers/db.ts';
 import { decode, type Work } from '../../src/workers/decode.ts';
 import { manager } from '../../src/workers/manager.ts';
 import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
+import { openBatch } from '../../src/workers/secure.ts';
 import type { TestDatabase } from './database.ts';
 
 /** What a worker thread does, without the thread. */
@@ -20,6 +21,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     deadLetters: { maxRows: 1000 },
+    notifications: { topic: 'notifications', publisherHost: 'test-host' },
     managerModule: undefined,
     calls: {
       concurrency: 1,
@@ -75,9 +77,10 @@ export function backup(instance: string, id: string, sent: number, fields: objec
   return native('update_backup', { instance_id: instance, backup_id: id, sent, ...fields });
 }
 
-/** Decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
+/** Opens, decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
 export async function apply(context: Context, messages: Incoming[], transport = 'plain'): Promise<string[]> {
-  const works = messages.map((incoming, index) => {
+  const opened = await openBatch(context, transport, messages, { exceptCalls: true });
+  const works = opened.map((incoming, index) => {
     const work = decode(incoming, index, transport, context.manager, context.settings);
     if (work === CALL) throw new Error('a call is not applied in a batch');
     return work;

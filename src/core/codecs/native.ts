@@ -42,13 +42,15 @@ function readContext(context: unknown): Context | undefined {
   return contextOf(context, { user: 'user', tenant: 'tenant', requestId: 'request_id' });
 }
 
+export type ContextNames = Readonly<Record<Exclude<keyof Context, 'all'>, string>>;
+
 /** Reads a context by the names that a wire form has for its parts; what is no text is left out. */
-export function contextOf(from: JsonObject, names: Record<keyof Context, string>): Context {
+export function contextOf(from: JsonObject, names: ContextNames): Context {
   const text = (name: string) => {
     const value = from[name];
     return typeof value === 'string' ? value : undefined;
   };
-  return { user: text(names.user), tenant: text(names.tenant), requestId: text(names.requestId) };
+  return { user: text(names.user), tenant: text(names.tenant), requestId: text(names.requestId), all: from };
 }
 
 /** The part that both wire forms share: method, args and version. */

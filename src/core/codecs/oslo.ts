@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { type JsonObject, kindOf, parseObject, textOf } from '../json.ts';
-import { contextOf, readCall } from './native.ts';
+import { type ContextNames, contextOf, readCall } from './native.ts';
 
 /**
  * oslo.messaging's envelope 2.0 around its RPC message: `{"oslo.version": "2.0", "oslo.message": "<JSON string>"}`
  * (oslo_messaging/_drivers/common.py, `serialize_msg` and `deserialize_msg`). The inner object holds `method`, `args`,
  * `version`, `_unique_id`, the context as `_context_*` keys and, of a call, `_msg_id` and `_reply_q`.
  *
- * Trove's secure form, whose argument values are encrypted per instance, is not decoded: an encrypted `instance_id` is
- * refused as the bad argument that it is.
+ * Trove's secure form, whose argument values are encrypted per instance, is opened before it comes here (trove-secure.ts).
+ * Where it is not, an encrypted `instance_id` is refused as the bad argument that it is.
  */
 export const oslo: Codec = {
   callsAreInTheBody: true,
@@ -50,6 +50,12 @@ function withoutContext(body: Uint8Array): string | undefined {
 }
 
 function read(text: string): Envelope {
+  const message = parseMessage(text);
+  return envelopeOf(message, '_context_user' in message ? contextIn(message) : undefined);
+}
+
+/** The inner object: the message itself. Throws Rejected. */
+export function parseMessage(text: string): JsonObject {
   const outer = parseObject(text, 'the body');
   const osloVersion = outer['oslo.version'];
   // A peer of the same major version is readable, as in `deserialize_msg`.
@@ -61,7 +67,15 @@ function read(text: string): Envelope {
   const inner = outer['oslo.message'];
   if (typeof inner !== 'string')
     throw new Rejected('bad_envelope', `oslo.message is ${kindOf(inner)}, not a string`);
-  const message = parseObject(inner, 'oslo.message');
+  return parseObject(inner, 'oslo.message');
+}
+
+/**
+ * Reads the message. Throws Rejected.
+ *
+ * @param context its names without the prefix.
+ */
+export function envelopeOf(message: JsonObject, context: JsonObject | undefined): Envelope {
   if (message.namespace !== undefined && message.namespace !== null) {
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
@@ -70,19 +84,24 @@ function read(text: string): Envelope {
     ...readCall(message),
     messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
     sentRequired: false,
-    context: '_context_user' in message ? contextOf(message, contextNames) : undefined,
+    context: context && contextOf(context, osloContextNames),
     call: readCallAddress(message),
   };
 }
 
-const contextNames = {
-  user: '_context_user',
-  tenant: '_context_project_id',
-  requestId: '_context_request_id',
-} as const;
+export const osloContextNames: ContextNames = { user: 'user', tenant: 'project_id', requestId: 'request_id' };
+
+/** What stands before the name of each part of the context (oslo_messaging/_drivers/amqp.py, `pack_context`). */
+export const contextPrefix = '_context_';
+
+/** The context alone, its names without the prefix. */
+function contextIn(message: JsonObject): JsonObject {
+  const entries = Object.entries(message).filter(([name]) => name.startsWith(contextPrefix));
+  return Object.fromEntries(entries.map(([name, value]) => [name.slice(contextPrefix.length), value]));
+}
 
 /** A message with `_msg_id` and `_reply_q` is a call (oslo_messaging/_drivers/amqpdriver.py, `AMQPDriverBase._send`). */
-function readCallAddress({ _msg_id: id, _reply_q: replyTo }: JsonObject): CallAddress | undefined {
+export function readCallAddress({ _msg_id: id, _reply_q: replyTo }: JsonObject): CallAddress | undefined {
   return typeof id === 'string' && typeof replyTo === 'string' ? { id, replyTo } : undefined;
 }
 
@@ -106,16 +125,23 @@ function encodeAnswer({ id }: CallAddress, answer: Answer): Uint8Array {
     _msg_id: id,
     _unique_id: randomUUID().replaceAll('-', ''),
   };
+  return osloBody(message);
+}
+
+/** The envelope around a message (oslo_messaging/_drivers/common.py, `serialize_msg`). */
+export function osloBody(message: object): Uint8Array {
   return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
 }
 
 function failureOf({ class: name, message, argument }: Extract<Answer, { error: unknown }>['error']) {
+  const module = modules[name] ?? troveErrors;
   return {
     class: name,
-    module: modules[name] ?? troveErrors,
+    module,
     message,
     tb: [`${name}: ${message}\n`],
-    args: argument === undefined ? [message] : [message, argument],
-    kwargs: {},
+    // The caller's side makes the exception with both: oslo's take one text, Trove's a text and whatever is named.
+    args: [message],
+    kwargs: module === troveErrors && argument !== undefined ? { argument } : {},
   };
 }

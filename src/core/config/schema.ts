@@ -40,6 +40,7 @@ export interface BaseConfig {
   guests: { autoRegister: boolean };
   deferred: { interval: number; firstDelay: number; maxDelay: number; maxAge: number; maxRows: number };
   deadLetters: { maxRows: number };
+  notifications: { topic: string; publisherHost: string };
   reconnect: { base: number; max: number };
   shutdown: { deadline: number };
   admin: { host: string; port: number };
@@ -190,6 +191,16 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       doc: 'Dead letters kept; beyond it the oldest are deleted.',
       default: 100_000,
       format: positiveInteger,
+    },
+  },
+  notifications: {
+    topic: {
+      doc: "Where the notifications that guests report are published, with `.info` behind it, as oslo.messaging does: Trove's is `notifications`. Empty: they are not published.",
+      default: '',
+    },
+    publisherHost: {
+      doc: "The host in a notification's `publisher_id`, which is `<server type>.<host>`: Trove's `host`. Empty: the replica's name.",
+      default: '',
     },
   },
   reconnect: {

@@ -11,13 +11,13 @@ import { type SecurityOptions, securitySchema, withPasswordFile } from './securi
 import { type Section, validate } from './validate.ts';
 
 /** How a transport's senders are told apart; design: `none` believes what a message claims. */
-export type AuthMode = 'none' | 'subject' | 'user-id';
+export type AuthMode = 'none' | 'subject' | 'user-id' | 'trove';
 
 /** The options that every kind has. */
 export interface CommonOptions extends SecurityOptions {
   kind: string;
   codec: CodecName;
-  auth: { mode: AuthMode };
+  auth: { mode: AuthMode; instRpcKeyEncrKey: string };
 }
 
 /** The schema of the options that every kind has, with the modes that this kind can prove. */
@@ -31,9 +31,14 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
     },
     auth: {
       mode: {
-        doc: 'How a sender is proven: by the last token of its `subject`, by the broker-validated `user-id`, or not at all (`none`).',
+        doc: "How a sender is proven: by the last token of its `subject`, by the broker-validated `user-id`, by the key that Trove's secure form is encrypted with (`trove`), or not at all (`none`).",
         default: 'none' as AuthMode,
         format: [...modes],
+      },
+      instRpcKeyEncrKey: {
+        doc: "With mode `trove`: what `instances.encrypted_key` is encrypted under, `inst_rpc_key_encr_key` in trove.conf. Trove's own default is public, so it is none here; if trove.conf does not set it, set a key of your own there.",
+        default: '',
+        sensitive: true,
       },
     },
     ...securitySchema,
@@ -69,6 +74,18 @@ export interface SenderContext {
   readonly logger: Logger;
 }
 
+/** Mode `trove` decrypts what oslo.messaging's form holds, with keys that need another one. Throws ConfigError. */
+function checkTroveAuth({ codec, auth }: CommonOptions, prefix: string): void {
+  if (auth.mode !== 'trove') return;
+  if (codec !== 'oslo')
+    throw new ConfigError(`${prefix}auth.mode: trove needs codec oslo, whose messages Trove encrypts`);
+  if (auth.instRpcKeyEncrKey === '') {
+    throw new ConfigError(
+      `${prefix}auth.instRpcKeyEncrKey: is required with mode trove: inst_rpc_key_encr_key in trove.conf`,
+    );
+  }
+}
+
 /** A protocol as the configuration sees it. */
 export interface TransportKind {
   readonly schema: Section;
@@ -90,6 +107,7 @@ export function defineKind<Options extends CommonOptions>(
     configure(name, raw) {
       const prefix = `transports.${name}.`;
       const options = withPasswordFile(validate(schema, raw, prefix), prefix);
+      checkTroveAuth(options, prefix);
       return {
         name,
         options,

@@ -19,7 +19,7 @@ export interface Amqp091Options extends CommonOptions {
 }
 
 export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
-  ...commonSchema('amqp091', ['none', 'subject', 'user-id']),
+  ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
     doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Required.',
     default: '',

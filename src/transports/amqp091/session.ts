@@ -13,6 +13,7 @@ import { NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import type { Amqp091Options } from './options.ts';
 import type { Publisher } from './publisher.ts';
+import { ensureTopicQueue } from './topology.ts';
 
 /** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
 const blockedPatience = 1000;
@@ -54,6 +55,8 @@ export class Amqp091Session implements Session {
   private flow: Promise<void> = Promise.resolve();
   private consumerTag: string | undefined;
   private wanted = false;
+  /** By topic: resolves once a queue is bound to it. */
+  private readonly listened = new Map<string, Promise<void>>();
   private stopping = false;
   private open = true;
   private end: (error: Error | undefined) => void = () => {};
@@ -106,11 +109,28 @@ export class Amqp091Session implements Session {
   }
 
   /** A reply goes to the queue that the caller named, by way of the default exchange. */
-  publish({ to, body, correlationId }: Publication): Promise<void> {
+  async publish({ to, body, correlationId }: Publication): Promise<void> {
+    if (to.kind === 'topic') await this.ensureListened(to.name);
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
-    return this.publisher.publish(exchange, to.name, body, {
+    await this.publisher.publish(exchange, to.name, body, {
+      // Without them oslo's side takes it for bytes.
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
       ...(correlationId !== undefined && { correlationId }),
     });
+  }
+
+  /** As oslo's notifier does: what nobody listens to yet is queued for whoever will. */
+  private async ensureListened(topic: string): Promise<void> {
+    if (this.options.codec !== 'oslo') return;
+    const ensured = this.listened.get(topic) ?? ensureTopicQueue(this.connection, this.options, topic);
+    this.listened.set(topic, ensured);
+    try {
+      await ensured;
+    } catch (error) {
+      this.listened.delete(topic);
+      throw error;
+    }
   }
 
   pause(): void {
@@ -199,7 +219,7 @@ export class Amqp091Session implements Session {
           : mode === 'user-id' && typeof userId === 'string'
             ? userId
             : undefined,
-      senderProof: mode === 'none' ? undefined : mode,
+      senderProof: mode === 'subject' || mode === 'user-id' ? mode : undefined,
       redelivered: fields.redelivered,
       receivedAt,
     };

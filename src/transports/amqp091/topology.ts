@@ -1,4 +1,5 @@
 import type { Channel, ChannelModel } from 'amqplib';
+import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Amqp091Options } from './options.ts';
 import { probeQueue, warnOfLosses } from './probe.ts';
@@ -38,6 +39,31 @@ export async function ensureTopology(
     // Somebody who may has bound it, or nothing will ever arrive: only they can tell.
     logger.warn({ queue, exchange, routingKey }, 'may not bind the queue; make sure that it is bound');
   }
+}
+
+/**
+ * Makes sure that a queue is bound to a topic and has its name, as oslo.messaging does before it publishes a notification
+ * (oslo_messaging/_drivers/impl_rabbit.py, `_publish_and_creates_default_queue`).
+ */
+export async function ensureTopicQueue(
+  connection: ChannelModel,
+  { exchange, queueDurability, queueArguments }: Amqp091Options,
+  topic: string,
+): Promise<void> {
+  if (!(await exists(connection, (channel) => channel.checkQueue(topic)))) {
+    await declare(connection, `queue ${topic}`, (channel) =>
+      channel.assertQueue(topic, {
+        durable: queueDurability === 'durable',
+        arguments: kindOnly(queueArguments),
+      }),
+    );
+  }
+  await onChannel(connection, (channel) => channel.bindQueue(topic, exchange, topic));
+}
+
+/** A listener declares the queue as well: quorum queues are oslo's business too, what else the operator has set is not. */
+function kindOnly({ 'x-queue-type': kind }: JsonObject): JsonObject {
+  return kind === undefined ? {} : { 'x-queue-type': kind };
 }
 
 async function exists(

@@ -17,7 +17,7 @@ export interface MqttOptions extends CommonOptions {
 }
 
 export const mqttSchema: convict.Schema<MqttOptions> & Section = {
-  ...commonSchema('mqtt', ['none', 'subject']),
+  ...commonSchema('mqtt', ['none', 'subject', 'trove']),
   url: {
     doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Required.',
     default: '',

@@ -1,0 +1,281 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'amqplib';
+import test, { type ExecutionContext } from 'ava';
+import { osloBody } from '../../src/core/codecs/oslo.ts';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { needs, service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
+
+/**
+ * What Trove's own tests ask of its conductor (trove/tests/unittests/conductor/test_methods.py), and where it goes wrong there,
+ * from end to end: a message in oslo's form on RabbitMQ, rows in Postgres.
+ */
+
+const rabbitTest = needs(test, 'rabbitmq', 'postgres');
+
+interface Trove {
+  readonly database: TestDatabase;
+  /** A known instance, another one, and a backup of the first. */
+  readonly instance: string;
+  readonly other: string;
+  readonly backup: string;
+  /** Casts one message and waits until it is done with; resolves with what became of it. */
+  cast(method: string, args: object): Promise<string>;
+  heartbeat(status: string | undefined, sent: number | undefined, instance?: string): Promise<string>;
+  update(
+    fields: object,
+    sent: number | undefined,
+    ids?: { instance?: string; backup?: string },
+  ): Promise<string>;
+  backupRow(): Promise<Record<string, unknown> | undefined>;
+  letters(): Promise<Record<string, unknown>[]>;
+}
+
+async function start(t: ExecutionContext): Promise<Trove> {
+  const rabbitmq = service('rabbitmq');
+  const vhost = `behaviour-${randomUUID()}`;
+  const url = await rabbitmq.createVhost(vhost);
+  t.teardown(() => rabbitmq.deleteVhost(vhost));
+  const database = await createDatabase(t, { migrated: true });
+  const [instance, other, backup] = [randomUUID(), randomUUID(), randomUUID()];
+  await insertInstances(database, instance, other);
+  await insertBackup(database, backup, instance);
+  const conductor = await startConductorHere(t, {
+    database: database.url,
+    transports: { rabbit: { kind: 'amqp091', url, codec: 'oslo' } },
+    settings: { deferred: { interval: 50, firstDelay: 50, maxDelay: 100 } },
+  });
+  const account = conductor.accounts.get('rabbit');
+  if (account === undefined) throw new Error('no account');
+  const connection = await connect(url);
+  t.teardown(() => connection.close());
+  const channel = await connection.createConfirmChannel();
+
+  const cast: Trove['cast'] = async (method, args) => {
+    const before = { ...account.outcomes };
+    const message = { method, args, version: '1.0', _unique_id: randomUUID(), _context_user: 'u1' };
+    channel.publish('trove', 'trove-conductor', Buffer.from(osloBody(message)));
+    return waitFor(
+      () => Object.entries(account.outcomes).find(([kind, n]) => n > Number(Reflect.get(before, kind)))?.[0],
+      { what: `${method} to be done with` },
+    );
+  };
+  return {
+    database,
+    instance,
+    other,
+    backup,
+    cast,
+    heartbeat: (service_status, sent, instance_id = instance) =>
+      cast('heartbeat', { instance_id, sent, payload: { service_status } }),
+    update: (fields, sent, ids = {}) =>
+      cast('update_backup', {
+        instance_id: ids.instance ?? instance,
+        backup_id: ids.backup ?? backup,
+        sent,
+        ...fields,
+      }),
+    backupRow: async () => (await database.query('SELECT * FROM backups WHERE id = $1', [backup]))[0],
+    letters: () => database.query('SELECT reason, detail, instance_id FROM dead_letters'),
+  };
+}
+
+const now = () => Date.now() / 1000;
+
+rabbitTest('a heartbeat changes the status', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  t.is(await heartbeat('building', now()), 'applied');
+  t.like(await statusOf(database, instance), { status_id: 0x09, status_description: 'building' });
+});
+
+rabbitTest('a heartbeat without a status changes nothing but the time', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  await heartbeat('running', 1);
+  await database.query("UPDATE service_statuses SET updated_at = updated_at - interval '1 hour'");
+  t.is(await heartbeat(undefined, undefined), 'applied');
+  const row = await statusOf(database, instance);
+  t.like(row, { status_description: 'running', sent: 1 });
+  t.true(row !== undefined && row.age < 60);
+});
+
+rabbitTest('a heartbeat with a bogus status is refused and reported', async (t) => {
+  const { database, instance, heartbeat, letters } = await start(t);
+  await heartbeat('running', 1);
+  t.is(await heartbeat('potato salad', 2), 'dead');
+  t.like(await statusOf(database, instance), { status_description: 'running' });
+  const [letter] = await letters();
+  t.like(letter, { reason: 'bad_argument', instance_id: instance });
+  t.regex(String(letter?.detail), /potato salad/);
+});
+
+rabbitTest('a newer heartbeat is accepted', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  const sent = now();
+  await heartbeat('new', sent);
+  t.is(await heartbeat('building', sent + 1), 'applied');
+  t.like(await statusOf(database, instance), { status_description: 'building', sent: sent + 1 });
+});
+
+rabbitTest('an older heartbeat is discarded', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  const sent = now();
+  await heartbeat('new', sent);
+  t.is(await heartbeat('building', sent - 60), 'stale');
+  t.is(await heartbeat('building', sent), 'duplicate');
+  t.like(await statusOf(database, instance), { status_description: 'new', sent });
+});
+
+rabbitTest('a heartbeat that says nothing of its time is applied and guards nothing', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  await heartbeat('running', 5);
+  t.is(await heartbeat('healthy', undefined), 'applied');
+  t.like(await statusOf(database, instance), { status_description: 'healthy', sent: 5 });
+});
+
+rabbitTest('a heartbeat does not end a required restart', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  await heartbeat('restart required', 1);
+  await heartbeat('running', 2);
+  t.like(await statusOf(database, instance), { status_description: 'restart required' });
+});
+
+rabbitTest('the heartbeat of an unknown instance is kept until the instance is made', async (t) => {
+  const { database, heartbeat } = await start(t);
+  const late = randomUUID();
+  t.is(await heartbeat('running', 1, late), 'deferred');
+  t.like((await database.query('SELECT reason, instance_id FROM deferred'))[0], {
+    reason: 'unknown',
+    instance_id: late,
+  });
+  await insertInstances(database, late);
+  const row = await waitFor(() => statusOf(database, late), { what: 'the heartbeat that came too early' });
+  t.is(row.status_description, 'running');
+});
+
+rabbitTest('a guest whose clock once ran ahead is not muted', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  await heartbeat('running', now() + 86_400);
+  t.is(await heartbeat('healthy', now()), 'applied');
+  t.like(await statusOf(database, instance), { status_description: 'healthy' });
+});
+
+rabbitTest('both words of the code that two share are taken', async (t) => {
+  const { database, instance, heartbeat } = await start(t);
+  for (const [sent, word] of ['upgrading', 'restarting'].entries()) {
+    t.is(await heartbeat(word, sent + 1), 'applied');
+    t.like(await statusOf(database, instance), { status_id: 0x22, status_description: word });
+  }
+});
+
+rabbitTest('an update of a backup changes its columns', async (t) => {
+  const { update, backupRow } = await start(t);
+  t.is(
+    await update({ state: 'COMPLETED', size: 1.5, checksum: 'c', location: 'l', backup_type: 'full' }, 1),
+    'applied',
+  );
+  t.like(await backupRow(), {
+    state: 'COMPLETED',
+    size: 1.5,
+    checksum: 'c',
+    location: 'l',
+    backup_type: 'full',
+  });
+});
+
+rabbitTest('a bogus field of a backup is ignored, and the others are not', async (t) => {
+  const { update, backupRow, letters } = await start(t);
+  t.is(await update({ not_a_valid_field: 'INVALID', state: 'SAVING' }, 1), 'applied');
+  t.like(await backupRow(), { state: 'SAVING' });
+  t.deepEqual(await letters(), []);
+});
+
+rabbitTest('a newer update of a backup is accepted, an older one discarded', async (t) => {
+  const { update, backupRow } = await start(t);
+  const sent = now();
+  await update({ state: 'BUILDING' }, sent);
+  t.is(await update({ state: 'SAVING' }, sent + 1), 'applied');
+  t.is(await update({ state: 'BUILDING' }, sent - 60), 'stale');
+  t.like(await backupRow(), { state: 'SAVING', sent: sent + 1 });
+});
+
+rabbitTest('an older update of one backup stands beside a newer one of another', async (t) => {
+  const { database, instance, update, backupRow } = await start(t);
+  const second = randomUUID();
+  await insertBackup(database, second, instance);
+  await update({ state: 'COMPLETED' }, 10, { backup: second });
+  t.is(await update({ state: 'COMPLETED' }, 5), 'applied');
+  t.like(await backupRow(), { state: 'COMPLETED', sent: 5 });
+});
+
+rabbitTest("another instance's backup stays as it is, and that is reported", async (t) => {
+  const { other, update, backupRow, letters } = await start(t);
+  t.is(await update({ state: 'COMPLETED' }, 1, { instance: other }), 'dead');
+  t.like(await backupRow(), { state: 'NEW' });
+  t.like((await letters())[0], { reason: 'foreign_backup', instance_id: other });
+});
+
+rabbitTest('an update of an unknown backup is kept until the backup is made', async (t) => {
+  const { database, instance, update } = await start(t);
+  const late = randomUUID();
+  t.is(await update({ state: 'COMPLETED' }, 1, { backup: late }), 'deferred');
+  await insertBackup(database, late, instance);
+  await waitFor(
+    async () => (await database.query("SELECT FROM backups WHERE state = 'COMPLETED'")).length === 1,
+    { what: 'the update that came too early' },
+  );
+});
+
+rabbitTest('what is unknown for too long is reported', async (t) => {
+  const { database, heartbeat, update, letters } = await start(t);
+  const [instance, backup] = [randomUUID(), randomUUID()];
+  t.is(await heartbeat('running', 1, instance), 'deferred');
+  t.is(await update({ state: 'COMPLETED' }, 1, { backup }), 'deferred');
+  await database.query("UPDATE deferred SET first_deferred_at = first_deferred_at - interval '2 hours'");
+  const found = await waitFor(
+    async () => {
+      const all = await letters();
+      return all.length === 2 && all;
+    },
+    { what: 'both dead letters' },
+  );
+  t.deepEqual(
+    found.map(({ reason }) => reason),
+    ['never_known', 'never_known'],
+  );
+});
+
+rabbitTest('root is reported once, whoever says it again', async (t) => {
+  const { database, instance, cast } = await start(t);
+  t.is(await cast('report_root', { instance_id: instance }), 'applied');
+  t.is(await cast('report_root', { instance_id: instance, user: 'root' }), 'duplicate');
+  t.deepEqual(await database.query('SELECT id, "user" FROM root_enabled_history'), [
+    { id: instance, user: 'u1' },
+  ]);
+});
+
+rabbitTest("an instance's fault is the last error that it has notified of", async (t) => {
+  const { database, instance, cast } = await start(t);
+  const serialized_notification = {
+    tenant_id: 't1',
+    client_ip: '192.0.2.10',
+    server_ip: '192.0.2.1',
+    server_type: 'guest',
+    request_id: 'req-1',
+    instance_id: instance,
+    notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
+  };
+  for (const message of ['first', 'x'.repeat(300)])
+    t.is(
+      await cast('notify_exc_info', { serialized_notification, message, exception: ['Traceback\n'] }),
+      'applied',
+    );
+  t.deepEqual(await database.query('SELECT instance_id, message, details FROM instance_faults'), [
+    {
+      instance_id: instance,
+      message: `${'x'.repeat(252)}...`,
+      details: 'Server type: guest\nTraceback\n',
+    },
+  ]);
+});
