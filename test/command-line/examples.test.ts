@@ -7,18 +7,20 @@ import { run } from './support.ts';
 const test = ava.serial;
 const folder = fileURLToPath(new URL('../../config/', import.meta.url));
 
-test('each kind of transport has an example, and nothing else does', (t) => {
+test('each kind of transport has an example, and the calls of services have one', (t) => {
   t.deepEqual(
     readdirSync(folder).toSorted(),
-    Object.keys(transportKinds)
-      .map((kind) => `${kind}.yaml`)
-      .toSorted(),
+    [...Object.keys(transportKinds), 'control-plane'].map((name) => `${name}.yaml`).toSorted(),
   );
 });
 
 for (const [kind, excerpts] of [
   ['amqp091', ['codec: oslo', 'url: amqp://openstack:***@rabbitmq.example:5672/%2F', 'mode: none']],
   ['mqtt', ['codec: native', 'url: mqtts://conductor:***@mqtt.example:8883', 'mode: subject']],
+  [
+    'control-plane',
+    ['mode: subject', 'task-manager:', 'table: service_statuses', 'resultRetention: 86400000'],
+  ],
 ] as const) {
   test(`config/${kind}.yaml passes check-config`, async (t) => {
     const { code, stdout, errors } = await run(t, ['check-config', `${folder}${kind}.yaml`]);
