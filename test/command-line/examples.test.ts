@@ -7,10 +7,10 @@ import { run } from './support.ts';
 const test = ava.serial;
 const folder = fileURLToPath(new URL('../../config/', import.meta.url));
 
-test('each kind of transport has an example, and so have two at once', (t) => {
+test('each kind of transport has an example, and so have two at once and the calls of services', (t) => {
   t.deepEqual(
     readdirSync(folder).toSorted(),
-    [...Object.keys(transportKinds), 'two-brokers'].map((name) => `${name}.yaml`).toSorted(),
+    [...Object.keys(transportKinds), 'two-brokers', 'control-plane'].map((name) => `${name}.yaml`).toSorted(),
   );
 });
 
@@ -19,6 +19,10 @@ for (const [kind, excerpts] of [
   ['amqp10', ['codec: native', 'url: amqps://conductor:***@amqp.example:5671', 'mode: user-id']],
   ['mqtt', ['codec: native', 'url: mqtts://conductor:***@mqtt.example:8883', 'mode: subject']],
   ['two-brokers', ['url: amqps://rabbitmq.example:5671/%2F', 'kind: mqtt', 'password: "***"']],
+  [
+    'control-plane',
+    ['mode: subject', 'task-manager:', 'table: service_statuses', 'resultRetention: 86400000'],
+  ],
 ] as const) {
   test(`config/${kind}.yaml passes check-config`, async (t) => {
     const { code, stdout, errors } = await run(t, ['check-config', `${folder}${kind}.yaml`]);

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { includes } from '../../src/core/config/access.ts';
 import { loadConfig } from '../../src/core/config/load.ts';
 import { baseSchema } from '../../src/core/config/schema.ts';
 import { ConfigError } from '../../src/core/errors.ts';
@@ -205,6 +206,62 @@ for (const [what, text, message] of [
     `${rabbit()}\n  other: { kind: amqp091, url: amqp://mq }\nmaxInFlightBytes: 1`,
     'maxInFlightBytes: must be at least the number of transports, 2',
   ],
+  [
+    'a model without a table',
+    `${minimal}\nmodels: { instance: { read: '*' } }`,
+    'models.instance.table: must be the name of a table, or schema.table',
+  ],
+  [
+    'a model with an unknown key',
+    `${minimal}\nmodels: { instance: { table: instances, reed: '*' } }`,
+    'models.instance.reed: unknown key; expected one of table, read, write',
+  ],
+  [
+    'columns that are a text',
+    `${minimal}\nmodels: { instance: { table: instances, read: name } }`,
+    "models.instance.read: must be '*', a list of columns, or { except: a list of columns }, not a string",
+  ],
+  [
+    'an asterisk in a list of columns',
+    `${minimal}\nmodels: { instance: { table: instances, read: ['*'] } }`,
+    "models.instance.read[0]: '*' stands alone, not in a list",
+  ],
+  [
+    'columns that are excepted by a misspelt word',
+    `${minimal}\nmodels: { instance: { table: instances, read: { exept: [encrypted_key] } } }`,
+    'models.instance.read.exept: unknown key; expected one of except',
+  ],
+  [
+    'an exception of nothing',
+    `${minimal}\nmodels: { instance: { table: instances, read: { except: } } }`,
+    'models.instance.read.except: must be a list of columns, not null',
+  ],
+  ['models as a list', `${minimal}\nmodels: [instances]`, 'models: must be an object, not an array'],
+  [
+    'a service with an unknown key',
+    `${minimal}\nservices: { api: { method: '*' } }`,
+    'services.api.method: unknown key; expected one of methods, models',
+  ],
+  [
+    'a service whose methods are a text',
+    `${minimal}\nservices: { api: { methods: model_get } }`,
+    "services.api.methods: must be '*' or a list, not a string",
+  ],
+  [
+    'a service with a model that is not there',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { backup: { read: '*' } } } }`,
+    'services.api.models.backup: is not one of models: instance',
+  ],
+  [
+    'a grant of a right that there is not',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { create: true } } } }`,
+    'services.api.models.instance.create: unknown key; expected one of read, write, delete',
+  ],
+  [
+    'a grant to delete that is a text',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { delete: 'no' } } } }`,
+    'services.api.models.instance.delete: must be a boolean, not a string',
+  ],
   ['a list', '- 1', 'conductor.yaml: must be a map of keys to values, not an array'],
   [
     'a bracket that is not closed',
@@ -241,6 +298,34 @@ for (const [what, text, message] of [
     t.is(refusal(text), message);
   });
 }
+
+test('models and services grant what they say, and nothing else', (t) => {
+  const { access } = read(`${minimal}
+models:
+  instance: { table: instances, read: { except: [encrypted_key] } }
+services:
+  api: { methods: [model_get], models: { instance: { read: '*', write: [name] } } }
+  nobody: {}`);
+  const { api, nobody } = Object.fromEntries(access.services);
+  t.deepEqual([...(api?.methods ?? [])], ['model_get']);
+  t.deepEqual([...(nobody?.methods ?? ['all'])], []);
+  t.is(nobody?.models.size, 0);
+  const grant = api?.models.get('instance');
+  const most = access.models.get('instance');
+  if (grant === undefined || most === undefined) return t.fail();
+  t.deepEqual(
+    ['name', 'encrypted_key'].map((column) => [
+      includes(most.read, column),
+      includes(grant.read, column),
+      includes(grant.write, column),
+    ]),
+    [
+      [true, true, true],
+      [false, true, false],
+    ],
+  );
+  t.false(grant.delete);
+});
 
 test('an empty file lacks the database', (t) => {
   t.regex(refusal(''), /^database\.url: is required/);

@@ -1,4 +1,3 @@
-import type { ExecutionContext } from 'ava';
 import { CALL } from '../../src/core/outcome.ts';
 import { applyBatch, type Context } from '../../src/workers/apply.ts';
 import { createPool } from '../../src/workers/db.ts';
@@ -9,6 +8,11 @@ import { openBatch } from '../../src/workers/secure.ts';
 import type { TestDatabase } from './database.ts';
 
 /** What a worker thread does, without the thread. */
+
+/** The part of ava's `t` that is used here. */
+interface Test {
+  teardown(end: () => Promise<void>): void;
+}
 
 type Overrides = Partial<Omit<WorkerSettings, 'database'>> & {
   database?: Partial<WorkerSettings['database']>;
@@ -45,7 +49,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
   };
 }
 
-export function openContext(t: ExecutionContext, { url }: TestDatabase, overrides?: Overrides): Context {
+export function openContext(t: Test, { url }: TestDatabase, overrides?: Overrides): Context {
   const settings = workerSettings(url, overrides);
   const pool = createPool(settings);
   t.teardown(() => pool.end());
