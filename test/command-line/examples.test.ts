@@ -19,6 +19,7 @@ test('each kind of transport has an example, and nothing else does', (t) => {
 for (const [kind, excerpts] of [
   ['amqp091', ['codec: oslo', 'url: amqp://openstack:***@rabbitmq.example:5672/%2F', 'mode: none']],
   ['mqtt', ['codec: native', 'url: mqtts://conductor:***@mqtt.example:8883', 'mode: subject']],
+  ['nats', ['codec: native', 'url: tls://conductor:***@nats.example:4222', 'mode: subject']],
 ] as const) {
   test(`config/${kind}.yaml passes check-config`, async (t) => {
     const { code, stdout, errors } = await run(t, ['check-config', `${folder}${kind}.yaml`]);

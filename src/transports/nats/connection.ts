@@ -70,10 +70,7 @@ function authenticatorOf(options: NatsOptions): Authenticator | undefined {
   if (token !== '') return tokenAuthenticator(token);
   const credentials = credentialsOf(options, url);
   if (credentials === undefined) return undefined;
-  const { user, password } = credentials;
-  // A URL with nothing but a user is NATS's way to write a token.
-  if (password === '' && options.user === '') return tokenAuthenticator(user);
-  return usernamePasswordAuthenticator(user, password);
+  return usernamePasswordAuthenticator(credentials.user, credentials.password);
 }
 
 /** Tries once what the library would try in the middle of the handshake, where it says little about what failed. */
