@@ -55,8 +55,9 @@ function suite(subject: Subject): void {
     for (const body of bodies) await opened.publish('guest', body);
     const { session, deliveries } = await consume(opened);
     await arrive(deliveries, 3);
+    // Not by deepEqual: on a MiB that stops the process for seconds, and what the other cases hold is taken from them.
     for (const [index, body] of bodies.entries())
-      t.deepEqual(Buffer.from(deliveries[index]?.body ?? []), body);
+      t.true(body.equals(deliveries[index]?.body ?? Buffer.from('nothing')));
     session.settle(deliveries, 'done');
     await session.stop(soon());
   });
