@@ -7,7 +7,7 @@ import { maskSecret } from '../../src/core/config/secrets.ts';
 import { isOption, type Option, type Section } from '../../src/core/config/validate.ts';
 import { isObject } from '../../src/core/json.ts';
 import { transportKinds } from '../../src/transports/index.ts';
-import { edge, minimal, rabbit, read, refusal } from './support.ts';
+import { edge, hub, kindNames, minimal, rabbit, read, refusal } from './support.ts';
 
 /** Every option of a schema with its path. */
 function options(section: Section, path: string[] = []): Array<{ path: string[]; option: Option }> {
@@ -22,7 +22,9 @@ function another({ default: usual, format }: Option): string | undefined {
   if (typeof usual === 'number') return String(usual + 1);
   if (typeof usual === 'boolean') return String(!usual);
   if (isObject(usual)) return '{"x-queue-type":"quorum"}';
-  return ['env', 'postgresql://env/db', 'amqp://env', 'mqtt://env'].find((text) => accepts(format, text));
+  return ['env', 'postgresql://env/db', 'amqp://env', 'mqtt://env', 'nats://env'].find((text) =>
+    accepts(format, text),
+  );
 }
 
 function accepts(format: Option['format'], value: string): boolean {
@@ -55,7 +57,11 @@ function declare(path: string[], option: Option, text: string): void {
 
 for (const { path, option } of options(baseSchema)) declare(path, option, minimal);
 for (const [kind, { schema }] of Object.entries(transportKinds)) {
-  const [name, text] = kind === 'mqtt' ? ['edge', edge()] : ['rabbit', rabbit()];
+  const entries: Record<string, [name: string, text: string]> = {
+    mqtt: ['edge', edge()],
+    nats: ['hub', hub()],
+  };
+  const [name, text] = entries[kind] ?? ['rabbit', rabbit()];
   for (const { path, option } of options(schema)) declare(['transports', name, ...path], option, text);
 }
 
@@ -140,12 +146,12 @@ for (const [what, environment, message] of [
   [
     'a variable for a transport without a kind',
     { CONDUCTOR_TRANSPORTS__RABIT__URL: 'amqp://mq' },
-    'transports.rabit.kind: is required: one of amqp091, mqtt',
+    `transports.rabit.kind: is required: one of ${kindNames}`,
   ],
   [
     'a kind that is not one',
     { CONDUCTOR_TRANSPORTS__RABBIT__KIND: 'kafka' },
-    'transports.rabbit.kind: must be one of amqp091, mqtt',
+    `transports.rabbit.kind: must be one of ${kindNames}`,
   ],
   ['a text for a number', { CONDUCTOR_MAX_IN_FLIGHT: 'many' }, 'maxInFlight: must be a number, not a string'],
   ['an empty number', { CONDUCTOR_MAX_IN_FLIGHT: '' }, 'maxInFlight: must be a number, not null'],

@@ -8,6 +8,10 @@ export const minimal = 'database: { url: postgresql://db/trove }';
 /** A configuration with one transport of each kind, each with these further lines. */
 export const rabbit = (...lines: string[]) => transport('rabbit', 'amqp091', 'amqp://mq', lines);
 export const edge = (...lines: string[]) => transport('edge', 'mqtt', 'mqtt://mq', lines);
+export const hub = (...lines: string[]) => transport('hub', 'nats', 'nats://mq', lines);
+
+/** As messages name them. */
+export const kindNames = Object.keys(transportKinds).join(', ');
 
 function transport(name: string, kind: string, url: string, lines: string[]): string {
   const entry = [`kind: ${kind}`, `url: ${url}`, ...lines];
