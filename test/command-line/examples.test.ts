@@ -18,6 +18,7 @@ for (const [kind, excerpts] of [
   ['amqp091', ['codec: oslo', 'url: amqp://openstack:***@rabbitmq.example:5672/%2F', 'mode: none']],
   ['amqp10', ['codec: native', 'url: amqps://conductor:***@amqp.example:5671', 'mode: user-id']],
   ['mqtt', ['codec: native', 'url: mqtts://conductor:***@mqtt.example:8883', 'mode: subject']],
+  ['nats', ['codec: native', 'url: tls://conductor:***@nats.example:4222', 'mode: subject']],
   ['two-brokers', ['url: amqps://rabbitmq.example:5671/%2F', 'kind: mqtt', 'password: "***"']],
   [
     'control-plane',

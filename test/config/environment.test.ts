@@ -7,7 +7,7 @@ import { maskSecret } from '../../src/core/config/secrets.ts';
 import { isOption, type Option, type Section } from '../../src/core/config/validate.ts';
 import { isObject } from '../../src/core/json.ts';
 import { transportKinds } from '../../src/transports/index.ts';
-import { minimal, only, rabbit, read, refusal } from './support.ts';
+import { kindNames, minimal, only, rabbit, read, refusal } from './support.ts';
 
 /** Every option of a schema with its path. */
 function options(section: Section, path: string[] = []): Array<{ path: string[]; option: Option }> {
@@ -146,12 +146,12 @@ for (const [what, environment, message] of [
   [
     'a variable for a transport without a kind',
     { CONDUCTOR_TRANSPORTS__RABIT__URL: 'amqp://mq' },
-    'transports.rabit.kind: is required: one of amqp091, amqp10, mqtt, nats',
+    `transports.rabit.kind: is required: one of ${kindNames}`,
   ],
   [
     'a kind that is not one',
     { CONDUCTOR_TRANSPORTS__RABBIT__KIND: 'kafka' },
-    'transports.rabbit.kind: must be one of amqp091, amqp10, mqtt, nats',
+    `transports.rabbit.kind: must be one of ${kindNames}`,
   ],
   ['a text for a number', { CONDUCTOR_MAX_IN_FLIGHT: 'many' }, 'maxInFlight: must be a number, not a string'],
   ['an empty number', { CONDUCTOR_MAX_IN_FLIGHT: '' }, 'maxInFlight: must be a number, not null'],

@@ -9,7 +9,7 @@ import { ConfigError } from '../../src/core/errors.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { mqttSchema } from '../../src/transports/mqtt/options.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { edge, minimal, rabbit, read, refusal } from './support.ts';
+import { edge, kindNames, minimal, rabbit, read, refusal } from './support.ts';
 
 test('what the file does not say has its default', (t) => {
   const { database, workers, maxInFlight, replica, transports } = read(minimal);
@@ -159,17 +159,17 @@ for (const [what, text, message] of [
   [
     'a transport without a kind',
     `${minimal}\ntransports: { edge: { url: mqtt://mq } }`,
-    'transports.edge.kind: is required: one of amqp091, amqp10, mqtt, nats',
+    `transports.edge.kind: is required: one of ${kindNames}`,
   ],
   [
     'a transport of an unknown kind',
     `${minimal}\ntransports: { edge: { kind: kafka, url: mqtt://mq } }`,
-    'transports.edge.kind: must be one of amqp091, amqp10, mqtt, nats',
+    `transports.edge.kind: must be one of ${kindNames}`,
   ],
   [
     'a transport of a kind that every object has',
     `${minimal}\ntransports: { edge: { kind: constructor } }`,
-    'transports.edge.kind: must be one of amqp091, amqp10, mqtt, nats',
+    `transports.edge.kind: must be one of ${kindNames}`,
   ],
   [
     'a transport that is a text',

@@ -9,6 +9,9 @@ export const minimal = 'database: { url: postgresql://db/trove }';
 export const rabbit = (...lines: string[]) => transport('rabbit', 'amqp091', 'amqp://mq', lines);
 export const edge = (...lines: string[]) => transport('edge', 'mqtt', 'mqtt://mq', lines);
 
+/** As messages name them. */
+export const kindNames = Object.keys(transportKinds).join(', ');
+
 /** One of that kind, named after it. */
 export const only = (kind: string) =>
   transport(kind, kind, `${kind.startsWith('amqp') ? 'amqp' : kind}://mq`, []);

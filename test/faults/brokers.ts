@@ -30,6 +30,8 @@ export interface TestBroker {
   isEmptied(replica?: string): Promise<boolean>;
   /** How many messages the broker has delivered again, by its own account; undefined where it keeps none. */
   redelivered(): Promise<number | undefined>;
+  /** What a replica that was killed has held comes behind what it had not. */
+  readonly redeliversLast?: boolean;
 }
 
 export interface EntryOptions {

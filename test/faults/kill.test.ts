@@ -61,6 +61,8 @@ for (const { label, service, open } of brokerKinds) {
 
       const last = start();
       await fleet.arrives(database, last);
+      // What the victims held is older than what has arrived, and may still be on its way.
+      if (broker.redeliversLast) await broker.isEmptied();
       last.signal('SIGTERM');
       t.deepEqual(await last.exited, { code: 0, signal: null }, last.output());
       await fleet.assertArrived(t, database);
@@ -71,8 +73,10 @@ for (const { label, service, open } of brokerKinds) {
       t.log(account);
       t.like(account, { deferred: 0, dead: 0 });
       t.is(Number(applied) + Number(stale) + Number(duplicate) + Number(released), Number(received));
-      // Each `sent` is there once: only a message that was committed before can be a duplicate.
-      t.true(Number(duplicate) > 0, 'a kill fell between a commit and its acknowledgement');
+      // Each `sent` is there once: only a message that was committed before can be a duplicate. Where it comes again behind newer
+      // ones of its guest, it is stale.
+      const again = Number(duplicate) + (broker.redeliversLast ? Number(stale) : 0);
+      t.true(again > 0, 'a kill fell between a commit and its acknowledgement');
       t.true(Number(redelivered) >= Number(duplicate));
       const counted = await broker.redelivered();
       t.log({ counted });

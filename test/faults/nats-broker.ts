@@ -56,6 +56,8 @@ export async function openNats({ port, url }: Nats): Promise<TestBroker> {
       }),
     // The server counts only what is on its way again at the moment.
     redelivered: async () => undefined,
+    // Once `ack_wait` has passed.
+    redeliversLast: true,
   };
 }
 

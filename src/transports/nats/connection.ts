@@ -70,10 +70,7 @@ function authenticatorOf(options: NatsOptions): Authenticator | undefined {
   if (token !== '') return tokenAuthenticator(token);
   const credentials = credentialsOf(options, url);
   if (credentials === undefined) return undefined;
-  const { user, password } = credentials;
-  // A URL with nothing but a user is NATS's way to write a token.
-  if (password === '' && options.user === '') return tokenAuthenticator(user);
-  return usernamePasswordAuthenticator(user, password);
+  return usernamePasswordAuthenticator(credentials.user, credentials.password);
 }
 
 /** Tries once what the library would try in the middle of the handshake, where it says little about what failed. */
@@ -136,13 +133,21 @@ export function classify(error: unknown): Error {
     return new ConfigError(`the broker does not allow it: ${violation.message}`, { cause: error });
   const code = codeOf(error) ?? codeOf(error instanceof Error ? error.cause : undefined);
   if (code !== undefined && certificateCodes.test(code))
-    return new ConfigError(`the TLS handshake with the broker fails: ${message}`, { cause: error });
+    return new ConfigError(`the TLS handshake with the broker fails: ${reasonOf(error) ?? message}`, {
+      cause: error,
+    });
   if (/does not support 'tls'|'tls' is not available/.test(message))
     return new ConfigError('the broker does not speak TLS', { cause: error });
   // A cluster that has no leader at the moment, or is just starting, says so with 503.
   if (error instanceof JetStreamApiError && error.status < 500)
     return new ConfigError(message, { cause: error });
   return new NotConnected(message, { cause: error });
+}
+
+/** What OpenSSL says in short; its message tells of its source files as well. */
+function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('reason' in error)) return undefined;
+  return typeof error.reason === 'string' ? error.reason : undefined;
 }
 
 /** The library wraps it in the error of a request. */

@@ -107,7 +107,13 @@ export function serversOf(url: string): string[] {
 }
 
 function urls(value: unknown): void {
-  for (const one of typeof value === 'string' ? serversOf(value) : [value]) oneUrl(one);
+  const [first, ...others] = typeof value === 'string' ? serversOf(value) : [value];
+  oneUrl(first);
+  for (const other of others) {
+    oneUrl(other);
+    // Nor would they be masked in what is printed.
+    if (String(other).includes('@')) throw new Error('must have credentials in its first URL only');
+  }
 }
 
 /** Names of streams, consumers and queue groups are tokens of subjects. */

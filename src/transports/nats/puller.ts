@@ -94,18 +94,12 @@ export class Puller {
       };
       this.drained = inbox
         .drain()
-        .then(() => this.forgetPull())
+        // nats-server 2.9 keeps a pull whose inbox has gone until it has a message for it, and if that is one that was given back, it is
+        // then not delivered to anybody before `ack_wait`. Asked about the consumer, it clears such pulls away.
+        .then(() => this.askForInformation())
         .then(ended, ended);
     }
     return this.drained;
-  }
-
-  /**
-   * nats-server 2.9 keeps a pull whose inbox has gone until it has a message for it, and if that is one that was given back, it is
-   * then not delivered to anybody before `ack_wait`. Asked about the consumer, it clears such pulls away.
-   */
-  private async forgetPull(): Promise<void> {
-    await this.options.connection.request(this.information, undefined, { timeout: informationTimeout });
   }
 
   /** Pulls if there is room and nothing is under way. To be called whenever there may be more room. */
@@ -127,8 +121,31 @@ export class Puller {
   /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
   tick(): void {
     this.ticks += 1;
-    if (this.ticks >= lostAfter) this.remaining = 0;
+    if (this.inbox !== undefined && this.remaining > 0 && this.ticks >= lostAfter) {
+      this.remaining = 0;
+      void this.verify();
+    }
     this.pull();
+  }
+
+  /** A pull has vanished: if the consumer has, the server says so only when it is asked. */
+  private async verify(): Promise<void> {
+    try {
+      const answer = await this.askForInformation();
+      const { error }: { error?: { description?: string } } = answer.json();
+      if (error !== undefined) this.refused(error.description ?? 'it is not known why');
+    } catch {
+      // Whether the server still answers at all is for its pings to find out.
+    }
+  }
+
+  private askForInformation(): Promise<Msg> {
+    return this.options.connection.request(this.information, undefined, { timeout: informationTimeout });
+  }
+
+  private refused(why: string): void {
+    const { stream, consumer } = this.options.options;
+    this.options.fail(new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`));
   }
 
   private open(): void {
