@@ -1,4 +1,5 @@
 import type { Receiver } from 'rhea';
+import type { Settlement } from '../../core/contracts.ts';
 
 /**
  * How much the broker may send: never more than the bound is unsettled or allowed to come.
@@ -33,9 +34,9 @@ export class Credit {
     if (this.granted > 0) this.granted -= 1;
   }
 
-  settled(count: number): void {
+  settled(count: number, settlement: Settlement): void {
     this.unsettled -= count;
-    this.settledInWindow += count;
+    if (settlement === 'done') this.settledInWindow += count;
     if (this.window < this.bound && this.settledInWindow >= this.window) {
       this.window = Math.min(this.bound, Math.ceil(this.window * 1.25));
       this.settledInWindow = 0;

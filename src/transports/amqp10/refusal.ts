@@ -15,6 +15,14 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return { condition, description: typeof description === 'string' ? description : '' };
 }
 
+/**
+ * Whether a source or target of the peer's attach frame is one. A link that is refused has none, and a detach that says why is on its
+ * way (AMQP 1.0, section 2.6.3). The client library has what is absent as a value of the type null.
+ */
+export function isTerminus(terminus: unknown): boolean {
+  return typeof terminus === 'object' && terminus !== null && Array.isArray(Reflect.get(terminus, 'value'));
+}
+
 /** Conditions that trying again does not change (AMQP 1.0, sections 2.8.15 to 2.8.18). */
 const finalConditions = new Set([
   'amqp:unauthorized-access',

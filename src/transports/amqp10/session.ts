@@ -16,7 +16,7 @@ import { Credit } from './credit.ts';
 import { type DecodedMessage, decodeMessage } from './decode.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publisher.ts';
-import { refusalOf, refused } from './refusal.ts';
+import { isTerminus, refusalOf, refused } from './refusal.ts';
 
 /**
  * Deliveries that the client library keeps track of for each that may be unsettled: it forgets them in the order in which they
@@ -93,10 +93,8 @@ export class Amqp10Session implements Session {
     this.credit = new Credit(receiver, bound);
     connection.beforeTransfer = () => this.credit.expect();
     this.started = new Promise((resolve, reject) => {
-      // Without a source it is refused, and a detach that says why is on its way (AMQP 1.0, section 2.6.3).
       receiver.on('receiver_open', () => {
-        const source: unknown = receiver.source;
-        if (source === undefined || source === null) return;
+        if (!isTerminus(receiver.source)) return;
         this.credit.resume();
         resolve();
       });
@@ -220,7 +218,7 @@ export class Amqp10Session implements Session {
         this.writing = undefined;
       });
     }
-    this.credit.settled(handles.length);
+    this.credit.settled(handles.length, settlement);
   }
 
   /** The broker has ended the link or the AMQP session. */
