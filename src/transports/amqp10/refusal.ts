@@ -71,13 +71,22 @@ export function connectionError(error: unknown): ConfigError | NotConnected {
   if (offered !== null) return new ConfigError(`sasl: the broker offers only ${offered[1]}`);
   const code = codeOf(error);
   if (code !== undefined && isCertificateError(code))
-    return new ConfigError(`the TLS connection is refused: ${message}`, { cause: error });
+    return new ConfigError(`the TLS connection fails: ${reasonOf(error) ?? firstLine(message)}`, {
+      cause: error,
+    });
   const refusal = refusalOf(error);
   if (refusal !== undefined) return refused('the connection', refusal);
   return new NotConnected(message || code || 'the connection failed', { cause: error });
 }
 
-/** A certificate that is not trusted or not for this host, ours or the broker's, or no TLS at the other end at all. */
+/** OpenSSL's own words, without its numbers and files. */
+function reasonOf(error: unknown): string | undefined {
+  const reason: unknown =
+    typeof error === 'object' && error !== null ? Reflect.get(error, 'reason') : undefined;
+  return typeof reason === 'string' ? reason : undefined;
+}
+
+/** A certificate that is not trusted, not for this host or not readable, ours or the broker's, or no TLS at the other end at all. */
 function isCertificateError(code: string): boolean {
-  return /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
+  return /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
 }
