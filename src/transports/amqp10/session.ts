@@ -30,6 +30,12 @@ const maxBuffer = 65_535;
 /** Milliseconds that what is settled may wait behind what is not, before it is accepted out of order. */
 const blockedPatience = 1000;
 
+/**
+ * Milliseconds that the broker has to answer when we stop. RabbitMQ 3.10 under load sometimes never does while it is delivering; what
+ * it has not dealt with by then comes again.
+ */
+const stopPatience = 3000;
+
 /** What is kept of a message while it is held. */
 class Amqp10Delivery implements Delivery {
   readonly session: Session;
@@ -160,7 +166,7 @@ export class Amqp10Session implements Session {
   /** The credit is taken back. What is on its way all the same is not handed on, and goes back to the broker when we stop. */
   async drain(_deadline: AbortSignal): Promise<void> {
     this.draining = true;
-    if (this.open) this.credit.pause();
+    this.credit.end();
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
@@ -170,8 +176,9 @@ export class Amqp10Session implements Session {
     this.write(handlesOf(this.tracked.takeAll()), 'done');
     this.release();
     // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
-    await settledBy(this.endSession(), deadline);
-    await this.connection.close(deadline);
+    const patience = AbortSignal.any([deadline, AbortSignal.timeout(stopPatience)]);
+    await settledBy(this.endSession(), patience);
+    await this.connection.close(patience);
   }
 
   private async endSession(): Promise<void> {
