@@ -70,12 +70,6 @@ export class Credit {
     this.grant();
   }
 
-  /** Grants nothing more, and leaves what was granted. */
-  end(): void {
-    this.flowing = false;
-    this.granted = 0;
-  }
-
   private takeBack(): void {
     if (this.flowing || this.granted === 0) return;
     this.granted = 0;

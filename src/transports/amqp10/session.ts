@@ -166,7 +166,7 @@ export class Amqp10Session implements Session {
   /** The credit is taken back. What is on its way all the same is not handed on, and goes back to the broker when we stop. */
   async drain(_deadline: AbortSignal): Promise<void> {
     this.draining = true;
-    this.credit.end();
+    if (this.open) this.credit.pause();
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
