@@ -7,7 +7,7 @@ import { startProxy, type TcpProxy } from '../support/proxy.ts';
 import { startRabbitmq } from '../support/rabbitmq.ts';
 import type { Server } from '../support/server.ts';
 import { needs } from '../support/services.ts';
-import { brokerKinds, openMosquitto, openRabbitmq, type TestBroker } from './brokers.ts';
+import { brokerKinds, openMosquitto, openRabbitmq, openRabbitmqAmqp10, type TestBroker } from './brokers.ts';
 import { slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
 import { openNats } from './nats-broker.ts';
@@ -61,6 +61,11 @@ const servers: ReadonlyArray<(t: ExecutionContext) => Promise<{ server: Server; 
     const server = await startRabbitmq();
     t.teardown(server.kill);
     return { server, broker: await openRabbitmq(t, server, 'oslo') };
+  },
+  async (t) => {
+    const server = await startRabbitmq();
+    t.teardown(server.kill);
+    return { server, broker: await openRabbitmqAmqp10(t, server) };
   },
   async (t) => {
     const server = await startMosquitto();

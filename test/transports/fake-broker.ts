@@ -1,7 +1,14 @@
 /** A peer for what no real broker can be made to do: the client library as a listener, under the test's control. */
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
-import rhea, { type Connection, type Container, type EventContext, type Receiver, type Sender } from 'rhea';
+import rhea, {
+  type AmqpError,
+  type Connection,
+  type Container,
+  type EventContext,
+  type Receiver,
+  type Sender,
+} from 'rhea';
 
 interface Test {
   teardown(end: () => void): void;
@@ -23,13 +30,17 @@ export interface FakeOptions {
   /** Whether user and password are right; without it anybody comes in. */
   readonly signsIn?: (user: string, password: string) => boolean;
   readonly offeredCapabilities?: string;
+  /** Off: the test says what becomes of what it receives. */
+  readonly autoaccept?: boolean;
+  /** Refuses every link that is to receive from us: an attach without a source, and a detach that says why. */
+  readonly refusal?: AmqpError;
   /** Its product and version, as RabbitMQ says them. */
   readonly properties?: Record<string, string>;
 }
 
 export async function startFakeBroker(t: Test, options: FakeOptions = {}): Promise<FakeBroker> {
   const container = rhea.create_container();
-  const { signsIn, offeredCapabilities, properties } = options;
+  const { signsIn, offeredCapabilities, properties, refusal } = options;
   if (signsIn === undefined) container.sasl_server_mechanisms.enable_anonymous();
   else container.sasl_server_mechanisms.enable_plain(signsIn);
   const senders: Sender[] = [];
@@ -39,6 +50,10 @@ export async function startFakeBroker(t: Test, options: FakeOptions = {}): Promi
   container.on('connection_open', ({ connection }: EventContext) => void connections.push(connection));
   container.on('sender_open', ({ sender }: EventContext) => {
     if (sender === undefined) return;
+    if (refusal !== undefined) {
+      sender.close(refusal);
+      return;
+    }
     sender.set_source({ address: sender.source.address ?? 'made-for-you' });
     senders.push(sender);
   });
@@ -52,10 +67,11 @@ export async function startFakeBroker(t: Test, options: FakeOptions = {}): Promi
   const server = container.listen({
     port: 0,
     host: '127.0.0.1',
+    receiver_options: { autoaccept: options.autoaccept ?? true },
     ...(offeredCapabilities !== undefined && { offered_capabilities: offeredCapabilities }),
     ...(properties !== undefined && { properties }),
   });
-  server.on('connection', (socket: Socket) => sockets.add(socket));
+  server.on('connection', (socket: Socket) => sockets.add(socket.setNoDelay(true)));
   await once(server, 'listening');
   const cut = () => {
     for (const socket of sockets) socket.destroy(new Error('cut'));

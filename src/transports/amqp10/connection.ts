@@ -102,6 +102,11 @@ export class Amqp10Connection {
     });
     try {
       this.connection.connect();
+    } catch (error) {
+      // A certificate or key that is none.
+      this.end(connectionError(error));
+    }
+    try {
       const error = await Promise.race([opened, this.ended]);
       if (error !== undefined) throw error;
     } finally {
@@ -180,7 +185,12 @@ export class Amqp10Connection {
     });
     connection.on('disconnected', ({ error }: EventContext) => {
       this.hasClosed();
-      this.end(error === undefined ? new NotConnected('the connection was lost') : connectionError(error));
+      // What the broker said of itself is asked for as soon as it is open.
+      const silently =
+        this.said === undefined
+          ? 'the broker closed the connection before it was open'
+          : 'the connection was lost';
+      this.end(error === undefined ? new NotConnected(silently) : connectionError(error));
     });
     // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
     for (const name of ['protocol_error', 'error']) {

@@ -1,4 +1,5 @@
 import type { Receiver } from 'rhea';
+import type { Settlement } from '../../core/contracts.ts';
 
 /**
  * How much the broker may send: never more than the bound is unsettled or allowed to come.
@@ -31,11 +32,12 @@ export class Credit {
   received(): void {
     this.unsettled += 1;
     if (this.granted > 0) this.granted -= 1;
+    this.grant();
   }
 
-  settled(count: number): void {
+  settled(count: number, settlement: Settlement): void {
     this.unsettled -= count;
-    this.settledInWindow += count;
+    if (settlement === 'done') this.settledInWindow += count;
     if (this.window < this.bound && this.settledInWindow >= this.window) {
       this.window = Math.min(this.bound, Math.ceil(this.window * 1.25));
       this.settledInWindow = 0;
@@ -58,11 +60,8 @@ export class Credit {
   pause(): void {
     if (!this.flowing) return;
     this.flowing = false;
-    if (this.granted === 0) return;
-    this.granted = 0;
-    // The library only adds credit; a flow frame goes out with what it has then.
-    Reflect.set(this.receiver, 'credit', -1);
-    this.receiver.add_credit(1);
+    // Resumed in the same turn, it need not be asked for again.
+    process.nextTick(() => this.takeBack());
   }
 
   resume(): void {
@@ -71,11 +70,23 @@ export class Credit {
     this.grant();
   }
 
-  /** A flow frame for each message would cost more than it gains: the credit is filled up once half of it is used. */
+  private takeBack(): void {
+    if (this.flowing || this.granted === 0) return;
+    this.granted = 0;
+    // The library only adds credit; a flow frame goes out with what it has then.
+    Reflect.set(this.receiver, 'credit', -1);
+    this.receiver.add_credit(1);
+  }
+
+  /**
+   * Not before all that was granted has come: RabbitMQ 3.10 sets the credit of a queue anew with each flow frame, and what the queue
+   * has sent in the meantime then comes on top. And not a few at a time: a flow frame for each message costs more than it gains.
+   */
   private grant(): void {
-    const room = this.window - this.unsettled - this.granted;
-    if (!this.flowing || room <= 0 || this.granted > this.window / 2) return;
-    this.granted += room;
+    if (!this.flowing || this.granted > 0) return;
+    const room = this.window - this.unsettled;
+    if (room <= 0 || room * 16 < this.window) return;
+    this.granted = room;
     this.receiver.add_credit(room);
   }
 }

@@ -15,6 +15,14 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return { condition, description: typeof description === 'string' ? description : '' };
 }
 
+/**
+ * Whether a source or target of the peer's attach frame is one. A link that is refused has none, and a detach that says why is on its
+ * way (AMQP 1.0, section 2.6.3). The client library has what is absent as a value of the type null.
+ */
+export function isTerminus(terminus: unknown): boolean {
+  return typeof terminus === 'object' && terminus !== null && Array.isArray(Reflect.get(terminus, 'value'));
+}
+
 /** Conditions that trying again does not change (AMQP 1.0, sections 2.8.15 to 2.8.18). */
 const finalConditions = new Set([
   'amqp:unauthorized-access',
@@ -63,13 +71,22 @@ export function connectionError(error: unknown): ConfigError | NotConnected {
   if (offered !== null) return new ConfigError(`sasl: the broker offers only ${offered[1]}`);
   const code = codeOf(error);
   if (code !== undefined && isCertificateError(code))
-    return new ConfigError(`the TLS connection is refused: ${message}`, { cause: error });
+    return new ConfigError(`the TLS connection fails: ${reasonOf(error) ?? firstLine(message)}`, {
+      cause: error,
+    });
   const refusal = refusalOf(error);
   if (refusal !== undefined) return refused('the connection', refusal);
   return new NotConnected(message || code || 'the connection failed', { cause: error });
 }
 
-/** A certificate that is not trusted or not for this host, ours or the broker's, or no TLS at the other end at all. */
+/** OpenSSL's own words, without its numbers and files. */
+function reasonOf(error: unknown): string | undefined {
+  const reason: unknown =
+    typeof error === 'object' && error !== null ? Reflect.get(error, 'reason') : undefined;
+  return typeof reason === 'string' ? reason : undefined;
+}
+
+/** A certificate that is not trusted, not for this host or not readable, ours or the broker's, or no TLS at the other end at all. */
 function isCertificateError(code: string): boolean {
-  return /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
+  return /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
 }

@@ -1,7 +1,7 @@
 import type { EventContext, Delivery as RheaDelivery, Session as RheaSession, Sender } from 'rhea';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Amqp10Connection } from './connection.ts';
-import { type Refusal, refusalOf } from './refusal.ts';
+import { isTerminus, type Refusal, refusalOf } from './refusal.ts';
 
 /** What the broker has made of a message: it has it, or it knows nobody who would take it. */
 export type Sent = 'accepted' | 'unroutable';
@@ -53,10 +53,8 @@ export class SenderLink {
     this.sender = this.session.open_sender({ target, treat_modified_as_released: false });
     const { sender } = this;
     this.opened = new Promise((resolve, reject) => {
-      // Without a target it is refused, and a detach that says why is on its way (AMQP 1.0, section 2.6.3).
       sender.on('sender_open', () => {
-        const target: unknown = sender.target;
-        if (target !== undefined && target !== null) resolve();
+        if (isTerminus(sender.target)) resolve();
       });
       void this.closed.then(() => reject(this.ending));
     });

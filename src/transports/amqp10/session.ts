@@ -10,13 +10,14 @@ import type {
 } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
+import { SettledPrefix } from '../../core/settled-prefix.ts';
 import { queueAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';
 import { Credit } from './credit.ts';
 import { type DecodedMessage, decodeMessage } from './decode.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publisher.ts';
-import { refusalOf, refused } from './refusal.ts';
+import { isTerminus, refusalOf, refused } from './refusal.ts';
 
 /**
  * Deliveries that the client library keeps track of for each that may be unsettled: it forgets them in the order in which they
@@ -25,6 +26,15 @@ import { refusalOf, refused } from './refusal.ts';
 const buffersPerDelivery = 4;
 /** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
 const maxBuffer = 65_535;
+
+/** Milliseconds that what is settled may wait behind what is not, before it is accepted out of order. */
+const blockedPatience = 1000;
+
+/**
+ * Milliseconds that the broker has to answer when we stop. RabbitMQ 3.10 under load sometimes never does while it is delivering; what
+ * it has not dealt with by then comes again.
+ */
+const stopPatience = 3000;
 
 /** What is kept of a message while it is held. */
 class Amqp10Delivery implements Delivery {
@@ -45,6 +55,10 @@ class Amqp10Delivery implements Delivery {
 /**
  * One connection with one AMQP session and one receiving link.
  *
+ * Batches finish out of order, and are accepted in order as far as that goes: then a frame covers many, and RabbitMQ need not look
+ * for each among those that came before it (measured on 3.10: 51 µs of its CPU a message in order, 112 with every other batch of 500
+ * before its neighbour).
+ *
  * The broker sends what it has credit for, and gets credit as deliveries are settled. What the lane refuses is withheld: it is given
  * back (`released`, which counts as no failed delivery) once the session is resumed, since the broker would deliver it again at once,
  * for as long as it has credit, and RabbitMQ's quorum queues count deliveries.
@@ -58,6 +72,8 @@ export class Amqp10Session implements Session {
   private readonly deliver: Deliver;
   private readonly credit: Credit;
   private readonly publisher: Publisher;
+  private readonly tracked = new SettledPrefix<Amqp10Delivery>();
+  private patience: NodeJS.Timeout | undefined;
   /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
   private withheld: RheaDelivery[] = [];
   /** What has been settled in this turn, and is not written yet. */
@@ -74,6 +90,7 @@ export class Amqp10Session implements Session {
     this.publisher = new Publisher(connection);
     this.closed = connection.ended.then((error) => {
       this.open = false;
+      clearTimeout(this.patience);
       return this.stopping ? undefined : error;
     });
     const address = queueAddress(connection.broker, options.address);
@@ -93,10 +110,8 @@ export class Amqp10Session implements Session {
     this.credit = new Credit(receiver, bound);
     connection.beforeTransfer = () => this.credit.expect();
     this.started = new Promise((resolve, reject) => {
-      // Without a source it is refused, and a detach that says why is on its way (AMQP 1.0, section 2.6.3).
       receiver.on('receiver_open', () => {
-        const source: unknown = receiver.source;
-        if (source === undefined || source === null) return;
+        if (!isTerminus(receiver.source)) return;
         this.credit.resume();
         resolve();
       });
@@ -124,9 +139,14 @@ export class Amqp10Session implements Session {
    */
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
-    const handles: RheaDelivery[] = [];
-    for (const delivery of deliveries) if (delivery instanceof Amqp10Delivery) handles.push(delivery.handle);
-    this.write(handles, settlement);
+    const own = deliveries.filter((delivery) => delivery instanceof Amqp10Delivery);
+    if (settlement === 'release') {
+      this.tracked.remove(own);
+      this.write(handlesOf(own), 'release');
+    } else {
+      for (const delivery of own) if (!delivery.handle.settled) this.tracked.settle(delivery);
+    }
+    this.accept();
   }
 
   publish(publication: Publication): Promise<void> {
@@ -153,10 +173,12 @@ export class Amqp10Session implements Session {
     this.stopping = true;
     this.draining = true;
     if (!this.open) return;
+    this.write(handlesOf(this.tracked.takeAll()), 'done');
     this.release();
     // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
-    await settledBy(this.endSession(), deadline);
-    await this.connection.close(deadline);
+    const patience = AbortSignal.any([deadline, AbortSignal.timeout(stopPatience)]);
+    await settledBy(this.endSession(), patience);
+    await this.connection.close(patience);
   }
 
   private async endSession(): Promise<void> {
@@ -175,7 +197,11 @@ export class Amqp10Session implements Session {
     this.credit.received();
     if (!this.draining && this.withheld.length === 0) {
       const decoded = decodeMessage(bytes);
-      if (this.deliver(new Amqp10Delivery(this, handle, decoded.body, this.metaOf(decoded)))) return;
+      const delivery = new Amqp10Delivery(this, handle, decoded.body, this.metaOf(decoded));
+      if (this.deliver(delivery)) {
+        this.tracked.track(delivery);
+        return;
+      }
       this.credit.refused();
     }
     this.withheld.push(handle);
@@ -195,6 +221,21 @@ export class Amqp10Session implements Session {
       redelivered,
       receivedAt,
     };
+  }
+
+  /** What is settled and has nothing before it that is not; the rest once that has waited too long. */
+  private accept(): void {
+    const prefix = this.tracked.takePrefix();
+    if (prefix.length > 0) {
+      this.write(handlesOf(prefix), 'done');
+      clearTimeout(this.patience);
+      this.patience = undefined;
+    }
+    if (!this.tracked.blocked) return;
+    this.patience ??= setTimeout(() => {
+      this.patience = undefined;
+      this.write(handlesOf(this.tracked.takeAll()), 'done');
+    }, blockedPatience);
   }
 
   private release(): void {
@@ -220,7 +261,7 @@ export class Amqp10Session implements Session {
         this.writing = undefined;
       });
     }
-    this.credit.settled(handles.length);
+    this.credit.settled(handles.length, settlement);
   }
 
   /** The broker has ended the link or the AMQP session. */
@@ -233,6 +274,10 @@ export class Amqp10Session implements Session {
         : refused(`the link to ${address}`, refusal),
     );
   }
+}
+
+function handlesOf(deliveries: ReadonlyArray<Amqp10Delivery>): RheaDelivery[] {
+  return deliveries.map(({ handle }) => handle);
 }
 
 /** What is left of `ttl`, which the broker counts down, and until `absolute-expiry-time`, by our own clock. */
