@@ -5,7 +5,8 @@ import { isObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts
 /** Decodes the native form, `{"method", "args", "version"?}`; everything else rides in the protocol's own properties. */
 export function decodeNative(body: Uint8Array, messageId: string | undefined): Envelope {
   const message = parseObject(textOf(body), 'the body');
-  return { ...readCall(message), messageId, sentRequired: true };
+  const { method, args, version } = readCall(message);
+  return { method, args, version, messageId, sentRequired: true };
 }
 
 /** The part that both wire forms share: method, args and version. */

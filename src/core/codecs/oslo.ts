@@ -1,6 +1,6 @@
 import type { Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
-import { kindOf, parseObject, textOf } from '../json.ts';
+import { bufferOf, kindOf, parseObject, textOf } from '../json.ts';
 import { readCall } from './native.ts';
 
 /**
@@ -27,6 +27,7 @@ export function decodeOslo(body: Uint8Array): Envelope {
 /** Where the context begins in the escaped inner text, as Python's json writes it. */
 const contextBegin = Buffer.from(', \\"_context_');
 const end = '}"}';
+const endBytes = Buffer.from(end);
 
 /**
  * The same envelope without its context, which is three quarters of the text: reading that would take most of the time that a
@@ -36,9 +37,9 @@ const end = '}"}';
  * comma begins a key, or an element of an array. Only at the top level does closing the object there leave valid JSON.
  */
 function withoutContext(body: Uint8Array): string | undefined {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  const at = bytes.indexOf(contextBegin);
-  if (at === -1 || bytes.toString('latin1', bytes.length - end.length) !== end) return undefined;
+  const at = bufferOf(body).indexOf(contextBegin);
+  const endsAt = body.length - endBytes.length;
+  if (at === -1 || !endBytes.every((byte, index) => body[endsAt + index] === byte)) return undefined;
   return textOf(body, at) + end;
 }
 
@@ -59,8 +60,11 @@ function read(text: string): Envelope {
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
   const uniqueId = message._unique_id;
+  const { method, args, version } = readCall(message);
   return {
-    ...readCall(message),
+    method,
+    args,
+    version,
     messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
     sentRequired: false,
   };
