@@ -13,7 +13,12 @@ export type JsonObject = Record<string, unknown>;
 export function textOf(body: Uint8Array, length = body.length): string {
   if (body.length === 0) throw new Rejected('empty', 'the body is empty');
   if (!isUtf8(body)) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
-  return Buffer.from(body.buffer, body.byteOffset, length).toString('utf8');
+  return bufferOf(body).toString('utf8', 0, length);
+}
+
+/** The same bytes with a Buffer's methods; a worker's bodies are Buffers already, and making one is dear. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Parses a text that has to be a JSON object. `what` names it in the error. */

@@ -12,7 +12,7 @@ import {
 } from '../core/outcome.ts';
 import { type Db, inTransaction } from './db.ts';
 import { isTask, type Work } from './decode.ts';
-import { type Manager, takesBatches } from './manager.ts';
+import { type GuestArgs, type Manager, takesBatches } from './manager.ts';
 import { byGuard } from './methods/fold.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { type Resolved, record, recordMinimal } from './record.ts';
@@ -139,16 +139,16 @@ async function applyWorks(
   for (const work of works) if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
   for (const [name, method] of Object.entries(manager)) {
     if (!takesBatches(method)) continue;
-    const own = works.flatMap((work) =>
-      isTask(work.task) && work.task.methodName === name ? [{ work, args: work.task.args }] : [],
-    );
+    const own: Work[] = [];
+    const args: GuestArgs[] = [];
+    for (const work of works) {
+      if (!isTask(work.task) || work.task.methodName !== name) continue;
+      own.push(work);
+      args.push(work.task.args);
+    }
     if (own.length === 0) continue;
-    const results = await method.apply(
-      db,
-      own.map(({ args }) => args),
-      settings,
-    );
-    for (const [position, { work }] of own.entries()) {
+    const results = await method.apply(db, args, settings);
+    for (const [position, work] of own.entries()) {
       const outcome = results[position];
       if (outcome === undefined)
         throw new Error(`method ${name} left out the outcome of message ${position}`);

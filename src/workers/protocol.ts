@@ -134,12 +134,17 @@ const words = 5;
 export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, maxBody: number): PackedBatch {
   const table = new Uint32Array(deliveries.length * words);
   let total = table.byteLength;
-  for (const [index, { body, meta }] of deliveries.entries()) {
+  let row = 0;
+  for (const { body, meta } of deliveries) {
     const carried = body.length > maxBody ? Math.min(body.length, keptBody) : body.length;
     const messageId = textLength(meta.messageId);
     const sender = textLength(meta.sender);
-    const flags = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
-    table.set([carried, body.length, messageId, sender, flags], index * words);
+    table[row] = carried;
+    table[row + 1] = body.length;
+    table[row + 2] = messageId;
+    table[row + 3] = sender;
+    table[row + 4] = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
+    row += words;
     total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
     if (body.length > maxBody) total += digestLength;
   }
@@ -172,20 +177,16 @@ export function unpack({ buffer, count }: PackedBatch): Incoming[] {
   const takeText = (lengthPlusOne: number) =>
     lengthPlusOne === 0 ? undefined : take(lengthPlusOne - 1).toString('utf8');
   return Array.from({ length: count }, (_, index) => {
-    const [carried = 0, size = 0, messageId = 0, sender = 0, flags = 0] = table.subarray(
-      index * words,
-      (index + 1) * words,
-    );
+    const row = index * words;
+    const carried = table[row] ?? 0;
+    const size = table[row + 1] ?? 0;
     const body = take(carried);
     const oversize = carried < size ? { size, digest: take(digestLength) } : undefined;
-    return {
-      body,
-      oversize,
-      messageId: takeText(messageId),
-      sender: takeText(sender),
-      senderProof: proofs[flags & ~callFlag],
-      isCall: (flags & callFlag) !== 0,
-    };
+    const messageId = takeText(table[row + 2] ?? 0);
+    const sender = takeText(table[row + 3] ?? 0);
+    const flags = table[row + 4] ?? 0;
+    const isCall = (flags & callFlag) !== 0;
+    return { body, oversize, messageId, sender, senderProof: proofs[flags & ~callFlag], isCall };
   });
 }
 

@@ -14,8 +14,11 @@ export interface Resolved {
 
 /** Writes down those messages that are not done with: deferred and dead ones. Part of the batch's own transaction. */
 export async function record(db: Db, resolved: ReadonlyArray<Resolved>, firstDelay: number): Promise<void> {
-  const deferredOnes = resolved.flatMap(toDeferred);
-  const letters = resolved.flatMap(toDeadLetter);
+  const kept = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
+  // Nearly always.
+  if (kept.length === 0) return;
+  const deferredOnes = kept.flatMap(toDeferred);
+  const letters = kept.flatMap(toDeadLetter);
   if (deferredOnes.length > 0) await upsertDeferred(db, deferredOnes, firstDelay);
   if (letters.length > 0) await insertDeadLetters(db, letters);
 }

@@ -15,8 +15,11 @@ export const native: Codec = {
     const message = parseObject(textOf(body), 'the body');
     const replyTo = readText(message, 'reply_to');
     const called = isCall || replyTo !== undefined;
+    const { method, args, version } = readCall(message);
     return {
-      ...readCall(message),
+      method,
+      args,
+      version,
       messageId: messageId ?? readText(message, 'message_id'),
       sentRequired: true,
       context: readContext(message.context),

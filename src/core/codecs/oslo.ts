@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
-import { type JsonObject, kindOf, parseObject, textOf } from '../json.ts';
+import { bufferOf, type JsonObject, kindOf, parseObject, textOf } from '../json.ts';
 import { type ContextNames, contextOf, readCall } from './native.ts';
 
 /**
@@ -34,6 +34,7 @@ export const oslo: Codec = {
 /** Where the context begins in the escaped inner text, as Python's json writes it. */
 const contextBegin = Buffer.from(', \\"_context_');
 const end = '}"}';
+const endBytes = Buffer.from(end);
 
 /**
  * The same envelope without its context, which is three quarters of the text: reading that would take most of the time that a
@@ -43,9 +44,9 @@ const end = '}"}';
  * comma begins a key, or an element of an array. Only at the top level does closing the object there leave valid JSON.
  */
 function withoutContext(body: Uint8Array): string | undefined {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  const at = bytes.indexOf(contextBegin);
-  if (at === -1 || bytes.toString('latin1', bytes.length - end.length) !== end) return undefined;
+  const at = bufferOf(body).indexOf(contextBegin);
+  const endsAt = body.length - endBytes.length;
+  if (at === -1 || !endBytes.every((byte, index) => body[endsAt + index] === byte)) return undefined;
   return textOf(body, at) + end;
 }
 
@@ -80,8 +81,11 @@ export function envelopeOf(message: JsonObject, context: JsonObject | undefined)
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
   const uniqueId = message._unique_id;
+  const { method, args, version } = readCall(message);
   return {
-    ...readCall(message),
+    method,
+    args,
+    version,
     messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
     sentRequired: false,
     context: context && contextOf(context, osloContextNames),

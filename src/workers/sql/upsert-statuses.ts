@@ -2,6 +2,7 @@ import type { Db } from '../db.ts';
 import type { Fold, Refusal } from '../methods/fold.ts';
 import type { HeartbeatArgs } from '../methods/heartbeat.ts';
 import { newStatus, restartRequired, type Status } from '../methods/statuses.ts';
+import { doubleArray, integerArray, textArray } from './binary-array.ts';
 import { guardHorizon, utcNow } from './expressions.ts';
 
 /** RESTART_REQUIRED stays, and so does any status under a fold that only touches. */
@@ -56,11 +57,11 @@ export async function upsertStatuses(
       particulars[of.instanceId] = [String(first), state === undefined];
   }
   return db.query<{ row: number; why: Refusal['why'] }>('upsert-statuses', text, [
-    folds.map(({ of }) => of.instanceId),
+    textArray(folds.map(({ of }) => of.instanceId)),
     // An instance that has no row yet and only says that it is alive gets the one that Trove creates instances with.
-    folds.map(({ state = newStatus }) => state.id),
-    folds.map(({ state = newStatus }) => state.description),
-    folds.map(({ guard }) => guard),
+    integerArray(folds.map(({ state = newStatus }) => state.id)),
+    textArray(folds.map(({ state = newStatus }) => state.description)),
+    doubleArray(folds.map(({ guard }) => guard)),
     JSON.stringify(particulars),
   ]);
 }
