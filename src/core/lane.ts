@@ -95,9 +95,11 @@ export class Lane {
     const done: Delivery[] = [];
     const held: Delivery[] = [];
     const calls: Delivery[] = [];
-    for (const [index, delivery] of batch.entries()) {
+    let index = 0;
+    for (const delivery of batch) {
       const code = result.codes[index] ?? HELD;
       const kind = outcomeKinds[code];
+      index += 1;
       if (kind === undefined) {
         (code === CALL ? calls : held).push(delivery);
         continue;
@@ -169,7 +171,10 @@ export class Lane {
 
   /** At most one session of a lane is open: the supervisor connects again only after the last one has closed. */
   private settleOpen(deliveries: ReadonlyArray<Delivery>, settlement: 'done' | 'release'): void {
-    const [, open] = this.partition(deliveries);
+    const session = deliveries[0]?.session;
+    // Nearly always all are of one session that is open, which is looked up once then.
+    const same = session !== undefined && deliveries.every((delivery) => delivery.session === session);
+    const open = same && !this.closed.has(session) ? deliveries : this.partition(deliveries)[1];
     open[0]?.session.settle(open, settlement);
   }
 

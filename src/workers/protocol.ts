@@ -151,8 +151,10 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   const bytes = Buffer.from(new ArrayBuffer(total));
   bytes.set(new Uint8Array(table.buffer), 0);
   let at = table.byteLength;
-  for (const [index, { body, meta }] of deliveries.entries()) {
-    const carried = table[index * words] ?? 0;
+  row = 0;
+  for (const { body, meta } of deliveries) {
+    const carried = table[row] ?? 0;
+    row += words;
     bytes.set(carried === body.length ? body : body.subarray(0, carried), at);
     at += carried;
     if (body.length > maxBody) {

@@ -88,10 +88,12 @@ export async function applyFolded<Args extends GuestArgs, State>(
 
 function groupByKey<Args extends GuestArgs>(batch: ReadonlyArray<Args>): Group<Args>[] {
   const groups = new Map<string, { of: Args; members: { index: number; args: Args }[] }>();
-  for (const [index, args] of batch.entries()) {
+  let index = 0;
+  for (const args of batch) {
     const group = groups.get(args.key);
     if (group === undefined) groups.set(args.key, { of: args, members: [{ index, args }] });
     else group.members.push({ index, args });
+    index += 1;
   }
   // The sort is stable, so that of two with the same `sent` the first to arrive wins.
   for (const { members } of groups.values())
