@@ -186,10 +186,12 @@ mosquittoTest(
 
     const transport = { kind: 'mqtt', url, user: 'i1', password: 'secret' };
     const client = await connectClient(t, transport, { sender: 'i1' });
-    const [own, foreign] = [client.cast('count', { n: 1 }), client.cast('count', {}, { sender: 'i2' })];
-    await t.throwsAsync(foreign, { instanceOf: Undeliverable, message: /Not authorized/ });
-    t.is(await own, 'sent');
+    t.is(await client.cast('count', { n: 1 }), 'sent');
     t.is(await client.call('count', {}), 'yes');
+    // Mosquitto 2.0.11 ends the connection as well where max_queued_messages is 0.
+    const foreign = client.cast('count', {}, { sender: 'i2' });
+    await t.throwsAsync(foreign, { instanceOf: Undeliverable, message: /Not authorized/ });
+    t.is(await client.cast('count', { n: 1 }), 'sent');
 
     const wrong = connect({ transport: { ...transport, password: 'wrong' }, sender: 'i1' });
     await t.throwsAsync(wrong, {

@@ -37,6 +37,22 @@ export async function loadConfig(
   return parseConfig(await readText(file), file, environment, kinds);
 }
 
+/**
+ * As `loadConfig`, for a command that only sends: a guest's file has no database, and need not name one.
+ */
+export async function loadSendingConfig(
+  file: string,
+  environment: Record<string, string | undefined>,
+  kinds: Readonly<Record<string, TransportKind>>,
+): Promise<Config> {
+  const raw = parseMap(await readText(file), file);
+  overlayEnvironment(raw, environment, baseSchema, kinds);
+  // Everything that is there is checked all the same. Nobody connects to this one.
+  const { database = {} } = raw;
+  if (isObject(database)) raw.database = { url: 'postgresql://none', ...database };
+  return checked(raw, kinds);
+}
+
 /** As `loadConfig`, from a text. */
 export function parseConfig(
   text: string,
@@ -46,6 +62,10 @@ export function parseConfig(
 ): Config {
   const raw = parseMap(text, file);
   overlayEnvironment(raw, environment, baseSchema, kinds);
+  return checked(raw, kinds);
+}
+
+function checked(raw: JsonObject, kinds: Readonly<Record<string, TransportKind>>): Config {
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
