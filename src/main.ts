@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
+import { addSendingCommands } from './commands/sending.ts';
 import { startConductor } from './conductor.ts';
 import { type Config, loadConfig, printable, secretsOf } from './core/config/load.ts';
 import { createMasker } from './core/config/secrets.ts';
@@ -19,8 +20,13 @@ let mask = (text: string): string => text;
 
 async function load(file: string): Promise<Config> {
   const config = await loadConfig(file, process.env, transportKinds);
-  mask = createMasker(secretsOf(config));
+  hide(config);
   return config;
+}
+
+function hide(config: Config): typeof mask {
+  mask = createMasker(secretsOf(config));
+  return mask;
 }
 
 /** Milliseconds in which a second signal is the first one again: npm passes on the Ctrl-C that the terminal sent already. */
@@ -109,6 +115,7 @@ async function main(): Promise<void> {
     .command('check-config <file>')
     .description('check a configuration and print what it means')
     .action(async (file: string) => print(stringify(printable(await load(file)))));
+  addSendingCommands(program, { print, hide, interruption });
   await program.parseAsync();
 }
 

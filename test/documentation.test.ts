@@ -34,6 +34,12 @@ const proven: Record<string, string> = {
   'npm run conductor -- migrate --config config/amqp091.yaml': 'test/command-line/services.test.ts',
   'npm run conductor -- start --config config/amqp091.yaml': 'test/end-to-end/trove.test.ts',
   'npm run bench -- drain --transport amqp091': 'test/bench.test.ts',
+  'npm run conductor -- cast heartbeat --args \'{"payload": {"service_status": "running"}}\' --sender i1 --config config/mqtt.yaml':
+    'test/client/documentation.test.ts',
+  'npm run conductor -- call ping --sender i1 --timeout 5 --config config/mqtt.yaml':
+    'test/client/documentation.test.ts',
+  'npm run conductor -- simulate --guests 100 --interval 10 --jitter 0.2 --die 0.05 --for 60 --config config/mqtt.yaml':
+    'test/client/documentation.test.ts',
 };
 
 function shellCommands(page: string): string[] {

@@ -39,9 +39,34 @@ export async function loadConfig(
   environment: Record<string, string | undefined>,
   kinds: Readonly<Record<string, TransportKind>>,
 ): Promise<Config> {
-  const text = await readText(file);
-  const all = await withKindModules(parseMap(text, file), file, environment, kinds);
-  return parseConfig(text, file, environment, all);
+  const { raw, all } = await readAll(file, environment, kinds);
+  return checked(raw, file, all);
+}
+
+/**
+ * As `loadConfig`, for a command that only sends: a guest's file has no database, and need not name one.
+ */
+export async function loadSendingConfig(
+  file: string,
+  environment: Record<string, string | undefined>,
+  kinds: Readonly<Record<string, TransportKind>>,
+): Promise<Config> {
+  const { raw, all } = await readAll(file, environment, kinds);
+  // Everything that is there is checked all the same. Nobody connects to this one.
+  const { database = {} } = raw;
+  if (isObject(database)) raw.database = { url: 'postgresql://none', ...database };
+  return checked(raw, file, all);
+}
+
+async function readAll(
+  file: string,
+  environment: Record<string, string | undefined>,
+  kinds: Readonly<Record<string, TransportKind>>,
+) {
+  const raw = parseMap(await readText(file), file);
+  const all = await withKindModules(raw, file, environment, kinds);
+  overlayEnvironment(raw, environment, baseSchema, all);
+  return { raw, all };
 }
 
 /** As `loadConfig`, from a text, and with these kinds only. */
@@ -53,6 +78,10 @@ export function parseConfig(
 ): Config {
   const raw = parseMap(text, file);
   overlayEnvironment(raw, environment, baseSchema, kinds);
+  return checked(raw, file, kinds);
+}
+
+function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, TransportKind>>): Config {
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);

@@ -131,7 +131,7 @@ class MqttSenderSession implements SenderSession {
       if (this.thrownAway.delete(packet?.messageId ?? 0))
         throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
     } catch (error) {
-      throw this.failureOf(error);
+      throw failureOf(error);
     } finally {
       this.slots.give();
     }
@@ -145,11 +145,12 @@ class MqttSenderSession implements SenderSession {
     if (this.open) this.client.end(true);
     await settledBy(this.closed, deadline);
   }
+}
 
-  private failureOf(error: unknown): Error {
-    if (error instanceof NotConnected || error instanceof Undeliverable) return error;
-    return this.open && !this.stopping
-      ? new Undeliverable(`the broker refuses the message: ${messageOf(error)}`, { cause: error })
-      : new NotConnected(messageOf(error), { cause: error });
-  }
+/** Only a PUBACK has a reason code. Everything else is the connection's end, which the library may tell before it closes. */
+function failureOf(error: unknown): Error {
+  if (error instanceof NotConnected || error instanceof Undeliverable) return error;
+  return error instanceof Error && 'code' in error && typeof error.code === 'number'
+    ? new Undeliverable(`the broker refuses the message: ${error.message}`, { cause: error })
+    : new NotConnected(messageOf(error), { cause: error });
 }
