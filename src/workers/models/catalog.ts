@@ -22,22 +22,27 @@ export interface Table {
   readonly deleted: Column | undefined;
 }
 
+/** Milliseconds after which a table is looked at again, so that a column that was added shows everywhere. */
+const maxAge = 60_000;
+
 /**
- * Tables as they were when they were first looked at. As many as the configuration names at most. Read again when a caller names a
- * column that is not there, or when Postgres says that something is not there.
+ * Tables as they were when they were looked at last. As many as the configuration names at most. Read again after `maxAge`, when a
+ * caller names a column that is not there, or when Postgres says that something is not there.
  */
 export class Catalog {
-  private readonly tables = new Map<string, Table>();
+  private readonly tables = new Map<string, { readonly table: Table; readonly readAt: number }>();
 
   /** Undefined if there is no such table, or it has no primary key. */
   async table(db: Db, name: string): Promise<Table | undefined> {
-    return this.tables.get(name) ?? this.refresh(db, name);
+    const known = this.tables.get(name);
+    const isFresh = known !== undefined && performance.now() - known.readAt < maxAge;
+    return isFresh ? known.table : this.refresh(db, name);
   }
 
   async refresh(db: Db, name: string): Promise<Table | undefined> {
     const table = await describeTable(db, name);
     if (table === undefined) this.tables.delete(name);
-    else this.tables.set(name, table);
+    else this.tables.set(name, { table, readAt: performance.now() });
     return table;
   }
 
