@@ -117,6 +117,9 @@ export class WorkerPool {
       codes,
       dead: results.flatMap(({ dead }) => dead),
       heldBecause: results.at(-1)?.heldBecause,
+      notifications: results.flatMap(({ notifications = [] }, index) =>
+        notifications.map(([, notification]) => [index, notification] as const),
+      ),
     };
   }
 

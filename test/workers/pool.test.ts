@@ -112,3 +112,27 @@ test('a message that takes all memory ends its thread, not the process', async (
   );
   t.deepEqual(result.dead, ['crash']);
 });
+
+test('what a message notifies of is told also where its neighbour has ended the worker', async (t) => {
+  const { url } = await createDatabase(t, { migrated: true });
+  const pool = await openPool(t, url);
+  const serialized_notification = {
+    tenant_id: 't1',
+    client_ip: '192.0.2.10',
+    server_ip: '192.0.2.1',
+    server_type: 'guest',
+    request_id: 'req-1',
+    instance_id: 'i1',
+    notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
+  };
+  const notice = delivery(JSON.stringify({ method: 'notify_end', args: { serialized_notification } }));
+  const { codes, notifications = [] } = await pool.run('plain', [heartbeat('i9', 'exit'), notice]);
+  t.deepEqual(
+    [...codes].map((code) => outcomeKinds[code]),
+    ['dead', 'applied'],
+  );
+  t.deepEqual(
+    notifications.map(([index, { topic }]) => [index, topic]),
+    [[1, 'notifications.info']],
+  );
+});
