@@ -177,3 +177,33 @@ needs(
   const answer = await waitFor(() => received[0], { what: 'the answer' });
   t.like(JSON.parse(answer), { correlation_id: 'c-1', result: { pong: true } });
 });
+
+for (const replyTo of ['replies/#', '+', '$SYS/broker', 'a\u0000b', 'conductor/somebody else']) {
+  needs(
+    test,
+    'mosquitto',
+    'postgres',
+  )(
+    `a call over MQTT 3.1.1 that wants its answer at ${JSON.stringify(replyTo)} gets none, and ends no connection`,
+    async (t) => {
+      const { url } = service('mosquitto');
+      const name = `calls-${randomUUID()}`;
+      const { url: database } = await createDatabase(t, { migrated: true });
+      const conductor = await startConductorHere(t, {
+        database,
+        transports: {
+          edge: { kind: 'mqtt', version: '3.1.1', url, topic: `${name}/+`, group: name, clientId: name },
+        },
+      });
+      const client = await mqtt.connectAsync(url, { protocolVersion: 4 });
+      t.teardown(() => client.endAsync());
+      const body = { method: 'ping', args: {}, reply_to: replyTo.replace('conductor/', `${name}/`) };
+      await client.publishAsync(`${name}/caller`, JSON.stringify(body), { qos: 1 });
+      const account = conductor.accounts.get('edge');
+      await waitFor(() => account?.outcomes.answered === 1, { what: 'the call to be settled' });
+      t.is(conductor.log.lines('could not publish').length, 1);
+      t.is(conductor.log.lines('not connected').length, 0);
+      t.is(account?.unexplained, 0);
+    },
+  );
+}

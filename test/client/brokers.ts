@@ -36,7 +36,7 @@ export interface ClientBrokerKind {
   readonly service: 'rabbitmq' | 'mosquitto';
   readonly form: WireForm;
   /** Whether calls can be answered. */
-  readonly replies: boolean;
+  readonly hasProperties: boolean;
   /** Whether the broker says that nobody is there to take a message. */
   readonly tellsUnroutable: boolean;
   open(t: Test): Promise<ClientBroker>;
@@ -52,7 +52,7 @@ export const clientBrokers: ReadonlyArray<ClientBrokerKind> = [
     label: `AMQP 0-9-1, ${form} form`,
     service: 'rabbitmq' as const,
     form,
-    replies: true,
+    hasProperties: true,
     tellsUnroutable: true,
     open: (t: Test) => openAmqp(t, service('rabbitmq'), form),
   })),
@@ -66,7 +66,7 @@ export const clientBrokers: ReadonlyArray<ClientBrokerKind> = [
     label: `MQTT ${version}, ${form} form`,
     service: 'mosquitto' as const,
     form,
-    replies: version === '5',
+    hasProperties: version === '5',
     tellsUnroutable: version === '5',
     open: async (t: Test) => openMqtt(t, version, form),
   })),
@@ -175,9 +175,9 @@ function decode(form: WireForm, body: Buffer, properties: Properties): Omit<Hear
     return {
       method: outer.method,
       args: outer.args,
-      messageId: text(messageId),
-      replyTo: text(replyTo),
-      correlationId: text(correlationId),
+      messageId: text(messageId ?? outer.message_id),
+      replyTo: text(replyTo ?? outer.reply_to),
+      correlationId: text(correlationId ?? outer.correlation_id),
     };
   }
   const { method, args, _unique_id, _reply_q, _msg_id } = JSON.parse(outer['oslo.message']);
@@ -186,7 +186,7 @@ function decode(form: WireForm, body: Buffer, properties: Properties): Omit<Hear
 
 /** As docs/protocol.md has it, and as oslo.messaging's server writes it. */
 function encodeReply(form: WireForm, correlationId: string | undefined, reply: Reply): Buffer {
-  if (form === 'native') return Buffer.from(JSON.stringify(reply));
+  if (form === 'native') return Buffer.from(JSON.stringify({ correlation_id: correlationId, ...reply }));
   const failure =
     'error' in reply
       ? JSON.stringify({ ...reply.error, module: 'trove', tb: [], args: [], kwargs: {} })

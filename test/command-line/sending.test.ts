@@ -88,7 +88,7 @@ for (const [command, expected] of [
   });
 }
 
-for (const kind of clientBrokers.filter(({ form, replies }) => form === 'native' && replies)) {
+for (const kind of clientBrokers.filter(({ form, hasProperties }) => form === 'native' && hasProperties)) {
   const brokerTest = needs(test, kind.service);
 
   brokerTest(`${kind.label}: cast and call by the command line, with what comes of it`, async (t) => {

@@ -5,6 +5,7 @@ import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { Slots } from '../../core/slots.ts';
+import { UntilEnd } from '../../core/until-end.ts';
 import { connected, createClient } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -70,6 +71,7 @@ class MqttSenderSession implements SenderSession {
   private readonly slots: Slots;
   /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
   private readonly thrownAway = new Set<number>();
+  private readonly sending = new UntilEnd();
   private stopping = false;
   private open = true;
 
@@ -93,6 +95,7 @@ class MqttSenderSession implements SenderSession {
     this.closed = new Promise((resolve) => {
       client.on('close', () => {
         this.open = false;
+        this.sending.end(new NotConnected('the connection was closed before the broker had the message'));
         resolve(this.stopping ? undefined : (reason ?? new NotConnected('the connection was closed')));
       });
     });
@@ -121,13 +124,9 @@ class MqttSenderSession implements SenderSession {
         ...(expiration !== undefined && { messageExpiryInterval: Math.ceil(expiration / 1000) }),
       };
       const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
-      const ended = this.closed.then(() => {
-        throw new NotConnected('the connection was closed before the broker had the message');
-      });
-      const packet = await Promise.race([
+      const packet = await this.sending.wait(
         this.client.publishAsync(topic, payload, { qos: 1, properties }),
-        ended,
-      ]);
+      );
       if (this.thrownAway.delete(packet?.messageId ?? 0))
         throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
     } catch (error) {

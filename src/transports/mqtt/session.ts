@@ -10,7 +10,9 @@ import type {
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
+import { UntilEnd } from '../../core/until-end.ts';
 import type { MqttOptions } from './options.ts';
+import { mayAnswerTo } from './topic.ts';
 
 /** Tells the client library to go on without a PUBACK. One for all: making an error walks the stack. */
 const withheld = new Error('the PUBACK is sent after the commit');
@@ -54,6 +56,7 @@ export class MqttSession implements Session {
   private readonly discard: (deadline: AbortSignal) => Promise<void>;
   private readonly tracked = new SettledPrefix<MqttDelivery>();
   private readonly emptyWaiters = new Set<() => void>();
+  private readonly publishing = new UntilEnd();
   private paused = false;
   private arrivals = 0;
   /** The message that did not fit. The library reads nothing more until it does: what is behind it stays in the socket. */
@@ -85,6 +88,7 @@ export class MqttSession implements Session {
         this.open = false;
         clearTimeout(this.patience);
         for (const waiter of this.emptyWaiters) waiter();
+        this.publishing.end(new NotConnected('the connection was closed before the broker had the message'));
         resolve(
           this.stopping ? undefined : (error ?? reason ?? new NotConnected('the connection was closed')),
         );
@@ -119,11 +123,10 @@ export class MqttSession implements Session {
     const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
     const properties =
       correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
-    const ended = this.closed.then(() => {
-      throw new NotConnected('the connection was closed before the broker had the message');
-    });
+    if (to.kind === 'reply' && !mayAnswerTo(to.name, this.options.topic))
+      throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     try {
-      await Promise.race([this.client.publishAsync(to.name, payload, { qos: 1, properties }), ended]);
+      await this.publishing.wait(this.client.publishAsync(to.name, payload, { qos: 1, properties }));
     } catch (error) {
       if (!this.open || error instanceof NotConnected)
         throw new NotConnected(messageOf(error), { cause: error });

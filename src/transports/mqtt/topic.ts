@@ -1,0 +1,22 @@
+/**
+ * Whether an answer may be published there. The name is the caller's to choose, while it is our permissions that it is
+ * published with: no wildcard and no NUL, over which the broker would end the connection (MQTT 5, section 4.7), none of the
+ * broker's own topics, and none that guests are proven by.
+ *
+ * @param own the topic that is consumed.
+ */
+export function mayAnswerTo(name: string, own: string): boolean {
+  const isName = /^[^$+#\0][^+#\0]*$/.test(name) && Buffer.byteLength(name) <= 65_535;
+  return isName && !matches(own, name);
+}
+
+/** Whether a subscription gets what is published to a topic (MQTT 5, section 4.7.1). */
+function matches(filter: string, name: string): boolean {
+  const levels = name.split('/');
+  const wanted = filter.split('/');
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return true;
+    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false;
+  }
+  return wanted.length === levels.length;
+}
