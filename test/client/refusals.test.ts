@@ -115,8 +115,8 @@ rabbitTest('a resolved cast is there after the broker was killed and started aga
 });
 
 for (const [what, entry, message] of [
-  ['no kind', {}, /^transport\.kind: is required: one of amqp091, mqtt/],
-  ['an unknown kind', { kind: 'smoke' }, /^transport\.kind: must be one of amqp091, mqtt/],
+  ['no kind', {}, /^transport\.kind: is required: one of amqp091, amqp10, mqtt, nats/],
+  ['an unknown kind', { kind: 'smoke' }, /^transport\.kind: must be one of amqp091, amqp10, mqtt, nats/],
   ['no URL', { kind: 'mqtt' }, /^transport\.url: is required/],
   ['a misspelt key', { kind: 'mqtt', url: 'mqtt://x', tpoic: 't' }, /^transport\.tpoic: unknown key/],
   [
