@@ -3,7 +3,7 @@ import pg from 'pg';
 import { migrate } from '../src/database/migrate.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/processes.ts';
-import { type BenchTransport, startBroker } from './brokers.ts';
+import { type BenchTransport, startBroker } from './brokers/index.ts';
 import { cpuTime } from './cpu.ts';
 import { instanceId } from './messages.ts';
 
@@ -20,6 +20,7 @@ export interface DrainOptions {
 
 /** What a measured process is told, as JSON in its first argument. */
 export interface DrainTask {
+  readonly transport: BenchTransport;
   readonly config: Readonly<Record<string, unknown>>;
   readonly databaseUrl: string;
   readonly messages: number;
@@ -64,7 +65,7 @@ export async function drain(options: DrainOptions, tell: (line: string) => void)
     const databaseUrl = postgres.url();
     await prepareDatabase(databaseUrl, instances);
     const servers = { broker: broker.pid, postgres: postgres.pid };
-    const task = { config: broker.config, databaseUrl, messages, prefetch, settings };
+    const task = { transport, config: broker.config, databaseUrl, messages, prefetch, settings };
     const results: DrainRound[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       tell(`round ${round} of ${rounds}: bare consumer`);

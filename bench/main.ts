@@ -1,8 +1,9 @@
 import { cpus, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
-import { drain } from './drain.ts';
-import { formatRounds } from './report.ts';
+import { type DrainRound, drain } from './drain.ts';
+import { formatRounds, formatTransports } from './report.ts';
 
 /** `npm run bench -- drain` and `calls`: the figures, and what they were measured with. */
 
@@ -13,6 +14,15 @@ function count(text: string): number {
   return value;
 }
 
+const transports: ReadonlyArray<BenchTransport> = ['amqp091', 'amqp10', 'mqtt', 'nats'];
+
+function printParameters(command: string, options: object): void {
+  console.log(`${command} ${JSON.stringify(options)}`);
+  const [{ model = 'unknown' } = {}] = cpus();
+  const memory = Math.round(totalmem() / 2 ** 30);
+  console.log(`${cpus().length} cores (${model}), ${memory} GiB, Node ${process.version}`);
+}
+
 const program = new Command('bench').description(
   'Measures the conductor on private brokers and a private Postgres.',
 );
@@ -20,8 +30,8 @@ program
   .command('drain')
   .description('drain a full queue, beside a bare consumer that only acknowledges')
   .addOption(
-    new Option('--transport <kind>', 'which broker')
-      .choices(['amqp091', 'amqp10', 'mqtt', 'nats'])
+    new Option('--transport <kind>', 'which broker, or all of them, one after the other')
+      .choices(['all', ...transports])
       .default('amqp091'),
   )
   .option('--messages <n>', 'messages in the queue', count, 100_000)
@@ -34,13 +44,16 @@ program
     {},
   )
   .option('--profile <folder>', 'where to write CPU profiles of the measured processes')
-  .action(async (options) => {
-    console.log(`drain ${JSON.stringify(options)}`);
-    console.log(
-      `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
-    );
-    const rounds = await drain(options, (line) => console.error(line));
-    console.log(formatRounds(rounds));
+  .action(async ({ transport: chosen, ...options }) => {
+    printParameters('drain', { transport: chosen, ...options });
+    const results = new Map<string, ReadonlyArray<DrainRound>>();
+    for (const transport of transports) {
+      if (chosen !== 'all' && chosen !== transport) continue;
+      const tell = (line: string) => console.error(`${transport}, ${line}`);
+      results.set(transport, await drain({ ...options, transport }, tell));
+    }
+    const [[, only] = []] = results;
+    console.log(only !== undefined && results.size === 1 ? formatRounds(only) : formatTransports(results));
   });
 program
   .command('calls')
@@ -49,10 +62,7 @@ program
   .option('--in-flight <n>', 'how many at once', count, 32)
   .option('--rounds <n>', 'how often', count, 3)
   .action(async (options) => {
-    console.log(`calls ${JSON.stringify(options)}`);
-    console.log(
-      `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
-    );
+    printParameters('calls', options);
     await benchCalls(options, (line) => console.log(line));
   });
 await program.parseAsync();

@@ -1,34 +1,56 @@
 import type { DrainResult, DrainRound } from './drain.ts';
 
-/** One table: the median of each figure, with its least and greatest. */
+type Figure = readonly [who: string, what: string, digits: number, of: (round: DrainRound) => number];
+
+const rate = ({ messages, seconds }: DrainResult) => messages / seconds;
+
+const figures: ReadonlyArray<Figure> = [
+  ['bare consumer', 'messages/s', 0, ({ bare }) => rate(bare)],
+  ['conductor', 'messages/s', 0, ({ conductor }) => rate(conductor)],
+  ['ratio', 'conductor / bare', 2, ({ bare, conductor }) => rate(conductor) / rate(bare)],
+  ['bare consumer', 'CPU µs/message', 1, ({ bare }) => bare.cpuMicroseconds / bare.messages],
+  ['  its broker', 'CPU µs/message', 1, ({ bare }) => bare.broker / bare.messages],
+  ['conductor', 'CPU µs/message', 1, ({ conductor }) => conductor.cpuMicroseconds / conductor.messages],
+  ['  its broker', 'CPU µs/message', 1, ({ conductor }) => conductor.broker / conductor.messages],
+  ['  Postgres', 'CPU µs/message', 1, ({ conductor }) => conductor.postgres / conductor.messages],
+  ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
+];
+
+/** Says what the figures do not show. */
+const footnote = 'One replica beside broker and database on one machine: no network, no other load.';
+
+/** One table of one transport: the median of each figure, with its least and greatest. */
 export function formatRounds(rounds: ReadonlyArray<DrainRound>): string {
-  const rate = ({ messages, seconds }: DrainResult) => messages / seconds;
-  const figures: [who: string, what: string, digits: number, of: (round: DrainRound) => number][] = [
-    ['bare consumer', 'messages/s', 0, ({ bare }) => rate(bare)],
-    ['conductor', 'messages/s', 0, ({ conductor }) => rate(conductor)],
-    ['ratio', 'conductor / bare', 2, ({ bare, conductor }) => rate(conductor) / rate(bare)],
-    ['bare consumer', 'CPU µs/message', 1, ({ bare }) => bare.cpuMicroseconds / bare.messages],
-    ['  its broker', 'CPU µs/message', 1, ({ bare }) => bare.broker / bare.messages],
-    ['conductor', 'CPU µs/message', 1, ({ conductor }) => conductor.cpuMicroseconds / conductor.messages],
-    ['  its broker', 'CPU µs/message', 1, ({ conductor }) => conductor.broker / conductor.messages],
-    ['  Postgres', 'CPU µs/message', 1, ({ conductor }) => conductor.postgres / conductor.messages],
-    ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
-  ];
-  const rows = figures.map(([who, what, digits, of]) => [who, what, spread(rounds.map(of), digits)]);
-  const lines = rows.map(
-    ([who = '', what = '', figures = '']) => `${who.padEnd(15)}${what.padEnd(18)}${figures}`,
+  const lines = figures.map(
+    ([who, what, digits, of]) =>
+      label(who, what) +
+      spread(rounds.map(of))
+        .map((value) => value.toFixed(digits).padStart(11))
+        .join(''),
   );
-  return [
-    `${''.padEnd(33)}   median      least   greatest`,
-    ...lines,
-    'One replica beside broker and database on one machine: no network, no other load.',
-  ].join('\n');
+  const heading = ['median', 'least', 'greatest'].map((word) => word.padStart(11)).join('');
+  return [label('', '') + heading, ...lines, footnote].join('\n');
 }
 
-function spread(values: ReadonlyArray<number>, digits: number): string {
+/** One table of several transports: the median of each figure, and of the ratio its least and greatest too. */
+export function formatTransports(results: ReadonlyMap<string, ReadonlyArray<DrainRound>>): string {
+  const row = (texts: Iterable<string>) => [...texts].map((text) => text.padStart(21)).join('');
+  const lines = figures.map(([who, what, digits, of]) => {
+    const cells = [...results.values()].map((rounds) => {
+      const [median, ...ends] = spread(rounds.map(of)).map((value) => value.toFixed(digits));
+      return who === 'ratio' ? `${median} (${ends.join(' to ')})` : String(median);
+    });
+    return label(who, what) + row(cells);
+  });
+  return [label('', '') + row(results.keys()), ...lines, footnote].join('\n');
+}
+
+function label(who: string, what: string): string {
+  return `${who.padEnd(15)}${what.padEnd(18)}`;
+}
+
+function spread(values: ReadonlyArray<number>): [median: number, least: number, greatest: number] {
   const sorted = values.toSorted((a, b) => a - b);
-  const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
-  return [median, sorted[0] ?? Number.NaN, sorted.at(-1) ?? Number.NaN]
-    .map((value) => value.toFixed(digits).padStart(10))
-    .join(' ');
+  const at = (index: number) => sorted.at(index) ?? Number.NaN;
+  return [at(Math.floor((sorted.length - 1) / 2)), at(0), at(-1)];
 }

@@ -1,14 +1,13 @@
 import rhea, { type EventContext } from 'rhea';
-import { startRabbitmq } from '../test/support/rabbitmq.ts';
-import type { BenchBroker } from './brokers.ts';
+import { startRabbitmq } from '../../test/support/rabbitmq.ts';
+import type { BenchBroker } from './broker.ts';
+import { heartbeats } from './heartbeats.ts';
 
 /** Where both the bare consumer and the conductor consume. */
 export const benchAddress = '/amq/queue/trove-conductor';
 
 /** RabbitMQ's AMQP 1.0 plugin with a durable queue and durable messages. */
-export async function startAmqp10(
-  heartbeats: (messages: number, instances: number) => Iterable<Buffer>,
-): Promise<BenchBroker> {
+export async function startAmqp10(): Promise<BenchBroker> {
   const server = await startRabbitmq();
   await server.request('PUT', '/queues/%2F/trove-conductor', { durable: true });
   const connection = rhea.create_container().connect({

@@ -1,13 +1,12 @@
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { startNats } from '../test/support/nats.ts';
-import type { BenchBroker } from './brokers.ts';
+import { startNats as startServer } from '../../test/support/nats.ts';
+import type { BenchBroker } from './broker.ts';
+import { heartbeats } from './heartbeats.ts';
 
 /** nats-server with a stream on disk that forgets what is settled, as the conductor makes it. */
-export async function startNatsBroker(
-  heartbeats: (messages: number, instances: number) => Iterable<Buffer>,
-): Promise<BenchBroker> {
-  const server = await startNats();
+export async function startNats(): Promise<BenchBroker> {
+  const server = await startServer();
   const connection = await connect({ servers: server.url, reconnect: false, noAsyncTraces: true });
   const config = { kind: 'nats', url: server.url, codec: 'oslo', stream: 'BENCH', subject: 'trove.*' };
   const stream = jetstream(connection);

@@ -1,7 +1,7 @@
 import { AckPolicy, jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { report, type Stopwatch } from './child.ts';
-import type { DrainTask } from './drain.ts';
+import { report, type Stopwatch } from '../child.ts';
+import type { DrainTask } from '../drain.ts';
 
 /** Drains the stream as fast as the library goes: its own `consume`, which pulls ahead, and an acknowledgement a message. */
 export async function drainNats(

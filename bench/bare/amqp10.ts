@@ -1,15 +1,13 @@
 import rhea, { type EventContext } from 'rhea';
-import { benchAddress } from './brokers-amqp10.ts';
-import { type readTask, report, type Stopwatch } from './child.ts';
+import { benchAddress } from '../brokers/amqp10.ts';
+import { report, type Stopwatch } from '../child.ts';
+import type { DrainTask } from '../drain.ts';
 
 /**
  * The client library, and nothing else: each message is accepted and dropped at once; the library writes what one read from the
  * socket brought as one frame. Credit as of the prefetch, filled up by the library.
  */
-export async function drainAmqp10(
-  { config, prefetch }: ReturnType<typeof readTask>,
-  stopwatch: Stopwatch,
-): Promise<void> {
+export async function drainAmqp10({ config, prefetch }: DrainTask, stopwatch: Stopwatch): Promise<void> {
   const { hostname, port } = new URL(String(config.url));
   const connection = rhea.create_container().connect({
     host: hostname,
