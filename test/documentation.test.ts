@@ -18,6 +18,7 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'examples/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
 ];
 const read = (page: string) => readFileSync(join(root, page), 'utf8');
@@ -34,6 +35,14 @@ const proven: Record<string, string> = {
   'npm run conductor -- migrate --config config/amqp091.yaml': 'test/command-line/services.test.ts',
   'npm run conductor -- start --config config/amqp091.yaml': 'test/end-to-end/trove.test.ts',
   'npm run bench -- drain --transport amqp091': 'test/bench.test.ts',
+  'python3 examples/guests/guest_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'python3 examples/guests/guest_amqp.py i1 amqp://guest:guest@127.0.0.1:5672/%2F':
+    'test/examples/guests.test.ts',
+  'python3 examples/guests/guest_nats.py i1 nats://127.0.0.1:4222': 'test/examples/guests.test.ts',
+  'node examples/guests/guest-mqtt.mjs i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'bash examples/guests/guest.sh i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'bash examples/guests/guest.sh i1 amqp://guest:guest@127.0.0.1:5672/%2F': 'test/examples/guests.test.ts',
+  'python3 examples/guests/call_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
 };
 
 function shellCommands(page: string): string[] {
