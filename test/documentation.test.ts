@@ -18,6 +18,7 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'examples/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
 ];
 const read = (page: string) => readFileSync(join(root, page), 'utf8');
@@ -40,6 +41,14 @@ const proven: Record<string, string> = {
     'test/client/documentation.test.ts',
   'npm run conductor -- simulate --guests 100 --interval 10 --jitter 0.2 --die 0.05 --for 60 --config config/mqtt.yaml':
     'test/client/documentation.test.ts',
+  'python3 examples/guests/guest_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'python3 examples/guests/guest_amqp.py i1 amqp://guest:guest@127.0.0.1:5672/%2F':
+    'test/examples/guests.test.ts',
+  'python3 examples/guests/guest_nats.py i1 nats://127.0.0.1:4222': 'test/examples/guests.test.ts',
+  'node examples/guests/guest-mqtt.mjs i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'bash examples/guests/guest.sh i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'bash examples/guests/guest.sh i1 amqp://guest:guest@127.0.0.1:5672/%2F': 'test/examples/guests.test.ts',
+  'python3 examples/guests/call_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
 };
 
 function shellCommands(page: string): string[] {

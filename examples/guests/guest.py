@@ -1,0 +1,94 @@
+"""A guest in Python, but for its broker: guest_mqtt.py, guest_amqp.py and guest_nats.py add a Session and run this.
+
+Arguments: [INSTANCE_ID [BROKER_URL]], or the environment's INSTANCE_ID and BROKER_URL, where a password stays out of
+the list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make.
+"""
+import json
+import os
+import queue
+import random
+import signal
+import sys
+import threading
+import time
+
+INSTANCE_ID = sys.argv[1] if len(sys.argv) > 1 else os.environ['INSTANCE_ID']
+BROKER_URL = sys.argv[2] if len(sys.argv) > 2 else os.environ['BROKER_URL']
+HEARTBEAT_INTERVAL = float(os.environ.get('HEARTBEAT_INTERVAL', '30'))
+BACKUP_ID = os.environ.get('BACKUP_ID')
+
+STOP = object()
+# What wakes the main thread. A SimpleQueue, because a signal handler may put into it at any moment.
+events = queue.SimpleQueue()
+last_sent = 0.0
+
+
+def service_status():
+    """How the service does that this guest looks after, in a word of docs/protocol.md. Your own check goes here."""
+    return 'running'
+
+
+def make_backup(backup_id):
+    """Your own backup goes here, in a thread of its own. It tells what it learns and never waits for the broker."""
+    # All that is known, each time: an older report that arrives late is stale as a whole.
+    known = {'state': 'BUILDING', 'backup_type': 'full'}
+    events.put((backup_id, dict(known)))
+    for size in (0.1, 0.2, 0.3):
+        time.sleep(0.5)
+        known.update(state='SAVING', size=size)
+        events.put((backup_id, dict(known)))
+    known.update(state='COMPLETED', checksum='d41d8cd98f00b204e9800998ecf8427e')
+    events.put((backup_id, dict(known)))
+
+
+def message(method, **args):
+    """`sent` grows even if the clock is set back: the conductor takes nothing that is not newer than what it has."""
+    global last_sent
+    last_sent = max(time.time(), last_sent + 1e-6)
+    return json.dumps({'method': method, 'args': {'instance_id': INSTANCE_ID, 'sent': last_sent, **args}}).encode()
+
+
+def run(connect, failures):
+    """Until SIGTERM.
+
+    `connect()` returns a session with `publish(body)`, which returns once the broker has the message, and `close()`.
+    What connect and publish raise while the broker is away or refuses is one of the classes `failures`.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: events.put(STOP))
+    if BACKUP_ID:
+        threading.Thread(target=make_backup, args=[BACKUP_ID], daemon=True).start()
+    session, failed, heartbeat_due = None, 0, time.monotonic()
+    unreported = {}
+    while True:
+        try:
+            session = session or connect()
+            if time.monotonic() >= heartbeat_due:
+                # Made anew for each attempt: however long the broker is away, there is one heartbeat, the newest.
+                session.publish(message('heartbeat', payload={'service_status': service_status()}))
+                # Guests that were started together do not stay together.
+                heartbeat_due = time.monotonic() + HEARTBEAT_INTERVAL * random.uniform(0.9, 1.1)
+            for backup_id in list(unreported):
+                session.publish(message('update_backup', backup_id=backup_id, **unreported[backup_id]))
+                del unreported[backup_id]
+            failed, wake_at = 0, heartbeat_due
+        except failures as error:
+            print(f'not sent: {error!r}', file=sys.stderr, flush=True)
+            if session:
+                session.close()
+            session, failed = None, failed + 1
+            # Spread over the whole delay, so that a fleet does not fall upon a broker that has just come back.
+            wake_at = time.monotonic() + random.uniform(0, min(60, 2 ** min(failed, 6)))
+        while True:
+            try:
+                event = events.get(timeout=max(0, wake_at - time.monotonic()))
+            except queue.Empty:
+                break
+            if event is STOP:
+                if session:
+                    session.close()
+                return
+            backup_id, known = event
+            unreported[backup_id] = known
+            if not failed:
+                break

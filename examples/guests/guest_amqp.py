@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""A guest over AMQP 0-9-1, with the standard library and pika 1 (Debian: python3-pika)."""
+import contextlib
+
+import pika
+from pika.exceptions import AMQPError
+
+import guest
+
+parameters = pika.URLParameters(guest.BROKER_URL)
+# pika answers the broker only while it is called, so AMQP's own heartbeat has to be longer than our pauses.
+parameters.heartbeat = max(20, int(2 * guest.HEARTBEAT_INTERVAL))
+parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 10
+properties = pika.BasicProperties(delivery_mode=pika.spec.PERSISTENT_DELIVERY_MODE, content_type='application/json')
+routing_key = f'conductor.{guest.INSTANCE_ID}'
+
+
+class Session:
+    """One connection and its channel, dropped whole when a message fails."""
+
+    def __init__(self):
+        self.connection = pika.BlockingConnection(parameters)
+        self.channel = self.connection.channel()
+        self.channel.confirm_delivery()
+
+    def publish(self, body):
+        """Returns once the broker has it. Mandatory: it would confirm, and forget, what no queue is bound for yet."""
+        self.channel.basic_publish('conductor', routing_key, body, properties, mandatory=True)
+
+    def close(self):
+        # Closing says so as well if the connection is gone already.
+        with contextlib.suppress(AMQPError, OSError):
+            self.connection.close()
+
+
+guest.run(Session, (AMQPError, OSError))

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""A guest over MQTT 3.1.1, with the standard library and paho-mqtt 1.6 (Debian: python3-paho-mqtt)."""
+import queue
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+
+import guest
+
+url = urlsplit(guest.BROKER_URL)
+topic = f'conductor/{guest.INSTANCE_ID}'
+
+
+class Session:
+    """One client, dropped with what it holds when a message fails: paho would send every old heartbeat later."""
+
+    def __init__(self):
+        # What paho's thread has to say: the id of a message that the broker has, or what is wrong.
+        self.news = queue.SimpleQueue()
+        # paho-mqtt 2 wants mqtt.CallbackAPIVersion.VERSION1 before the client id.
+        self.client = mqtt.Client(client_id=guest.INSTANCE_ID)
+        self.client.on_connect = lambda _client, _data, _flags, code: code and self.news.put(mqtt.connack_string(code))
+        self.client.on_publish = lambda _client, _data, message_id: self.news.put(message_id)
+        self.client.on_disconnect = lambda *_: self.news.put('the connection was closed')
+        if url.scheme == 'mqtts':
+            self.client.tls_set()
+        if url.username:
+            self.client.username_pw_set(unquote(url.username), unquote(url.password or ''))
+        self.client.connect(url.hostname, url.port or (8883 if url.scheme == 'mqtts' else 1883), keepalive=20)
+        self.client.loop_start()
+
+    def publish(self, body):
+        """Returns once the broker has acknowledged it. That nobody is subscribed, MQTT 3.1.1 does not tell."""
+        message_id = self.client.publish(topic, body, qos=1).mid
+        try:
+            news = self.news.get(timeout=10)
+        except queue.Empty:
+            news = 'the broker does not answer'
+        if news != message_id:
+            raise ConnectionError(news)
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+guest.run(Session, OSError)

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""A guest over NATS JetStream, with nothing but the standard library: Debian 12 has no NATS client for Python."""
+import json
+import socket
+import ssl
+import uuid
+from urllib.parse import unquote, urlsplit
+
+import guest
+
+url = urlsplit(guest.BROKER_URL)
+subject = f'conductor.{guest.INSTANCE_ID}'
+
+
+class Session:
+    """One connection, and as much of the NATS client protocol as it takes to publish to a stream."""
+
+    def __init__(self):
+        self.inbox = f'_INBOX.{uuid.uuid4().hex}'
+        self.socket = socket.create_connection((url.hostname, url.port or 4222), timeout=10)
+        self.input = self.socket.makefile('rb')
+        _, information = self.line().split(' ', 1)
+        if url.scheme == 'tls' or json.loads(information).get('tls_required'):
+            self.socket = ssl.create_default_context().wrap_socket(self.socket, server_hostname=url.hostname)
+            self.input = self.socket.makefile('rb')
+        options = {'name': guest.INSTANCE_ID, 'verbose': False, 'headers': True, 'no_responders': True}
+        if url.password is not None:
+            options.update({'user': unquote(url.username), 'pass': unquote(url.password)})
+        elif url.username is not None:
+            options['auth_token'] = unquote(url.username)
+        self.send(f'CONNECT {json.dumps(options)}', f'SUB {self.inbox} 1')
+
+    def publish(self, body):
+        """Returns once the stream has stored it, which the stream says to the reply subject (a PubAck)."""
+        # A stream keeps one message of each id. Here each attempt is a new message, so it only helps to find one again.
+        headers = f'NATS/1.0\r\nNats-Msg-Id: {uuid.uuid4()}\r\n\r\n'
+        sizes = f'{len(headers)} {len(headers) + len(body)}'
+        self.send(f'HPUB {subject} {self.inbox} {sizes}', headers + body.decode())
+        acknowledgement = json.loads(self.receive())
+        if 'error' in acknowledgement:
+            raise ConnectionError(acknowledgement['error']['description'])
+
+    def receive(self):
+        """The next message's payload. The server's pings, one in two minutes, are answered here, in time enough."""
+        while True:
+            operation, *words = self.line().split()
+            if operation == 'MSG':
+                return self.input.read(int(words[-1]) + 2)
+            if operation == 'HMSG':
+                # The only one with headers is the server's status 503: no responders.
+                raise ConnectionError(f'no stream keeps {subject} yet')
+            if operation == '-ERR':
+                raise ConnectionError(' '.join(words))
+            if operation == 'PING':
+                self.send('PONG')
+
+    def line(self):
+        line = self.input.readline()
+        if not line.endswith(b'\r\n'):
+            raise ConnectionError('the server has closed the connection')
+        return line.decode()
+
+    def send(self, *lines):
+        self.socket.sendall(''.join(f'{line}\r\n' for line in lines).encode())
+
+    def close(self):
+        self.input.close()
+        self.socket.close()
+
+
+guest.run(Session, OSError)
