@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import mqtt, { type IConnackPacket, type MqttClient, type Packet } from 'mqtt';
+import mqtt, { type IClientPublishOptions, type IConnackPacket, type MqttClient, type Packet } from 'mqtt';
 import { credentialsOf, tlsOptions } from '../../core/config/security.ts';
 import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
@@ -73,6 +73,8 @@ class MqttSenderSession implements SenderSession {
   private readonly slots: Slots;
   /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
   private readonly thrownAway = new Set<number>();
+  /** Not reactions to `closed`, which would gather there for as long as the session lives. */
+  private readonly unconfirmed = new Set<(error: Error) => void>();
   private stopping = false;
   private open = true;
 
@@ -95,6 +97,8 @@ class MqttSenderSession implements SenderSession {
     this.closed = new Promise((resolve) => {
       client.on('close', () => {
         this.open = false;
+        const gone = new NotConnected('the connection was closed before the broker had the message');
+        for (const fail of this.unconfirmed) fail(gone);
         resolve(this.stopping ? undefined : (reason ?? new NotConnected('the connection was closed')));
       });
     });
@@ -123,19 +127,30 @@ class MqttSenderSession implements SenderSession {
         ...(expiration !== undefined && { messageExpiryInterval: Math.ceil(expiration / 1000) }),
       };
       const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
-      const ended = this.closed.then(() => {
-        throw new NotConnected('the connection was closed before the broker had the message');
-      });
-      const packet = await Promise.race([
-        this.client.publishAsync(topic, payload, { qos: 1, properties }),
-        ended,
-      ]);
-      if (this.thrownAway.delete(packet?.messageId ?? 0))
+      const packetId = await this.publish(topic, payload, { qos: 1, properties });
+      if (this.thrownAway.delete(packetId))
         throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
     } catch (error) {
       throw failureOf(error);
     } finally {
       this.slots.give();
+    }
+  }
+
+  /** Resolves with the packet id at the PUBACK. The library forgets some of its callbacks when the connection ends. */
+  private async publish(topic: string, payload: Buffer, options: IClientPublishOptions): Promise<number> {
+    let fail: (error: Error) => void = () => {};
+    try {
+      return await new Promise((resolve, reject) => {
+        fail = reject;
+        this.unconfirmed.add(fail);
+        this.client.publish(topic, payload, options, (error, packet) => {
+          if (error) reject(error);
+          else resolve(packet?.messageId ?? 0);
+        });
+      });
+    } finally {
+      this.unconfirmed.delete(fail);
     }
   }
 
