@@ -6,7 +6,7 @@ import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { Slots } from '../../core/slots.ts';
 import { UntilEnd } from '../../core/until-end.ts';
-import { connected, createClient } from './connection.ts';
+import { connected, createClient, publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 
 /** Packet ids have two bytes; MQTT 5, section 3.2.2.3.3, has the same as the default of the broker's receive maximum. */
@@ -130,7 +130,7 @@ class MqttSenderSession implements SenderSession {
       if (this.thrownAway.delete(packet?.messageId ?? 0))
         throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
     } catch (error) {
-      throw failureOf(error);
+      throw publishFailure(error);
     } finally {
       this.slots.give();
     }
@@ -144,12 +144,4 @@ class MqttSenderSession implements SenderSession {
     if (this.open) this.client.end(true);
     await settledBy(this.closed, deadline);
   }
-}
-
-/** Only a PUBACK has a reason code. Everything else is the connection's end, which the library may tell before it closes. */
-function failureOf(error: unknown): Error {
-  if (error instanceof NotConnected || error instanceof Undeliverable) return error;
-  return error instanceof Error && 'code' in error && typeof error.code === 'number'
-    ? new Undeliverable(`the broker refuses the message: ${error.message}`, { cause: error })
-    : new NotConnected(messageOf(error), { cause: error });
 }
