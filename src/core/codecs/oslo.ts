@@ -109,13 +109,14 @@ function encodeAnswer({ id }: CallAddress, answer: Answer): Uint8Array {
   return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
 }
 
-function failureOf({ class: name, message, argument }: Extract<Answer, { error: unknown }>['error']) {
+function failureOf({ class: name, message }: Extract<Answer, { error: unknown }>['error']) {
   return {
     class: name,
     module: modules[name] ?? troveErrors,
     message,
     tb: [`${name}: ${message}\n`],
-    args: argument === undefined ? [message] : [message, argument],
+    // What the exception is made with over there; Trove's take nothing but a message.
+    args: [message],
     kwargs: {},
   };
 }

@@ -102,6 +102,9 @@ export class Amqp091Session implements Session {
   publish({ to, body, correlationId }: Publication): Promise<void> {
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
     return this.publisher.publish(exchange, to.name, body, {
+      // Both wire forms are JSON. kombu, below oslo.messaging, hands on bytes unread where this is not said.
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
       ...(correlationId !== undefined && { correlationId }),
     });
   }
