@@ -56,7 +56,6 @@ calling(
     const process = startProcess(python, [caller, transportUrl, JSON.stringify(requests)]);
     t.is((await process.exited).code, 0, process.output());
     const answers: unknown[] = JSON.parse(process.stdout().trim().split('\n').at(-1) ?? '');
-    t.log(answers);
     const [created, read, listed, updated, conflict, deleted, ...errors] = answers;
     t.like(created, { name: 'one', task_id: 7, deleted: false });
     t.deepEqual(read, created);
