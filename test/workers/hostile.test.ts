@@ -2,6 +2,7 @@ import test from 'ava';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Context } from '../../src/workers/apply.ts';
 import { runCall } from '../../src/workers/call.ts';
+import type { Manager } from '../../src/workers/manager.ts';
 import type { Incoming } from '../../src/workers/protocol.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
@@ -68,4 +69,40 @@ for (const [what, body] of hostile) {
     const called = await call(context, body);
     t.true(called === 'answered' || called === 'refused', called);
   });
+}
+
+/** Methods of a deployer's own with the mistakes that are easily made. */
+const careless: Manager = {
+  misread: {
+    allowed: 'anyone',
+    mutating: false,
+    parse: ({ list }: JsonObject) => {
+      // As from JavaScript, or from Python's habits.
+      if (!Array.isArray(list)) throw new TypeError('list is not iterable');
+      return list;
+    },
+    run: () => Promise.resolve('unreached'),
+  },
+  unwritable: { allowed: 'anyone', mutating: false, parse: () => undefined, run: () => Promise.resolve(1n) },
+  misread_cast: {
+    parse: () => {
+      throw new TypeError('args.x is undefined');
+    },
+    toWire: () => ({}),
+    apply: () => Promise.resolve([]),
+  },
+};
+
+for (const method of Object.keys(careless)) {
+  withPostgres(
+    `a call whose method fails on reading or answering is refused, not held: ${method}`,
+    async (t) => {
+      const opened = openContext(t, await createDatabase(t, { migrated: true }));
+      const context = { ...opened, manager: careless };
+      const incoming = raw(message(method, {}), { isCall: true });
+      const { outcome, problem } = await runCall({ context, incoming, transport: 'plain', timeout: 5000 });
+      t.is(outcome, 'refused');
+      t.truthy(problem);
+    },
+  );
 }
