@@ -1,10 +1,12 @@
 import test from 'ava';
+import { readAccess } from '../../src/core/config/access.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Context } from '../../src/workers/apply.ts';
 import { runCall } from '../../src/workers/call.ts';
 import type { Manager } from '../../src/workers/manager.ts';
 import type { Incoming } from '../../src/workers/protocol.ts';
 import { createDatabase } from '../support/database.ts';
+import { encryptionKey, seal } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
 import { apply, openContext, raw } from '../support/worker.ts';
 
@@ -106,3 +108,29 @@ for (const method of Object.keys(careless)) {
     },
   );
 }
+
+withPostgres('what cannot be opened yet, nor be kept as it is, is a dead letter', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const context = openContext(t, database, {
+    transports: { oslo: { codec: 'oslo', auth: 'trove', instRpcKeyEncrKey: encryptionKey } },
+  });
+  const body = seal('heartbeat', { instance_id: 'i-3' }, { instance: 'i-3', key: 'key-3' });
+  // Postgres keeps no NUL.
+  const incoming = raw(body, { messageId: 'a\0b' });
+  t.deepEqual(await apply(context, [incoming], 'oslo'), ['dead: refused']);
+  t.deepEqual(await database.query('SELECT method, reason FROM dead_letters'), [
+    { method: 'heartbeat', reason: 'refused' },
+  ]);
+});
+
+withPostgres('a sender who proves to be called anonymous is a guest like any other', async (t) => {
+  const context = openContext(t, await createDatabase(t, { migrated: true }), {
+    transports: { proven: { codec: 'native', auth: 'subject' } },
+    access: readAccess({}, { anonymous: { methods: '*' } }),
+  });
+  const incoming = raw(message('heartbeat', { instance_id: 'i-1', sent: 1, payload: {} }), {
+    sender: 'anonymous',
+    senderProof: 'subject',
+  });
+  t.deepEqual(await apply(context, [incoming], 'proven'), ['dead: forbidden']);
+});
