@@ -62,7 +62,7 @@ export interface NotifyExcInfo {
   readonly serialized_notification: SerializedNotification;
   readonly message: string;
   /** The lines of the traceback. */
-  readonly exception: string | readonly string[];
+  readonly exception: readonly string[];
   readonly [key: string]: unknown;
 }
 

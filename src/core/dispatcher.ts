@@ -226,7 +226,8 @@ export class Dispatcher {
     lane.settleCall(delivery, result);
     this.ended(
       lane,
-      result.outcome !== undefined,
+      // What is refused or too late may never have come to the database.
+      result.outcome === 'answered',
       result.outcome === undefined
         ? (result.heldBecause ?? 'a worker left a call without an outcome')
         : undefined,

@@ -35,7 +35,7 @@ export class Undeliverable extends Error {
  * | `refused` | breaks a constraint of the database |
  * | `never_known` | is about an instance or backup that was still unknown after the last retry |
  * | `never_unlocked` | is about a row that was still locked by another session after the last retry |
- * | `crash` | ended the worker that ran it, twice |
+ * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
 const deadReasons = [
   'empty',

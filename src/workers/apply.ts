@@ -108,7 +108,9 @@ async function commit(run: Run, works: ReadonlyArray<Work>, depth: number): Prom
     }
   }
   if (lone !== undefined && others.length === 0) {
-    const outcome = isTask(lone.task) ? run.hooks.judge(lone, verdict) : lone.task;
+    // What is dead already stays so. What was only to be kept, and cannot be, is dead like any other.
+    const isOpen = isTask(lone.task) || lone.task.kind === 'deferred';
+    const outcome = isOpen ? run.hooks.judge(lone, verdict) : lone.task;
     return recordLone(run, { work: lone, outcome });
   }
   for (const part of split(works)) await commit(run, part, depth + 1);

@@ -53,11 +53,10 @@ export async function runCall(call: Call): Promise<CallResult> {
     refuseOversize(incoming);
     const { opened } = incoming;
     if (opened !== undefined && 'call' in opened) address = opened.call ?? address;
-    const envelope = envelopeOf(incoming, codec, true);
+    const envelope = ofTheCall(() => envelopeOf(incoming, codec, true));
     address = envelope.call ?? address;
     const { result, notifications } = await execute(call, envelope);
-    const sealed = opened !== undefined && 'envelope' in opened ? opened.seal(result) : result;
-    const reply = { body: encodeResult(codec, address, sealed, context), name: address.replyTo };
+    const reply = { body: encodeResult(call, address, result), name: address.replyTo };
     return { outcome: 'answered', reply, notifications };
   } catch (error) {
     const refusal = refusalOf(error);
@@ -77,13 +76,17 @@ function replyWith(codec: Codec, address: CallAddress, { errorClass, message, ar
   return { body, name: address.replyTo };
 }
 
+/** As it goes over the wire: sealed, where the call was. */
 function encodeResult(
-  codec: Codec,
+  { context: { settings }, incoming: { opened }, transport }: Call,
   address: CallAddress,
   result: unknown,
-  { settings }: Context,
 ): Uint8Array {
-  const body = codec.encodeAnswer(address, { result });
+  const { codec } = entryOf(transport, settings);
+  const body = ofTheCall(() => {
+    const sealed = opened !== undefined && 'envelope' in opened ? opened.seal(result) : result;
+    return codec.encodeAnswer(address, { result: sealed });
+  });
   const { maxReply } = settings.calls;
   if (body.length <= maxReply) return body;
   throw new CallRefused(
@@ -92,13 +95,26 @@ function encodeResult(
   );
 }
 
+/**
+ * Reads or writes something of the call itself, and nothing else. What goes wrong with that would go wrong each time, and is no
+ * reason to hold everything.
+ */
+function ofTheCall<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CallRefused || error instanceof Rejected) throw error;
+    throw new CallRefused('InternalError', messageOf(error));
+  }
+}
+
 async function execute(call: Call, envelope: Envelope): Promise<Executed> {
   const { context, incoming, transport } = call;
   const { manager, settings } = context;
   const method = methodOf(envelope, manager);
   const principal = principalOf(incoming, entryOf(transport, settings).auth, settings.access);
   if (takesBatches(method)) {
-    const task = taskOf(envelope, method);
+    const task = ofTheCall(() => taskOf(envelope, method));
     authorize(principal, task, settings.access);
     return applyAlone(call, workOf(call, task, envelope));
   }
@@ -111,12 +127,11 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { context, transport, timeout } = call;
+  const { context, timeout } = call;
   const { settings } = context;
-  const { codec } = entryOf(transport, settings);
   if (method.allowed === 'service') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${kindOf(given)}, not an object`);
-  const args = method.parse(given);
+  const args = ofTheCall(() => method.parse(given));
   const identity = method.mutating ? identityOf(name, principal, messageId, given) : undefined;
   const deadline = performance.now() + timeout;
   const { lockTimeout } = settings.database;
@@ -127,7 +142,7 @@ async function runMethod(
       await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });
       const value = (await run()) ?? null;
       // Too large, it is refused while it can be undone.
-      encodeResult(codec, address, value, context);
+      encodeResult(call, address, value);
       return JSON.stringify(value);
     });
     return JSON.parse(result);
@@ -158,9 +173,9 @@ async function applyAlone({ context }: Call, work: Work): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
   const { outcomes, heldBecause } = await applyBatch(context, [work], {
     judge(_, outcome) {
-      if (outcome.kind !== 'dead') return outcome;
-      fault = outcome;
-      return { kind: 'refused' };
+      // The last try's counts.
+      fault = outcome.kind === 'dead' ? outcome : undefined;
+      return fault === undefined ? outcome : { kind: 'refused' };
     },
     finish: () => Promise.resolve(),
   });

@@ -1,5 +1,5 @@
 import { codecs } from '../core/codecs/index.ts';
-import type { Access } from '../core/config/access.ts';
+import { type Access, anonymous } from '../core/config/access.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Codec, Envelope, Principal } from '../core/envelope.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
@@ -169,7 +169,9 @@ export function principalOf(
       `the message does not prove its sender by ${auth}, as this transport requires`,
     );
   }
-  return { kind: services.has(sender) ? 'service' : 'guest', id: sender };
+  // Who proves a name is not anonymous, whatever the name is.
+  const isService = sender !== anonymous && services.has(sender);
+  return { kind: isService ? 'service' : 'guest', id: sender };
 }
 
 /** A guest may speak of itself only, a service of anybody if it is granted the method. Throws Rejected. */

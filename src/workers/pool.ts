@@ -3,6 +3,7 @@ import type { Delivery } from '../core/contracts.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/outcome.ts';
+import { Slots } from '../core/slots.ts';
 import {
   type MaintenanceResult,
   type PackedBatch,
@@ -30,6 +31,11 @@ export class WorkerPool {
   private readonly options: PoolOptions;
   private readonly ordinary: Piscina;
   private readonly quarantine: Piscina;
+  /**
+   * For the quarantine's thread, which is one message's at a time: piscina leaves what it has queued to wait for ever when that
+   * thread ends, and refuses what its queue has no room for, which would pass for a message that ended the thread.
+   */
+  private readonly alone = new Slots(1);
   private closing = false;
 
   constructor(options: PoolOptions) {
@@ -63,9 +69,13 @@ export class WorkerPool {
    */
   async call(transport: string, delivery: Delivery, timeout: number): Promise<CallResult> {
     const { logger } = this.options;
-    for (const piscina of [this.ordinary, this.quarantine]) {
+    const ways = [
+      () => this.sendCall(this.ordinary, transport, delivery, timeout),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout)),
+    ];
+    for (const send of ways) {
       try {
-        return await this.sendCall(piscina, transport, delivery, timeout);
+        return await send();
       } catch (error) {
         if (this.closing) throw error;
         logger.error({ error: messageOf(error) }, 'a worker died with a call');
@@ -125,7 +135,7 @@ export class WorkerPool {
 
   private async quarantined(transport: string, delivery: Delivery): Promise<BatchResult> {
     try {
-      return await this.send(this.quarantine, 'run', transport, [delivery]);
+      return await this.inQuarantine(() => this.send(this.quarantine, 'run', transport, [delivery]));
     } catch (error) {
       if (this.closing) throw error;
       this.options.logger.error(
@@ -133,6 +143,15 @@ export class WorkerPool {
         'a message ended two workers; it becomes a dead letter',
       );
       return this.send(this.ordinary, 'bury', transport, [delivery]);
+    }
+  }
+
+  private async inQuarantine<Result>(work: () => Promise<Result>): Promise<Result> {
+    await this.alone.take();
+    try {
+      return await work();
+    } finally {
+      this.alone.give();
     }
   }
 

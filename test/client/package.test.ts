@@ -1,10 +1,10 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ava from 'ava';
+import { buildPackage, installedBeside } from '../support/package.ts';
 import { startProcess } from '../support/processes.ts';
 import { needs } from '../support/services.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
 import { clientBrokers } from './brokers.ts';
 
@@ -19,25 +19,11 @@ async function ran(program: string, args: readonly string[], cwd: string) {
   return { code, output: child.output() };
 }
 
-/** Builds into a package of its own, so that the working tree stays as it is; returns the folder that depends on it. */
-async function buildConsumer(): Promise<{ consumer: string; built: string }> {
-  const folder = temporaryDirectory('package');
-  const built = join(folder, 'conductor-gateway');
-  const consumer = join(folder, 'consumer');
-  mkdirSync(join(consumer, 'node_modules'), { recursive: true });
-  const args = [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(built, 'dist')];
-  const { code, output } = await ran(process.execPath, args, root);
-  if (code !== 0) throw new Error(output);
-  cpSync(join(root, 'package.json'), join(built, 'package.json'));
-  symlinkSync(join(root, 'node_modules'), join(built, 'node_modules'));
-  symlinkSync(built, join(consumer, 'node_modules', 'conductor-gateway'));
-  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
-  return { consumer, built };
-}
-
 const [native] = clientBrokers;
 needs(ava, 'rabbitmq')('the built package casts, calls and has types; its command runs', async (t) => {
-  const { consumer, built } = await buildConsumer();
+  const built = await buildPackage();
+  const consumer = installedBeside(built);
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
   if (native === undefined) throw new Error('there is no broker');
   const broker = await native.open(t);
   const heard = await broker.listen();

@@ -147,3 +147,19 @@ test('what a deferred message has led to is published on the session that is ope
     [['topic', 'events', 'something ended']],
   );
 });
+
+test('a call that is refused does not prove that the database is back', async (t) => {
+  const { broker, workers, dispatcher } = await setUp(t);
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  await workers.calls[0]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
+  while (workers.calls.length < 2) await tick();
+  await workers.calls[1]?.report({ outcome: 'refused', reply: { body: body('no such method') } });
+  t.is(dispatcher.heldBecause, 'the database is gone');
+  // The next one is asked.
+  t.is(workers.calls.length, 3);
+  await workers.calls[2]?.answer('pong');
+  t.is(dispatcher.heldBecause, undefined);
+});

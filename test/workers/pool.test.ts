@@ -69,9 +69,13 @@ test('of a body that is too large a prefix, the size and the digest go on', (t) 
   t.is(large?.sender, 'me');
 });
 
-async function openPool(t: Parameters<typeof createDatabase>[0], url: string) {
+async function openPool(
+  t: Parameters<typeof createDatabase>[0],
+  url: string,
+  overrides: Parameters<typeof workerSettings>[1] = {},
+) {
   const managerModule = new URL('programs/dangerous-manager.ts', import.meta.url).href;
-  const settings = { ...workerSettings(url, { concurrency: 2 }), managerModule };
+  const settings = { ...workerSettings(url, { concurrency: 2, ...overrides }), managerModule };
   const pool = new WorkerPool({ threads: 1, maxBody: 262_144, settings, logger: pino({ level: 'silent' }) });
   t.teardown(() => pool.close());
   return pool;
@@ -99,6 +103,32 @@ test('a message that ends its worker is run alone the second time and is dead th
   t.is(letters.length, 1);
   t.like(letters[0], { reason: 'crash' });
   t.is(JSON.parse(String(letters[0]?.body)).method, 'exit');
+});
+
+test('however many calls a worker dies with, each but the one that ended it is answered', async (t) => {
+  const { url } = await createDatabase(t, { migrated: true });
+  const { calls } = workerSettings(url);
+  const pool = await openPool(t, url, { calls: { ...calls, concurrency: 40 } });
+  const call = (method: string) =>
+    pool.call('plain', delivery(JSON.stringify({ method, args: {} }), { replyTo: 'me' }), 10_000);
+  const results = await Promise.all([...Array.from({ length: 39 }, () => call('linger')), call('leave')]);
+  t.deepEqual(
+    results.map(({ outcome }) => outcome),
+    [...Array.from({ length: 39 }, () => 'answered' as const), 'dead'],
+  );
+});
+
+test('what waits for the quarantine goes on when the message before it ends the thread there', async (t) => {
+  const { url } = await createDatabase(t, { migrated: true });
+  const pool = await openPool(t, url);
+  const results = await Promise.all([
+    pool.run('plain', [heartbeat('i9', 'exit')]),
+    pool.run('plain', [heartbeat('i1', 'exit')]),
+  ]);
+  t.deepEqual(
+    results.map(({ dead }) => dead),
+    [['crash'], ['crash']],
+  );
 });
 
 test('a message that takes all memory ends its thread, not the process', async (t) => {

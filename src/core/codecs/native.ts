@@ -47,8 +47,12 @@ function readContext(context: unknown): Context | undefined {
 
 export type ContextNames = Readonly<Record<Exclude<keyof Context, 'all'>, string>>;
 
-/** Reads a context by the names that a wire form has for its parts; what is no text is left out. */
+/**
+ * Reads a context by the names that a wire form has for its parts; what is no text is left out. Throws Rejected for what is
+ * refused of arguments too: it goes into notifications as it is.
+ */
 export function contextOf(from: JsonObject, names: ContextNames): Context {
+  refuseHostile(from, 'context');
   const text = (name: string) => {
     const value = from[name];
     return typeof value === 'string' ? value : undefined;

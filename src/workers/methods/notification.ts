@@ -50,10 +50,21 @@ const endTraits: Readonly<Record<string, string>> = {
   configuration_create: 'configuration_id',
 };
 
-/** Trove raises an error over a payload that lacks something, and publishes nothing. Throws Rejected. */
+/**
+ * Trove raises an error over a payload that lacks something, and publishes nothing. `server_type` becomes part of the publisher's
+ * name, and not every object can be made a text. Throws Rejected.
+ */
 export function checkPayload(payload: JsonObject, event: string, qualifier: 'end' | 'error'): void {
   const needed =
     qualifier === 'end' && event in endTraits ? [...baseTraits, endTraits[event] ?? ''] : baseTraits;
+  const { server_type } = payload;
+  if (typeof server_type === 'object' && server_type !== null) {
+    throw new Rejected(
+      'bad_argument',
+      `args.serialized_notification.server_type is ${kindOf(server_type)}, not a string`,
+      'serialized_notification',
+    );
+  }
   const missing = needed.filter((name) => !Object.hasOwn(payload, name));
   if (missing.length === 0) return;
   throw new Rejected(
@@ -86,7 +97,9 @@ export function notificationContext(context: Context | undefined): JsonObject {
     request_id: requestId,
     resource_uuid: null,
     roles: Array.isArray(all.roles) ? all.roles : [],
-    user_identity: [user, tenant, domain, user_domain, project_domain].map((one) => one || '-').join(' '),
+    user_identity: [user, tenant, domain, user_domain, project_domain]
+      .map((one) => (typeof one === 'string' && one !== '' ? one : '-'))
+      .join(' '),
     is_admin_project: true,
     limit: null,
     marker: null,

@@ -1,7 +1,18 @@
+import type { Db } from '../../../src/workers/db.ts';
 import { heartbeat } from '../../../src/workers/methods/heartbeat.ts';
 
-/** Methods that end the thread they run in. */
+/** Methods that end the thread they run in, and one that is there to be ended with it. */
 export default {
+  leave: { allowed: 'anyone', mutating: false, parse: () => undefined, run: () => process.exit(7) },
+  linger: {
+    allowed: 'anyone',
+    mutating: false,
+    parse: () => undefined,
+    run: async (db: Db) => {
+      await db.query('linger', 'SELECT pg_sleep(0.05)', []);
+      return 'stayed';
+    },
+  },
   exit: { ...heartbeat, apply: () => process.exit(7) },
   allocate: {
     ...heartbeat,

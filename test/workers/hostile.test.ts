@@ -1,0 +1,136 @@
+import test from 'ava';
+import { readAccess } from '../../src/core/config/access.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import type { Context } from '../../src/workers/apply.ts';
+import { runCall } from '../../src/workers/call.ts';
+import type { Manager } from '../../src/workers/manager.ts';
+import type { Incoming } from '../../src/workers/protocol.ts';
+import { createDatabase } from '../support/database.ts';
+import { encryptionKey, seal } from '../support/secure.ts';
+import { needs } from '../support/services.ts';
+import { apply, openContext, raw } from '../support/worker.ts';
+
+/** Messages that are made to break whoever reads them: each harms only itself, and holds nothing. */
+
+const withPostgres = needs(test, 'postgres');
+
+/** An object that is no text, and cannot be made one. */
+const noText = { toString: 1, valueOf: 1 };
+const deep: unknown = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
+
+const serialized = (more: object = {}) => ({
+  notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
+  instance_id: 'i-1',
+  tenant_id: 't1',
+  client_ip: '192.0.2.10',
+  server_ip: '192.0.2.1',
+  server_type: 'guest',
+  request_id: 'req-1',
+  ...more,
+});
+
+function message(method: string, args: object, context: JsonObject = {}): string {
+  // Not JSON.stringify for what is nested too deep for it.
+  const { roles, ...others } = context;
+  const end = roles === undefined ? '' : `, "roles": ${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const begin = JSON.stringify({ own: true, ...others }).slice(0, -1);
+  return `{"method": ${JSON.stringify(method)}, "args": ${JSON.stringify(args)}, "context": ${begin}${end}}}`;
+}
+
+const error = { message: 'it broke', exception: ['Traceback\n'] };
+const hostile: ReadonlyArray<readonly [what: string, body: string]> = [
+  [
+    'notify_end, a server type that is no text',
+    message('notify_end', { serialized_notification: serialized({ server_type: noText }) }),
+  ],
+  [
+    'notify_end, a domain that is no text',
+    message('notify_end', { serialized_notification: serialized() }, { domain: noText }),
+  ],
+  [
+    'notify_end, a context nested without end',
+    message('notify_end', { serialized_notification: serialized() }, { roles: deep }),
+  ],
+  [
+    'notify_exc_info, a server type that is no text',
+    message('notify_exc_info', { serialized_notification: serialized({ server_type: noText }), ...error }),
+  ],
+];
+
+async function call(context: Context, body: string): Promise<string> {
+  const incoming: Incoming = raw(body, { isCall: true });
+  const { outcome, heldBecause } = await runCall({ context, incoming, transport: 'plain', timeout: 5000 });
+  return outcome ?? `held: ${heldBecause}`;
+}
+
+for (const [what, body] of hostile) {
+  withPostgres(`${what}: whether cast or called, it is not held`, async (t) => {
+    const context = openContext(t, await createDatabase(t, { migrated: true }));
+    const [cast = ''] = await apply(context, [raw(body)]);
+    t.true(cast === 'applied' || cast.startsWith('dead: bad_argument'), cast);
+    const called = await call(context, body);
+    t.true(called === 'answered' || called === 'refused', called);
+  });
+}
+
+/** Methods of a deployer's own with the mistakes that are easily made. */
+const careless: Manager = {
+  misread: {
+    allowed: 'anyone',
+    mutating: false,
+    parse: ({ list }: JsonObject) => {
+      // As from JavaScript, or from Python's habits.
+      if (!Array.isArray(list)) throw new TypeError('list is not iterable');
+      return list;
+    },
+    run: () => Promise.resolve('unreached'),
+  },
+  unwritable: { allowed: 'anyone', mutating: false, parse: () => undefined, run: () => Promise.resolve(1n) },
+  misread_cast: {
+    parse: () => {
+      throw new TypeError('args.x is undefined');
+    },
+    toWire: () => ({}),
+    apply: () => Promise.resolve([]),
+  },
+};
+
+for (const method of Object.keys(careless)) {
+  withPostgres(
+    `a call whose method fails on reading or answering is refused, not held: ${method}`,
+    async (t) => {
+      const opened = openContext(t, await createDatabase(t, { migrated: true }));
+      const context = { ...opened, manager: careless };
+      const incoming = raw(message(method, {}), { isCall: true });
+      const { outcome, problem } = await runCall({ context, incoming, transport: 'plain', timeout: 5000 });
+      t.is(outcome, 'refused');
+      t.truthy(problem);
+    },
+  );
+}
+
+withPostgres('what cannot be opened yet, nor be kept as it is, is a dead letter', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const context = openContext(t, database, {
+    transports: { oslo: { codec: 'oslo', auth: 'trove', instRpcKeyEncrKey: encryptionKey } },
+  });
+  const body = seal('heartbeat', { instance_id: 'i-3' }, { instance: 'i-3', key: 'key-3' });
+  // Postgres keeps no NUL.
+  const incoming = raw(body, { messageId: 'a\0b' });
+  t.deepEqual(await apply(context, [incoming], 'oslo'), ['dead: refused']);
+  t.deepEqual(await database.query('SELECT method, reason FROM dead_letters'), [
+    { method: 'heartbeat', reason: 'refused' },
+  ]);
+});
+
+withPostgres('a sender who proves to be called anonymous is a guest like any other', async (t) => {
+  const context = openContext(t, await createDatabase(t, { migrated: true }), {
+    transports: { proven: { codec: 'native', auth: 'subject' } },
+    access: readAccess({}, { anonymous: { methods: '*' } }),
+  });
+  const incoming = raw(message('heartbeat', { instance_id: 'i-1', sent: 1, payload: {} }), {
+    sender: 'anonymous',
+    senderProof: 'subject',
+  });
+  t.deepEqual(await apply(context, [incoming], 'proven'), ['dead: forbidden']);
+});
