@@ -71,7 +71,7 @@ const wake = () => awakened.abort();
 
 /** Resolves after so many milliseconds, or when there is something to do. */
 async function pause(milliseconds) {
-  await sleep(milliseconds, undefined, { signal: awakened.signal }).catch(() => {});
+  await sleep(Math.max(0, milliseconds), undefined, { signal: awakened.signal }).catch(() => {});
   awakened = new AbortController();
 }
 

@@ -111,18 +111,18 @@ interface Running {
 }
 
 /** Starts one of the commands of examples/README.md behind a proxy, with a conductor that takes what it sends. */
-async function start(t: ExecutionContext, example: Example): Promise<Running> {
+async function start(t: ExecutionContext, example: Example, backup?: string): Promise<Running> {
   const broker = await brokers[example.kind](t);
   const listening = await listen(t, example.kind, broker.url);
   const proxy = await startProxy(broker.port);
   t.teardown(proxy.stop);
-  return { ...listening, proxy, guest: startGuest(t, example, proxy.url(broker.url)) };
+  return { ...listening, proxy, guest: startGuest(t, example, proxy.url(broker.url), backup) };
 }
 
 const id = 'guest-1';
 
-function startGuest(t: ExecutionContext, { command }: Example, url: string): Process {
-  return startExample(t, command, id, url, { HEARTBEAT_INTERVAL: '1', BACKUP_ID: 'backup-1' });
+function startGuest(t: ExecutionContext, { command }: Example, url: string, backup = ''): Process {
+  return startExample(t, command, id, url, { HEARTBEAT_INTERVAL: '1', BACKUP_ID: backup });
 }
 
 async function listen(t: ExecutionContext, kind: Kind, url: string) {
@@ -152,7 +152,7 @@ for (const example of examples) {
   const guestTest = declare(example);
 
   guestTest(`${name}: its heartbeats and its backup are in Postgres, and it ends on SIGTERM`, async (t) => {
-    const running = await start(t, example);
+    const running = await start(t, example, 'backup-1');
     const { database, guest } = running;
     const first = await heardOf(running);
     t.is(first.status_description, 'running');

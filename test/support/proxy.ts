@@ -83,8 +83,8 @@ function join(client: Socket, targetPort: number, state: State): Connection {
   if (state.swallowing) return nowhere(client);
   const target = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   const reset = () => {
-    client.resetAndDestroy();
-    target.resetAndDestroy();
+    resetSocket(client);
+    resetSocket(target);
   };
   forward(client, target, state, reset);
   forward(target, client, state, reset);
@@ -93,7 +93,16 @@ function join(client: Socket, targetPort: number, state: State): Connection {
 
 function nowhere(client: Socket): Connection {
   client.on('error', () => {}).resume();
-  return { reset: () => client.resetAndDestroy(), closed: closing(client) };
+  return { reset: () => resetSocket(client), closed: closing(client) };
+}
+
+/**
+ * A socket whose end is still on its way cannot be reset (EINVAL); trying leaves a handle behind with which Node, at the end of
+ * the process, spins for ever.
+ */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function closing(socket: Socket): Promise<void> {
