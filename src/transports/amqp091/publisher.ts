@@ -3,7 +3,7 @@ import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/writable-name.ts';
 
 /** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */
-const maxShortString = 255;
+export const maxShortString = 255;
 
 /**
  * Publishes with confirms, on a connection of its own that is opened when it is first needed: RabbitMQ that is short of memory or

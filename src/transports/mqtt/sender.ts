@@ -6,6 +6,7 @@ import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { Slots } from '../../core/slots.ts';
 import { UntilEnd } from '../../core/until-end.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { connected, createClient } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -112,7 +113,9 @@ class MqttSenderSession implements SenderSession {
     await this.slots.take();
     try {
       if (!this.open || this.stopping) throw new NotConnected('the session has ended');
-      const topic = this.options.topic.replace(/[+#]$/, sender);
+      const topic = this.options.topic.replace(/[+#]$/, () => sender);
+      // The broker would end the connection over it.
+      if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
       const properties = {
         userProperties: { 'message-id': messageId },
         contentType: 'application/json',
