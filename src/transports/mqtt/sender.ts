@@ -9,6 +9,7 @@ import { UntilEnd } from '../../core/until-end.ts';
 import { isWritableName } from '../../core/writable-name.ts';
 import { connected, createClient } from './connection.ts';
 import type { MqttOptions } from './options.ts';
+import { assertFits } from './topic.ts';
 
 /** Packet ids have two bytes; MQTT 5, section 3.2.2.3.3, has the same as the default of the broker's receive maximum. */
 const maxReceiveMaximum = 65_535;
@@ -42,7 +43,8 @@ export class MqttSender implements Sender {
       const { properties } = await connected(client);
       const replyTo = await this.subscribe(client, `conductor-replies/${clientId}`);
       const slots = new Slots(properties?.receiveMaximum ?? maxReceiveMaximum);
-      return new MqttSenderSession(client, this.options, replyTo, slots);
+      const largest = properties?.maximumPacketSize;
+      return new MqttSenderSession(client, this.options, replyTo, slots, largest);
     } catch (error) {
       client.end(true);
       throw error;
@@ -70,13 +72,22 @@ class MqttSenderSession implements SenderSession {
   private readonly options: MqttOptions;
   /** The broker says how many may be under way; one more, and it disconnects. */
   private readonly slots: Slots;
+  /** Bytes of a packet that the broker takes, if it has said so. */
+  private readonly largest: number | undefined;
   /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
   private readonly thrownAway = new Set<number>();
   private readonly sending = new UntilEnd();
   private stopping = false;
   private open = true;
 
-  constructor(client: MqttClient, options: MqttOptions, replyTo: string | undefined, slots: Slots) {
+  constructor(
+    client: MqttClient,
+    options: MqttOptions,
+    replyTo: string | undefined,
+    slots: Slots,
+    largest: number | undefined,
+  ) {
+    this.largest = largest;
     this.client = client;
     this.options = options;
     this.replyTo = replyTo;
@@ -116,6 +127,7 @@ class MqttSenderSession implements SenderSession {
       const topic = this.options.topic.replace(/[+#]$/, () => sender);
       // The broker would end the connection over it.
       if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
+      assertFits(body, [topic, messageId, replyTo, correlationId], this.largest);
       const properties = {
         userProperties: { 'message-id': messageId },
         contentType: 'application/json',
