@@ -270,6 +270,7 @@ export class MqttSession implements Session {
 
   /** Resolves once the broker has answered, and so has dealt with all that was written before. */
   private async ping(): Promise<void> {
+    if (!this.open) return;
     await new Promise<void>((resolve) => {
       const onPacket = (packet: Packet) => {
         if (packet.cmd === 'pingresp') done();
