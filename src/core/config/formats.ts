@@ -40,6 +40,7 @@ export function urlOf(...schemes: string[]): (value: unknown) => void {
       throw new Error(`must be a URL that starts with ${expected}`);
     if (!isDecodable(url.username) || !isDecodable(url.password))
       throw new Error('must have a % in its user or password written as %25');
+    if (!isDecodable(url.pathname)) throw new Error('must have a % in its path written as %25');
   };
 }
 

@@ -2,6 +2,7 @@ import { defineKind, type TransportContext } from '../../core/config/transport-k
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { classify, openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
+import { Prefetch } from './prefetch.ts';
 import { Publisher } from './publisher.ts';
 import { Amqp091Sender } from './sender.ts';
 import { Amqp091Session } from './session.ts';
@@ -27,9 +28,9 @@ class Amqp091Transport implements Transport {
     try {
       await ensureTopology(connection, this.options, this.context.logger);
       const channel = await connection.createChannel();
-      await channel.prefetch(Math.min(this.context.share.messages, maxPrefetch));
       const publisher = new Publisher(() => openConnection(this.options, `${name}, answers`));
-      const session = new Amqp091Session(connection, channel, publisher, this.options, deliver);
+      const prefetch = new Prefetch(Math.min(this.context.share.messages, maxPrefetch));
+      const session = new Amqp091Session(connection, channel, publisher, prefetch, this.options, deliver);
       await session.start();
       return session;
     } catch (error) {

@@ -1,5 +1,9 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import { isWritableName } from '../../core/writable-name.ts';
+
+/** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */
+export const maxShortString = 255;
 
 /**
  * Publishes with confirms, on a connection of its own that is opened when it is first needed: RabbitMQ that is short of memory or
@@ -25,6 +29,8 @@ export class Publisher {
     body: Uint8Array,
     properties: Options.Publish,
   ): Promise<void> {
+    if (!isWritableName(routingKey, maxShortString))
+      throw new Undeliverable(`nothing can be sent to ${routingKey.slice(0, 64)}`);
     this.channel ??= this.open();
     const channel = await this.channel;
     const content = Buffer.from(body.buffer, body.byteOffset, body.length);
@@ -35,7 +41,12 @@ export class Publisher {
         else if (this.channel === undefined) reject(new NotConnected(messageOf(error), { cause: error }));
         else reject(new Undeliverable(`the broker refuses the message: ${messageOf(error)}`));
       };
-      channel.publish(exchange, routingKey, content, { persistent: true, ...properties }, settled);
+      try {
+        channel.publish(exchange, routingKey, content, { persistent: true, ...properties }, settled);
+      } catch (error) {
+        // The channel has closed under us, or there is a property that cannot be written, such as an id that is too long.
+        settled(error);
+      }
     });
   }
 

@@ -6,8 +6,10 @@ import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { classify, openConnection } from './connection.ts';
 import type { Amqp091Options } from './options.ts';
+import { maxShortString } from './publisher.ts';
 import { asConfigError } from './replies.ts';
 
 /** RabbitMQ's direct reply-to: a name that stands for the connection itself, without a queue or a right to make one. */
@@ -144,7 +146,9 @@ class Amqp091SenderSession implements SenderSession {
 
   async send(message: OutgoingMessage): Promise<void> {
     const { body, messageId, replyTo, correlationId, expiration } = message;
-    const routingKey = this.options.routingKey.replace(/[*#]$/, message.sender);
+    const routingKey = this.options.routingKey.replace(/[*#]$/, () => message.sender);
+    if (!isWritableName(routingKey, maxShortString))
+      throw new Undeliverable(`nothing can be sent to ${routingKey.slice(0, 64)}`);
     const content = Buffer.from(body.buffer, body.byteOffset, body.length);
     const properties = {
       persistent: true,
@@ -168,9 +172,11 @@ class Amqp091SenderSession implements SenderSession {
         });
       });
     } catch (error) {
-      // The library throws where its channel has closed under us.
       if (error instanceof NotConnected || error instanceof Undeliverable) throw error;
-      throw new NotConnected(messageOf(error), { cause: error });
+      // The library throws where its channel has closed under us, and over what it cannot write, such as an id that is too long.
+      const { name } = error instanceof Error ? error : { name: '' };
+      const mine = this.open && name === 'TypeError';
+      throw new (mine ? Undeliverable : NotConnected)(messageOf(error), { cause: error });
     } finally {
       this.underWay -= 1;
       if (this.underWay === 0) this.whenIdle();

@@ -12,6 +12,7 @@ import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import type { Amqp091Options } from './options.ts';
+import type { Prefetch } from './prefetch.ts';
 import type { Publisher } from './publisher.ts';
 import { ensureTopicQueue } from './topology.ts';
 
@@ -48,6 +49,7 @@ export class Amqp091Session implements Session {
   private readonly deliver: Deliver;
   private readonly tracked = new SettledPrefix<Amqp091Delivery>();
   private readonly publisher: Publisher;
+  private readonly prefetch: Prefetch;
   /** Any message, for what the library wants to see of one beside its delivery tag. */
   private sample: ConsumeMessage | undefined;
   private patience: NodeJS.Timeout | undefined;
@@ -65,6 +67,7 @@ export class Amqp091Session implements Session {
     connection: ChannelModel,
     channel: Channel,
     publisher: Publisher,
+    prefetch: Prefetch,
     options: Amqp091Options,
     deliver: Deliver,
   ) {
@@ -73,6 +76,7 @@ export class Amqp091Session implements Session {
     this.options = options;
     this.deliver = deliver;
     this.publisher = publisher;
+    this.prefetch = prefetch;
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
         this.open = false;
@@ -105,6 +109,7 @@ export class Amqp091Session implements Session {
     } else {
       for (const delivery of own) this.tracked.settle(delivery);
       this.acknowledge();
+      this.adjustPrefetch(own.length);
     }
   }
 
@@ -169,17 +174,24 @@ export class Amqp091Session implements Session {
   }
 
   private async adjust(): Promise<void> {
-    if (!this.open) return;
-    if (this.wanted && this.consumerTag === undefined) {
-      const { consumerTag } = await this.channel.consume(this.options.queue, (message) =>
-        this.receive(message),
-      );
-      this.consumerTag = consumerTag;
-    } else if (!this.wanted && this.consumerTag !== undefined) {
+    if (!this.open || this.stopping) return;
+    const { prefetch, tracked } = this;
+    if (this.consumerTag !== undefined && (!this.wanted || prefetch.isTooSmall)) {
       const { consumerTag } = this;
       this.consumerTag = undefined;
       await this.channel.cancel(consumerTag);
     }
+    if (this.wanted && this.consumerTag === undefined && prefetch.mayConsume(tracked.size)) {
+      await this.channel.prefetch(prefetch.grant(tracked.size));
+      const { consumerTag } = await this.channel.consume(this.options.queue, (message) =>
+        this.receive(message),
+      );
+      this.consumerTag = consumerTag;
+    }
+  }
+
+  private adjustPrefetch(settled: number): void {
+    if (this.prefetch.settled(settled, this.tracked.size) && this.wanted) this.want(true);
   }
 
   private receive(message: ConsumeMessage | null): void {
@@ -196,6 +208,8 @@ export class Amqp091Session implements Session {
       this.tracked.track(delivery);
     } else {
       this.requeue(deliveryTag);
+      // The first one; more may come before the broker has heard of it.
+      if (this.wanted) this.prefetch.refused(this.tracked.size);
       this.pause();
     }
   }
@@ -237,6 +251,7 @@ export class Amqp091Session implements Session {
       this.patience ??= setTimeout(() => {
         this.patience = undefined;
         this.acknowledgeSingly();
+        this.adjustPrefetch(0);
       }, blockedPatience);
     }
   }

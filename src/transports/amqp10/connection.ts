@@ -27,6 +27,8 @@ export class Amqp10Connection {
   readonly credentials: Credentials | undefined;
   /** Resolves once, however the connection ends; with the error unless it was asked to end. */
   readonly ended: Promise<Error | undefined>;
+  /** What is to be told of the end. Unlike what waits for `ended`, it can be forgotten: links come and go. */
+  private readonly listeners = new Set<(error: Error | undefined) => void>();
   /** Called before a transfer is read. */
   beforeTransfer: () => void = () => {};
   private readonly connection: Connection;
@@ -44,6 +46,9 @@ export class Amqp10Connection {
     this.credentials = credentialsOf(options, options.url);
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
+    });
+    void this.ended.then((error) => {
+      for (const listener of this.listeners) listener(error);
     });
     this.closed = new Promise((resolve) => {
       this.hasClosed = resolve;
@@ -71,6 +76,13 @@ export class Amqp10Connection {
   get broker(): Broker {
     this.said ??= brokerOf(this.connection.properties, this.connection.offered_capabilities);
     return this.said;
+  }
+
+  /** Tells the listener once, when the connection ends or if it has; returns what forgets it before that. */
+  onEnd(listener: (error: Error | undefined) => void): () => void {
+    if (this.hasEnded) void this.ended.then(listener);
+    else this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   /** @param buffer deliveries that an AMQP session keeps track of, in either direction. */

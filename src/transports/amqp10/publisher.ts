@@ -1,5 +1,6 @@
 import type { Publication } from '../../core/contracts.ts';
 import { Undeliverable } from '../../core/errors.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { queueAddress, replyAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';
 import { encodeMessage } from './encode.ts';
@@ -20,6 +21,8 @@ export class Publisher {
 
   /** As Session.publish of the contracts says. */
   async publish({ to, body, correlationId }: Publication): Promise<void> {
+    // RabbitMQ 3.10 answers nothing more on a connection where an address has what is no character.
+    if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
     const payload = encodeMessage({ to: address, body, correlationId });

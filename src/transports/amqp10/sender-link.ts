@@ -40,6 +40,8 @@ export class SenderLink {
   readonly closed: Promise<void>;
   private resolveClosed: () => void = () => {};
   private readonly opened: Promise<void>;
+  /** A connection outlives many links. */
+  private readonly forget: () => void;
 
   /** @param address undefined: the anonymous terminus; the messages say where they go. */
   private constructor(connection: Amqp10Connection, address: string | undefined) {
@@ -75,7 +77,9 @@ export class SenderLink {
       if (refusal?.condition === 'amqp:not-found') resolve('unroutable');
       else reject(new Undeliverable(`the broker refuses the message: ${refusal?.description ?? 'rejected'}`));
     });
-    void connection.ended.then((error) => this.fail(error ?? new NotConnected('the connection was closed')));
+    this.forget = connection.onEnd((error) =>
+      this.fail(error ?? new NotConnected('the connection was closed')),
+    );
   }
 
   /** Rejects with LinkRefused, or with NotConnected if the connection ends. */
@@ -126,6 +130,7 @@ export class SenderLink {
   private fail(error: Error): void {
     if (this.ending !== undefined) return;
     this.ending = error;
+    this.forget();
     this.resolveClosed();
     for (const { reject } of this.unsettled.values()) reject(error);
     for (const { reject } of this.waiting) reject(error);

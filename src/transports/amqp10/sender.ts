@@ -4,6 +4,7 @@ import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { queueAddress } from './address.ts';
 import { Amqp10Connection } from './connection.ts';
 import { decodeMessage } from './decode.ts';
@@ -131,7 +132,11 @@ class Amqp10SenderSession implements SenderSession {
   /** In an address that is a path a sender is one segment of it, or a part of one. */
   private addressOf(sender: string): string {
     const { target } = this;
+    if (!isWritableName(sender)) throw new Undeliverable(`no sender can be called ${sender.slice(0, 64)}`);
     const written = target.startsWith('/') ? encodeURIComponent(sender) : sender;
-    return queueAddress(this.connection.broker, target.replaceAll('{sender}', written));
+    return queueAddress(
+      this.connection.broker,
+      target.replaceAll('{sender}', () => written),
+    );
   }
 }

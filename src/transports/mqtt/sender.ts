@@ -6,8 +6,10 @@ import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { Slots } from '../../core/slots.ts';
 import { UntilEnd } from '../../core/until-end.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { connected, createClient, publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
+import { assertFits } from './topic.ts';
 
 /** Packet ids have two bytes; MQTT 5, section 3.2.2.3.3, has the same as the default of the broker's receive maximum. */
 const maxReceiveMaximum = 65_535;
@@ -41,7 +43,8 @@ export class MqttSender implements Sender {
       const { properties } = await connected(client);
       const replyTo = await this.subscribe(client, `conductor-replies/${clientId}`);
       const slots = new Slots(properties?.receiveMaximum ?? maxReceiveMaximum);
-      return new MqttSenderSession(client, this.options, replyTo, slots);
+      const largest = properties?.maximumPacketSize;
+      return new MqttSenderSession(client, this.options, replyTo, slots, largest);
     } catch (error) {
       client.end(true);
       throw error;
@@ -69,13 +72,22 @@ class MqttSenderSession implements SenderSession {
   private readonly options: MqttOptions;
   /** The broker says how many may be under way; one more, and it disconnects. */
   private readonly slots: Slots;
+  /** Bytes of a packet that the broker takes, if it has said so. */
+  private readonly largest: number | undefined;
   /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
   private readonly thrownAway = new Set<number>();
   private readonly sending = new UntilEnd();
   private stopping = false;
   private open = true;
 
-  constructor(client: MqttClient, options: MqttOptions, replyTo: string | undefined, slots: Slots) {
+  constructor(
+    client: MqttClient,
+    options: MqttOptions,
+    replyTo: string | undefined,
+    slots: Slots,
+    largest: number | undefined,
+  ) {
+    this.largest = largest;
     this.client = client;
     this.options = options;
     this.replyTo = replyTo;
@@ -112,7 +124,10 @@ class MqttSenderSession implements SenderSession {
     await this.slots.take();
     try {
       if (!this.open || this.stopping) throw new NotConnected('the session has ended');
-      const topic = this.options.topic.replace(/[+#]$/, sender);
+      const topic = this.options.topic.replace(/[+#]$/, () => sender);
+      // The broker would end the connection over it.
+      if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
+      assertFits(body, [topic, messageId, replyTo, correlationId], this.largest);
       const properties = {
         userProperties: { 'message-id': messageId },
         contentType: 'application/json',

@@ -13,7 +13,7 @@ import { SettledPrefix } from '../../core/settled-prefix.ts';
 import { UntilEnd } from '../../core/until-end.ts';
 import { publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
-import { mayAnswerTo } from './topic.ts';
+import { assertFits, mayAnswerTo } from './topic.ts';
 
 /** Tells the client library to go on without a PUBACK. One for all: making an error walks the stack. */
 const withheld = new Error('the PUBACK is sent after the commit');
@@ -58,6 +58,8 @@ export class MqttSession implements Session {
   private readonly tracked = new SettledPrefix<MqttDelivery>();
   private readonly emptyWaiters = new Set<() => void>();
   private readonly publishing = new UntilEnd();
+  /** Of the broker, in bytes. */
+  private maximumPacketSize: number | undefined;
   private paused = false;
   private arrivals = 0;
   /** The message that did not fit. The library reads nothing more until it does: what is behind it stays in the socket. */
@@ -98,6 +100,9 @@ export class MqttSession implements Session {
     client.handleMessage = (packet, callback) => {
       this.receive(packet, () => callback(withheld));
     };
+    client.on('connect', ({ properties }) => {
+      this.maximumPacketSize = properties?.maximumPacketSize;
+    });
     client.on('error', (error) => {
       reason = error;
     });
@@ -126,6 +131,7 @@ export class MqttSession implements Session {
       correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
     if (to.kind === 'reply' && !mayAnswerTo(to.name, this.options.topic))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
+    assertFits(body, [to.name, correlationId], this.maximumPacketSize);
     try {
       await this.publishing.wait(this.client.publishAsync(to.name, payload, { qos: 1, properties }));
     } catch (error) {
@@ -263,6 +269,7 @@ export class MqttSession implements Session {
 
   /** Resolves once the broker has answered, and so has dealt with all that was written before. */
   private async ping(): Promise<void> {
+    if (!this.open) return;
     await new Promise<void>((resolve) => {
       const onPacket = (packet: Packet) => {
         if (packet.cmd === 'pingresp') done();

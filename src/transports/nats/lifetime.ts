@@ -37,7 +37,7 @@ export class Connection {
 
   async publish({ to, body, correlationId }: Publication): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, this.own))
-      throw new Undeliverable(`no answer may be sent to ${to.name}`);
+      throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const headers = answerHeaders(correlationId);
     await this.publisher.publish(to.name, body, headers === undefined ? {} : { headers });
   }

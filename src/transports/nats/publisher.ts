@@ -1,5 +1,6 @@
 import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { header, permissionViolation } from './connection.ts';
 
 interface UnderWay {
@@ -82,12 +83,13 @@ export function answerHeaders(correlationId: string | undefined): MsgHdrs | unde
 
 /**
  * Whether an answer may go there. The address is the caller's to choose, while it is our permissions that it is published
- * with: neither the server's own subjects, where a message is a command, nor those that guests are proven by.
+ * with: neither the server's own subjects, where a message is a command, nor those that guests are proven by; and nothing over
+ * which the server would end the connection, as it does over a long line.
  *
  * @param own the subject that is consumed.
  */
 export function mayAnswerTo(name: string, own: string): boolean {
-  return !name.startsWith('$') && !/[\s*>]/.test(name) && !covers(own, name);
+  return isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name) && !covers(own, name);
 }
 
 /** Whether a pattern of subjects takes in a subject, or all that another pattern does. */

@@ -4,6 +4,7 @@ import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
+import { isWritableName } from '../../core/writable-name.ts';
 import { classify, header, openConnection, permissionViolation } from './connection.ts';
 import { Connection } from './lifetime.ts';
 import type { NatsOptions } from './options.ts';
@@ -83,7 +84,9 @@ class NatsSenderSession implements SenderSession {
     if (sender === '' || /[\s.*>]/.test(sender))
       throw new Undeliverable(`a sender is one token of a subject: ${sender}`);
     const { jetstream, subject } = this.options;
-    const target = subject.replace(/[*>]$/, sender);
+    const target = subject.replace(/[*>]$/, () => sender);
+    // The server would end the connection over it.
+    if (!isWritableName(target)) throw new Undeliverable(`nothing can be sent to ${target.slice(0, 64)}`);
     if (jetstream) return await this.store(target, body, describe(message, true), message.messageId);
     // The reply subject is the message's own.
     const options = { headers: describe(message, false), ...(replyTo !== undefined && { reply: replyTo }) };
