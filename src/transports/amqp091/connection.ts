@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { type ChannelModel, connect, credentials } from 'amqplib';
 import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/config/security.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
@@ -37,6 +38,12 @@ export async function openConnection(
   } catch (error) {
     throw explain(error, target);
   }
+}
+
+/** Ends a connection that no longer answers: the library cannot be asked to. */
+export function letGo({ connection }: ChannelModel): void {
+  const stream: unknown = Reflect.get(connection, 'stream');
+  if (stream instanceof Socket) stream.destroy();
 }
 
 /** The error of an operation on a connection, by its consequence. */

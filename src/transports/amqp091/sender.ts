@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { Socket } from 'node:net';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { credentialsOf } from '../../core/config/security.ts';
 import type { SenderContext } from '../../core/config/transport-kind.ts';
@@ -7,7 +6,7 @@ import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { classify, openConnection } from './connection.ts';
+import { classify, letGo, openConnection } from './connection.ts';
 import type { Amqp091Options } from './options.ts';
 import { maxShortString } from './publisher.ts';
 import { asConfigError } from './replies.ts';
@@ -234,10 +233,8 @@ class Amqp091SenderSession implements SenderSession {
     this.connection.close().catch(() => this.destroy());
   }
 
-  /** The library cannot be asked to let go of a connection that no longer answers. */
   private destroy(): void {
-    const stream: unknown = Reflect.get(this.connection.connection, 'stream');
-    if (stream instanceof Socket) stream.destroy();
+    letGo(this.connection);
     this.end(undefined);
   }
 }

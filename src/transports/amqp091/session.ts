@@ -1,4 +1,3 @@
-import { Socket } from 'node:net';
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type {
   Deliver,
@@ -11,6 +10,7 @@ import type {
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
+import { letGo } from './connection.ts';
 import type { Amqp091Options } from './options.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Publisher } from './publisher.ts';
@@ -279,10 +279,8 @@ export class Amqp091Session implements Session {
     this.connection.close().catch(() => this.destroy());
   }
 
-  /** The library cannot be asked to let go of a connection that no longer answers. */
   private destroy(): void {
-    const stream: unknown = Reflect.get(this.connection.connection, 'stream');
-    if (stream instanceof Socket) stream.destroy();
+    letGo(this.connection);
     this.end(undefined);
   }
 }
