@@ -33,8 +33,9 @@ const refusals: ReadonlyArray<readonly [alert: string, what: string]> = [
  * what is no failure of TLS's.
  *
  * @param error as Node's tls module, and so every client library on top of it, has it.
+ * @param cert the file with our certificate; empty: we have none. Servers written in Go call one that is missing a bad one.
  */
-export function tlsFailure(error: unknown): ConfigError | undefined {
+export function tlsFailure(error: unknown, cert?: string): ConfigError | undefined {
   const code = codeOf(error);
   if (code === undefined) return undefined;
   const [detail = ''] = messageOf(error).trim().split('\n');
@@ -48,6 +49,7 @@ export function tlsFailure(error: unknown): ConfigError | undefined {
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
     return failure('url: the broker does not speak TLS at this port');
   if (!code.startsWith('ERR_SSL_')) return undefined;
-  const refusal = refusals.find(([alert]) => code.endsWith(`ALERT_${alert}`));
+  const said = cert === '' ? code.replace(/BAD_CERTIFICATE$/, 'CERTIFICATE_REQUIRED') : code;
+  const refusal = refusals.find(([alert]) => said.endsWith(`ALERT_${alert}`));
   return refusal === undefined ? undefined : failure(refusal[1]);
 }

@@ -85,7 +85,7 @@ for (const { label, service, open } of callBrokers) {
           models: { slow: { table: 'slow' } },
           services: { api: { methods: '*', models: { slow: { read: '*' } } } },
           workers: { threads: 1 },
-          calls: { concurrency: 2, timeout: 6000 },
+          calls: { concurrency: 2, timeout: 10_000 },
           database: { lockTimeout: 60_000 },
         },
       });
@@ -98,7 +98,7 @@ for (const { label, service, open } of callBrokers) {
       for (let count = 0; count < 4; count += 1)
         await api.call('model_list', { model: 'slow' }, `slow-${count}`);
       await waitFor(async () => (await waiting()) === 2, { what: 'both slots to be taken' });
-      for (let sent = 1; sent <= 50; sent += 1) {
+      for (let sent = 1; sent <= 30; sent += 1) {
         const payload = { service_status: sent % 2 === 0 ? 'running' : 'healthy' };
         await guest.cast('heartbeat', { instance_id: 'i-1', sent, payload });
         await waitFor(async () => (await statusOf(database, 'i-1'))?.sent === sent, {

@@ -1,5 +1,5 @@
-/** A publisher over AMQP 1.0 for tests: the bare client library, and nothing of ours. */
-import rhea, { type Delivery, type EventContext, type Message } from 'rhea';
+/** A publisher and a listener over AMQP 1.0 for tests: the bare client library, and nothing of ours. */
+import rhea, { type Connection, type Delivery, type EventContext, type Message } from 'rhea';
 
 export interface Publisher {
   /** Resolves once the broker has accepted the message. As the library takes it, or encoded already. */
@@ -7,7 +7,7 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
-export interface PublisherOptions {
+export interface PeerOptions {
   readonly port: number;
   /** Of RabbitMQ. */
   readonly vhost: string;
@@ -21,16 +21,9 @@ export function dataSection(body: Uint8Array): unknown {
   return rhea.message.data_section(Buffer.from(body));
 }
 
-export async function openPublisher({ port, vhost, user, address }: PublisherOptions): Promise<Publisher> {
-  const connection = rhea.create_container().connect({
-    host: '127.0.0.1',
-    port,
-    username: user,
-    password: user,
-    hostname: `vhost:${vhost}`,
-    reconnect: false,
-  });
-  const sender = connection.open_sender({ target: { address } });
+export async function openPublisher(options: PeerOptions): Promise<Publisher> {
+  const { connection, close } = connect(options);
+  const sender = connection.open_sender({ target: { address: options.address } });
   const waiting = new Map<Delivery, { resolve(): void; reject(error: Error): void }>();
   const settles = (outcome: string, settle: (delivery: Delivery) => void) =>
     sender.on(outcome, ({ delivery }: EventContext) => {
@@ -40,21 +33,55 @@ export async function openPublisher({ port, vhost, user, address }: PublisherOpt
   for (const outcome of ['released', 'rejected'])
     settles(outcome, (delivery) => waiting.get(delivery)?.reject(new Error(outcome)));
   settles('settled', (delivery) => waiting.delete(delivery));
-  await new Promise<void>((resolve, reject) => {
-    sender.once('sendable', () => resolve());
-    for (const event of ['disconnected', 'connection_close', 'session_close'])
-      connection.once(event, ({ error }: EventContext) => reject(error ?? new Error(event)));
-  });
+  await opening(connection, (opened) => sender.once('sendable', opened));
   return {
     send: (message) =>
       new Promise((resolve, reject) => {
         const delivery = Buffer.isBuffer(message) ? sender.send(message, undefined, 0) : sender.send(message);
         waiting.set(delivery, { resolve, reject });
       }),
-    close: () =>
-      new Promise((resolve) => {
-        connection.once('connection_close', () => resolve());
-        connection.close();
-      }),
+    close,
   };
+}
+
+/** Hands on what comes to an address, accepted. */
+export async function listen(
+  options: PeerOptions,
+  receive: (message: Message) => void,
+): Promise<{ close(): Promise<void> }> {
+  const { connection, close } = connect(options);
+  const receiver = connection.open_receiver({ source: { address: options.address } });
+  receiver.on('message', ({ message }: EventContext) => {
+    if (message !== undefined) receive(message);
+  });
+  await opening(connection, (opened) => receiver.once('receiver_open', opened));
+  return { close };
+}
+
+function connect({ port, vhost, user }: PeerOptions): { connection: Connection; close(): Promise<void> } {
+  const connection = rhea.create_container().connect({
+    host: '127.0.0.1',
+    port,
+    username: user,
+    password: user,
+    hostname: `vhost:${vhost}`,
+    reconnect: false,
+  });
+  const ended = new Promise<void>((resolve) => {
+    for (const event of ['connection_close', 'disconnected']) connection.once(event, () => resolve());
+  });
+  // A broker that is restarted ends it.
+  const close = () => {
+    connection.close();
+    return ended;
+  };
+  return { connection, close };
+}
+
+async function opening(connection: Connection, once: (opened: () => void) => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    once(resolve);
+    for (const event of ['disconnected', 'connection_close', 'session_close'])
+      connection.once(event, ({ error }: EventContext) => reject(error ?? new Error(event)));
+  });
 }

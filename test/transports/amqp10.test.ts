@@ -208,7 +208,10 @@ test('a wrong password, and a mechanism that is not offered, are configuration e
   const wrong = await t.throwsAsync(connect({ user: 'ä', password: 'wrong-password' }), {
     name: 'ConfigError',
   });
-  t.is(wrong?.message, 'the broker refuses the credentials (SASL outcome 1)');
+  t.is(
+    wrong?.message,
+    'the broker refuses the credentials: look at user, password and passwordFile, or url (SASL outcome 1)',
+  );
   const anonymous = await t.throwsAsync(connect({}), { name: 'ConfigError' });
   t.is(anonymous?.message, 'sasl: the broker offers only PLAIN');
   await t.throwsAsync(connect({ sasl: 'plain' }), { name: 'ConfigError', message: /plain needs a user/ });

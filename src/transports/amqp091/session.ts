@@ -118,7 +118,7 @@ export class Amqp091Session implements Session {
     if (to.kind === 'topic') await this.ensureListened(to.name);
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
     await this.publisher.publish(exchange, to.name, body, {
-      // Without them oslo's side takes it for bytes.
+      // Both wire forms are JSON. kombu, below oslo.messaging, hands on bytes unread where this is not said.
       contentType: 'application/json',
       contentEncoding: 'utf-8',
       ...(correlationId !== undefined && { correlationId }),

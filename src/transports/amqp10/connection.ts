@@ -7,7 +7,7 @@ import { messageOf, NotConnected } from '../../core/errors.ts';
 import { type Broker, brokerOf } from './address.ts';
 import type { Amqp10Options } from './options.ts';
 import { connectionError } from './refusal.ts';
-import { saslMechanisms } from './sasl.ts';
+import { credentialKeys, saslMechanisms } from './sasl.ts';
 
 /** Any format but 0, which is AMQP's own: what comes is handed on as bytes. */
 const undecoded = 1;
@@ -32,7 +32,7 @@ export class Amqp10Connection {
   /** Called before a transfer is read. */
   beforeTransfer: () => void = () => {};
   private readonly connection: Connection;
-  private readonly timeout: number;
+  private readonly options: Amqp10Options;
   private said: Broker | undefined;
   private socket: Socket | undefined;
   private hasEnded = false;
@@ -42,7 +42,7 @@ export class Amqp10Connection {
   private hasClosed: () => void = () => {};
 
   private constructor(options: Amqp10Options, name: string) {
-    this.timeout = options.connectTimeout;
+    this.options = options;
     this.credentials = credentialsOf(options, options.url);
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
@@ -106,17 +106,17 @@ export class Amqp10Connection {
   }
 
   private async connect(): Promise<void> {
+    const { connectTimeout } = this.options;
     const tooLate = () =>
-      this.end(new NotConnected(`no connection within ${this.timeout} ms (connectTimeout)`));
-    const timer = setTimeout(tooLate, this.timeout);
+      this.end(new NotConnected(`no connection within ${connectTimeout} ms (connectTimeout)`));
+    const timer = setTimeout(tooLate, connectTimeout);
     const opened = new Promise<void>((resolve) => {
       this.connection.once('connection_open', () => resolve());
     });
     try {
       this.connection.connect();
     } catch (error) {
-      // A certificate or key that is none.
-      this.end(connectionError(error));
+      this.end(this.explain(error));
     }
     try {
       const error = await Promise.race([opened, this.ended]);
@@ -124,6 +124,15 @@ export class Amqp10Connection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  private explain(error: unknown): Error {
+    const { options } = this;
+    return connectionError(error, {
+      credentialKeys: credentialKeys(options, this.credentials),
+      cert: options.tls.cert,
+      virtualHost: virtualHostOf(options),
+    });
   }
 
   private end(error: Error): void {
@@ -144,7 +153,7 @@ export class Amqp10Connection {
     const secure = url.protocol === 'amqps:';
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     const port = Number(url.port) || (secure ? 5671 : 5672);
-    const virtualHost = options.virtualHost || decodeURIComponent(url.pathname.slice(1));
+    const virtualHost = virtualHostOf(options);
     const tls = secure ? tlsOptions(options) : undefined;
     return {
       host,
@@ -190,7 +199,7 @@ export class Amqp10Connection {
 
   private listen(): void {
     const { connection } = this;
-    connection.on('connection_error', ({ error }: EventContext) => this.end(connectionError(error)));
+    connection.on('connection_error', ({ error }: EventContext) => this.end(this.explain(error)));
     connection.on('connection_close', () => {
       this.hasClosed();
       this.end(new NotConnected('the broker closed the connection'));
@@ -202,11 +211,16 @@ export class Amqp10Connection {
         this.said === undefined
           ? 'the broker closed the connection before it was open'
           : 'the connection was lost';
-      this.end(error === undefined ? new NotConnected(silently) : connectionError(error));
+      this.end(error === undefined ? new NotConnected(silently) : this.explain(error));
     });
     // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
     for (const name of ['protocol_error', 'error']) {
       connection.on(name, (error: unknown) => this.end(new NotConnected(messageOf(error), { cause: error })));
     }
   }
+}
+
+/** RabbitMQ's; empty: the broker's default. */
+function virtualHostOf({ virtualHost, url }: Amqp10Options): string {
+  return virtualHost || decodeURIComponent(new URL(url).pathname.slice(1));
 }

@@ -1,4 +1,5 @@
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { tlsFailure } from '../../core/tls-failure.ts';
 
 /** What a broker says when it ends a link, a session or a connection (AMQP 1.0, section 2.8.14). */
 export interface Refusal {
@@ -56,37 +57,36 @@ function firstLine(text: string): string {
 /** Outcome codes of SASL (AMQP 1.0, section 5.3.3.6): wrong credentials, and an error that will stay. */
 const finalSaslCodes = new Set(['1', '3']);
 
+/** What of the configuration the broker judges a connection by. */
+export interface Asked {
+  /** The keys that say who signs in. */
+  readonly credentialKeys: string;
+  /** The file with our certificate; empty: we have none. */
+  readonly cert: string;
+  /** The virtual host that is asked for; empty: the broker's default. */
+  readonly virtualHost: string;
+}
+
 /**
  * An error of the connection as a whole: the handshakes of TCP, TLS and SASL, or a close frame. The client library says of SASL what
  * happened in words only.
  */
-export function connectionError(error: unknown): ConfigError | NotConnected {
+export function connectionError(error: unknown, asked: Asked): ConfigError | NotConnected {
+  const { credentialKeys, cert, virtualHost } = asked;
   const message = messageOf(error);
   const sasl = /^Failed to authenticate: (\d)/.exec(message);
   if (sasl !== null) {
-    const text = `the broker refuses the credentials (SASL outcome ${sasl[1]})`;
+    const text = `the broker refuses the credentials: look at ${credentialKeys} (SASL outcome ${sasl[1]})`;
     return finalSaslCodes.has(sasl[1] ?? '') ? new ConfigError(text) : new NotConnected(text);
   }
   const offered = /^No suitable mechanism; server supports (.*)$/.exec(message);
   if (offered !== null) return new ConfigError(`sasl: the broker offers only ${offered[1]}`);
-  const code = codeOf(error);
-  if (code !== undefined && isCertificateError(code))
-    return new ConfigError(`the TLS connection fails: ${reasonOf(error) ?? firstLine(message)}`, {
-      cause: error,
-    });
+  const failure = tlsFailure(error, cert);
+  if (failure !== undefined) return failure;
   const refusal = refusalOf(error);
+  // RabbitMQ 3 says it of a virtual host, with the first session: neither which one, nor whether it is there.
+  if (refusal?.condition === 'amqp:unauthorized-access' && virtualHost !== '')
+    return refused(`the virtual host in virtualHost or url, ${virtualHost}`, refusal);
   if (refusal !== undefined) return refused('the connection', refusal);
-  return new NotConnected(message || code || 'the connection failed', { cause: error });
-}
-
-/** OpenSSL's own words, without its numbers and files. */
-function reasonOf(error: unknown): string | undefined {
-  const reason: unknown =
-    typeof error === 'object' && error !== null ? Reflect.get(error, 'reason') : undefined;
-  return typeof reason === 'string' ? reason : undefined;
-}
-
-/** A certificate that is not trusted, not for this host or not readable, ours or the broker's, or no TLS at the other end at all. */
-function isCertificateError(code: string): boolean {
-  return /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
+  return new NotConnected(message || codeOf(error) || 'the connection failed', { cause: error });
 }

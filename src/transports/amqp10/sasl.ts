@@ -8,6 +8,23 @@ interface Mechanism {
   step(challenge: unknown, respond: (error: undefined, response: Buffer) => void): void;
 }
 
+type SignInOptions = Pick<Amqp10Options, 'sasl' | 'tls'>;
+
+function mechanismOf({ sasl, tls }: SignInOptions, credentials: Credentials | undefined) {
+  if (sasl !== 'auto') return sasl;
+  return credentials ? 'plain' : tls.cert !== '' ? 'external' : 'anonymous';
+}
+
+/** The keys of what the broker is shown, for who has to look at them. */
+export function credentialKeys(options: SignInOptions, credentials: Credentials | undefined): string {
+  const keys = {
+    plain: 'user, password and passwordFile, or url',
+    external: 'tls.cert and sasl',
+    anonymous: 'user, password and sasl',
+  };
+  return keys[mechanismOf(options, credentials)];
+}
+
 /**
  * The one mechanism that is configured, so that a broker cannot make us take a weaker one. The client library's own PLAIN counts
  * characters where it should count bytes.
@@ -15,11 +32,10 @@ interface Mechanism {
  * @throws ConfigError if `plain` has nobody to sign in as.
  */
 export function saslMechanisms(
-  { sasl, tls }: Pick<Amqp10Options, 'sasl' | 'tls'>,
+  options: SignInOptions,
   credentials: Credentials | undefined,
 ): Record<string, () => Mechanism> {
-  const chosen = sasl !== 'auto' ? sasl : credentials ? 'plain' : tls.cert !== '' ? 'external' : 'anonymous';
-  switch (chosen) {
+  switch (mechanismOf(options, credentials)) {
     case 'plain': {
       if (credentials === undefined) throw new ConfigError('sasl: plain needs a user and a password');
       // RFC 4616: authorization identity (none), user, password.

@@ -1,6 +1,6 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/config/security.ts';
-import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, codeOf, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { tlsFailure } from '../../core/tls-failure.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -64,6 +64,14 @@ export function connected(client: MqttClient): Promise<IConnackPacket> {
     // The library keeps some of its stream's errors to itself, such as those of a WebSocket's handshake.
     client.stream.once('error', remember);
   });
+}
+
+/** Why a message was not published. Only a PUBACK has a reason code; everything else is the connection's end, perhaps told early. */
+export function publishFailure(error: unknown): Error {
+  if (error instanceof NotConnected || error instanceof Undeliverable) return error;
+  return error instanceof Error && 'code' in error && typeof error.code === 'number'
+    ? new Undeliverable(`the broker refuses the message: ${error.message}`, { cause: error })
+    : new NotConnected(messageOf(error), { cause: error });
 }
 
 function classify(error: unknown): Error {

@@ -7,7 +7,7 @@ import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/s
 import { Slots } from '../../core/slots.ts';
 import { UntilEnd } from '../../core/until-end.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { connected, createClient } from './connection.ts';
+import { connected, createClient, publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 import { assertFits } from './topic.ts';
 
@@ -145,7 +145,7 @@ class MqttSenderSession implements SenderSession {
       if (this.thrownAway.delete(packet?.messageId ?? 0))
         throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
     } catch (error) {
-      throw failureOf(error);
+      throw publishFailure(error);
     } finally {
       this.slots.give();
     }
@@ -159,12 +159,4 @@ class MqttSenderSession implements SenderSession {
     if (this.open) this.client.end(true);
     await settledBy(this.closed, deadline);
   }
-}
-
-/** Only a PUBACK has a reason code. Everything else is the connection's end, which the library may tell before it closes. */
-function failureOf(error: unknown): Error {
-  if (error instanceof NotConnected || error instanceof Undeliverable) return error;
-  return error instanceof Error && 'code' in error && typeof error.code === 'number'
-    ? new Undeliverable(`the broker refuses the message: ${error.message}`, { cause: error })
-    : new NotConnected(messageOf(error), { cause: error });
 }

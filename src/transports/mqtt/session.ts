@@ -8,9 +8,10 @@ import type {
   Settlement,
 } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
 import { UntilEnd } from '../../core/until-end.ts';
+import { publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 import { assertFits, mayAnswerTo } from './topic.ts';
 
@@ -134,9 +135,7 @@ export class MqttSession implements Session {
     try {
       await this.publishing.wait(this.client.publishAsync(to.name, payload, { qos: 1, properties }));
     } catch (error) {
-      if (!this.open || error instanceof NotConnected)
-        throw new NotConnected(messageOf(error), { cause: error });
-      throw new Undeliverable(`the broker refuses the message: ${messageOf(error)}`, { cause: error });
+      throw publishFailure(error);
     }
   }
 

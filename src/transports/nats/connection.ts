@@ -13,7 +13,8 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { credentialsOf, tlsOptions } from '../../core/config/security.ts';
-import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { tlsFailure } from '../../core/tls-failure.ts';
 import { type NatsOptions, serversOf } from './options.ts';
 
 /** Headers of our own. The reply address needs one, since a stream uses a message's own for its acknowledgement. */
@@ -51,8 +52,36 @@ export async function openConnection(options: NatsOptions, name: string): Promis
   try {
     return await connect(settings);
   } catch (error) {
-    throw classify(error);
+    throw explain(error, options);
   }
+}
+
+/** The error of a handshake: what is refused there is a matter of few keys. */
+function explain(error: unknown, options: NatsOptions): Error {
+  const { cert } = options.tls;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const failure = tlsFailure(error, cert) ?? tlsFailure(cause, cert);
+  if (failure !== undefined) return failure;
+  const message = error === undefined ? '' : messageOf(error);
+  if (message.includes("does not support 'tls'"))
+    return new ConfigError('url: the broker does not speak TLS at this port', { cause: error });
+  if (isRefusal(error))
+    return new ConfigError(
+      `the broker refuses the credentials: look at ${credentialKeys(options)} (${message})`,
+      { cause: error },
+    );
+  return classify(error);
+}
+
+/** A handshake that took too long is one too for the library. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof errors.AuthorizationError && !/timeout/i.test(error.message);
+}
+
+/** The keys of what `authenticatorOf` takes. */
+function credentialKeys(options: NatsOptions): string {
+  const keys = ['credentialsFile', 'nkeySeedFile', 'nkeySeed', 'tokenFile', 'token'] as const;
+  return keys.find((key) => options[key] !== '') ?? 'user, password and passwordFile, or url';
 }
 
 /** The first of credentials file, seed, token, user and password; undefined where none is given. */
@@ -119,35 +148,19 @@ function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   return { tls: { ...tls, rejectUnauthorized: verify } };
 }
 
-/** Codes of Node about certificates; those about the handshake itself begin with ERR_SSL_ or ERR_TLS_. */
-const certificateCodes = /^(ERR_SSL_|ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
-
 /** What trying again cannot help is a ConfigError, everything else NotConnected. */
 export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const message = error === undefined ? 'the connection was closed' : messageOf(error);
-  if (error instanceof errors.AuthorizationError && !/timeout/i.test(message))
+  if (isRefusal(error))
     return new ConfigError(`the broker refuses the credentials: ${message}`, { cause: error });
   const violation = permissionViolation(error);
   if (violation !== undefined)
     return new ConfigError(`the broker does not allow it: ${violation.message}`, { cause: error });
-  const code = codeOf(error) ?? codeOf(error instanceof Error ? error.cause : undefined);
-  if (code !== undefined && certificateCodes.test(code))
-    return new ConfigError(`the TLS handshake with the broker fails: ${reasonOf(error) ?? message}`, {
-      cause: error,
-    });
-  if (/does not support 'tls'|'tls' is not available/.test(message))
-    return new ConfigError('the broker does not speak TLS', { cause: error });
   // A cluster that has no leader at the moment, or is just starting, says so with 503.
   if (error instanceof JetStreamApiError && error.status < 500)
     return new ConfigError(message, { cause: error });
   return new NotConnected(message, { cause: error });
-}
-
-/** What OpenSSL says in short; its message tells of its source files as well. */
-function reasonOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('reason' in error)) return undefined;
-  return typeof error.reason === 'string' ? error.reason : undefined;
 }
 
 /** The library wraps it in the error of a request. */

@@ -1,7 +1,6 @@
 /**
- * Arrays in Postgres's binary form (array_recv in its arrayfuncs.c), which the client library passes on as it is. Written as
- * text, each element would be quoted here, by two regular expressions, and parsed there: for four columns of a thousand rows
- * that is 1.5 µs a row here alone.
+ * Arrays in Postgres's binary form (array_recv in its arrayfuncs.c), which the client library passes on as it is. As text it
+ * would quote each element, numbers too, with two regular expressions: a ninth of the time that a heartbeat takes a worker.
  */
 
 /** Of pg_type; they do not change. */

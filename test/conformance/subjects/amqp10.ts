@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { dataSection, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import type { Message } from 'rhea';
+import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
+import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
-import { make, type Subject } from './subject.ts';
+import { make, openNetwork, type Subject, type Test } from './subject.ts';
+
+/** Of both ends, in seconds and milliseconds: cases wait for it. */
+const quick = { heartbeat: 1, connectTimeout: 1000 };
 
 /** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
 export const amqp10: Subject = {
@@ -10,32 +17,154 @@ export const amqp10: Subject = {
   settlesOutOfOrder: true,
   boundedByBroker: true,
   senderProof: 'user-id',
-  async open(t, options = {}) {
+  open: (t, options) => open(t, service('rabbitmq'), options),
+  async openWithCallers(t) {
     const broker = service('rabbitmq');
-    const vhost = `conformance-${randomUUID()}`;
-    const url = await broker.createVhost(vhost);
-    await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true });
-    const publishers = new Map<string, Promise<Publisher>>();
-    t.teardown(async () => {
-      for (const publisher of publishers.values()) await (await publisher).close();
-      await broker.deleteVhost(vhost);
-    });
-    const signIn = async (user: string) => {
-      // The user guest is there. Others are the same for every test, and go with the broker.
-      if (user !== 'guest') {
-        await broker.request('PUT', `/users/${user}`, { password: user, tags: '' });
-        const onlyWrite = { configure: '', write: '.*', read: '' };
-        await broker.request('PUT', `/permissions/${vhost}/${user}`, onlyWrite);
-      }
-      return openPublisher({ port: broker.port, vhost, user, address: '/amq/queue/conductor' });
-    };
+    const { vhost, send: transfer, ...opened } = await open(t, broker);
+    await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
+    const replies: Reply[] = [];
+    const replyTo = '/amq/queue/replies';
+    const listener = await listen({ port: broker.port, vhost, user: 'guest', address: replyTo }, (message) =>
+      replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
+    );
+    t.teardown(() => listener.close());
+    const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
+      transfer(sender, {
+        body: dataSection(body),
+        message_id: messageId,
+        ...(replyTo !== undefined && { reply_to: replyTo }),
+        ...(correlationId !== undefined && { correlation_id: correlationId }),
+        ...(expiration !== undefined && { ttl: expiration }),
+      });
+    return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
+  },
+  async openBehindProxy(t) {
+    const { options, ...opened } = await open(t, service('rabbitmq'));
+    const { url, network } = await openNetwork(t, options.url);
     return {
-      transport: (messages) => make('amqp10', { url, auth: { mode: 'user-id' }, ...options }, messages),
-      async publish(sender, body) {
-        const publisher = publishers.get(sender) ?? signIn(sender);
-        publishers.set(sender, publisher);
-        await (await publisher).send({ user_id: sender, body: dataSection(body) });
+      ...opened,
+      network,
+      transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
+    };
+  },
+  async openRestartable(t) {
+    const broker = await secureRabbitmq();
+    const opened = await open(t, broker);
+    return {
+      ...opened,
+      restart: async () => {
+        await broker.restart();
+        await opened.signOut();
       },
     };
   },
+  async openSecure(t) {
+    const broker = await secureRabbitmq();
+    const { options, vhost, ...opened } = await open(t, broker);
+    const { ca, stranger, client, expired, impostor } = broker.certificates;
+    const everything = { configure: '.*', write: '.*', read: '.*' };
+    await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+    const good = {
+      ...options,
+      url: `amqps://127.0.0.1:${broker.tlsPort}/${vhost}`,
+      user,
+      password,
+      tls: tlsOf(ca, client),
+    };
+    const wrong = (more: object, says: RegExp) => ({
+      transport: make('amqp10', { ...good, ...more }, 1),
+      says,
+    });
+    return {
+      ...opened,
+      transport: (messages) => make('amqp10', good, messages),
+      refusals: {
+        'an authority that has not signed it': wrong(
+          { tls: tlsOf(stranger, client) },
+          /^tls\.ca: the broker's certificate is not signed/,
+        ),
+        'another name': wrong(
+          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
+          /^tls\.serverName: .*broker\.example/,
+        ),
+        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
+        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
+        "a stranger's client certificate": wrong(
+          { tls: tlsOf(ca, impostor) },
+          /^tls\.cert: .*does not trust/,
+        ),
+        'a certificate without its key': wrong(
+          { tls: { ca, cert: client.cert } },
+          /^tls\.key: is required beside tls\.cert$/,
+        ),
+        "another certificate's key": wrong(
+          { tls: { ca, cert: client.cert, key: impostor.key } },
+          /^tls\.key: .* is not the key of tls\.cert/,
+        ),
+        'a file that is not there': wrong(
+          { tls: { ca: '/no/such/ca.pem' } },
+          /^tls\.ca: cannot read the file/,
+        ),
+        'a port without TLS': wrong(
+          { url: `amqps://127.0.0.1:${broker.port}/${vhost}` },
+          /^url: the broker does not speak TLS/,
+        ),
+        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
+        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
+        'another virtual host': wrong({ virtualHost: 'nowhere' }, /virtual host .*nowhere/),
+      },
+    };
+  },
+  async openForProcesses(t) {
+    const { options, ...opened } = await open(t, service('rabbitmq'));
+    const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
+    const replica = (replica: string, messages: number) => ({
+      module,
+      exported: 'amqp10',
+      options: { kind: 'amqp10', ...options },
+      messages,
+      replica,
+    });
+    return { ...opened, replica };
+  },
 };
+
+/** A virtual host of the case's own, with a queue. */
+async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+  const vhost = `conformance-${randomUUID()}`;
+  const url = await broker.createVhost(vhost);
+  await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true });
+  const publishers = new Map<string, Promise<Publisher>>();
+  const signOut = async () => {
+    const all = [...publishers.values()];
+    publishers.clear();
+    for (const publisher of all) await (await publisher).close();
+  };
+  t.teardown(async () => {
+    await signOut();
+    await broker.deleteVhost(vhost);
+  });
+  const signIn = async (user: string) => {
+    // The user guest is there. Others are the same for every test, and go with the broker.
+    if (user !== 'guest') {
+      await broker.request('PUT', `/users/${user}`, { password: user, tags: '' });
+      const onlyWrite = { configure: '', write: '.*', read: '' };
+      await broker.request('PUT', `/permissions/${vhost}/${user}`, onlyWrite);
+    }
+    return openPublisher({ port: broker.port, vhost, user, address: '/amq/queue/conductor' });
+  };
+  const send = async (sender: string, message: Message) => {
+    const publisher = publishers.get(sender) ?? signIn(sender);
+    publishers.set(sender, publisher);
+    await (await publisher).send({ user_id: sender, durable: true, ...message });
+  };
+  const options = { url, auth: { mode: 'user-id' }, ...more };
+  return {
+    vhost,
+    options,
+    send,
+    signOut,
+    transport: (messages: number) => make('amqp10', options, messages),
+    publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
+  };
+}

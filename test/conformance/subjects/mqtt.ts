@@ -21,7 +21,8 @@ export function mqttSubject(version: Version): Subject {
     lacks: {
       balance: 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room',
       ...(version === '3.1.1' && {
-        callers: 'MQTT 3.1.1 has no properties: neither message id nor reply address',
+        callers:
+          'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read',
       }),
     },
     open: (t, options) => open(t, service('mosquitto'), version, options),

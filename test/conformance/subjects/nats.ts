@@ -1,39 +1,177 @@
 import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import {
+  connect,
+  createInbox,
+  headers,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
+import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Nats } from '../../support/nats.ts';
+import { password, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
-import { make, type Subject } from './subject.ts';
+import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
+/** Of both ends, in seconds and milliseconds: cases wait for it. */
+const quick = { pingInterval: 1, connectTimeout: 1000 };
+
+/** nats-server with JetStream. */
 export const nats: Subject = {
   name: 'nats',
   needs: 'nats',
   settlesOutOfOrder: true,
   boundedByBroker: true,
-  async open(t, options = {}) {
-    const { url } = service('nats');
-    const id = randomUUID();
-    const settings = {
-      url,
-      stream: id,
-      subject: `conformance.${id}.*`,
-      // What a session that was cut off has held is delivered again after it.
-      ackWait: 3000,
-      auth: { mode: 'subject' },
-      ...options,
-    };
-    const connection = await connect({ servers: url, reconnect: false });
-    t.teardown(async () => {
-      const manager = await jetstreamManager(connection);
-      await manager.streams.delete(id);
-      await connection.close();
+  open: (t, options) => open(t, service('nats'), { options }),
+  async openWithCallers(t) {
+    const { connection, store, ...opened } = await open(t, service('nats'));
+    const replies: Reply[] = [];
+    const replyTo = createInbox();
+    connection.subscribe(replyTo, {
+      callback: (_, { data, headers }) => {
+        replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
+      },
     });
-    // Makes the stream, so that there is something to publish to.
-    const first = await make('nats', settings, 1000).connect(() => false);
-    await first.stop(AbortSignal.timeout(5000));
-    const stream = jetstream(connection);
+    const send = async (message: OutgoingMessage) => {
+      const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+      const described = headers();
+      described.set('Nats-Msg-Id', messageId);
+      if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
+      if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
+      if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
+      await store(sender, body, { headers: described });
+    };
+    return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+  },
+  async openBehindProxy(t) {
+    const { settings, ...opened } = await open(t, service('nats'));
+    const { url, network } = await openNetwork(t, settings.url);
     return {
-      transport: (messages) => make('nats', settings, messages),
-      publish: async (sender, body) => void (await stream.publish(`conformance.${id}.${sender}`, body)),
+      ...opened,
+      network,
+      transport: (messages) => make('nats', { ...settings, ...quick, url }, messages),
     };
   },
+  async openRestartable(t) {
+    const { broker, ...opened } = await openOnSecure(t);
+    return {
+      ...opened,
+      restart: async () => {
+        await broker.restart();
+        await opened.reconnect();
+      },
+    };
+  },
+  async openSecure(t) {
+    const { broker, settings: good, ...opened } = await openOnSecure(t);
+    const { ca, stranger, client, expired, impostor } = broker.certificates;
+    const wrong = (more: object, says: RegExp) => ({
+      transport: make('nats', { ...good, ...more }, 1),
+      says,
+    });
+    return {
+      ...opened,
+      refusals: {
+        'an authority that has not signed it': wrong(
+          { tls: tlsOf(stranger, client) },
+          /^tls\.ca: the broker's certificate is not signed/,
+        ),
+        'another name': wrong(
+          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
+          /^tls\.serverName: .*broker\.example/,
+        ),
+        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
+        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
+        "a stranger's client certificate": wrong(
+          { tls: tlsOf(ca, impostor) },
+          /^tls\.cert: the broker refuses our certificate/,
+        ),
+        'a certificate without its key': wrong(
+          { tls: { ca, cert: client.cert } },
+          /^tls\.key: is required beside tls\.cert$/,
+        ),
+        "another certificate's key": wrong(
+          { tls: { ca, cert: client.cert, key: impostor.key } },
+          /^tls\.key: .* is not the key of tls\.cert/,
+        ),
+        'a file that is not there': wrong(
+          { tls: { ca: '/no/such/ca.pem' } },
+          /^tls\.ca: cannot read the file/,
+        ),
+        'a port without TLS': wrong(
+          { url: service('nats').url.replace('nats:', 'tls:') },
+          /^url: the broker does not speak TLS/,
+        ),
+        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
+        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
+        'nobody to sign in as': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
+      },
+    };
+  },
+  async openForProcesses(t) {
+    const { settings, ...opened } = await open(t, service('nats'));
+    const module = new URL('../../../src/transports/nats/index.ts', import.meta.url).href;
+    const replica = (replica: string, messages: number) => ({
+      module,
+      exported: 'nats',
+      options: { kind: 'nats', ...settings },
+      messages,
+      replica,
+    });
+    return { ...opened, replica };
+  },
 };
+
+async function openOnSecure(t: Test) {
+  const broker = await secureNats();
+  const { ca, client } = broker.certificates;
+  const { cert: certFile, key: keyFile } = client;
+  const opened = await open(t, broker, {
+    access: { user, pass: password, tls: { caFile: ca, certFile, keyFile } },
+    options: { user, password, tls: tlsOf(ca, client) },
+  });
+  return { broker, ...opened };
+}
+
+interface Access {
+  /** How the publisher gets in. */
+  readonly access?: NodeConnectionOptions;
+  /** What goes over the transport's own options. */
+  readonly options?: Record<string, unknown> | undefined;
+}
+
+/** A stream of the case's own. */
+async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
+  const id = randomUUID();
+  const settings = {
+    url,
+    stream: id,
+    subject: `conformance.${id}.*`,
+    // What a session that was cut off has held is delivered again after it.
+    ackWait: 3000,
+    auth: { mode: 'subject' },
+    ...options,
+  };
+  const signIn = (): Promise<NatsConnection> => connect({ servers: url, reconnect: false, ...access });
+  let connection = await signIn();
+  t.teardown(async () => {
+    const manager = await jetstreamManager(connection);
+    await manager.streams.delete(id);
+    await connection.close();
+  });
+  // Makes the stream, so that there is something to publish to.
+  const first = await make('nats', settings, 1000).connect(() => false);
+  await first.stop(AbortSignal.timeout(5000));
+  const store = async (sender: string, body: Uint8Array, more = {}) =>
+    void (await jetstream(connection).publish(`conformance.${id}.${sender}`, body, more));
+  return {
+    connection,
+    settings,
+    store,
+    reconnect: async () => {
+      connection = await signIn();
+    },
+    transport: (messages: number) => make('nats', settings, messages),
+    publish: store,
+  };
+}
