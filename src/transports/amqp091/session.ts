@@ -221,12 +221,13 @@ export class Amqp091Session implements Session {
     const replyTo: unknown = properties.replyTo;
     const correlationId: unknown = properties.correlationId;
     const receivedAt = performance.now();
+    const expiration = Number(properties.expiration);
     return {
       messageId: typeof messageId === 'string' ? messageId : undefined,
       replyTo: typeof replyTo === 'string' ? replyTo : undefined,
       correlationId: typeof correlationId === 'string' ? correlationId : undefined,
       // Milliseconds, as a text. The broker drops what has waited longer in the queue, so that at most this is left.
-      deadline: properties.expiration === undefined ? undefined : receivedAt + Number(properties.expiration),
+      deadline: Number.isFinite(expiration) ? receivedAt + expiration : undefined,
       sender:
         mode === 'subject'
           ? fields.routingKey.slice(fields.routingKey.lastIndexOf('.') + 1)

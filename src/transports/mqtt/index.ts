@@ -86,7 +86,7 @@ class MqttTransport implements Transport {
 }
 
 /** Any broker that speaks MQTT 5 or 3.1.1, at QoS 1. */
-export const mqttKind = defineKind(
+export const mqtt = defineKind(
   mqttSchema,
   (options, context) => new MqttTransport(options, context),
   (options, context) => new MqttSender(options, context),

@@ -113,7 +113,7 @@ export function mqttSubject(version: Version): Subject {
       const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
       const replica = (replica: string, messages: number) => ({
         module,
-        exported: 'mqttKind',
+        exported: 'mqtt',
         options: { kind: 'mqtt', ...optionsOf(replica) },
         messages,
         replica,
