@@ -85,7 +85,10 @@ export class Fleet {
     });
   }
 
-  /** Waits until every instance, but for those, has the newest status that its guest has sent. */
+  /**
+   * Waits until every instance, but for those, has the newest status that its guest has sent; and, if it is all of them, until
+   * nothing is put aside any more: what meets a row that an earlier batch still locks is tried again.
+   */
   async arrives(
     database: TestDatabase,
     process?: WaitOptions['process'],
@@ -96,6 +99,12 @@ export class Fleet {
       what: 'every instance to have its newest status',
       timeout: patience,
       interval: 50,
+      ...(process !== undefined && { process }),
+    });
+    if (butFor.length > 0) return;
+    await waitFor(async () => (await database.query('SELECT FROM deferred')).length === 0, {
+      what: 'what was put aside to be applied',
+      timeout: patience,
       ...(process !== undefined && { process }),
     });
   }

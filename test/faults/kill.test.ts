@@ -73,10 +73,10 @@ for (const { label, service, open } of brokerKinds) {
       t.log(account);
       t.like(account, { deferred: 0, dead: 0 });
       t.is(Number(applied) + Number(stale) + Number(duplicate) + Number(released), Number(received));
-      // Each `sent` is there once: only a message that was committed before can be a duplicate. Where it comes again behind newer
-      // ones of its guest, it is stale.
-      const again = Number(duplicate) + (broker.redeliversLast ? Number(stale) : 0);
-      t.true(again > 0, 'a kill fell between a commit and its acknowledgement');
+      // What the last victim had committed and not acknowledged comes again. It is a duplicate or, where a newer one of the same guest
+      // has been faster, stale; half of it, since batches may have overtaken each other before the kill.
+      const again = Number(duplicate) + Number(stale);
+      t.true(again >= (more * messages) / 2, `${again} messages were committed, and came again`);
       t.true(Number(redelivered) >= Number(duplicate));
       const counted = await broker.redelivered();
       t.log({ counted });

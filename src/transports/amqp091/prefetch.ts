@@ -27,15 +27,18 @@ export class Prefetch {
     if (unsettled > 0) this.window = Math.min(this.window, Math.ceil(unsettled * 0.75));
   }
 
-  /** So many were settled, and so many are not. Returns whether the consumer is to be adjusted. */
+  /**
+   * So many were settled, and so many are not. Returns whether the consumer is to be adjusted. One that was made while much was
+   * unsettled, after messages were held say, is made anew as soon as little is: the broker would go on giving it a few at a time.
+   */
   settled(count: number, unsettled: number): boolean {
-    if (this.renewing) return this.mayConsume(unsettled);
     this.settledSince += count;
-    if (this.settledSince < this.window) return false;
-    this.settledSince = 0;
-    this.window = Math.min(this.bound, Math.ceil(this.window * 1.25));
-    this.renewing = this.granted < this.window * leastGranted;
-    return this.renewing;
+    if (this.settledSince >= this.window) {
+      this.settledSince = 0;
+      this.window = Math.min(this.bound, Math.ceil(this.window * 1.25));
+    }
+    this.renewing ||= this.granted < this.window * leastGranted && this.hasRoom(unsettled);
+    return this.renewing && this.hasRoom(unsettled);
   }
 
   /** Whether the consumer is to be cancelled, to be made anew with more. */
@@ -44,7 +47,7 @@ export class Prefetch {
   }
 
   mayConsume(unsettled: number): boolean {
-    return !this.renewing || unsettled <= Math.ceil(this.window * mostUnsettled);
+    return !this.renewing || this.hasRoom(unsettled);
   }
 
   /** What the next consumer may be sent while so many are unsettled. */
@@ -53,5 +56,9 @@ export class Prefetch {
     this.settledSince = 0;
     this.granted = Math.max(1, this.window - unsettled);
     return this.granted;
+  }
+
+  private hasRoom(unsettled: number): boolean {
+    return unsettled <= Math.ceil(this.window * mostUnsettled);
   }
 }
