@@ -73,7 +73,14 @@ export interface Network {
 
 export interface Secured {
   /** Transports with one thing wrong each, by what it is; with what their one line has to say. */
-  readonly refusals: Readonly<Record<string, { readonly transport: Transport; readonly says: RegExp }>>;
+  readonly refusals: Readonly<Record<string, Refusal>>;
+}
+
+export interface Refusal {
+  readonly transport: Transport;
+  readonly says: RegExp;
+  /** Whether the broker may cut the connection before its reason arrives: then it is NotConnected, with a line that says the same. */
+  readonly mayBeCut?: boolean;
 }
 
 /** How a process of its own becomes a replica. */

@@ -13,7 +13,7 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { credentialsOf, tlsOptions } from '../../core/config/security.ts';
-import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { tlsFailure } from '../../core/tls-failure.ts';
 import { type NatsOptions, serversOf } from './options.ts';
 
@@ -56,6 +56,16 @@ export async function openConnection(options: NatsOptions, name: string): Promis
   }
 }
 
+/**
+ * With TLS 1.3 our part of the handshake is done before the server looks at our certificate. If it refuses that, it may cut the
+ * connection before its reason has arrived.
+ */
+function cutOff(message: string, cert: string): string {
+  return cert === ''
+    ? `${message}: if the broker asks for a client certificate, set tls.cert and tls.key`
+    : `tls.cert: the broker refuses our certificate, it seems: ${message}`;
+}
+
 /** The error of a handshake: what is refused there is a matter of few keys. */
 function explain(error: unknown, options: NatsOptions): Error {
   const { cert } = options.tls;
@@ -63,6 +73,8 @@ function explain(error: unknown, options: NatsOptions): Error {
   const failure = tlsFailure(error, cert) ?? tlsFailure(cause, cert);
   if (failure !== undefined) return failure;
   const message = error === undefined ? '' : messageOf(error);
+  if (tlsSettings(options).tls !== undefined && [error, cause].some((one) => codeOf(one) === 'ECONNRESET'))
+    return new NotConnected(cutOff(message, cert), { cause: error });
   if (message.includes("does not support 'tls'"))
     return new ConfigError('url: the broker does not speak TLS at this port', { cause: error });
   if (isRefusal(error))
