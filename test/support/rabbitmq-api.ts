@@ -1,4 +1,5 @@
 /** What tests ask of a RabbitMQ's management API. */
+import { waitFor } from './wait.ts';
 
 /** How to reach a RabbitMQ, and its administration. */
 export interface Rabbitmq {
@@ -54,9 +55,16 @@ export function rabbitmqAt(port: number, managementPort: number): Rabbitmq {
       // A queue that was made this instant has no figures yet.
       return valueAt(found, 'messages_ready') === undefined ? undefined : statsOf(found);
     },
-    // By user: the API knows a new connection by its name only after a while, and by its user at once.
-    closeAllConnections: async (name) =>
-      void (await request('DELETE', `/connections/username/${encodeURIComponent(name)}`)),
+    // By user: the API knows a new connection by its name only after a while, and by its user soon.
+    closeAllConnections: async (name) => {
+      const path = `/connections/username/${encodeURIComponent(name)}`;
+      const isKnown = async () => {
+        const known = await request('GET', path);
+        return Array.isArray(known) && known.length > 0;
+      };
+      await waitFor(isKnown, { what: `RabbitMQ to know of a connection of ${name}` });
+      await request('DELETE', path);
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
@@ -59,7 +60,7 @@ export const amqp091: Subject = {
   async openSecure(t) {
     const broker = await secureRabbitmq();
     const { options, ...opened } = await open(t, broker);
-    const { ca, stranger, client, expired, impostor } = broker.certificates;
+    const { ca, client } = broker.certificates;
     const { pathname } = new URL(options.url);
     const vhost = decodeURIComponent(pathname.slice(1));
     const everything = { configure: '.*', write: '.*', read: '.*' };
@@ -71,46 +72,20 @@ export const amqp091: Subject = {
       password,
       tls: tlsOf(ca, client),
     };
-    const wrong = (more: object, says: RegExp) => ({
-      transport: make('amqp091', { ...good, ...more }, 1),
-      says,
+    const { wrong, refusals } = commonRefusals({
+      kind: 'amqp091',
+      good,
+      certificates: broker.certificates,
     });
     return {
       ...opened,
       transport: (messages) => make('amqp091', good, messages),
       refusals: {
-        'an authority that has not signed it': wrong(
-          { tls: tlsOf(stranger, client) },
-          /^tls\.ca: the broker's certificate is not signed/,
-        ),
-        'another name': wrong(
-          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
-          /^tls\.serverName: .*broker\.example/,
-        ),
-        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
-        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
-        "a stranger's client certificate": wrong(
-          { tls: tlsOf(ca, impostor) },
-          /^tls\.cert: .*does not trust/,
-        ),
-        'a certificate without its key': wrong(
-          { tls: { ca, cert: client.cert } },
-          /^tls\.key: is required beside tls\.cert$/,
-        ),
-        "another certificate's key": wrong(
-          { tls: { ca, cert: client.cert, key: impostor.key } },
-          /^tls\.key: .* is not the key of tls\.cert/,
-        ),
-        'a file that is not there': wrong(
-          { tls: { ca: '/no/such/ca.pem' } },
-          /^tls\.ca: cannot read the file/,
-        ),
+        ...refusals,
         'a port without TLS': wrong(
           { url: `amqps://127.0.0.1:${broker.port}${pathname}` },
           /^url: the broker does not speak TLS/,
         ),
-        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
-        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
         'another virtual host': wrong(
           { url: `amqps://127.0.0.1:${broker.tlsPort}/nowhere` },
           /virtual host in url, nowhere/,

@@ -5,6 +5,7 @@ import { dataSection, listen, openPublisher, type Publisher } from '../../suppor
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
@@ -61,7 +62,7 @@ export const amqp10: Subject = {
   async openSecure(t) {
     const broker = await secureRabbitmq();
     const { options, vhost, ...opened } = await open(t, broker);
-    const { ca, stranger, client, expired, impostor } = broker.certificates;
+    const { ca, client } = broker.certificates;
     const everything = { configure: '.*', write: '.*', read: '.*' };
     await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
     const good = {
@@ -71,46 +72,20 @@ export const amqp10: Subject = {
       password,
       tls: tlsOf(ca, client),
     };
-    const wrong = (more: object, says: RegExp) => ({
-      transport: make('amqp10', { ...good, ...more }, 1),
-      says,
+    const { wrong, refusals } = commonRefusals({
+      kind: 'amqp10',
+      good,
+      certificates: broker.certificates,
     });
     return {
       ...opened,
       transport: (messages) => make('amqp10', good, messages),
       refusals: {
-        'an authority that has not signed it': wrong(
-          { tls: tlsOf(stranger, client) },
-          /^tls\.ca: the broker's certificate is not signed/,
-        ),
-        'another name': wrong(
-          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
-          /^tls\.serverName: .*broker\.example/,
-        ),
-        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
-        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
-        "a stranger's client certificate": wrong(
-          { tls: tlsOf(ca, impostor) },
-          /^tls\.cert: .*does not trust/,
-        ),
-        'a certificate without its key': wrong(
-          { tls: { ca, cert: client.cert } },
-          /^tls\.key: is required beside tls\.cert$/,
-        ),
-        "another certificate's key": wrong(
-          { tls: { ca, cert: client.cert, key: impostor.key } },
-          /^tls\.key: .* is not the key of tls\.cert/,
-        ),
-        'a file that is not there': wrong(
-          { tls: { ca: '/no/such/ca.pem' } },
-          /^tls\.ca: cannot read the file/,
-        ),
+        ...refusals,
         'a port without TLS': wrong(
           { url: `amqps://127.0.0.1:${broker.port}/${vhost}` },
           /^url: the broker does not speak TLS/,
         ),
-        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
-        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
         'another virtual host': wrong({ virtualHost: 'nowhere' }, /virtual host .*nowhere/),
       },
     };

@@ -4,6 +4,7 @@ import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
 import type { Mosquitto } from '../../support/mosquitto.ts';
 import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
 type Version = '5' | '3.1.1';
@@ -69,31 +70,21 @@ export function mqttSubject(version: Version): Subject {
     async openSecure(t) {
       const broker = await secureMosquitto();
       const { optionsOf, ...opened } = await open(t, broker, version);
-      const { ca, stranger, client, expired, impostor } = broker.certificates;
+      const { ca, client } = broker.certificates;
       const url = `mqtts://127.0.0.1:${broker.tlsPort}`;
       const good = { url, user, password, tls: tlsOf(ca, client) };
       const transport = (messages: number, more: object, replica?: string) =>
         make('mqtt', { ...optionsOf(replica), ...good, ...more }, messages);
-      const wrong = (more: object, says: RegExp) => ({ transport: transport(1, more, randomUUID()), says });
+      const { wrong, refusals } = commonRefusals({
+        kind: 'mqtt',
+        good: { ...optionsOf(randomUUID()), ...good },
+        certificates: broker.certificates,
+      });
       return {
         ...opened,
         transport: (messages, replica) => transport(messages, {}, replica),
         refusals: {
-          'an authority that has not signed it': wrong(
-            { tls: tlsOf(stranger, client) },
-            /^tls\.ca: the broker's certificate is not signed/,
-          ),
-          'another name': wrong(
-            { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
-            /^tls\.serverName: .*broker\.example/,
-          ),
-          'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/),
-          'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
-          "a stranger's client certificate": wrong(
-            { tls: tlsOf(ca, impostor) },
-            /^tls\.cert: .*does not trust/,
-          ),
-          'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
+          ...refusals,
           'no user': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
           'another name over WebSockets': wrong(
             {

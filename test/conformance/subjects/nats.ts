@@ -11,6 +11,7 @@ import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
 import type { Nats } from '../../support/nats.ts';
 import { password, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
@@ -64,48 +65,20 @@ export const nats: Subject = {
   },
   async openSecure(t) {
     const { broker, settings: good, ...opened } = await openOnSecure(t);
-    const { ca, stranger, client, expired, impostor } = broker.certificates;
-    const wrong = (more: object, says: RegExp, mayBeCut = false) => ({
-      transport: make('nats', { ...good, ...more }, 1),
-      says,
-      mayBeCut,
+    const { wrong, refusals } = commonRefusals({
+      kind: 'nats',
+      good,
+      certificates: broker.certificates,
+      mayBeCut: true,
     });
     return {
       ...opened,
       refusals: {
-        'an authority that has not signed it': wrong(
-          { tls: tlsOf(stranger, client) },
-          /^tls\.ca: the broker's certificate is not signed/,
-        ),
-        'another name': wrong(
-          { tls: { ...tlsOf(ca, client), serverName: 'broker.example' } },
-          /^tls\.serverName: .*broker\.example/,
-        ),
-        'no client certificate': wrong({ tls: tlsOf(ca) }, /set tls\.cert and tls\.key$/, true),
-        'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
-        "a stranger's client certificate": wrong(
-          { tls: tlsOf(ca, impostor) },
-          /^tls\.cert: the broker refuses our certificate/,
-          true,
-        ),
-        'a certificate without its key': wrong(
-          { tls: { ca, cert: client.cert } },
-          /^tls\.key: is required beside tls\.cert$/,
-        ),
-        "another certificate's key": wrong(
-          { tls: { ca, cert: client.cert, key: impostor.key } },
-          /^tls\.key: .* is not the key of tls\.cert/,
-        ),
-        'a file that is not there': wrong(
-          { tls: { ca: '/no/such/ca.pem' } },
-          /^tls\.ca: cannot read the file/,
-        ),
+        ...refusals,
         'a port without TLS': wrong(
           { url: service('nats').url.replace('nats:', 'tls:') },
           /^url: the broker does not speak TLS/,
         ),
-        'a wrong password': wrong({ password: 'wrong' }, /look at user, password and passwordFile/),
-        'a user that is not there': wrong({ user: 'nobody' }, /look at user, password and passwordFile/),
         'nobody to sign in as': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
       },
     };
