@@ -27,10 +27,14 @@ needs(test, 'rabbitmq')(
 
     await rabbitmq.kill();
     await rabbitmq.restart();
-    const stats = () => rabbitmq.queueStats('own', 'work');
-    const found = await waitFor(async () => ((await stats())?.ready === 1 ? await stats() : undefined), {
-      what: 'the message that was queued before',
-    });
+    const found = await waitFor(
+      async () => {
+        const stats = await rabbitmq.queueStats('own', 'work');
+        return stats?.ready === 1 && stats;
+      },
+      // A node that has just started makes its first figures late on a busy machine.
+      { what: 'the message that was queued before', timeout: 60_000 },
+    );
     t.deepEqual(found, {
       ready: 1,
       unacked: 0,
