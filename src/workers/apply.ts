@@ -16,7 +16,7 @@ import { type GuestArgs, type Manager, takesBatches } from './manager.ts';
 import { byGuard } from './methods/fold.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { type Resolved, record, recordMinimal } from './record.ts';
-import { consequenceOf } from './sqlstate.ts';
+import { consequenceOf, mayBeRace } from './sqlstate.ts';
 
 export interface Context {
   readonly pool: pg.Pool;
@@ -100,6 +100,7 @@ async function commit(run: Run, works: ReadonlyArray<Work>, depth: number): Prom
       const consequence = consequenceOf(error);
       if (consequence === 'hold') throw error;
       failures += 1;
+      if (mayBeRace(error) && failures === 1) continue;
       if (consequence === 'message')
         verdict = dead('refused', `the database refuses it: ${messageOf(error)}`);
       else if (failures === tries) verdict = deferred.locked;

@@ -20,7 +20,7 @@ const consequences: Readonly<Record<string, Consequence>> = {
   '22P05': 'message', // untranslatable_character: \u0000 in jsonb
   '23502': 'message', // not_null_violation
   '23503': 'message', // foreign_key_violation
-  '23505': 'message', // unique_violation, of a deployer's own index
+  '23505': 'message', // unique_violation, of a deployer's own index; see mayBeRace
   '23514': 'message', // check_violation
   '23P01': 'message', // exclusion_violation
   '40001': 'again', // serialization_failure
@@ -33,6 +33,15 @@ const consequences: Readonly<Record<string, Consequence>> = {
 export function consequenceOf(error: unknown): Consequence {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return 'hold';
   return consequences[error.code] ?? 'hold';
+}
+
+/**
+ * Whether the same statement may succeed now. Two transactions that insert the same new row can meet in another unique index than
+ * the one that ON CONFLICT looks at, the primary key say, before either is in that one: then the second fails once the first
+ * has committed. Tried again, it finds the row.
+ */
+export function mayBeRace(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505';
 }
 
 /** Classes of SQLSTATEs that say how the server fares, and nothing of the statement. */
