@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { ConfigError } from '../core/errors.ts';
+import { ConfigError, codeOf } from '../core/errors.ts';
 import { blockedAbove, canUse, type ServerUser } from './user.ts';
 
 /** The two programs that a private server needs, as absolute paths. */
@@ -63,12 +63,34 @@ function copyOnce(folder: string, copy: string): void {
   const unfinished = `${copy}.${process.pid}`;
   cpSync(folder, unfinished, { recursive: true, verbatimSymlinks: true });
   openToAll(unfinished);
-  if (complete()) {
-    rmSync(unfinished, { recursive: true });
-    return;
+  putInPlace(unfinished, copy, complete);
+}
+
+/**
+ * Puts a folder in its place, unless another process has been faster: what it has put there it may be using by now, so that is
+ * not touched if it is complete. One that is not makes way.
+ */
+export function putInPlace(made: string, place: string, complete: () => boolean): void {
+  const old = `${made}.old`;
+  while (!couldMove(made, place, 'ENOTEMPTY', 'EEXIST')) {
+    if (complete()) {
+      rmSync(made, { recursive: true });
+      break;
+    }
+    couldMove(place, old, 'ENOENT');
+    rmSync(old, { recursive: true, force: true });
   }
-  rmSync(copy, { recursive: true, force: true });
-  renameSync(unfinished, copy);
+}
+
+/** Moves a folder; false if that fails for what another process may have done meanwhile. */
+function couldMove(from: string, to: string, ...codes: string[]): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (!codes.includes(codeOf(error) ?? '')) throw error;
+    return false;
+  }
 }
 
 /** The data directory's real path. Where the user cannot get to it, it becomes a link to one under /var/tmp. */

@@ -1,0 +1,42 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { putInPlace } from '../../src/embedded/places.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+/** Several processes that put the same folder in its place at once. */
+
+function folder(parent: string, name: string, ...files: string[]): string {
+  const path = join(parent, name);
+  mkdirSync(path);
+  for (const file of files) writeFileSync(join(path, file), name);
+  return path;
+}
+
+const isComplete = (place: string) => () => existsSync(place) && readdirSync(place).length === 2;
+
+test('a folder goes to its place if nothing is there', (t) => {
+  const parent = temporaryDirectory('places');
+  const place = join(parent, 'native');
+  putInPlace(folder(parent, 'ours', 'a', 'b'), place, isComplete(place));
+  t.deepEqual(readdirSync(parent), ['native']);
+  t.is(readFileSync(join(place, 'a'), 'utf8'), 'ours');
+});
+
+test('what another process has put there in the meantime stays, since that process may be using it', (t) => {
+  const parent = temporaryDirectory('places');
+  const place = folder(parent, 'native', 'a', 'b');
+  const { ino } = statSync(place);
+  putInPlace(folder(parent, 'ours', 'a', 'b'), place, isComplete(place));
+  t.deepEqual(readdirSync(parent), ['native']);
+  t.is(statSync(place).ino, ino);
+  t.is(readFileSync(join(place, 'a'), 'utf8'), 'native');
+});
+
+test('what is not complete makes way', (t) => {
+  const parent = temporaryDirectory('places');
+  const place = folder(parent, 'native', 'a');
+  putInPlace(folder(parent, 'ours', 'a', 'b'), place, isComplete(place));
+  t.deepEqual(readdirSync(parent), ['native']);
+  t.is(readFileSync(join(place, 'b'), 'utf8'), 'ours');
+});
