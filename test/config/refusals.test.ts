@@ -1,0 +1,244 @@
+import test from 'ava';
+import { baseSchema } from '../../src/core/config/schema.ts';
+import { mqttSchema } from '../../src/transports/mqtt/options.ts';
+import { edge, kindNames, minimal, rabbit, refusal } from './support.ts';
+
+/** What is refused, each in one line that names the key and what was expected. */
+
+const keys = Object.keys(baseSchema).join(', ');
+const mqttKeys = Object.keys(mqttSchema).join(', ');
+
+for (const [what, text, message] of [
+  ['an unknown key at the top', `${minimal}\nworker: 1`, `worker: unknown key; expected one of ${keys}`],
+  [
+    'an unknown key in a section',
+    'database: { url: postgresql://db/trove, user: eve }',
+    'database.user: unknown key; expected one of url, connectTimeout, statementTimeout, lockTimeout, preparedStatements',
+  ],
+  [
+    'an unknown key in a transport',
+    edge('ulr: mqtt://mq'),
+    `transports.edge.ulr: unknown key; expected one of ${mqttKeys}`,
+  ],
+  [
+    'an unknown key in a section of a transport',
+    edge('auth: { modus: subject }'),
+    'transports.edge.auth.modus: unknown key; expected one of mode, instRpcKeyEncrKey',
+  ],
+  [
+    'an option of another kind',
+    edge('queue: conductor'),
+    `transports.edge.queue: unknown key; expected one of ${mqttKeys}`,
+  ],
+  ['a key __proto__', `${minimal}\n__proto__: { log: 1 }`, `__proto__: unknown key; expected one of ${keys}`],
+  ['a text for a number', `${minimal}\nmaxInFlight: '400'`, 'maxInFlight: must be a number, not a string'],
+  [
+    'a text for a yes or no',
+    `${minimal}\nguests: { autoRegister: 'no' }`,
+    'guests.autoRegister: must be a boolean, not a string',
+  ],
+  [
+    'nothing for a number',
+    `${minimal}\nworkers: { threads: }`,
+    'workers.threads: must be a number, not null',
+  ],
+  [
+    'a number for a section',
+    `${minimal}\nworkers: 4`,
+    'workers: must be a map of keys to values, not a number',
+  ],
+  [
+    'a list for a section',
+    `${minimal}\nworkers: [4]`,
+    'workers: must be a map of keys to values, not an array',
+  ],
+  ['a fraction', `${minimal}\nmaxInFlight: 1.5`, 'maxInFlight: must be a whole number above 0'],
+  ['zero', `${minimal}\nworkers: { maxBatch: 0 }`, 'workers.maxBatch: must be a whole number above 0'],
+  ['no end of messages', `${minimal}\nmaxInFlight: .inf`, 'maxInFlight: must be a whole number above 0'],
+  [
+    'a time that no timer can wait',
+    `${minimal}\nshutdown: { deadline: 2147483648 }`,
+    'shutdown.deadline: must be a whole number from 1 to 2147483647',
+  ],
+  [
+    'a word that is not one of those that may be',
+    `${minimal}\nlog: { level: verbose }`,
+    'log.level: must be one of fatal, error, warn, info, debug, trace',
+  ],
+  ['an empty replica', `${minimal}\nreplica: ''`, 'replica: must be a text that is not empty'],
+  [
+    'no database',
+    'maxInFlight: 10',
+    'database.url: is required: a URL that starts with postgresql:// or postgres://',
+  ],
+  [
+    'a database of another scheme',
+    'database: { url: mysql://db/trove }',
+    'database.url: must be a URL that starts with postgresql:// or postgres://',
+  ],
+  [
+    'a URL without slashes',
+    'database: { url: "postgresql:trove" }',
+    'database.url: must be a URL that starts with postgresql:// or postgres://',
+  ],
+  [
+    'a password with a bare %',
+    'database: { url: "postgresql://conductor:50%@db/trove" }',
+    'database.url: must have a % in its user or password written as %25',
+  ],
+  [
+    'a transport without its URL',
+    `${minimal}\ntransports: { edge: { kind: mqtt } }`,
+    'transports.edge.url: is required: a URL that starts with mqtt:// or mqtts:// or ws:// or wss://',
+  ],
+  [
+    "a transport with another kind's URL",
+    `${minimal}\ntransports: { edge: { kind: mqtt, url: amqp://mq } }`,
+    'transports.edge.url: must be a URL that starts with mqtt:// or mqtts:// or ws:// or wss://',
+  ],
+  [
+    'a transport without a kind',
+    `${minimal}\ntransports: { edge: { url: mqtt://mq } }`,
+    `transports.edge.kind: is required: one of ${kindNames}`,
+  ],
+  [
+    'a transport of an unknown kind',
+    `${minimal}\ntransports: { edge: { kind: kafka, url: mqtt://mq } }`,
+    `transports.edge.kind: must be one of ${kindNames}`,
+  ],
+  [
+    'a transport of a kind that every object has',
+    `${minimal}\ntransports: { edge: { kind: constructor } }`,
+    `transports.edge.kind: must be one of ${kindNames}`,
+  ],
+  [
+    'a transport that is a text',
+    `${minimal}\ntransports: { edge: mqtt://mq }`,
+    'transports.edge: must be a map of keys to values, not a string',
+  ],
+  [
+    'transports as a list',
+    `${minimal}\ntransports: [{ kind: mqtt }]`,
+    'transports: must be a map of names to transports, not an array',
+  ],
+  [
+    'an auth mode that the kind cannot prove',
+    edge('auth: { mode: user-id }'),
+    'transports.edge.auth.mode: must be one of none, subject, trove',
+  ],
+  [
+    "Trove's keys for messages that Trove does not encrypt",
+    edge('auth: { mode: trove, instRpcKeyEncrKey: a-key }'),
+    'transports.edge.auth.mode: trove needs codec oslo, whose messages Trove encrypts',
+  ],
+  [
+    "Trove's keys without the one that they are encrypted under",
+    rabbit('codec: oslo\n    auth: { mode: trove }'),
+    'transports.rabbit.auth.instRpcKeyEncrKey: is required with mode trove: inst_rpc_key_encr_key in trove.conf',
+  ],
+  [
+    'fewer messages than transports',
+    `${rabbit()}\n  other: { kind: amqp091, url: amqp://mq }\nmaxInFlight: 1`,
+    'maxInFlight: must be at least the number of transports, 2',
+  ],
+  [
+    'fewer bytes than transports',
+    `${rabbit()}\n  other: { kind: amqp091, url: amqp://mq }\nmaxInFlightBytes: 1`,
+    'maxInFlightBytes: must be at least the number of transports, 2',
+  ],
+  [
+    'a model without a table',
+    `${minimal}\nmodels: { instance: { read: '*' } }`,
+    'models.instance.table: must be the name of a table, or schema.table',
+  ],
+  [
+    'a model with an unknown key',
+    `${minimal}\nmodels: { instance: { table: instances, reed: '*' } }`,
+    'models.instance.reed: unknown key; expected one of table, read, write',
+  ],
+  [
+    'columns that are a text',
+    `${minimal}\nmodels: { instance: { table: instances, read: name } }`,
+    "models.instance.read: must be '*', a list of columns, or { except: a list of columns }, not a string",
+  ],
+  [
+    'an asterisk in a list of columns',
+    `${minimal}\nmodels: { instance: { table: instances, read: ['*'] } }`,
+    "models.instance.read[0]: '*' stands alone, not in a list",
+  ],
+  [
+    'columns that are excepted by a misspelt word',
+    `${minimal}\nmodels: { instance: { table: instances, read: { exept: [encrypted_key] } } }`,
+    'models.instance.read.exept: unknown key; expected one of except',
+  ],
+  [
+    'an exception of nothing',
+    `${minimal}\nmodels: { instance: { table: instances, read: { except: } } }`,
+    'models.instance.read.except: must be a list of columns, not null',
+  ],
+  ['models as a list', `${minimal}\nmodels: [instances]`, 'models: must be an object, not an array'],
+  [
+    'a service with an unknown key',
+    `${minimal}\nservices: { api: { method: '*' } }`,
+    'services.api.method: unknown key; expected one of methods, models',
+  ],
+  [
+    'a service whose methods are a text',
+    `${minimal}\nservices: { api: { methods: model_get } }`,
+    "services.api.methods: must be '*' or a list, not a string",
+  ],
+  [
+    'a service with a model that is not there',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { backup: { read: '*' } } } }`,
+    'services.api.models.backup: is not one of models: instance',
+  ],
+  [
+    'a grant of a right that there is not',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { create: true } } } }`,
+    'services.api.models.instance.create: unknown key; expected one of read, write, delete',
+  ],
+  [
+    'a grant to delete that is a text',
+    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { delete: 'no' } } } }`,
+    'services.api.models.instance.delete: must be a boolean, not a string',
+  ],
+  ['a list', '- 1', 'conductor.yaml: must be a map of keys to values, not an array'],
+  [
+    'a bracket that is not closed',
+    'database: [1',
+    'conductor.yaml is not YAML: Flow sequence in block collection must be sufficiently indented and end with a ] at line 1, column 13',
+  ],
+  [
+    'a key that stands twice',
+    `${minimal}\n${minimal}`,
+    'conductor.yaml is not YAML: Map keys must be unique at line 2, column 1',
+  ],
+  [
+    'a tag that nobody knows',
+    `${minimal}\nreplica: !env HOST`,
+    'conductor.yaml is not YAML: Unresolved tag: !env at line 2, column 10',
+  ],
+  [
+    'a key that is a list',
+    '? [database]\n: 1',
+    'conductor.yaml is not YAML: With stringKeys, all keys must be strings at line 1, column 3',
+  ],
+  [
+    'an alias that leads nowhere',
+    'replica: *name',
+    'conductor.yaml is not YAML: Unresolved alias (the anchor must be set before the alias): name',
+  ],
+  [
+    'several documents',
+    `${minimal}\n---\n${minimal}`,
+    'conductor.yaml is not YAML: Source contains multiple documents; please use YAML.parseAllDocuments() at line 2, column 1',
+  ],
+] as const) {
+  test(`${what} is refused in one line that names it`, (t) => {
+    t.is(refusal(text), message);
+  });
+}
+
+test('an empty file lacks the database', (t) => {
+  t.regex(refusal(''), /^database\.url: is required/);
+});
