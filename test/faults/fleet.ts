@@ -85,6 +85,22 @@ export class Fleet {
     });
   }
 
+  /** How many changes of a status have been committed, each by a heartbeat of its own. */
+  async changes(database: TestDatabase): Promise<number> {
+    const [row] = await database.query<{ count: number }>('SELECT count(*)::int AS count FROM changes');
+    return row?.count ?? 0;
+  }
+
+  /** Waits until so many changes have been committed. What a faster batch has made stale is none: `progress` may run ahead of it. */
+  async changesReach(count: number, database: TestDatabase, process?: WaitOptions['process']): Promise<void> {
+    await waitFor(async () => (await this.changes(database)) >= count, {
+      what: `${count} changes to be committed`,
+      timeout: patience,
+      interval: 5,
+      ...(process !== undefined && { process }),
+    });
+  }
+
   /**
    * Waits until every instance, but for those, has the newest status that its guest has sent; and, if it is all of them, until
    * nothing is put aside any more: what meets a row that an earlier batch still locks is tried again.

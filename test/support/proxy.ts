@@ -114,7 +114,8 @@ function forward(from: Socket, to: Socket, state: State, reset: () => void): voi
   const line = new DelayLine(state);
   from.on('data', (chunk: Buffer) => {
     line.pass(() => {
-      if (to.destroyed || to.write(chunk)) return;
+      // Of a burst, only the first chunk that finds it full waits for it.
+      if (to.destroyed || to.write(chunk) || from.isPaused()) return;
       from.pause();
       to.once('drain', () => from.resume());
     });
@@ -149,6 +150,6 @@ class DelayLine {
       if (!this.#state.swallowing) next.step();
       [next] = this.#waiting;
     }
-    if (next !== undefined) setTimeout(() => this.#take(), next.due - performance.now());
+    if (next !== undefined) setTimeout(() => this.#take(), Math.max(next.due - performance.now(), 0));
   }
 }
