@@ -7,6 +7,7 @@ export interface MqttOptions extends CommonOptions {
   url: string;
   version: '5' | '3.1.1';
   topic: string;
+  answerTopic: string;
   shared: boolean;
   group: string;
   clientId: string;
@@ -28,6 +29,11 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
   topic: {
     doc: 'The topic that guests publish to; its last level is the sender.',
     default: 'conductor/+',
+    format: nonEmptyText,
+  },
+  answerTopic: {
+    doc: 'A topic filter: the answer to a call goes to no other topic, whatever the call asks for.',
+    default: '#',
     format: nonEmptyText,
   },
   shared: {

@@ -129,7 +129,7 @@ export class MqttSession implements Session {
     const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
     const properties =
       correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
-    if (to.kind === 'reply' && !mayAnswerTo(to.name, this.options.topic))
+    if (to.kind === 'reply' && !mayAnswerTo(to.name, this.options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     assertFits(body, [to.name, correlationId], this.maximumPacketSize);
     try {

@@ -1,5 +1,6 @@
 import { Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/writable-name.ts';
+import type { MqttOptions } from './options.ts';
 
 /** Mosquitto ends the connection over more than 200, others over more than 128. */
 const maxLevels = 100;
@@ -7,13 +8,18 @@ const maxLevels = 100;
 /**
  * Whether an answer may be published there. The name is the caller's to choose, while it is our permissions that it is
  * published with: no wildcard and nothing else over which the broker would end the connection (MQTT 5, section 4.7), none of the
- * broker's own topics, and none that guests are proven by.
+ * broker's own topics, and none that guests are proven by. What more of it the broker ends the connection over, only the operator
+ * knows.
  *
- * @param own the topic that is consumed.
+ * @param topic that is consumed.
+ * @param answerTopic that an answer has to match.
  */
-export function mayAnswerTo(name: string, own: string): boolean {
+export function mayAnswerTo(
+  name: string,
+  { topic, answerTopic }: Pick<MqttOptions, 'topic' | 'answerTopic'>,
+): boolean {
   const isName = isWritableName(name) && /^[^$+#][^+#]*$/.test(name) && name.split('/').length <= maxLevels;
-  return isName && !matches(own, name);
+  return isName && matches(answerTopic, name) && !matches(topic, name);
 }
 
 /** Bytes of a PUBLISH packet beside names, ids and body, at most: headers, lengths, and the properties that we set. */
