@@ -48,7 +48,7 @@ export interface DrainRound {
 }
 
 /** As `conductor` is started (src/main.ts, package.json). */
-const nodeOptions = ['--max-semi-space-size=8', '--v8-pool-size=1'];
+const nodeOptions = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
 /** The conductor's default, so that both are bounded alike. */
 const prefetch = 4000;
