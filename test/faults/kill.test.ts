@@ -11,8 +11,6 @@ const messages = 20_000;
 const instances = 1000;
 /** Which part of the messages has been committed when a conductor's acknowledgements begin to come late. */
 const parts = [0.1, 0.3, 0.5];
-/** How many heartbeats it has to commit from then on, before it is killed. */
-const more = 500;
 /**
  * Milliseconds that the acknowledgements are late: long enough that none of them reaches the broker before the kill, however busy
  * the machine is.
@@ -54,7 +52,9 @@ for (const { label, service, open } of brokerKinds) {
         proxy.delay(late);
         const before = await fleet.changes(database);
         await everything.release();
-        await fleet.changesReach(before + more, database, victim);
+        // The first of them, no more: what is committed next may have waited for the slow network, as long as the acknowledgement of
+        // the first one does.
+        await fleet.changesReach(before + 1, database, victim);
         t.deepEqual(await victim.kill(), { code: null, signal: 'SIGKILL' });
         // With it goes what it had sent and the broker does not have yet.
         proxy.cut();
@@ -79,7 +79,7 @@ for (const { label, service, open } of brokerKinds) {
       // What the last victim had committed and not acknowledged comes again. It is a duplicate or, where a newer one of the same guest
       // has been faster, stale.
       const again = Number(duplicate) + Number(stale);
-      t.true(again >= more, `${again} messages were committed, and came again`);
+      t.true(again > 0, `${again} messages were committed, and came again`);
       t.true(Number(redelivered) >= Number(duplicate));
       const counted = await broker.redelivered();
       t.log({ counted });
