@@ -52,6 +52,7 @@ export async function openNats({ port, url }: Nats): Promise<TestBroker> {
         const manager = await jetstream(connection).jetstreamManager();
         return waitFor(async () => (await manager.streams.info(name)).state.messages === 0, {
           what: 'the stream to be empty',
+          timeout: 30_000,
         });
       }),
     // The server counts only what is on its way again at the moment.
