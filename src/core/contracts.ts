@@ -73,6 +73,8 @@ export interface DeliveryMeta {
   /** Who the broker says sent it, and how the broker knows. */
   readonly sender?: string | undefined;
   readonly senderProof?: SenderProof | undefined;
+  /** How the body is compressed, as kombu's header `compression` says it; undefined where it is not. */
+  readonly compression?: string | undefined;
   readonly redelivered: boolean;
   /** Milliseconds of the monotonic clock (`performance.now()`). */
   readonly receivedAt: number;
