@@ -30,7 +30,10 @@ const patience = 120_000;
  * One connection takes the whole flood: it is never made anew, all good messages are applied, and each other message has exactly
  * one outcome.
  */
-export async function assertFloodIsHarmless(t: ExecutionContext, { entry, good, send }: Flood): Promise<void> {
+export async function assertFloodIsHarmless(
+  t: ExecutionContext,
+  { entry, good, send }: Flood,
+): Promise<void> {
   const database = await createDatabase(t, { migrated: true });
   const messages = Array.from({ length: good }, (): GoodMessage => {
     const instance = randomUUID();
