@@ -109,7 +109,7 @@ export class Lane {
       account.heldBytes -= delivery.body.length;
       done.push(delivery);
     }
-    for (const reason of result.dead) account.deadBy[reason] = (account.deadBy[reason] ?? 0) + 1;
+    for (const { reason } of result.dead) account.deadBy[reason] = (account.deadBy[reason] ?? 0) + 1;
     this.settleOpen(done, 'done');
     const [oldest] = batch;
     if (done.length > 0 && oldest !== undefined) {

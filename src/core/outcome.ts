@@ -52,12 +52,22 @@ export const HELD = 255;
 /** Stands in place of an outcome's code: the message is a call, to be run by itself once the batch has settled. */
 export const CALL = 254;
 
+/** What the log says of a dead letter. Never its body, which may be anything and of any length. */
+export interface DeadNotice {
+  readonly transport: string;
+  readonly reason: DeadReason;
+  readonly method?: string | undefined;
+  readonly instanceId?: string | undefined;
+  readonly messageId?: string | undefined;
+  readonly detail?: string | undefined;
+}
+
 /** What a worker reports about a batch. */
 export interface BatchResult {
   /** One code a message, in the batch's order: an index into `outcomeKinds`, CALL or HELD. */
   readonly codes: Uint8Array;
-  /** Dead letters by reason, for the counters. */
-  readonly dead: ReadonlyArray<DeadReason>;
+  /** Its dead letters, for the counters and the log. */
+  readonly dead: ReadonlyArray<DeadNotice>;
   /** Why messages are held, if any are: Postgres is gone, or refuses what is not any message's fault. */
   readonly heldBecause?: string | undefined;
   /** By the message's place in the batch. */
@@ -69,7 +79,7 @@ export interface CallResult {
   /** Undefined: nothing was committed, try it again. */
   readonly outcome: 'answered' | 'refused' | 'expired' | 'dead' | undefined;
   /** Of a dead one. */
-  readonly dead?: DeadReason | undefined;
+  readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
   /** What the operator has to know of it: a method of the Manager failed. */
   readonly problem?: string | undefined;

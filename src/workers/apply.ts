@@ -1,8 +1,8 @@
 import type pg from 'pg';
-import type { DeadReason } from '../core/errors.ts';
 import { messageOf } from '../core/errors.ts';
 import {
   type BatchResult,
+  type DeadNotice,
   dead,
   deferred,
   HELD,
@@ -14,6 +14,7 @@ import { type Db, inTransaction } from './db.ts';
 import { isTask, type Work } from './decode.ts';
 import { type GuestArgs, type Manager, takesBatches } from './manager.ts';
 import { byGuard } from './methods/fold.ts';
+import { noticeOf } from './notice.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { type Resolved, record, recordMinimal } from './record.ts';
 import { consequenceOf, mayBeRace } from './sqlstate.ts';
@@ -66,10 +67,10 @@ export async function applyBatch(
   }
   const codes = new Uint8Array(size).fill(HELD);
   const notifications: [index: number, notification: Notification][] = [];
-  const deadOnes: DeadReason[] = [];
+  const deadOnes: DeadNotice[] = [];
   for (const [work, outcome] of outcomes) {
     codes[work.index] = outcomeKinds.indexOf(outcome.kind);
-    if (outcome.kind === 'dead') deadOnes.push(outcome.reason);
+    if (outcome.kind === 'dead') deadOnes.push(noticeOf(work, outcome));
     if (outcome.kind === 'applied' && outcome.notification !== undefined)
       notifications.push([work.index, outcome.notification]);
   }

@@ -63,9 +63,11 @@ export async function runCall(call: Call): Promise<CallResult> {
     if (refusal === undefined) return { outcome: undefined, heldBecause: messageOf(error) };
     if (error instanceof Rejected && error.reason === 'forbidden') {
       // Who tries what they may not is worth a record, whether or not they wait for an answer.
-      const { heldBecause } = await applyBatch(context, [workOf(call, dead('forbidden', error.message))]);
+      const { heldBecause, dead: letters } = await applyBatch(context, [
+        workOf(call, dead('forbidden', error.message)),
+      ]);
       if (heldBecause !== undefined) return { outcome: undefined, heldBecause };
-      return { outcome: 'dead', dead: 'forbidden', reply: replyWith(codec, address, refusal) };
+      return { outcome: 'dead', dead: letters[0], reply: replyWith(codec, address, refusal) };
     }
     return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };
   }

@@ -102,14 +102,15 @@ function toDeadLetter({ work: { task, transport, incoming, decoded }, outcome }:
   ];
 }
 
-function instanceIdOf(task: Work['task'], args: unknown): string | undefined {
+/** The instance that a message names, whether or not it could be parsed. */
+export function instanceIdOf(task: Work['task'], args: unknown): string | undefined {
   if (isTask(task)) return task.args.instanceId;
   if (typeof args !== 'object' || args === null || !('instance_id' in args)) return undefined;
   return typeof args.instance_id === 'string' ? args.instance_id : undefined;
 }
 
 /** Text that Postgres stores and a terminal survives: control characters escaped, lone surrogates replaced, capped. */
-function cleanText(text: string | undefined, maxLength: number): string | null {
+export function cleanText(text: string | undefined, maxLength: number): string | null {
   if (text === undefined) return null;
   return text
     .slice(0, maxLength)

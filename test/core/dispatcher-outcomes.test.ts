@@ -1,6 +1,6 @@
 import test from 'ava';
 import { outcomeKinds } from '../../src/core/outcome.ts';
-import { setUp, tick } from './support.ts';
+import { letters, setUp, tick } from './support.ts';
 
 test('a message is settled once its outcome is there, not before', async (t) => {
   const { workers, broker } = await setUp(t);
@@ -13,7 +13,7 @@ test('a message is settled once its outcome is there, not before', async (t) => 
 test('every outcome settles as done, and each is counted', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish(...outcomeKinds);
-  await workers.only.report({ codes: Uint8Array.from(outcomeKinds.keys()), dead: ['not_json'] });
+  await workers.only.report({ codes: Uint8Array.from(outcomeKinds.keys()), dead: letters('not_json') });
   t.deepEqual(broker.settled('done'), [...outcomeKinds]);
   const { outcomes, deadBy, received, held, heldBytes, unexplained } = broker.lane.account;
   t.deepEqual(outcomes, Object.fromEntries(outcomeKinds.map((kind) => [kind, 1])));
@@ -24,7 +24,7 @@ test('every outcome settles as done, and each is counted', async (t) => {
 test('dead letters are counted by their reason', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a', 'b', 'c');
-  await workers.only.report({ codes: Uint8Array.of(4, 4, 4), dead: ['refused', 'crash', 'refused'] });
+  await workers.only.report({ codes: Uint8Array.of(4, 4, 4), dead: letters('refused', 'crash', 'refused') });
   t.deepEqual(broker.lane.account.deadBy, { refused: 2, crash: 1 });
 });
 

@@ -2,7 +2,7 @@ import { mock } from 'node:test';
 import test from 'ava';
 import fc from 'fast-check';
 import { HELD } from '../../src/core/outcome.ts';
-import { type Batch, type Broker, type Setup, setUp, tick } from './support.ts';
+import { type Batch, type Broker, letters, type Setup, setUp, tick } from './support.ts';
 
 /** One thing that happens; `broker` and `batch` are reduced to those there are. */
 type Happening =
@@ -82,7 +82,7 @@ async function happen(one: Happening, { workers, brokers }: Setup, published: st
         batch.deliveries,
         (_, index) => one.outcomes[index % one.outcomes.length] ?? 0,
       );
-      const dead = [...codes].filter((code) => code === 4).map(() => 'refused' as const);
+      const dead = letters(...[...codes].filter((code) => code === 4).map(() => 'refused' as const));
       return batch.report({ codes, dead, heldBecause: codes.includes(HELD) ? 'no database' : undefined });
     }
     case 'lose':

@@ -2,11 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Delivery } from '../../src/core/contracts.ts';
 import { Dispatcher, type DispatcherOptions, type Intake } from '../../src/core/dispatcher.ts';
+import type { DeadReason } from '../../src/core/errors.ts';
 import type { Share } from '../../src/core/lane.ts';
 import {
   type BatchResult,
   CALL,
   type CallResult,
+  type DeadNotice,
   HELD,
   type OutcomeKind,
   outcomeKinds,
@@ -23,6 +25,11 @@ export async function tick(): Promise<void> {
 
 export const body = (text: string) => Buffer.from(text);
 export const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+
+/** What a worker says of dead letters with these reasons. */
+export function letters(...reasons: DeadReason[]): DeadNotice[] {
+  return reasons.map((reason) => ({ transport: 'broker-0', reason }));
+}
 
 /** One batch in the hands of the workers, until the test says what became of it. */
 export class Batch {

@@ -94,7 +94,10 @@ test('a message that ends its worker is run alone the second time and is dead th
     [...ill.codes].map((code) => outcomeKinds[code]),
     ['applied', 'dead', 'applied'],
   );
-  t.deepEqual(ill.dead, ['crash']);
+  t.deepEqual(
+    ill.dead.map(({ reason }) => reason),
+    ['crash'],
+  );
   // It may have been committed before the thread died: then it is found to be a duplicate.
   const [code = -1] = well.codes;
   t.true(['applied', 'duplicate'].includes(outcomeKinds[code] ?? 'none'));
@@ -126,7 +129,7 @@ test('what waits for the quarantine goes on when the message before it ends the 
     pool.run('plain', [heartbeat('i1', 'exit')]),
   ]);
   t.deepEqual(
-    results.map(({ dead }) => dead),
+    results.map(({ dead }) => dead.map(({ reason }) => reason)),
     [['crash'], ['crash']],
   );
 });
@@ -140,7 +143,10 @@ test('a message that takes all memory ends its thread, not the process', async (
     [...result.codes].map((code) => outcomeKinds[code]),
     ['dead', 'applied'],
   );
-  t.deepEqual(result.dead, ['crash']);
+  t.deepEqual(
+    result.dead.map(({ reason }) => reason),
+    ['crash'],
+  );
 });
 
 test('what a message notifies of is told also where its neighbour has ended the worker', async (t) => {
