@@ -24,8 +24,11 @@ export interface Notification {
   readonly body: Uint8Array;
 }
 
-/** `unknown`: its instance or backup is not in the database yet. `locked`: another session keeps the row locked. */
-export type DeferredReason = 'unknown' | 'locked';
+/**
+ * `unknown`: its instance or backup is not in the database yet. `locked`: another session was seen to hold its row. `contended`:
+ * other transactions were in its way. `unproven`: it fails, and so do all others of its method, or there are none.
+ */
+export type DeferredReason = 'unknown' | 'locked' | 'contended' | 'unproven';
 
 export const applied: Outcome = { kind: 'applied' };
 export const stale: Outcome = { kind: 'stale' };
@@ -33,8 +36,10 @@ export const duplicate: Outcome = { kind: 'duplicate' };
 export const deferred: Record<DeferredReason, Outcome> = {
   unknown: { kind: 'deferred', reason: 'unknown' },
   locked: { kind: 'deferred', reason: 'locked' },
+  contended: { kind: 'deferred', reason: 'contended' },
+  unproven: { kind: 'deferred', reason: 'unproven' },
 };
-export function dead(reason: DeadReason, detail: string): Outcome {
+export function dead(reason: DeadReason, detail: string): Extract<Outcome, { kind: 'dead' }> {
   return { kind: 'dead', reason, detail };
 }
 
@@ -70,6 +75,8 @@ export interface BatchResult {
   readonly dead: ReadonlyArray<DeadNotice>;
   /** Why messages are held, if any are: Postgres is gone, or refuses what is not any message's fault. */
   readonly heldBecause?: string | undefined;
+  /** Why all messages of a method are put aside, if they are: the operator has something to mend, while others go on. */
+  readonly putAsideBecause?: string | undefined;
   /** By the message's place in the batch. */
   readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
 }

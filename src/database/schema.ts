@@ -47,6 +47,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'attempts',
     'first_deferred_at',
     'next_attempt_at',
+    'failing_since',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
 };

@@ -2,7 +2,8 @@ import type { CallAddress, Codec, Envelope, Principal } from '../core/envelope.t
 import { CallRefused, messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
-import { applyBatch, type Context } from './apply.ts';
+import { applyBatch } from './apply.ts';
+import type { Context } from './context.ts';
 import { cameFromDatabase, type Db, inTransaction, type TransactionOptions } from './db.ts';
 import {
   authorize,
@@ -174,6 +175,8 @@ function millisecondsUntil(deadline: number): number {
 async function applyAlone({ context }: Call, work: Work): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
   const { outcomes, heldBecause } = await applyBatch(context, [work], {
+    waits: true,
+    needsContrast: false,
     judge(_, outcome) {
       // The last try's counts.
       fault = outcome.kind === 'dead' ? outcome : undefined;

@@ -1,72 +1,169 @@
-import { messageOf, Rejected } from '../core/errors.ts';
-import { CALL, dead, type Outcome } from '../core/outcome.ts';
-import { applyBatch, type Context, type Hooks } from './apply.ts';
+import { messageOf } from '../core/errors.ts';
+import { CALL, dead, type DeferredReason, type Outcome } from '../core/outcome.ts';
+import { applyBatch } from './apply.ts';
+import type { Hooks } from './attempt.ts';
+import type { Context } from './context.ts';
 import { type Db, inTransaction } from './db.ts';
-import { decode, methodOf, taskOf, type Work } from './decode.ts';
-import { type Manager, takesBatches } from './manager.ts';
+import { decode, isTask, type Work } from './decode.ts';
+import { deferredWork } from './deferred-work.ts';
+import { takesBatches } from './manager.ts';
 import type { MaintenanceResult } from './protocol.ts';
 import { sealedPrefix } from './record.ts';
 import { openBatch } from './secure.ts';
 import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
 import { deleteDeferred } from './sql/delete-deferred.ts';
+import { lockDeferred } from './sql/lock-deferred.ts';
 import { trimCallResults } from './sql/trim-call-results.ts';
-import { trimDeadLetters } from './sql/trim-dead-letters.ts';
+import { trimDeadLetters, trimStep } from './sql/trim-dead-letters.ts';
+import { updateDeferredReasons } from './sql/update-deferred-reasons.ts';
 
 /** Deferred messages that one round tries. */
 const retryLimit = 500;
 
-/** Tries the deferred messages that are due, and keeps the tables bounded. Replicas share the work; never throws. */
+/** Statements that one round deletes dead letters with, at most. */
+const trimSteps = 10;
+
+/**
+ * Tries the deferred messages that are due, and keeps the tables bounded, each by itself: one that fails keeps none of the others
+ * from its turn. Replicas share the work; never throws.
+ */
 export async function maintain(context: Context): Promise<MaintenanceResult> {
-  const { settings, manager, pool } = context;
-  const { preparedStatements } = settings.database;
+  const retrying = await settled(retry(context));
+  const trimming = await settled(trim(context));
+  const clearing = await settled(clearResults(context));
+  const retried = retrying.value ?? { retried: 0, resolved: 0 };
+  const failedBecause = retrying.error ?? retrying.value?.failedBecause ?? trimming.error ?? clearing.error;
+  return {
+    ...retried,
+    trimmed: trimming.value ?? 0,
+    ...(failedBecause !== undefined && { failedBecause }),
+  };
+}
+
+/** What a step came to, or why it failed. */
+async function settled<Value>(step: Promise<Value>): Promise<{ value?: Value; error?: string }> {
   try {
-    await inTransaction(pool, { preparedStatements }, (db) =>
-      trimCallResults(db, settings.calls.resultRetention, settings.calls.maxResults),
-    );
-    const { trimmed, claimed } = await inTransaction(pool, { preparedStatements }, async (db) => ({
-      trimmed: await trimDeadLetters(db, settings.deadLetters.maxRows),
-      claimed: await claimDeferred(db, { ...settings.deferred, limit: retryLimit }),
-    }));
-    if (claimed.length === 0) return { retried: 0, resolved: 0, trimmed };
-    const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
-    const works = [
-      ...plain.map((message, index) => [workOf(message, index, manager), message] as const),
-      ...(await openSealed(context, sealed, plain.length)),
-    ];
-    const byWork = new Map(works);
-    const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
-    const notifications = [...result.outcomes].flatMap(([{ transport }, outcome]) =>
-      outcome.kind === 'applied' && outcome.notification !== undefined
-        ? [[transport, outcome.notification] as const]
-        : [],
-    );
-    const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
-    const { heldBecause } = result;
-    return {
-      retried: claimed.length,
-      resolved,
-      trimmed,
-      notifications,
-      ...(heldBecause !== undefined && { failedBecause: heldBecause }),
-    };
+    return { value: await step };
   } catch (error) {
-    return { retried: 0, resolved: 0, trimmed: 0, failedBecause: messageOf(error) };
+    return { error: messageOf(error) };
   }
+}
+
+async function retry(context: Context): Promise<Omit<MaintenanceResult, 'trimmed'>> {
+  const claimed = await claim(context);
+  if (claimed.length === 0) return { retried: 0, resolved: 0 };
+  const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
+  const works = [
+    ...plain.map(
+      (message, index) =>
+        [{ ...deferredWork(message, index, context.manager), hasRow: true }, message] as const,
+    ),
+    ...(await openSealed(context, sealed, plain.length)),
+  ];
+  const byWork = new Map<Work, ClaimedMessage>(works);
+  const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
+  const notifications = [...result.outcomes].flatMap(([{ transport }, outcome]) =>
+    outcome.kind === 'applied' && outcome.notification !== undefined
+      ? [[transport, outcome.notification] as const]
+      : [],
+  );
+  const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
+  const { heldBecause } = result;
+  return {
+    retried: claimed.length,
+    resolved,
+    notifications,
+    dead: result.dead,
+    ...(heldBecause !== undefined && { failedBecause: heldBecause }),
+  };
+}
+
+/** Only what this replica can read and apply: another one may have more transports and methods. */
+function claim({ pool, settings, manager }: Context): Promise<ClaimedMessage[]> {
+  const { preparedStatements } = settings.database;
+  const methods = Object.entries(manager).flatMap(([name, method]) =>
+    takesBatches(method) ? [name, `${sealedPrefix}${name}`] : [],
+  );
+  const transports = Object.keys(settings.transports);
+  return inTransaction(pool, { preparedStatements }, (db) =>
+    claimDeferred(db, { ...settings.deferred, limit: retryLimit, transports, methods }),
+  );
+}
+
+async function trim({ pool, settings }: Context): Promise<number> {
+  const { preparedStatements } = settings.database;
+  let trimmed = 0;
+  for (let step = 0; step < trimSteps; step += 1) {
+    const count = await inTransaction(pool, { preparedStatements }, (db) =>
+      trimDeadLetters(db, settings.deadLetters.maxRows),
+    );
+    trimmed += count;
+    if (count < trimStep) break;
+  }
+  return trimmed;
+}
+
+function clearResults({ pool, settings }: Context): Promise<void> {
+  const { preparedStatements } = settings.database;
+  return inTransaction(pool, { preparedStatements }, (db) =>
+    trimCallResults(db, settings.calls.resultRetention, settings.calls.maxResults),
+  );
 }
 
 function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
   return {
+    waits: false,
+    needsContrast: true,
+    failingSince: (work) => {
+      const failingFor = byWork.get(work)?.failingFor ?? undefined;
+      return failingFor === undefined ? undefined : performance.now() - failingFor;
+    },
+    begin: overtaken,
     judge: (work, outcome) =>
-      outcome.kind === 'deferred' && byWork.get(work)?.last ? atLast[outcome.reason] : outcome,
-    async finish(db: Db, resolved) {
-      const done = resolved.flatMap(({ work, outcome }) => {
+      outcome.kind === 'deferred' && byWork.get(work)?.last === true
+        ? (atLast[outcome.reason] ?? outcome)
+        : outcome,
+    async finish(db, resolved) {
+      const done: ClaimedMessage[] = [];
+      const other: { method: string; key: string; reason: DeferredReason }[] = [];
+      for (const { work, outcome } of resolved) {
         const message = byWork.get(work);
-        return message === undefined || outcome.kind === 'deferred' ? [] : [message];
-      });
+        if (message === undefined) continue;
+        if (outcome.kind !== 'deferred') done.push(message);
+        else if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
+      }
       if (done.length > 0) await deleteDeferred(db, done);
+      if (other.length > 0) await updateDeferredReasons(db, other);
     },
   };
+
+  /** A message without a guard is overtaken once its row has gone: a newer one took it along. Until the end nobody can take it. */
+  async function overtaken(db: Db, works: ReadonlyArray<Work>): Promise<ReadonlySet<Work>> {
+    const unguarded = works.flatMap((work) => {
+      const message = byWork.get(work);
+      return message !== undefined && isTask(work.task) && message.sent === Number.NEGATIVE_INFINITY
+        ? [{ work, message }]
+        : [];
+    });
+    if (unguarded.length === 0) return new Set();
+    const there = await lockDeferred(
+      db,
+      unguarded.map(({ message }) => message),
+    );
+    const names = new Set(there.map(({ method, key }) => `${method} ${key}`));
+    return new Set(
+      unguarded.flatMap(({ work, message: { method, key } }) =>
+        names.has(`${method} ${key}`) ? [] : [work],
+      ),
+    );
+  }
 }
+
+/** What becomes of a message that has waited for as long as it may. One that waits for no fault of its own goes on waiting. */
+const atLast: Partial<Record<DeferredReason, Outcome>> = {
+  unknown: dead('never_known', 'its instance or backup was still unknown at the last retry'),
+  contended: dead('never_unlocked', 'other transactions were still in its way at the last retry'),
+};
 
 /** Messages that could not be opened when they came. Rejects if keys cannot be read. */
 async function openSealed(
@@ -90,7 +187,8 @@ async function openSealed(
       if (one === undefined) throw new Error(`message ${position} was left unopened`);
       const work = decode(one, firstIndex + works.length, transport, context.manager, context.settings);
       if (work === CALL) throw new Error('a call was deferred');
-      const task = work.sealed !== undefined && message.last ? atLast.unknown : work.task;
+      const isLast = work.sealed !== undefined && message.last;
+      const task = isLast ? (atLast.unknown ?? work.task) : work.task;
       works.push([{ ...work, task, hasRow: true }, message]);
     }
   }
@@ -99,34 +197,4 @@ async function openSealed(
 
 function partition<Item>(items: ReadonlyArray<Item>, isFirst: (item: Item) => boolean): [Item[], Item[]] {
   return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
-}
-
-const atLast = {
-  unknown: dead('never_known', 'its instance or backup was still unknown at the last retry'),
-  locked: dead('never_unlocked', 'its row was still locked by another session at the last retry'),
-} as const;
-
-function workOf({ method, args, transport }: ClaimedMessage, index: number, manager: Manager): Work {
-  const decoded = {
-    method,
-    args,
-    version: undefined,
-    messageId: undefined,
-    sentRequired: false,
-    context: undefined,
-    call: undefined,
-  };
-  return { index, transport, incoming: undefined, decoded, task: taskOrDead() };
-
-  function taskOrDead(): Work['task'] {
-    try {
-      const known = methodOf(decoded, manager);
-      if (!takesBatches(known)) throw new Rejected('not_a_cast', `${method} is to be called`);
-      return taskOf(decoded, known);
-    } catch (error) {
-      // Deferred by a release that knew the method, or took the argument.
-      if (error instanceof Rejected) return dead(error.reason, error.message) satisfies Outcome;
-      throw error;
-    }
-  }
 }

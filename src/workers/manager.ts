@@ -47,6 +47,12 @@ export interface Method<Args extends GuestArgs = GuestArgs> {
    * their keys. May be called again with the same messages.
    */
   apply(db: Db, batch: ReadonlyArray<Args>, options: ApplyOptions): Promise<Outcome[]>;
+  /**
+   * Locks the rows that these messages are about, as far as no other session holds them, without waiting.
+   *
+   * @returns the keys whose rows another session holds. Left out: the batch is taken apart to find them.
+   */
+  findLocked?(db: Db, batch: ReadonlyArray<Args>): Promise<ReadonlySet<string>>;
 }
 
 /** A method with an answer: a row of the method table that is called, one at a time, each in a transaction of its own. */

@@ -4,7 +4,7 @@ import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Delivery, SenderProof } from '../core/contracts.ts';
 import type { CallAddress, Envelope } from '../core/envelope.ts';
 import type { Rejected } from '../core/errors.ts';
-import type { Notification } from '../core/outcome.ts';
+import type { DeadNotice, Notification } from '../core/outcome.ts';
 
 /** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
 
@@ -39,7 +39,7 @@ export interface WorkerSettings {
     readonly maxAge: number;
     readonly maxRows: number;
   };
-  readonly deadLetters: { readonly maxRows: number };
+  readonly deadLetters: { readonly maxRows: number; readonly stormShare: number };
   readonly notifications: {
     /** Empty: nothing is published. */
     readonly topic: string;
@@ -206,5 +206,7 @@ export interface MaintenanceResult {
   readonly trimmed: number;
   /** What retried messages have to be told to others, by transport. */
   readonly notifications?: ReadonlyArray<readonly [transport: string, notification: Notification]>;
+  /** What died of retried messages, for the log. */
+  readonly dead?: ReadonlyArray<DeadNotice>;
   readonly failedBecause?: string;
 }

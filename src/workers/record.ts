@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DeferredReason, Outcome } from '../core/outcome.ts';
+import { isObject } from '../core/json.ts';
 import type { Db } from './db.ts';
 import { isTask, type Work } from './decode.ts';
 import { type Incoming, keptBody, type SealedCast } from './protocol.ts';
@@ -23,8 +24,15 @@ export async function record(db: Db, resolved: ReadonlyArray<Resolved>, firstDel
   if (letters.length > 0) await insertDeadLetters(db, letters);
 }
 
-/** A dead letter without anything that came from outside, for one whose own row the database refuses. */
-export function recordMinimal(db: Db, { work, outcome }: Resolved): Promise<void> {
+/**
+ * A dead letter without anything that came from outside: the last resort for a message whose own row, in whatever table, the
+ * database refuses.
+ */
+export function recordMinimal(
+  db: Db,
+  work: Work,
+  outcome: Extract<Outcome, { kind: 'dead' }>,
+): Promise<void> {
   const letters = toDeadLetter({ work, outcome });
   const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
   return insertDeadLetters(
@@ -36,17 +44,21 @@ export function recordMinimal(db: Db, { work, outcome }: Resolved): Promise<void
 function toDeferred({ work, outcome }: Resolved): DeferredMessage[] {
   const { task, transport, incoming, sealed } = work;
   // One that was deferred before has its row.
-  if (outcome.kind !== 'deferred' || incoming === undefined || work.hasRow === true) return [];
-  if (sealed !== undefined) return [toDeferredSealed(sealed, transport, incoming, outcome.reason)];
-  if (!isTask(task)) return [];
+  if (outcome.kind !== 'deferred' || work.hasRow === true) return [];
+  if (sealed !== undefined && incoming !== undefined)
+    return [toDeferredSealed(sealed, transport, incoming, outcome.reason)];
+  // Settled without a row, it would be lost. An error makes it a dead letter.
+  if (!isTask(task)) throw new TypeError('a message is to be deferred that has no arguments');
   const { method, methodName, args } = task;
+  const wire = method.toWire(args);
+  if (!isObject(wire)) throw new TypeError(`toWire of ${methodName} returned no object`);
   return [
     {
       method: methodName,
       key: args.key,
       instanceId: args.instanceId,
       transport,
-      args: method.toWire(args),
+      args: wire,
       guard: args.guard ?? Number.NEGATIVE_INFINITY,
       reason: outcome.reason,
     },
@@ -56,7 +68,10 @@ function toDeferred({ work, outcome }: Resolved): DeferredMessage[] {
 /** What is deferred as it is goes by a name that no method has. */
 export const sealedPrefix = 'sealed ';
 
-/** It cannot say what it is about, nor when it was sent: of each method and instance the one that came last is kept. */
+/**
+ * It cannot say what it is about, nor when it was sent. Of each instance's heartbeats the one that came last is kept, of anything else
+ * each one: two backups are two things.
+ */
 function toDeferredSealed(
   { method, instanceId }: SealedCast,
   transport: string,
@@ -65,7 +80,10 @@ function toDeferredSealed(
 ): DeferredMessage {
   return {
     method: `${sealedPrefix}${method}`,
-    key: instanceId,
+    key:
+      method === 'heartbeat'
+        ? instanceId
+        : `${instanceId} ${createHash('sha256').update(body).digest('hex')}`,
     instanceId,
     transport,
     args: { body: Buffer.from(body).toString('utf8'), message_id: messageId },

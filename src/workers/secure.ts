@@ -3,7 +3,7 @@ import { envelopeOf, parseMessage, readCallAddress } from '../core/codecs/oslo.t
 import { encrypt, type Sealed, sealedParts, unseal } from '../core/codecs/trove-secure.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { type JsonObject, textOf } from '../core/json.ts';
-import type { Context } from './apply.ts';
+import type { Context } from './context.ts';
 import { inTransaction } from './db.ts';
 import { refuseOversize } from './decode.ts';
 import { InstanceKeys } from './instance-keys.ts';

@@ -1,9 +1,9 @@
 import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
-import { applyBatch, type Context } from './apply.ts';
+import { applyBatch } from './apply.ts';
 import { runCall } from './call.ts';
-import { createPool } from './db.ts';
+import { type Context, createContext } from './context.ts';
 import { decode, type Work } from './decode.ts';
 import { loadManager } from './load-manager.ts';
 import { maintain as maintainTables } from './maintain.ts';
@@ -26,7 +26,7 @@ const manager: Manager = await loadManager(settings.managerModule).catch((error:
   problem = messageOf(error);
   return {};
 });
-const context: Context = { pool: createPool(settings), manager, settings };
+const context: Context = createContext(settings, manager);
 
 /** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
 export function ready(): string | undefined {
@@ -84,8 +84,8 @@ export function maintain(): Promise<MaintenanceResult> {
 /** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, notifications } = await work();
-    return { codes, dead, heldBecause, notifications };
+    const { codes, dead, heldBecause, putAsideBecause, notifications } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifications };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

@@ -1,6 +1,6 @@
 import { CALL } from '../../src/core/outcome.ts';
-import { applyBatch, type Context } from '../../src/workers/apply.ts';
-import { createPool } from '../../src/workers/db.ts';
+import { applyBatch } from '../../src/workers/apply.ts';
+import { type Context, createContext } from '../../src/workers/context.ts';
 import { decode, type Work } from '../../src/workers/decode.ts';
 import { manager } from '../../src/workers/manager.ts';
 import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
@@ -24,7 +24,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
-    deadLetters: { maxRows: 1000 },
+    deadLetters: { maxRows: 1000, stormShare: 0.1 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },
     managerModule: undefined,
     calls: {
@@ -51,9 +51,9 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
 
 export function openContext(t: Test, { url }: TestDatabase, overrides?: Overrides): Context {
   const settings = workerSettings(url, overrides);
-  const pool = createPool(settings);
-  t.teardown(() => pool.end());
-  return { pool, manager, settings };
+  const context = createContext(settings, manager);
+  t.teardown(() => context.pool.end());
+  return context;
 }
 
 /** A message in native form, as a worker gets it. */

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import type { Notification } from '../../src/core/outcome.ts';
-import { applyBatch, type Context } from '../../src/workers/apply.ts';
+import { applyBatch } from '../../src/workers/apply.ts';
+import type { Context } from '../../src/workers/context.ts';
 import { decode } from '../../src/workers/decode.ts';
 import { maintain } from '../../src/workers/maintain.ts';
 import type { Incoming } from '../../src/workers/protocol.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { cipherKeyOf, decrypt } from '../../src/core/codecs/trove-secure.ts';
 import { isObject } from '../../src/core/json.ts';
-import type { Context } from '../../src/workers/apply.ts';
+import type { Context } from '../../src/workers/context.ts';
 import { runCall } from '../../src/workers/call.ts';
 import { maintain } from '../../src/workers/maintain.ts';
 import { openBatch } from '../../src/workers/secure.ts';

@@ -23,6 +23,12 @@ export function wholeNumberUpTo(max: number): (value: unknown) => void {
   };
 }
 
+/** A part of a whole. */
+export function share(value: unknown): void {
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+    throw new Error('must be a number from 0 to 1');
+}
+
 /** The longest that a timer waits, and the largest integer of Postgres's settings: 24 days. */
 const longest = 2 ** 31 - 1;
 

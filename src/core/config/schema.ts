@@ -5,6 +5,7 @@ import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
+  share,
   urlOf,
   wholeNumber,
   wholeNumberUpTo,
@@ -39,7 +40,7 @@ export interface BaseConfig {
   maxBody: number;
   guests: { autoRegister: boolean };
   deferred: { interval: number; firstDelay: number; maxDelay: number; maxAge: number; maxRows: number };
-  deadLetters: { maxRows: number };
+  deadLetters: { maxRows: number; stormShare: number };
   notifications: { topic: string; publisherHost: string };
   reconnect: { base: number; max: number };
   shutdown: { deadline: number };
@@ -191,6 +192,11 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       doc: 'Dead letters kept; beyond it the oldest are deleted.',
       default: 100_000,
       format: positiveInteger,
+    },
+    stormShare: {
+      doc: 'Share of the messages of a minute, from 0 to 1. If the database refuses more than that, those messages are held, not buried.',
+      default: 0.1,
+      format: share,
     },
   },
   notifications: {

@@ -1,6 +1,7 @@
 import { Rejected } from '../../core/errors.ts';
 import { isObject, kindOf } from '../../core/json.ts';
 import type { GuestArgs, Method } from '../manager.ts';
+import { findLocked } from '../sql/find-locked.ts';
 import { readGuards } from '../sql/read-guards.ts';
 import { registerInstances } from '../sql/register-instances.ts';
 import { upsertStatuses } from '../sql/upsert-statuses.ts';
@@ -47,6 +48,13 @@ export const heartbeat: Method<HeartbeatArgs> = {
         ),
     });
   },
+
+  findLocked: (db, batch) =>
+    findLocked(
+      db,
+      'service_statuses',
+      batch.map(({ instanceId }) => instanceId),
+    ),
 };
 
 /** The status after a heartbeat: a heartbeat does not end RESTART_REQUIRED, and one without status leaves it as it is. */

@@ -1,6 +1,7 @@
 import { Rejected } from '../../core/errors.ts';
 import { type JsonObject, kindOf } from '../../core/json.ts';
 import type { GuestArgs, Method } from '../manager.ts';
+import { findLocked } from '../sql/find-locked.ts';
 import { readGuards } from '../sql/read-guards.ts';
 import { type BackupFields, updateBackups } from '../sql/update-backups.ts';
 import { readId, readSent, readText } from './arguments.ts';
@@ -48,6 +49,12 @@ export const updateBackup: Method<UpdateBackupArgs> = {
           of.map(({ backupId }) => backupId),
         ),
     });
+  },
+
+  async findLocked(db, batch) {
+    const ids = batch.map(({ backupId }) => backupId);
+    const locked = await findLocked(db, 'backups', ids);
+    return new Set(batch.flatMap(({ backupId, key }) => (locked.has(backupId) ? [key] : [])));
   },
 };
 

@@ -1,14 +1,21 @@
 import type { Db } from '../db.ts';
 
+/** Dead letters that one statement deletes: a large backlog must not run into its time limit. */
+export const trimStep = 5000;
+
 /** Ids only grow, with gaps: counting back from the newest keeps `maxRows` at most, by the index alone. */
 const text = `
-WITH trimmed AS (
-  DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint RETURNING 1
+WITH surplus AS (
+  SELECT id FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint
+  ORDER BY id LIMIT $2
+  FOR UPDATE SKIP LOCKED
+), trimmed AS (
+  DELETE FROM dead_letters USING surplus WHERE dead_letters.id = surplus.id RETURNING 1
 )
 SELECT count(*)::integer AS trimmed FROM trimmed`;
 
-/** @returns how many of the oldest dead letters were deleted. */
+/** @returns how many of the oldest dead letters were deleted, `trimStep` at most. */
 export async function trimDeadLetters(db: Db, maxRows: number): Promise<number> {
-  const [row] = await db.query<{ trimmed: number }>('trim-dead-letters', text, [maxRows]);
+  const [row] = await db.query<{ trimmed: number }>('trim-dead-letters', text, [maxRows, trimStep]);
   return row?.trimmed ?? 0;
 }

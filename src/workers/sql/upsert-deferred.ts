@@ -20,21 +20,26 @@ const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired
 
 /**
  * Keeps one message a method and key: a newer one is laid over an older one, as applying both would (fields that it does not
- * have stay; RESTART_REQUIRED absorbs the heartbeats after it), an older one is stale. The first one's schedule stands, so
- * that a chatty guest cannot put off the end.
+ * have stay; RESTART_REQUIRED absorbs the heartbeats after it), an older one is stale. One without
+ * a status says nothing new. One without a guard is newer than all that came
+ * before it. The first one's schedule stands, so that a chatty guest cannot put off the end.
  */
 const text = `
-INSERT INTO deferred AS stored (method, key, instance_id, transport, args, sent, reason, next_attempt_at)
-SELECT method, key, instance_id, transport, args::jsonb, sent, reason, now() + $8::double precision * interval '1 ms'
+INSERT INTO deferred AS stored
+  (method, key, instance_id, transport, args, sent, reason, next_attempt_at, failing_since)
+SELECT method, key, instance_id, transport, args::jsonb, sent, reason, now() + $8::double precision * interval '1 ms',
+  CASE WHEN reason = 'unproven' THEN now() END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[])
   AS input(method, key, instance_id, transport, args, sent, reason)
 ORDER BY method, key
 ON CONFLICT (method, key) DO UPDATE SET
-  args = CASE WHEN stored.args #>> '{payload,service_status}' = '${absorbing}'
+  args = CASE WHEN stored.args #>> '{payload,service_status}' = '${absorbing}' OR excluded.args -> 'payload' = '{}'
     THEN stored.args ELSE stored.args || excluded.args END,
-  sent = excluded.sent,
-  transport = excluded.transport
-WHERE excluded.sent > stored.sent`;
+  sent = greatest(excluded.sent, stored.sent),
+  transport = excluded.transport,
+  reason = excluded.reason,
+  failing_since = coalesce(stored.failing_since, excluded.failing_since)
+WHERE excluded.sent > stored.sent OR excluded.sent = '-infinity'`;
 
 /**
  * @param messages in the order in which messages of one key are to be laid over each other.

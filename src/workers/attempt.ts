@@ -1,0 +1,248 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dead, deferred, type Outcome, stale } from '../core/outcome.ts';
+import { type Cause, causeOf, mayBeRace } from './blame.ts';
+import type { Context } from './context.ts';
+import { type Db, inTransaction } from './db.ts';
+import { isTask, type Work } from './decode.ts';
+import { deferredWork } from './deferred-work.ts';
+import { type GuestArgs, type Method, takesBatches } from './manager.ts';
+import { type Resolved, record } from './record.ts';
+import { takeDeferred } from './sql/take-deferred.ts';
+
+/** What a caller does about outcomes inside their transaction. */
+export interface Hooks {
+  /** Whether a locked row is waited for. Where not, its message is deferred at once. */
+  readonly waits: boolean;
+  /** Whether a message has to be proven to be at fault. Where not, it stands for itself, and is refused as it fails. */
+  readonly needsContrast: boolean;
+  /**
+   * When a message failed first, in milliseconds of the monotonic clock. What others of its method have committed since then is the
+   * contrast that convicts it. Undefined: in this run.
+   */
+  readonly failingSince?: (work: Work) => number | undefined;
+  /** Runs at the start of each transaction. Tells which works have been overtaken meanwhile: they are stale. */
+  readonly begin?: (db: Db, works: ReadonlyArray<Work>) => Promise<ReadonlySet<Work>>;
+  /** Has the last word on an outcome, before it is recorded. */
+  readonly judge: (work: Work, outcome: Outcome) => Outcome;
+  /** Runs at the end of each transaction. */
+  readonly finish: (db: Db, resolved: ReadonlyArray<Resolved>) => Promise<void>;
+}
+
+/** One batch on its way: what all of its transactions share. */
+export interface Run extends Context {
+  readonly hooks: Hooks;
+  /** Of what has been committed. */
+  readonly outcomes: Map<Work, Outcome>;
+  readonly startedAt: number;
+}
+
+/** Works that could not be committed together, for a reason that may be one of theirs. */
+export interface Failure {
+  readonly cause: Exclude<Cause, 'infrastructure' | 'connection'>;
+  readonly error: unknown;
+  /** What has not been committed. */
+  readonly works: ReadonlyArray<Work>;
+  /** When the transaction began, in milliseconds of the monotonic clock. */
+  readonly startedAt: number;
+}
+
+export interface AttemptOptions {
+  /** Milliseconds that each statement waits for a lock. */
+  readonly lockTimeout: number;
+  /** Whether what is not locked goes on without what is, once a lock was in the way. */
+  readonly looksForLocks: boolean;
+}
+
+/** Milliseconds between two looks at rows that are locked. */
+const lookInterval = 50;
+
+/** What one transaction has come to so far. */
+interface Progress {
+  /** Whether the transaction has begun and is not being ended: then an error that is not the database's is a mistake of code. */
+  isInside: boolean;
+  /** Works whose rows are locked and that are worth another look. */
+  readonly left: Work[];
+  /** Methods of which a message has been applied. */
+  readonly applied: Set<string>;
+}
+
+/**
+ * Commits the works in one transaction, and in further ones those whose rows are locked for a moment. Throws what no message can
+ * be at fault for.
+ *
+ * @returns why works could not be committed, if some of them could not.
+ */
+export async function attempt(
+  run: Run,
+  works: ReadonlyArray<Work>,
+  { lockTimeout, looksForLocks }: AttemptOptions,
+): Promise<Failure | undefined> {
+  let pending = works;
+  let looks = !run.hooks.waits || hasLockedKey(run, works);
+  let stalePlans = 0;
+  let contentions = 0;
+  let races = 0;
+  for (;;) {
+    const startedAt = performance.now();
+    const progress: Progress = { isInside: false, left: [], applied: new Set() };
+    try {
+      await transact(run, lockTimeout, async (db) => {
+        progress.isInside = true;
+        const resolved = await applyWorks(run, db, pending, looks, progress);
+        progress.isInside = false;
+        return resolved;
+      });
+    } catch (error) {
+      const cause = causeOf(error, progress.isInside);
+      if (cause === 'infrastructure') throw error;
+      if (cause === 'connection') {
+        stalePlans += 1;
+        // Each connection of the pool may have the same to forget.
+        if (stalePlans <= run.pool.options.max + 1) continue;
+        throw error;
+      }
+      if (cause === 'contention' && looksForLocks && contentions === 0) {
+        contentions += 1;
+        looks = true;
+        continue;
+      }
+      if (mayBeRace(error) && races === 0) {
+        races += 1;
+        continue;
+      }
+      return { cause, error, works: pending, startedAt };
+    }
+    for (const name of progress.applied) run.appliedAt.set(name, performance.now());
+    if (progress.left.length === 0) return undefined;
+    pending = progress.left;
+    looks = true;
+    await sleep(lookInterval);
+  }
+}
+
+function hasLockedKey({ lockedKeys }: Run, works: ReadonlyArray<Work>): boolean {
+  // Nearly always.
+  if (lockedKeys.isEmpty) return false;
+  return works.some(({ task }) => isTask(task) && lockedKeys.has(task.methodName, task.args.key));
+}
+
+/** The outcome of a message is what `resolve` says only once the transaction has committed. */
+export async function transact(
+  { pool, settings, hooks, outcomes, storm }: Run,
+  lockTimeout: number,
+  resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
+): Promise<void> {
+  const { preparedStatements } = settings.database;
+  const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
+    const all = await resolve(db);
+    await hooks.finish(db, all);
+    return all;
+  });
+  for (const { work, outcome } of resolved) outcomes.set(work, outcome);
+  storm.commits(resolved.length);
+}
+
+/** Methods run in the order of the method table, each with one call for all of its messages. */
+async function applyWorks(
+  run: Run,
+  db: Db,
+  works: ReadonlyArray<Work>,
+  looks: boolean,
+  progress: Progress,
+): Promise<ReadonlyArray<Resolved>> {
+  const { manager, settings, hooks } = run;
+  const resolved: Resolved[] = [];
+  const overtaken = await hooks.begin?.(db, works);
+  for (const work of works) {
+    if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
+    else if (overtaken?.has(work)) resolved.push({ work, outcome: stale });
+  }
+  for (const [name, method] of Object.entries(manager)) {
+    if (!takesBatches(method)) continue;
+    let own: Work[] = [];
+    let args: GuestArgs[] = [];
+    let isUnguarded = false;
+    for (const work of works) {
+      if (!isTask(work.task) || work.task.methodName !== name || overtaken?.has(work)) continue;
+      own.push(work);
+      args.push(work.task.args);
+      if (work.task.args.guard === undefined) isUnguarded = true;
+    }
+    if (own.length === 0) continue;
+    if (looks && method.findLocked !== undefined) {
+      own = await withoutLocked(run, { name, method, own, args, db }, resolved, progress);
+      args = own.map(argsOf);
+      if (own.length === 0) continue;
+    }
+    if (isUnguarded && hooks.begin === undefined) {
+      const earlier = await takeEarlier(run, db, name, own);
+      for (const work of earlier) if (!isTask(work.task)) resolved.push({ work, outcome: work.task });
+      own = [...earlier.filter(({ task }) => isTask(task)), ...own];
+      args = own.map(argsOf);
+    }
+    const results = await method.apply(db, args, settings);
+    // Counted by hand, here and on the rest of the way: entries() makes objects, 8 % of what a message leaves behind.
+    let position = 0;
+    for (const work of own) {
+      const outcome = results[position] ?? leftOut(name);
+      if (outcome.kind === 'applied') progress.applied.add(name);
+      resolved.push({ work, outcome: hooks.judge(work, outcome) });
+      position += 1;
+    }
+  }
+  await record(db, resolved, settings.deferred.firstDelay);
+  return resolved;
+}
+
+/** The message may have been applied or not. Held, it would come again and be left out again. */
+function leftOut(name: string): Outcome {
+  return dead('refused', `method ${name} left out the outcome of this message`);
+}
+
+interface Part {
+  readonly name: string;
+  readonly method: Method;
+  readonly own: ReadonlyArray<Work>;
+  readonly args: ReadonlyArray<GuestArgs>;
+  readonly db: Db;
+}
+
+/** Locks the rows that are free and puts aside the messages about those that are not. Returns the others. */
+async function withoutLocked(
+  { hooks, lockedKeys, settings }: Run,
+  { name, method, own, args, db }: Part,
+  resolved: Resolved[],
+  { left }: Progress,
+): Promise<Work[]> {
+  const locked = await method.findLocked?.(db, args);
+  const free: Work[] = [];
+  for (const work of own) {
+    const { key } = argsOf(work);
+    const isLocked = locked?.has(key) === true;
+    const age = isLocked || !lockedKeys.isEmpty ? lockedKeys.note(name, key, isLocked) : 0;
+    if (!isLocked) free.push(work);
+    else if (hooks.waits && age < settings.database.lockTimeout) left.push(work);
+    else resolved.push({ work, outcome: hooks.judge(work, deferred.locked) });
+  }
+  return free;
+}
+
+/**
+ * Takes what is deferred about the same keys: messages without a guard are applied in the order in which they came. From here on
+ * nobody can retry them.
+ */
+async function takeEarlier(
+  { manager }: Run,
+  db: Db,
+  name: string,
+  own: ReadonlyArray<Work>,
+): Promise<Work[]> {
+  const keys = own.map(argsOf).flatMap(({ key, guard }) => (guard === undefined ? [key] : []));
+  const messages = await takeDeferred(db, name, [...new Set(keys)]);
+  return messages.map((message) => deferredWork(message, -1, manager));
+}
+
+function argsOf({ task }: Work): GuestArgs {
+  if (!isTask(task)) throw new TypeError('a message with an outcome has no arguments');
+  return task.args;
+}
