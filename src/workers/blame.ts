@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { messageOf } from '../core/errors.ts';
-import { cameFromDatabase } from './db.ts';
+import { cameFromDatabase, TransactionUndone } from './db.ts';
 
 /**
  * Whose fault a failure is. Both mistakes are costly: to hold for one bad row stops the fleet, to blame messages for a broken schema
@@ -54,7 +54,7 @@ export function causeOf(error: unknown, isInside: boolean): Cause {
 
 /** Whether a method or our own code has made a mistake, rather than that the database could not be reached. */
 function isMistake(error: unknown, isInside: boolean): boolean {
-  if (isInside && !cameFromDatabase(error)) return true;
+  if (error instanceof TransactionUndone || (isInside && !cameFromDatabase(error))) return true;
   const isOfTheLanguage =
     error instanceof TypeError ||
     error instanceof RangeError ||

@@ -52,6 +52,11 @@ export function cameFromDatabase(error: unknown): boolean {
   return typeof error === 'object' && error !== null && databaseErrors.has(error);
 }
 
+/** A statement of the transaction has failed, and who sent it went on as if it had not. Postgres has undone everything. */
+export class TransactionUndone extends Error {
+  override readonly name = 'TransactionUndone';
+}
+
 /** Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails. */
 export async function inTransaction<Result>(
   pool: pg.Pool,
@@ -88,7 +93,7 @@ export async function inTransaction<Result>(
     const result = await work(db);
     const { command } = await client.query('COMMIT');
     // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.
-    if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`);
+    if (command !== 'COMMIT') throw new TransactionUndone(`the transaction ended with ${command}`);
     return result;
   } catch (error) {
     // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was

@@ -1,5 +1,5 @@
 import { messageOf } from '../core/errors.ts';
-import { CALL, dead, type DeferredReason, type Outcome } from '../core/outcome.ts';
+import { CALL, type DeferredReason, dead, type Outcome } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
 import type { Hooks } from './attempt.ts';
 import type { Context } from './context.ts';

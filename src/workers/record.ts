@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { DeferredReason, Outcome } from '../core/outcome.ts';
 import { isObject } from '../core/json.ts';
+import type { DeferredReason, Outcome } from '../core/outcome.ts';
 import type { Db } from './db.ts';
 import { isTask, type Work } from './decode.ts';
 import { type Incoming, keptBody, type SealedCast } from './protocol.ts';

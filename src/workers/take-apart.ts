@@ -152,20 +152,22 @@ async function putAside(
   const { maxRows, firstDelay } = run.settings.deferred;
   const because = `${method ?? 'recording'}: all of its messages fail and none is blamed: ${explain(error)}`;
   const resolved = works.map((work) => ({ work, outcome: run.hooks.judge(work, deferred.unproven) }));
-  const write = async (db: Db) => {
-    const isNew = works.some(({ hasRow }) => hasRow !== true);
-    if (isNew && (await countDeferred(db, maxRows)) + works.length > maxRows)
-      throw new Error(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
-    await record(db, resolved, firstDelay);
-    return resolved;
-  };
+  const { lockTimeout } = run.settings.database;
+  const newOnes = works.filter(({ hasRow }) => hasRow !== true).length;
+  let hasRoom = true;
   try {
-    await transact(run, run.settings.database.lockTimeout, write);
+    await transact(run, lockTimeout, async (db) => {
+      hasRoom = newOnes === 0 || (await countDeferred(db, maxRows)) + newOnes <= maxRows;
+      if (!hasRoom) return [];
+      await record(db, resolved, firstDelay);
+      return resolved;
+    });
   } catch (failed) {
     if (causeOf(failed, false) === 'infrastructure') throw failed;
     // One of them cannot be kept.
     for (const { work, outcome } of resolved) await keep(run, work, outcome);
   }
+  if (!hasRoom) throw new Error(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
   return because;
 }
 

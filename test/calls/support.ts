@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readAccess } from '../../src/core/config/access.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
-import type { Context } from '../../src/workers/context.ts';
 import { runCall } from '../../src/workers/call.ts';
+import type { Context } from '../../src/workers/context.ts';
 import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { native, openContext } from '../support/worker.ts';

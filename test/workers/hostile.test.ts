@@ -1,8 +1,8 @@
 import test from 'ava';
 import { readAccess } from '../../src/core/config/access.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { Context } from '../../src/workers/context.ts';
 import { runCall } from '../../src/workers/call.ts';
+import type { Context } from '../../src/workers/context.ts';
 import type { Manager } from '../../src/workers/manager.ts';
 import type { Incoming } from '../../src/workers/protocol.ts';
 import { createDatabase } from '../support/database.ts';

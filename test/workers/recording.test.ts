@@ -250,8 +250,6 @@ test('text from outside is kept escaped and capped', async (t) => {
 
 test('a batch is held, with nothing committed, when the database is not there', async (t) => {
   const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
-  await insertInstances(database, 'i1');
   const gone = openContext(t, { ...database, url: 'postgresql://conductor@127.0.0.1:1/none' });
   const outcomes = await apply(gone, [heartbeat('i1', 1, 'running'), raw('no JSON')]);
   t.true(outcomes.every((one) => /^held: .*ECONNREFUSED/.test(one)));
