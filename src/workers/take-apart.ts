@@ -5,7 +5,7 @@ import type { Db } from './db.ts';
 import { isTask, type Work } from './decode.ts';
 import { byGuard } from './methods/fold.ts';
 import { record, recordMinimal } from './record.ts';
-import { countDeferred } from './sql/count-deferred.ts';
+import { countOtherDeferred } from './sql/count-other-deferred.ts';
 
 /**
  * Works that fail together are taken apart, until each has been committed or has failed alone.
@@ -97,7 +97,7 @@ async function judge(run: Run, method: string | undefined, trial: Trial): Promis
     if (outcome === 'unproven') open.push(work);
     else if (outcome !== 'applied') await keep(run, work, outcome);
   }
-  if (open.length === 0) return undefined;
+  if (open.length === 0 || method === undefined) return undefined;
   const { error, cause } = trial.failure;
   // A locked table, say: it will soon be free, and putting everybody aside would take longer.
   if (cause === 'contention') throw error;
@@ -145,19 +145,20 @@ function refuse(run: Run, method: string | undefined, work: Work, error: unknown
 /** Defers messages that nobody is blamed for. Throws if there is no room for them: then they are held. */
 async function putAside(
   run: Run,
-  method: string | undefined,
+  method: string,
   works: ReadonlyArray<Work>,
   error: unknown,
 ): Promise<string> {
   const { maxRows, firstDelay } = run.settings.deferred;
-  const because = `${method ?? 'recording'}: all of its messages fail and none is blamed: ${explain(error)}`;
+  const because = `${method}: all of its messages fail and none is blamed: ${explain(error)}`;
   const resolved = works.map((work) => ({ work, outcome: run.hooks.judge(work, deferred.unproven) }));
   const { lockTimeout } = run.settings.database;
-  const newOnes = works.filter(({ hasRow }) => hasRow !== true).length;
+  const isNew = works.some(({ hasRow }) => hasRow !== true);
+  const keys = [...new Set(works.flatMap(({ task }) => (isTask(task) ? [task.args.key] : [])))];
   let hasRoom = true;
   try {
     await transact(run, lockTimeout, async (db) => {
-      hasRoom = newOnes === 0 || (await countDeferred(db, maxRows)) + newOnes <= maxRows;
+      hasRoom = !isNew || (await countOtherDeferred(db, method, keys, maxRows)) + keys.length <= maxRows;
       if (!hasRoom) return [];
       await record(db, resolved, firstDelay);
       return resolved;
