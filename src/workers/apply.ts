@@ -1,4 +1,3 @@
-import { messageOf } from '../core/errors.ts';
 import {
   type BatchResult,
   type DeadNotice,
@@ -39,7 +38,7 @@ export async function applyBatch(
     if (batch.length > 0)
       putAsideBecause = await commit({ ...context, hooks, outcomes, startedAt: performance.now() }, batch);
   } catch (error) {
-    heldBecause = explain(error) || messageOf(error);
+    heldBecause = explain(error);
   }
   const codes = new Uint8Array(size).fill(HELD);
   const notifications: [index: number, notification: Notification][] = [];

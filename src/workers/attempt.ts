@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dead, deferred, type Outcome, stale } from '../core/outcome.ts';
-import { type Cause, causeOf, mayBeRace } from './blame.ts';
+import { type Cause, causeOf, explain, mayBeRace } from './blame.ts';
 import type { Context } from './context.ts';
 import { type Db, inTransaction } from './db.ts';
 import { isTask, type Work } from './decode.ts';
@@ -58,8 +58,6 @@ const lookInterval = 50;
 
 /** What one transaction has come to so far. */
 interface Progress {
-  /** Whether the transaction has begun and is not being ended: then an error that is not the database's is a mistake of code. */
-  isInside: boolean;
   /** Works whose rows are locked and that are worth another look. */
   readonly left: Work[];
   /** Methods of which a message has been applied. */
@@ -84,16 +82,12 @@ export async function attempt(
   let races = 0;
   for (;;) {
     const startedAt = performance.now();
-    const progress: Progress = { isInside: false, left: [], applied: new Set() };
+    const progress: Progress = { left: [], applied: new Set() };
     try {
-      await transact(run, lockTimeout, async (db) => {
-        progress.isInside = true;
-        const resolved = await applyWorks(run, db, pending, looks, progress);
-        progress.isInside = false;
-        return resolved;
-      });
-    } catch (error) {
-      const cause = causeOf(error, progress.isInside);
+      await transact(run, lockTimeout, (db) => applyWorks(run, db, pending, looks, progress));
+    } catch (failed) {
+      if (!(failed instanceof TransactionFailed)) throw failed;
+      const { error, blame: cause } = failed;
       if (cause === 'infrastructure') throw error;
       if (cause === 'connection') {
         stalePlans += 1;
@@ -126,20 +120,40 @@ function hasLockedKey({ lockedKeys }: Run, works: ReadonlyArray<Work>): boolean 
   return works.some(({ task }) => isTask(task) && lockedKeys.has(task.methodName, task.args.key));
 }
 
-/** The outcome of a message is what `resolve` says only once the transaction has committed. */
+/** Nothing of a transaction has been committed. */
+export class TransactionFailed extends Error {
+  override readonly name = 'TransactionFailed';
+  readonly error: unknown;
+  readonly blame: Cause;
+
+  constructor(error: unknown, blame: Cause) {
+    super(explain(error), { cause: error });
+    this.error = error;
+    this.blame = blame;
+  }
+}
+
+/** The outcome of a message is what `resolve` says only once the transaction has committed. Throws TransactionFailed. */
 export async function transact(
   { pool, settings, hooks, outcomes, storm }: Run,
   lockTimeout: number,
   resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
 ): Promise<void> {
   const { preparedStatements } = settings.database;
-  const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
-    const all = await resolve(db);
-    await hooks.finish(db, all);
-    return all;
-  });
-  for (const { work, outcome } of resolved) outcomes.set(work, outcome);
-  storm.commits(resolved.length);
+  let isInside = false;
+  try {
+    const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
+      isInside = true;
+      const all = await resolve(db);
+      await hooks.finish(db, all);
+      isInside = false;
+      return all;
+    });
+    for (const { work, outcome } of resolved) outcomes.set(work, outcome);
+    storm.commits(resolved.length);
+  } catch (error) {
+    throw new TransactionFailed(error, causeOf(error, isInside));
+  }
 }
 
 /** Methods run in the order of the method table, each with one call for all of its messages. */

@@ -1,6 +1,7 @@
+import { messageOf } from '../core/errors.ts';
 import { dead, deferred, type Outcome } from '../core/outcome.ts';
-import { attempt, type Failure, type Run, transact } from './attempt.ts';
-import { causeOf, explain } from './blame.ts';
+import { attempt, type Failure, type Run, TransactionFailed, transact } from './attempt.ts';
+import { explain } from './blame.ts';
 import type { Db } from './db.ts';
 import { isTask, type Work } from './decode.ts';
 import { byGuard } from './methods/fold.ts';
@@ -164,12 +165,16 @@ async function putAside(
       return resolved;
     });
   } catch (failed) {
-    if (causeOf(failed, false) === 'infrastructure') throw failed;
+    if (isInfrastructure(failed)) throw failed;
     // One of them cannot be kept.
     for (const { work, outcome } of resolved) await keep(run, work, outcome);
   }
   if (!hasRoom) throw new Error(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
   return because;
+}
+
+function isInfrastructure(error: unknown): boolean {
+  return !(error instanceof TransactionFailed) || error.blame === 'infrastructure';
 }
 
 /** Writes down what became of a message, by itself. If it cannot be kept, it is dead; if the database refuses even that, less of it. */
@@ -185,9 +190,9 @@ async function keep(run: Run, work: Work, verdict: Outcome): Promise<void> {
   try {
     await write(outcome, (db) => record(db, [{ work, outcome }], firstDelay));
   } catch (error) {
-    if (causeOf(error, true) === 'infrastructure') throw error;
+    if (isInfrastructure(error)) throw error;
     const letter =
-      outcome.kind === 'dead' ? outcome : dead('refused', `it cannot be kept: ${explain(error)}`);
+      outcome.kind === 'dead' ? outcome : dead('refused', `it cannot be kept: ${messageOf(error)}`);
     await write(letter, (db) => recordMinimal(db, work, letter));
   }
 }
