@@ -1,7 +1,8 @@
 import { workerData } from 'piscina';
-import { messageOf } from '../core/errors.ts';
+import { messageOf, Rejected } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
+import { causeOf } from './blame.ts';
 import { runCall } from './call.ts';
 import { type Context, createContext } from './context.ts';
 import { decode, type Work } from './decode.ts';
@@ -9,6 +10,7 @@ import { loadManager } from './load-manager.ts';
 import { maintain as maintainTables } from './maintain.ts';
 import type { Manager } from './manager.ts';
 import {
+  type Incoming,
   type MaintenanceResult,
   type PackedBatch,
   type PackedCall,
@@ -38,7 +40,7 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
     const casts: Work[] = [];
     const calls: number[] = [];
-    const opened = await openBatch(context, batch.transport, unpack(batch), { exceptCalls: true });
+    const opened = await openEach(batch.transport, unpack(batch));
     for (const [index, incoming] of opened.entries()) {
       const work = decode(incoming, index, batch.transport, manager, settings);
       if (work === CALL) calls.push(index);
@@ -48,6 +50,28 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
     for (const index of calls) result.codes[index] = CALL;
     return result;
   });
+}
+
+/** Opens a batch's messages. A mistake of ours harms the message that brings it to light; it would come again each time. */
+async function openEach(transport: string, batch: ReadonlyArray<Incoming>): Promise<ReadonlyArray<Incoming>> {
+  const open = (messages: ReadonlyArray<Incoming>) =>
+    openBatch(context, transport, messages, { exceptCalls: true });
+  try {
+    return await open(batch);
+  } catch (error) {
+    if (causeOf(error, false) === 'infrastructure') throw error;
+  }
+  const opened: Incoming[] = [];
+  for (const message of batch) {
+    try {
+      opened.push(...(await open([message])));
+    } catch (error) {
+      if (causeOf(error, false) === 'infrastructure') throw error;
+      const rejected = new Rejected('crash', `opening the message failed: ${messageOf(error)}`);
+      opened.push({ ...message, opened: { rejected, call: undefined } });
+    }
+  }
+  return opened;
 }
 
 /** Executes one call. */
