@@ -7,7 +7,7 @@ import { type Db, inTransaction } from './db.ts';
 import { decode, isTask, type Work } from './decode.ts';
 import { deferredWork } from './deferred-work.ts';
 import { takesBatches } from './manager.ts';
-import type { MaintenanceResult } from './protocol.ts';
+import type { DeferredVersion, MaintenanceResult } from './protocol.ts';
 import { sealedPrefix } from './record.ts';
 import { openBatch } from './secure.ts';
 import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
@@ -62,11 +62,13 @@ async function retry(context: Context): Promise<Omit<MaintenanceResult, 'trimmed
   ];
   const byWork = new Map<Work, ClaimedMessage>(works);
   const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
-  const notifications = [...result.outcomes].flatMap(([{ transport }, outcome]) =>
-    outcome.kind === 'applied' && outcome.notification !== undefined
-      ? [[transport, outcome.notification] as const]
-      : [],
-  );
+  const notifications = [...result.outcomes].flatMap(([work, outcome]) => {
+    const message = byWork.get(work);
+    if (message === undefined || outcome.kind !== 'applied' || outcome.notification === undefined) return [];
+    const { method, key, sent } = message;
+    const row = { method, key, sent };
+    return [{ transport: work.transport, notification: outcome.notification, row }];
+  });
   const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
   const { heldBecause } = result;
   return {
@@ -129,8 +131,9 @@ function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
       for (const { work, outcome } of resolved) {
         const message = byWork.get(work);
         if (message === undefined) continue;
-        if (outcome.kind !== 'deferred') done.push(message);
-        else if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
+        if (outcome.kind === 'deferred') {
+          if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
+        } else if (!isDue(outcome, message)) done.push(message);
       }
       if (done.length > 0) await deleteDeferred(db, done);
       if (other.length > 0) await updateDeferredReasons(db, other);
@@ -157,6 +160,20 @@ function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
       ),
     );
   }
+}
+
+/** Whether the message stays until its notification is published: a crash before that must not lose it. */
+function isDue(outcome: Outcome, { last }: ClaimedMessage): boolean {
+  return outcome.kind === 'applied' && outcome.notification !== undefined && !last;
+}
+
+/** Lets go of deferred messages whose notifications are published. Rejects if the database cannot be reached: they come again. */
+export async function forget(
+  { pool, settings }: Context,
+  rows: ReadonlyArray<DeferredVersion>,
+): Promise<void> {
+  const { preparedStatements } = settings.database;
+  await inTransaction(pool, { preparedStatements }, (db) => deleteDeferred(db, rows));
 }
 
 /** What becomes of a message that has waited for as long as it may. One that waits for no fault of its own goes on waiting. */

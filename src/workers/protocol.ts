@@ -196,6 +196,21 @@ function textLength(text: string | undefined): number {
   return text === undefined ? 0 : Buffer.byteLength(text) + 1;
 }
 
+/** A notification that a deferred message has led to. */
+export interface DueNotification {
+  readonly transport: string;
+  readonly notification: Notification;
+  /** The message's row. */
+  readonly row: DeferredVersion;
+}
+
+/** Which version of a deferred message's row is meant: a newer message may be laid over it. */
+export interface DeferredVersion {
+  readonly method: string;
+  readonly key: string;
+  readonly sent: number;
+}
+
 /** What one round of retrying deferred messages and of keeping tables bounded did. */
 export interface MaintenanceResult {
   /** Deferred messages that were due. */
@@ -204,8 +219,8 @@ export interface MaintenanceResult {
   readonly resolved: number;
   /** Old dead letters that were deleted to keep the table bounded. */
   readonly trimmed: number;
-  /** What retried messages have to be told to others, by transport. */
-  readonly notifications?: ReadonlyArray<readonly [transport: string, notification: Notification]>;
+  /** What retried messages have led to. Each message stays deferred until its notification is published and it is forgotten. */
+  readonly notifications?: ReadonlyArray<DueNotification>;
   /** What died of retried messages, for the log. */
   readonly dead?: ReadonlyArray<DeadNotice>;
   readonly failedBecause?: string;

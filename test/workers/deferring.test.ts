@@ -173,7 +173,7 @@ test('hundreds of thousands of dead letters too many are deleted in steps, and k
   });
   await database.query(`
     INSERT INTO dead_letters (transport, reason, body, body_size, body_digest)
-    SELECT 'plain', 'not_json', '{', 1, '\\x00' FROM generate_series(1, 300000)`);
+    SELECT 'plain', 'not_json', '{', 1, '\\x00' FROM generate_series(1, 700000)`);
   await apply(context, [heartbeat('i1', 1, 'running'), backup('i1', 'b1', 1, {})]);
   await insertInstances(database, 'i1');
   const first = await waitFor(

@@ -1,5 +1,5 @@
 import type { Db } from '../db.ts';
-import type { ClaimedMessage } from './claim-deferred.ts';
+import type { DeferredVersion } from '../protocol.ts';
 
 /** Rows over which a newer message has been laid meanwhile stay. Locked in the order of their keys. */
 const text = `
@@ -14,7 +14,7 @@ WITH input AS (
 )
 DELETE FROM deferred USING done WHERE deferred.method = done.method AND deferred.key = done.key`;
 
-export async function deleteDeferred(db: Db, claimed: ReadonlyArray<ClaimedMessage>): Promise<void> {
+export async function deleteDeferred(db: Db, claimed: ReadonlyArray<DeferredVersion>): Promise<void> {
   await db.query('delete-deferred', text, [
     claimed.map(({ method }) => method),
     claimed.map(({ key }) => key),
