@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
+import { codecs } from './core/codecs/index.ts';
 import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
 import { settledBy } from './core/deadline.ts';
@@ -19,6 +20,12 @@ import type { WorkerSettings } from './workers/protocol.ts';
 
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
+/** What the caller of a call is told that there is no room for. */
+const busy = {
+  class: 'Busy',
+  message: 'this conductor has as many calls as it takes at once; try again in a moment',
+};
 
 /** A running replica. */
 export interface Conductor {
@@ -58,10 +65,13 @@ export async function startConductor(
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,
+    busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
     maxBatch: workers.maxBatch,
     backoff: reconnect,
     logger,
   });
+  const codecNames = new Map(config.transports.map(({ name, options }) => [name, options.codec]));
+  const codecOf = (transport: string) => codecs[codecNames.get(transport) ?? 'native'];
   const share = {
     messages: Math.floor(config.maxInFlight / config.transports.length),
     bytes: Math.floor(config.maxInFlightBytes / config.transports.length),

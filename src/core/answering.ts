@@ -1,5 +1,6 @@
 import type { Delivery, Publication } from './contracts.ts';
 import { within } from './deadline.ts';
+import type { CallAddress } from './envelope.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { CallResult, Notification } from './outcome.ts';
@@ -9,15 +10,24 @@ export interface AnsweringOptions {
   readonly call: (transport: string, call: Delivery, timeout: number) => Promise<CallResult>;
   /** Milliseconds that a call may take. */
   readonly callTimeout: number;
+  /** The answer, in a transport's wire form, to a call that there is no room for. */
+  readonly busy: (transport: string, address: CallAddress) => Uint8Array;
   readonly logger: Logger;
 }
 
 /** Milliseconds to wait for the broker to take an answer or a notification. */
 const publishPatience = 10_000;
 
+/** Milliseconds to wait for the broker to take the answer to a call that was not run: its room is for others. */
+const refusalPatience = 1000;
+
+const noAddress: CallAddress = { replyTo: undefined, id: undefined };
+
 /** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
 export class Answering {
   private readonly options: AnsweringOptions;
+  /** Answers to refused calls that the broker has not taken in time, nor refused. */
+  private late = 0;
 
   constructor(options: AnsweringOptions) {
     this.options = options;
@@ -35,6 +45,29 @@ export class Answering {
     if (reply !== undefined && name !== undefined)
       await this.publish(transport, call, { to: { kind: 'reply', name }, body: reply.body, correlationId });
     return result;
+  }
+
+  /**
+   * Tells the caller that there is no room for the call. Resolves once the broker has the answer, or does not take it: while it takes
+   * none, refused calls are let go without one, for they hold the room of casts. Never rejects.
+   */
+  async refuse(transport: string, call: Delivery, address = noAddress): Promise<void> {
+    const { correlationId, replyTo = address.replyTo } = call.meta;
+    if (replyTo === undefined || this.late > 0) return;
+    const body = this.options.busy(transport, address);
+    const told = this.publish(transport, call, {
+      to: { kind: 'reply', name: replyTo },
+      body,
+      correlationId,
+    });
+    let isLate = false;
+    void told.then(() => {
+      if (isLate) this.late -= 1;
+    });
+    await within(told, refusalPatience).catch(() => {
+      isLate = true;
+      this.late += 1;
+    });
   }
 
   /** Resolves once the broker has the notifications of a message. Never rejects. */

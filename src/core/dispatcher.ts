@@ -3,7 +3,7 @@ import { Answering, type AnsweringOptions } from './answering.ts';
 import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
-import { Lane, type Share } from './lane.ts';
+import { type Excess, Lane, type Share } from './lane.ts';
 import { type BatchResult, HELD, type Notification } from './outcome.ts';
 
 export interface DispatcherOptions extends AnsweringOptions {
@@ -40,7 +40,8 @@ export interface Intake {
  * `patience` at most. Lanes take turns, so that a flood on one transport does not starve another.
  *
  * Calls come to light in a batch, where they are left out; each runs by itself once that batch has settled, in slots of their
- * own, so that a slow one holds up no cast. Its answer is published before it is settled.
+ * own, so that a slow one holds up no cast. Its answer is published before it is settled. Of what a transport may hold, calls get a
+ * part; those beyond it are told so at once and not run, so that casts always have the rest.
  *
  * ```
  *            a result with held messages                    the pause is over
@@ -56,6 +57,8 @@ export class Dispatcher {
   private readonly running = new Set<Batch>();
   private readonly answering: Answering;
   private readonly calling = new Set<RunningCall>();
+  /** Calls that there was no room for, while their callers are told. */
+  private readonly refusing = new Set<RunningCall>();
   private state: 'flowing' | 'holding' | 'probing' = 'flowing';
   private failures = 0;
   private retry: NodeJS.Timeout | undefined;
@@ -72,7 +75,7 @@ export class Dispatcher {
 
   /** Opens a way in for one transport. */
   lane(transport: string, share: Share): Intake {
-    const lane = new Lane(transport, share);
+    const lane = new Lane(transport, share, this.options.callSlots);
     this.lanes.push(lane);
     return {
       deliver: (delivery) => this.take(lane, delivery),
@@ -116,9 +119,11 @@ export class Dispatcher {
     clearTimeout(this.gathering);
     for (const lane of this.lanes) lane.releaseWaiting();
     for (const { lane, deliveries } of this.running) lane.release(deliveries);
-    for (const { lane, delivery } of this.calling) lane.release([delivery]);
+    for (const calls of [this.calling, this.refusing])
+      for (const { lane, delivery } of calls) lane.release([delivery]);
     this.running.clear();
     this.calling.clear();
+    this.refusing.clear();
     this.tellIdle();
   }
 
@@ -210,7 +215,8 @@ export class Dispatcher {
     );
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
-    const { done, held } = batch.lane.settle(batch.deliveries, result);
+    const { done, held, excess } = batch.lane.settle(batch.deliveries, result);
+    for (const one of excess) void this.refuse(batch.lane, one);
     this.ended(
       batch.lane,
       done > 0,
@@ -233,6 +239,16 @@ export class Dispatcher {
         : undefined,
     );
     this.dispatch(this.worthwhile);
+  }
+
+  private async refuse(lane: Lane, { delivery, address }: Excess): Promise<void> {
+    const call = { lane, delivery };
+    this.refusing.add(call);
+    await this.answering.refuse(lane.transport, delivery, address);
+    if (!this.refusing.delete(call)) return;
+    lane.settleOne(delivery, { outcome: 'refused' });
+    if (this.state === 'flowing') lane.resumeIfLow();
+    this.tellIdle();
   }
 
   /** A batch or a call has come back from its worker. */

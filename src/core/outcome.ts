@@ -1,3 +1,4 @@
+import type { CallAddress } from './envelope.ts';
 import type { DeadReason } from './errors.ts';
 
 /** What became of one message. Every message has exactly one; all of them settle as done. */
@@ -70,6 +71,8 @@ export interface BatchResult {
   readonly dead: ReadonlyArray<DeadNotice>;
   /** Why messages are held, if any are: Postgres is gone, or refuses what is not any message's fault. */
   readonly heldBecause?: string | undefined;
+  /** Where answers go, for those calls whose body says it, by their place in the batch. */
+  readonly addresses?: ReadonlyArray<readonly [index: number, address: CallAddress]> | undefined;
   /** By the message's place in the batch. */
   readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
 }

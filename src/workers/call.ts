@@ -18,7 +18,7 @@ import { requireGrant } from './grants.ts';
 import { type CallMethod, takesBatches } from './manager.ts';
 import { CatalogChanged } from './models/refusals.ts';
 import { identityOf, once } from './once.ts';
-import type { Incoming } from './protocol.ts';
+import type { Incoming, WorkerSettings } from './protocol.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { callErrorOf, columnOf } from './sqlstate.ts';
 
@@ -70,6 +70,26 @@ export async function runCall(call: Call): Promise<CallResult> {
       return { outcome: 'dead', dead: letters[0], reply: replyWith(codec, address, refusal) };
     }
     return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };
+  }
+}
+
+/**
+ * Where the answer to a call goes, as far as its body says it; undefined if it cannot be read, or says nothing: then the protocol's own
+ * properties have to do.
+ */
+export function addressOf(
+  incoming: Incoming,
+  transport: string,
+  settings: WorkerSettings,
+): CallAddress | undefined {
+  const { opened } = incoming;
+  if (opened !== undefined) return 'call' in opened ? opened.call : undefined;
+  try {
+    const { call } = envelopeOf(incoming, entryOf(transport, settings).codec, false);
+    return call?.id === undefined && call?.replyTo === undefined ? undefined : call;
+  } catch (error) {
+    if (error instanceof Rejected) return undefined;
+    throw error;
   }
 }
 

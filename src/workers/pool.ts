@@ -127,6 +127,9 @@ export class WorkerPool {
       codes,
       dead: results.flatMap(({ dead }) => dead),
       heldBecause: results.at(-1)?.heldBecause,
+      addresses: results.flatMap(({ addresses = [] }, index) =>
+        addresses.map(([, address]) => [index, address] as const),
+      ),
       notifications: results.flatMap(({ notifications = [] }, index) =>
         notifications.map(([, notification]) => [index, notification] as const),
       ),

@@ -2,7 +2,7 @@ import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
 import { applyBatch, type Context } from './apply.ts';
-import { runCall } from './call.ts';
+import { addressOf, runCall } from './call.ts';
 import { createPool } from './db.ts';
 import { decode, type Work } from './decode.ts';
 import { loadManager } from './load-manager.ts';
@@ -46,7 +46,13 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
     }
     const result = await applyBatch(context, casts, undefined, batch.count);
     for (const index of calls) result.codes[index] = CALL;
-    return result;
+    if (calls.length === 0) return result;
+    const addresses = calls.flatMap((index) => {
+      const incoming = opened[index];
+      const address = incoming && addressOf(incoming, batch.transport, settings);
+      return address === undefined ? [] : [[index, address] as const];
+    });
+    return { ...result, addresses };
   });
 }
 
@@ -84,8 +90,8 @@ export function maintain(): Promise<MaintenanceResult> {
 /** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, notifications } = await work();
-    return { codes, dead, heldBecause, notifications };
+    const { codes, dead, heldBecause, notifications, addresses } = await work();
+    return { codes, dead, heldBecause, notifications, addresses };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }
