@@ -9,6 +9,7 @@ import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
+import { DeadLetterLog, Outage } from './core/quiet-log.ts';
 import { Supervisor, type SupervisorState } from './core/supervisor.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
@@ -59,6 +60,7 @@ export async function startConductor(
     settings: workerSettings(config),
     logger,
   });
+  const deadLetters = new DeadLetterLog(logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) => pool.run(transport, batch),
     call: (transport, call, timeout) => pool.call(transport, call, timeout),
@@ -67,6 +69,7 @@ export async function startConductor(
     callTimeout: config.calls.timeout,
     busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
     maxBatch: workers.maxBatch,
+    onDead: (notice) => deadLetters.add(notice),
     backoff: reconnect,
     logger,
   });
@@ -101,7 +104,8 @@ export async function startConductor(
   });
   const maintenance = new Maintenance({
     round: async () => {
-      const { notifications = [], ...round } = await pool.maintain();
+      const { notifications = [], dead = [], ...round } = await pool.maintain();
+      for (const notice of dead) deadLetters.add(notice);
       for (const [transport, notification] of notifications)
         await dispatcher.announce(transport, notification);
       return round;
@@ -141,6 +145,7 @@ export async function startConductor(
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
     await pool.close();
     await admin?.stop();
+    deadLetters.stop();
     for (const { name, lane } of lanes) {
       const { received, redelivered, outcomes, released } = lane.account;
       logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
@@ -175,6 +180,7 @@ async function awaitDatabase(
   logger: Logger,
   signal?: AbortSignal,
 ): Promise<void> {
+  const outage = new Outage();
   for (let failures = 0; ; failures += 1) {
     try {
       await checkSchema(database.url, access);
@@ -182,7 +188,11 @@ async function awaitDatabase(
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
       const delay = fullJitter(failures, reconnect);
-      logger.error({ error: messageOf(error), retryInMs: Math.round(delay) }, 'waiting for the database');
+      const text = messageOf(error);
+      logger[outage.fail(text) ? 'error' : 'debug'](
+        { error: text, retryInMs: Math.round(delay) },
+        'waiting for the database',
+      );
       await pause(delay, signal);
     }
   }

@@ -4,6 +4,7 @@ import type { CallAddress } from './envelope.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { CallResult, Notification } from './outcome.ts';
+import { LineBudget } from './quiet-log.ts';
 
 export interface AnsweringOptions {
   /** Runs one call in a worker, in so many milliseconds. Should not reject; if it does, the call is held. */
@@ -26,6 +27,9 @@ const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 /** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
 export class Answering {
   private readonly options: AnsweringOptions;
+  /** Callers choose what fails and how often. */
+  private readonly failures = new LineBudget(10, 1000);
+  private readonly unpublished = new LineBudget(10, 1000);
   /** Answers to refused calls that the broker has not taken in time, nor refused. */
   private late = 0;
 
@@ -87,7 +91,11 @@ export class Answering {
     if (left <= 0) return { outcome: 'expired' };
     try {
       const result = await this.options.call(transport, call, left);
-      if (result.problem !== undefined) logger.error({ transport, error: result.problem }, 'a method failed');
+      if (result.problem !== undefined) {
+        const leftOut = this.failures.take();
+        if (leftOut !== undefined)
+          logger.error({ transport, error: result.problem, leftOut }, 'a method failed');
+      }
       return result;
     } catch (error) {
       return { outcome: undefined, heldBecause: `a worker failed: ${messageOf(error)}` };
@@ -104,7 +112,10 @@ export class Answering {
       await within(session.publish(publication), publishPatience);
     } catch (error) {
       const { kind, name } = publication.to;
-      this.options.logger.warn({ transport, [kind]: name, error: messageOf(error) }, 'could not publish');
+      const leftOut = this.unpublished.take();
+      if (leftOut === undefined) return;
+      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), leftOut };
+      this.options.logger.warn(line, 'could not publish');
     }
   }
 }

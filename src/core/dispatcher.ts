@@ -1,12 +1,12 @@
 import type { Account } from './accounting.ts';
 import { Answering, type AnsweringOptions } from './answering.ts';
-import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
+import { Gate, type GateOptions } from './gate.ts';
 import { type Excess, Lane, type Share } from './lane.ts';
-import { type BatchResult, HELD, type Notification } from './outcome.ts';
+import { type BatchResult, type DeadNotice, HELD, type Notification } from './outcome.ts';
 
-export interface DispatcherOptions extends AnsweringOptions {
+export interface DispatcherOptions extends AnsweringOptions, GateOptions {
   /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
   readonly run: (transport: string, batch: ReadonlyArray<Delivery>) => Promise<BatchResult>;
   /** How many batches run at once. */
@@ -15,8 +15,8 @@ export interface DispatcherOptions extends AnsweringOptions {
   readonly callSlots: number;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
-  /** Between tries while messages are held because the database is gone. */
-  readonly backoff: BackoffOptions;
+  /** Told of each dead letter. */
+  readonly onDead: (notice: DeadNotice) => void;
 }
 
 /** Milliseconds that messages gather at most while a slot is free. */
@@ -42,14 +42,6 @@ export interface Intake {
  * Calls come to light in a batch, where they are left out; each runs by itself once that batch has settled, in slots of their
  * own, so that a slow one holds up no cast. Its answer is published before it is settled. Of what a transport may hold, calls get a
  * part; those beyond it are told so at once and not run, so that casts always have the rest.
- *
- * ```
- *            a result with held messages                    the pause is over
- *  flowing ──────────────────────────────► holding ───────────────────────────► probing
- *     ▲                                       ▲  sessions paused, no batch runs     │ one batch runs
- *     │                                       └─────────────────────────────────────┤ held again
- *     └─────────────────────────────────────────────────────────────────────────────┘ committed, or nothing to probe with
- * ```
  */
 export class Dispatcher {
   private readonly options: DispatcherOptions;
@@ -59,9 +51,7 @@ export class Dispatcher {
   private readonly calling = new Set<RunningCall>();
   /** Calls that there was no room for, while their callers are told. */
   private readonly refusing = new Set<RunningCall>();
-  private state: 'flowing' | 'holding' | 'probing' = 'flowing';
-  private failures = 0;
-  private retry: NodeJS.Timeout | undefined;
+  private readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private turn = 0;
@@ -71,6 +61,15 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.options = options;
     this.answering = new Answering(options);
+    this.gate = new Gate(options, {
+      onHold: () => {
+        for (const lane of this.lanes) lane.pause();
+      },
+      onProbe: () => this.dispatch(1),
+      onFlow: () => {
+        for (const lane of this.lanes) lane.resumeIfLow();
+      },
+    });
   }
 
   /** Opens a way in for one transport. */
@@ -88,7 +87,9 @@ export class Dispatcher {
   }
 
   /** Why messages are held at the moment, for health and the log; undefined while they flow. */
-  heldBecause: string | undefined;
+  get heldBecause(): string | undefined {
+    return this.gate.heldBecause;
+  }
 
   /** Publishes what a deferred message has led to: its own session may be long gone. Never rejects. */
   async announce(transport: string, notification: Notification): Promise<void> {
@@ -114,7 +115,7 @@ export class Dispatcher {
   /** Gives back to the brokers whatever is still held. Results that come in later are ignored: they will be redelivered. */
   stop(): void {
     this.stopped = true;
-    clearTimeout(this.retry);
+    this.gate.stop();
     clearImmediate(this.scheduled);
     clearTimeout(this.gathering);
     for (const lane of this.lanes) lane.releaseWaiting();
@@ -129,7 +130,7 @@ export class Dispatcher {
 
   private take(lane: Lane, delivery: Delivery): boolean {
     if (this.stopped || !lane.add(delivery)) return false;
-    if (this.state !== 'flowing') lane.pause();
+    if (this.gate.state !== 'flowing') lane.pause();
     this.schedule();
     return true;
   }
@@ -150,14 +151,14 @@ export class Dispatcher {
 
   /** @param least how many messages have to wait in a lane for a batch to be worth it. */
   private dispatch(least: number): void {
-    const slots = { flowing: this.options.slots, holding: 0, probing: 1 }[this.state];
+    const slots = { flowing: this.options.slots, holding: 0, probing: 1 }[this.gate.state];
     for (let needed = least; this.running.size < slots; needed = this.options.maxBatch) {
       const batch = this.nextBatch(needed);
       if (batch === undefined) break;
       this.running.add(batch);
       void this.runBatch(batch);
     }
-    const gathers = this.state === 'flowing' && this.running.size < slots;
+    const gathers = this.gate.state === 'flowing' && this.running.size < slots;
     if (gathers && this.lanes.some(({ waiting }) => waiting > 0)) {
       this.gathering ??= setTimeout(() => {
         this.gathering = undefined;
@@ -166,13 +167,13 @@ export class Dispatcher {
     }
     this.startCalls();
     // Nothing is left to probe with when a session ended while its messages were held: let new ones in.
-    if (this.state === 'probing' && this.running.size + this.calling.size === 0) this.flow();
+    if (this.gate.state === 'probing' && this.running.size + this.calling.size === 0) this.gate.flow();
   }
 
   private startCalls(): void {
     // A call can be the probe as well, where there is no batch.
     const probes = this.running.size === 0 ? 1 : 0;
-    const slots = { flowing: this.options.callSlots, holding: 0, probing: probes }[this.state];
+    const slots = { flowing: this.options.callSlots, holding: 0, probing: probes }[this.gate.state];
     while (this.calling.size < slots) {
       const lane = this.nextLane(({ waitingCalls }) => waitingCalls > 0);
       const delivery = lane?.takeCall();
@@ -215,6 +216,7 @@ export class Dispatcher {
     );
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
+    for (const notice of result.dead) this.options.onDead(notice);
     const { done, held, excess } = batch.lane.settle(batch.deliveries, result);
     for (const one of excess) void this.refuse(batch.lane, one);
     this.ended(
@@ -229,6 +231,7 @@ export class Dispatcher {
     const { lane, delivery } = call;
     const result = await this.answering.run(lane.transport, delivery);
     if (!this.calling.delete(call)) return;
+    if (result.dead !== undefined) this.options.onDead(result.dead);
     lane.settleCall(delivery, result);
     this.ended(
       lane,
@@ -247,44 +250,16 @@ export class Dispatcher {
     await this.answering.refuse(lane.transport, delivery, address);
     if (!this.refusing.delete(call)) return;
     lane.settleOne(delivery, { outcome: 'refused' });
-    if (this.state === 'flowing') lane.resumeIfLow();
+    if (this.gate.state === 'flowing') lane.resumeIfLow();
     this.tellIdle();
   }
 
   /** A batch or a call has come back from its worker. */
   private ended(lane: Lane, hasCommitted: boolean, heldBecause: string | undefined): void {
-    if (this.state === 'flowing') lane.resumeIfLow();
+    if (this.gate.state === 'flowing') lane.resumeIfLow();
     this.tellIdle();
-    if (heldBecause !== undefined) this.hold(heldBecause);
-    else if (hasCommitted) this.flow();
-  }
-
-  private hold(because: string): void {
-    // Batches that were running when the first one was held say nothing new.
-    if (this.state === 'holding') return;
-    const { backoff, logger } = this.options;
-    const delay = fullJitter(this.failures, backoff);
-    this.failures += 1;
-    this.state = 'holding';
-    this.heldBecause = because;
-    logger.error(
-      { because, failures: this.failures, retryInMs: Math.round(delay) },
-      'messages are held, nothing is lost',
-    );
-    for (const lane of this.lanes) lane.pause();
-    this.retry = setTimeout(() => {
-      this.state = 'probing';
-      this.dispatch(1);
-    }, delay);
-  }
-
-  private flow(): void {
-    if (this.state !== 'probing') return;
-    this.state = 'flowing';
-    this.heldBecause = undefined;
-    this.options.logger.info({ failures: this.failures }, 'messages flow again');
-    this.failures = 0;
-    for (const lane of this.lanes) lane.resumeIfLow();
+    if (heldBecause !== undefined) this.gate.hold(heldBecause);
+    else if (hasCommitted) this.gate.flow();
   }
 
   private tellIdle(): void {

@@ -46,6 +46,7 @@ export async function maintain(context: Context): Promise<MaintenanceResult> {
       retried: claimed.length,
       resolved,
       trimmed,
+      dead: result.dead,
       notifications,
       ...(heldBecause !== undefined && { failedBecause: heldBecause }),
     };

@@ -4,7 +4,7 @@ import type { AuthMode } from '../core/config/transport-kind.ts';
 import type { Delivery, SenderProof } from '../core/contracts.ts';
 import type { CallAddress, Envelope } from '../core/envelope.ts';
 import type { Rejected } from '../core/errors.ts';
-import type { Notification } from '../core/outcome.ts';
+import type { DeadNotice, Notification } from '../core/outcome.ts';
 
 /** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
 
@@ -202,6 +202,8 @@ export interface MaintenanceResult {
   readonly retried: number;
   /** Of those, that now are applied, stale, duplicate or dead. */
   readonly resolved: number;
+  /** Those that are dead now. */
+  readonly dead?: ReadonlyArray<DeadNotice>;
   /** Old dead letters that were deleted to keep the table bounded. */
   readonly trimmed: number;
   /** What retried messages have to be told to others, by transport. */

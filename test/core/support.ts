@@ -211,6 +211,7 @@ export async function setUp(
     maxBatch: 10,
     // A hold lasts less than a millisecond, so that one millisecond ends it.
     backoff: { base: 1, max: 1 },
+    onDead: () => {},
     logger: silent,
     ...rest,
   });
