@@ -63,7 +63,7 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) => pool.run(transport, batch),
-    call: (transport, call, timeout) => pool.call(transport, call, timeout),
+    call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,

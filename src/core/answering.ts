@@ -7,8 +7,10 @@ import type { CallResult, Notification } from './outcome.ts';
 import { LineBudget } from './quiet-log.ts';
 
 export interface AnsweringOptions {
-  /** Runs one call in a worker, in so many milliseconds. Should not reject; if it does, the call is held. */
-  readonly call: (transport: string, call: Delivery, timeout: number) => Promise<CallResult>;
+  /**
+   * Runs one call in a worker, in so many milliseconds; `losses` says how often it has lost its connection while its method ran. Should not reject; if it does, the call is held.
+   */
+  readonly call: (transport: string, call: Delivery, timeout: number, losses: number) => Promise<CallResult>;
   /** Milliseconds that a call may take. */
   readonly callTimeout: number;
   /** The answer, in a transport's wire form, to a call that there is no room for. */
@@ -27,6 +29,8 @@ const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 /** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
 export class Answering {
   private readonly options: AnsweringOptions;
+  /** How often a call has lost its connection while its method ran. */
+  private readonly losses = new WeakMap<Delivery, number>();
   /** Callers choose what fails and how often. */
   private readonly failures = new LineBudget(10, 1000);
   private readonly unpublished = new LineBudget(10, 1000);
@@ -90,7 +94,9 @@ export class Answering {
     const left = Math.min(callTimeout, deadline - performance.now());
     if (left <= 0) return { outcome: 'expired' };
     try {
-      const result = await this.options.call(transport, call, left);
+      const losses = this.losses.get(call) ?? 0;
+      const result = await this.options.call(transport, call, left, losses);
+      if (result.lost) this.losses.set(call, losses + 1);
       if (result.problem !== undefined) {
         const leftOut = this.failures.take();
         if (leftOut !== undefined)

@@ -84,6 +84,8 @@ export interface CallResult {
   /** Of a dead one. */
   readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
+  /** It is held since its connection was lost while its method ran, which may be the method's doing. */
+  readonly lost?: boolean | undefined;
   /** What the operator has to know of it: a method of the Manager failed. */
   readonly problem?: string | undefined;
   readonly reply?: CallReply | undefined;

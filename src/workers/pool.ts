@@ -66,12 +66,13 @@ export class WorkerPool {
    * Runs one call. Rejects only while closing.
    *
    * @param timeout milliseconds.
+   * @param losses how often it has lost its connection while its method ran.
    */
-  async call(transport: string, delivery: Delivery, timeout: number): Promise<CallResult> {
+  async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, timeout),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout)),
+      () => this.sendCall(this.ordinary, transport, delivery, timeout, losses),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout, losses)),
     ];
     for (const send of ways) {
       try {
@@ -163,8 +164,9 @@ export class WorkerPool {
     transport: string,
     delivery: Delivery,
     timeout: number,
+    losses: number,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout, losses };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 

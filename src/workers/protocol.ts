@@ -78,6 +78,8 @@ export interface PackedCall {
   readonly batch: PackedBatch;
   /** Milliseconds that are left for it. */
   readonly timeout: number;
+  /** How often it has lost its connection while its method ran. */
+  readonly losses: number;
 }
 
 /** A message in Trove's secure form, once it has been opened, or not. */

@@ -57,12 +57,12 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
 }
 
 /** Executes one call. */
-export async function call({ batch, timeout }: PackedCall): Promise<CallResult> {
+export async function call({ batch, timeout, losses }: PackedCall): Promise<CallResult> {
   const { transport } = batch;
   try {
     const [incoming] = await openBatch(context, transport, unpack(batch), { exceptCalls: false });
     if (incoming === undefined) throw new Error('a call without a message');
-    return await runCall({ context, incoming, transport, timeout });
+    return await runCall({ context, incoming, transport, timeout, losses });
   } catch (error) {
     return { outcome: undefined, heldBecause: messageOf(error) };
   }
