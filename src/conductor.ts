@@ -2,12 +2,14 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
+import { codecs } from './core/codecs/index.ts';
 import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
 import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
+import { DeadLetterLog, Outage } from './core/quiet-log.ts';
 import { Supervisor, type SupervisorState } from './core/supervisor.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
@@ -19,6 +21,12 @@ import type { WorkerSettings } from './workers/protocol.ts';
 
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
+/** What the caller of a call is told that there is no room for. */
+const busy = {
+  class: 'Busy',
+  message: 'this conductor has as many calls as it takes at once; try again in a moment',
+};
 
 /** A running replica. */
 export interface Conductor {
@@ -52,16 +60,21 @@ export async function startConductor(
     settings: workerSettings(config),
     logger,
   });
+  const deadLetters = new DeadLetterLog(logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) => pool.run(transport, batch),
-    call: (transport, call, timeout) => pool.call(transport, call, timeout),
+    call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,
+    busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
     maxBatch: workers.maxBatch,
+    onDead: (notice) => deadLetters.add(notice),
     backoff: reconnect,
     logger,
   });
+  const codecNames = new Map(config.transports.map(({ name, options }) => [name, options.codec]));
+  const codecOf = (transport: string) => codecs[codecNames.get(transport) ?? 'native'];
   const share = {
     messages: Math.floor(config.maxInFlight / config.transports.length),
     bytes: Math.floor(config.maxInFlightBytes / config.transports.length),
@@ -91,9 +104,11 @@ export async function startConductor(
   });
   const maintenance = new Maintenance({
     round: async () => {
-      const { notifications = [], ...round } = await pool.maintain();
-      for (const [transport, notification] of notifications)
-        await dispatcher.announce(transport, notification);
+      const { notifications = [], dead = [], ...round } = await pool.maintain();
+      for (const notice of dead) deadLetters.add(notice);
+      // One that is not published comes again, with its message.
+      for (const { transport, notification, row } of notifications)
+        if (await dispatcher.announce(transport, notification)) await pool.forget(row);
       return round;
     },
     interval: config.deferred.interval,
@@ -131,6 +146,7 @@ export async function startConductor(
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
     await pool.close();
     await admin?.stop();
+    deadLetters.stop();
     for (const { name, lane } of lanes) {
       const { received, redelivered, outcomes, released } = lane.account;
       logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
@@ -165,6 +181,7 @@ async function awaitDatabase(
   logger: Logger,
   signal?: AbortSignal,
 ): Promise<void> {
+  const outage = new Outage();
   for (let failures = 0; ; failures += 1) {
     try {
       await checkSchema(database.url, access);
@@ -172,7 +189,11 @@ async function awaitDatabase(
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
       const delay = fullJitter(failures, reconnect);
-      logger.error({ error: messageOf(error), retryInMs: Math.round(delay) }, 'waiting for the database');
+      const text = messageOf(error);
+      logger[outage.fail(text) ? 'error' : 'debug'](
+        { error: text, retryInMs: Math.round(delay) },
+        'waiting for the database',
+      );
       await pause(delay, signal);
     }
   }

@@ -1,23 +1,41 @@
 import type { Delivery, Publication } from './contracts.ts';
 import { within } from './deadline.ts';
+import type { CallAddress } from './envelope.ts';
 import { messageOf } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { CallResult, Notification } from './outcome.ts';
+import { LineBudget } from './quiet-log.ts';
 
 export interface AnsweringOptions {
-  /** Runs one call in a worker, in so many milliseconds. Should not reject; if it does, the call is held. */
-  readonly call: (transport: string, call: Delivery, timeout: number) => Promise<CallResult>;
+  /**
+   * Runs one call in a worker, in so many milliseconds; `losses` says how often it has lost its connection while its method ran. Should not reject; if it does, the call is held.
+   */
+  readonly call: (transport: string, call: Delivery, timeout: number, losses: number) => Promise<CallResult>;
   /** Milliseconds that a call may take. */
   readonly callTimeout: number;
+  /** The answer, in a transport's wire form, to a call that there is no room for. */
+  readonly busy: (transport: string, address: CallAddress) => Uint8Array;
   readonly logger: Logger;
 }
 
 /** Milliseconds to wait for the broker to take an answer or a notification. */
 const publishPatience = 10_000;
 
+/** Milliseconds to wait for the broker to take the answer to a call that was not run: its room is for others. */
+const refusalPatience = 1000;
+
+const noAddress: CallAddress = { replyTo: undefined, id: undefined };
+
 /** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
 export class Answering {
   private readonly options: AnsweringOptions;
+  /** How often a call has lost its connection while its method ran. */
+  private readonly losses = new WeakMap<Delivery, number>();
+  /** Callers choose what fails and how often. */
+  private readonly failures = new LineBudget(10, 1000);
+  private readonly unpublished = new LineBudget(10, 1000);
+  /** Answers to refused calls that the broker has not taken in time, nor refused. */
+  private late = 0;
 
   constructor(options: AnsweringOptions) {
     this.options = options;
@@ -37,14 +55,41 @@ export class Answering {
     return result;
   }
 
+  /**
+   * Tells the caller that there is no room for the call. Resolves once the broker has the answer, or does not take it: while it takes
+   * none, refused calls are let go without one, for they hold the room of casts. Never rejects.
+   */
+  async refuse(transport: string, call: Delivery, address = noAddress): Promise<void> {
+    const { correlationId, replyTo = address.replyTo } = call.meta;
+    if (replyTo === undefined || this.late > 0) return;
+    const body = this.options.busy(transport, address);
+    const told = this.publish(transport, call, {
+      to: { kind: 'reply', name: replyTo },
+      body,
+      correlationId,
+    });
+    let isLate = false;
+    void told.then(() => {
+      if (isLate) this.late -= 1;
+    });
+    await within(told, refusalPatience).catch(() => {
+      isLate = true;
+      this.late += 1;
+    });
+  }
+
   /** Resolves once the broker has the notifications of a message. Never rejects. */
   async notify(
     transport: string,
     delivery: Pick<Delivery, 'session'>,
     notifications: ReadonlyArray<Notification>,
-  ): Promise<void> {
-    for (const { topic: name, body } of notifications)
-      await this.publish(transport, delivery, { to: { kind: 'topic', name }, body });
+  ): Promise<boolean> {
+    let all = true;
+    for (const { topic: name, body } of notifications) {
+      const published = await this.publish(transport, delivery, { to: { kind: 'topic', name }, body });
+      all &&= published;
+    }
+    return all;
   }
 
   private async execute(transport: string, call: Delivery): Promise<CallResult> {
@@ -53,8 +98,14 @@ export class Answering {
     const left = Math.min(callTimeout, deadline - performance.now());
     if (left <= 0) return { outcome: 'expired' };
     try {
-      const result = await this.options.call(transport, call, left);
-      if (result.problem !== undefined) logger.error({ transport, error: result.problem }, 'a method failed');
+      const losses = this.losses.get(call) ?? 0;
+      const result = await this.options.call(transport, call, left, losses);
+      if (result.lost) this.losses.set(call, losses + 1);
+      if (result.problem !== undefined) {
+        const leftOut = this.failures.take();
+        if (leftOut !== undefined)
+          logger.error({ transport, error: result.problem, leftOut }, 'a method failed');
+      }
       return result;
     } catch (error) {
       return { outcome: undefined, heldBecause: `a worker failed: ${messageOf(error)}` };
@@ -66,12 +117,17 @@ export class Answering {
     transport: string,
     { session }: Pick<Delivery, 'session'>,
     publication: Publication,
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await within(session.publish(publication), publishPatience);
+      return true;
     } catch (error) {
       const { kind, name } = publication.to;
-      this.options.logger.warn({ transport, [kind]: name, error: messageOf(error) }, 'could not publish');
+      const leftOut = this.unpublished.take();
+      if (leftOut === undefined) return false;
+      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), leftOut };
+      this.options.logger.warn(line, 'could not publish');
+      return false;
     }
   }
 }

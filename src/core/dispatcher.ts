@@ -1,12 +1,12 @@
 import type { Account } from './accounting.ts';
 import { Answering, type AnsweringOptions } from './answering.ts';
-import { type BackoffOptions, fullJitter } from './backoff.ts';
 import type { Deliver, Delivery, Session } from './contracts.ts';
 import { messageOf } from './errors.ts';
-import { Lane, type Share } from './lane.ts';
-import { type BatchResult, HELD, type Notification } from './outcome.ts';
+import { Gate, type GateOptions } from './gate.ts';
+import { type Excess, Lane, type Share } from './lane.ts';
+import { type BatchResult, type DeadNotice, HELD, type Notification } from './outcome.ts';
 
-export interface DispatcherOptions extends AnsweringOptions {
+export interface DispatcherOptions extends AnsweringOptions, GateOptions {
   /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
   readonly run: (transport: string, batch: ReadonlyArray<Delivery>) => Promise<BatchResult>;
   /** How many batches run at once. */
@@ -15,8 +15,8 @@ export interface DispatcherOptions extends AnsweringOptions {
   readonly callSlots: number;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
-  /** Between tries while messages are held because the database is gone. */
-  readonly backoff: BackoffOptions;
+  /** Told of each dead letter. */
+  readonly onDead: (notice: DeadNotice) => void;
 }
 
 /** Milliseconds that messages gather at most while a slot is free. */
@@ -40,15 +40,8 @@ export interface Intake {
  * `patience` at most. Lanes take turns, so that a flood on one transport does not starve another.
  *
  * Calls come to light in a batch, where they are left out; each runs by itself once that batch has settled, in slots of their
- * own, so that a slow one holds up no cast. Its answer is published before it is settled.
- *
- * ```
- *            a result with held messages                    the pause is over
- *  flowing ──────────────────────────────► holding ───────────────────────────► probing
- *     ▲                                       ▲  sessions paused, no batch runs     │ one batch runs
- *     │                                       └─────────────────────────────────────┤ held again
- *     └─────────────────────────────────────────────────────────────────────────────┘ committed, or nothing to probe with
- * ```
+ * own, so that a slow one holds up no cast. Its answer is published before it is settled. Of what a transport may hold, calls get a
+ * part; those beyond it are told so at once and not run, so that casts always have the rest.
  */
 export class Dispatcher {
   private readonly options: DispatcherOptions;
@@ -56,9 +49,9 @@ export class Dispatcher {
   private readonly running = new Set<Batch>();
   private readonly answering: Answering;
   private readonly calling = new Set<RunningCall>();
-  private state: 'flowing' | 'holding' | 'probing' = 'flowing';
-  private failures = 0;
-  private retry: NodeJS.Timeout | undefined;
+  /** Calls that there was no room for, while their callers are told. */
+  private readonly refusing = new Set<RunningCall>();
+  private readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private turn = 0;
@@ -68,11 +61,20 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.options = options;
     this.answering = new Answering(options);
+    this.gate = new Gate(options, {
+      onHold: () => {
+        for (const lane of this.lanes) lane.pause();
+      },
+      onProbe: () => this.dispatch(1),
+      onFlow: () => {
+        for (const lane of this.lanes) lane.resumeIfLow();
+      },
+    });
   }
 
   /** Opens a way in for one transport. */
   lane(transport: string, share: Share): Intake {
-    const lane = new Lane(transport, share);
+    const lane = new Lane(transport, share, this.options.callSlots);
     this.lanes.push(lane);
     return {
       deliver: (delivery) => this.take(lane, delivery),
@@ -85,13 +87,20 @@ export class Dispatcher {
   }
 
   /** Why messages are held at the moment, for health and the log; undefined while they flow. */
-  heldBecause: string | undefined;
+  get heldBecause(): string | undefined {
+    return this.gate.heldBecause;
+  }
 
-  /** Publishes what a deferred message has led to: its own session may be long gone. Never rejects. */
-  async announce(transport: string, notification: Notification): Promise<void> {
+  /**
+   * Publishes what a deferred message has led to: its own session may be long gone. Never rejects.
+   *
+   * @returns whether the broker has it.
+   */
+  async announce(transport: string, notification: Notification): Promise<boolean> {
     const session = this.lanes.find((lane) => lane.transport === transport)?.openSession;
-    if (session !== undefined) await this.answering.notify(transport, { session }, [notification]);
-    else this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
+    if (session !== undefined) return this.answering.notify(transport, { session }, [notification]);
+    this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
+    return false;
   }
 
   /** Resolves once nothing is held, or when the deadline has passed. */
@@ -111,20 +120,22 @@ export class Dispatcher {
   /** Gives back to the brokers whatever is still held. Results that come in later are ignored: they will be redelivered. */
   stop(): void {
     this.stopped = true;
-    clearTimeout(this.retry);
+    this.gate.stop();
     clearImmediate(this.scheduled);
     clearTimeout(this.gathering);
     for (const lane of this.lanes) lane.releaseWaiting();
     for (const { lane, deliveries } of this.running) lane.release(deliveries);
-    for (const { lane, delivery } of this.calling) lane.release([delivery]);
+    for (const calls of [this.calling, this.refusing])
+      for (const { lane, delivery } of calls) lane.release([delivery]);
     this.running.clear();
     this.calling.clear();
+    this.refusing.clear();
     this.tellIdle();
   }
 
   private take(lane: Lane, delivery: Delivery): boolean {
     if (this.stopped || !lane.add(delivery)) return false;
-    if (this.state !== 'flowing') lane.pause();
+    if (this.gate.state !== 'flowing') lane.pause();
     this.schedule();
     return true;
   }
@@ -145,14 +156,14 @@ export class Dispatcher {
 
   /** @param least how many messages have to wait in a lane for a batch to be worth it. */
   private dispatch(least: number): void {
-    const slots = { flowing: this.options.slots, holding: 0, probing: 1 }[this.state];
+    const slots = { flowing: this.options.slots, holding: 0, probing: 1 }[this.gate.state];
     for (let needed = least; this.running.size < slots; needed = this.options.maxBatch) {
       const batch = this.nextBatch(needed);
       if (batch === undefined) break;
       this.running.add(batch);
       void this.runBatch(batch);
     }
-    const gathers = this.state === 'flowing' && this.running.size < slots;
+    const gathers = this.gate.state === 'flowing' && this.running.size < slots;
     if (gathers && this.lanes.some(({ waiting }) => waiting > 0)) {
       this.gathering ??= setTimeout(() => {
         this.gathering = undefined;
@@ -161,13 +172,13 @@ export class Dispatcher {
     }
     this.startCalls();
     // Nothing is left to probe with when a session ended while its messages were held: let new ones in.
-    if (this.state === 'probing' && this.running.size + this.calling.size === 0) this.flow();
+    if (this.gate.state === 'probing' && this.running.size + this.calling.size === 0) this.gate.flow();
   }
 
   private startCalls(): void {
     // A call can be the probe as well, where there is no batch.
     const probes = this.running.size === 0 ? 1 : 0;
-    const slots = { flowing: this.options.callSlots, holding: 0, probing: probes }[this.state];
+    const slots = { flowing: this.options.callSlots, holding: 0, probing: probes }[this.gate.state];
     while (this.calling.size < slots) {
       const lane = this.nextLane(({ waitingCalls }) => waitingCalls > 0);
       const delivery = lane?.takeCall();
@@ -210,7 +221,9 @@ export class Dispatcher {
     );
     // Stopped meanwhile: released already.
     if (!this.running.delete(batch)) return;
-    const { done, held } = batch.lane.settle(batch.deliveries, result);
+    for (const notice of result.dead) this.options.onDead(notice);
+    const { done, held, excess } = batch.lane.settle(batch.deliveries, result);
+    for (const one of excess) void this.refuse(batch.lane, one);
     this.ended(
       batch.lane,
       done > 0,
@@ -223,6 +236,7 @@ export class Dispatcher {
     const { lane, delivery } = call;
     const result = await this.answering.run(lane.transport, delivery);
     if (!this.calling.delete(call)) return;
+    if (result.dead !== undefined) this.options.onDead(result.dead);
     lane.settleCall(delivery, result);
     this.ended(
       lane,
@@ -235,40 +249,22 @@ export class Dispatcher {
     this.dispatch(this.worthwhile);
   }
 
+  private async refuse(lane: Lane, { delivery, address }: Excess): Promise<void> {
+    const call = { lane, delivery };
+    this.refusing.add(call);
+    await this.answering.refuse(lane.transport, delivery, address);
+    if (!this.refusing.delete(call)) return;
+    lane.settleOne(delivery, { outcome: 'refused' });
+    if (this.gate.state === 'flowing') lane.resumeIfLow();
+    this.tellIdle();
+  }
+
   /** A batch or a call has come back from its worker. */
   private ended(lane: Lane, hasCommitted: boolean, heldBecause: string | undefined): void {
-    if (this.state === 'flowing') lane.resumeIfLow();
+    if (this.gate.state === 'flowing') lane.resumeIfLow();
     this.tellIdle();
-    if (heldBecause !== undefined) this.hold(heldBecause);
-    else if (hasCommitted) this.flow();
-  }
-
-  private hold(because: string): void {
-    // Batches that were running when the first one was held say nothing new.
-    if (this.state === 'holding') return;
-    const { backoff, logger } = this.options;
-    const delay = fullJitter(this.failures, backoff);
-    this.failures += 1;
-    this.state = 'holding';
-    this.heldBecause = because;
-    logger.error(
-      { because, failures: this.failures, retryInMs: Math.round(delay) },
-      'messages are held, nothing is lost',
-    );
-    for (const lane of this.lanes) lane.pause();
-    this.retry = setTimeout(() => {
-      this.state = 'probing';
-      this.dispatch(1);
-    }, delay);
-  }
-
-  private flow(): void {
-    if (this.state !== 'probing') return;
-    this.state = 'flowing';
-    this.heldBecause = undefined;
-    this.options.logger.info({ failures: this.failures }, 'messages flow again');
-    this.failures = 0;
-    for (const lane of this.lanes) lane.resumeIfLow();
+    if (heldBecause !== undefined) this.gate.hold(heldBecause);
+    else if (hasCommitted) this.gate.flow();
   }
 
   private tellIdle(): void {

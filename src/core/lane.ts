@@ -1,12 +1,28 @@
 import { Account } from './accounting.ts';
 import type { Delivery, Session } from './contracts.ts';
+import type { CallAddress } from './envelope.ts';
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from './outcome.ts';
+
+/** A call's outcome, as far as settling it goes. */
+interface SettledCall {
+  readonly outcome: NonNullable<CallResult['outcome']>;
+  readonly dead?: CallResult['dead'];
+}
 
 /** What one transport may have in memory: its share of `maxInFlight` and `maxInFlightBytes`. */
 export interface Share {
   readonly messages: number;
   readonly bytes: number;
 }
+
+/** A call that there is no room for. */
+export interface Excess {
+  readonly delivery: Delivery;
+  readonly address: CallAddress | undefined;
+}
+
+/** The part of a share that calls may hold, waiting and running: casts have the rest, however slow the calls are. */
+const callPart = 1 / 4;
 
 /**
  * What is held of one transport: deliveries that wait for a slot, and those that are in a worker. Bounds it, keeps account of
@@ -21,13 +37,20 @@ export class Lane {
   private pending: Delivery[] = [];
   /** Calls that a batch has brought to light and that wait to be run by themselves. Oldest first. */
   private calls: Delivery[] = [];
+  /** What calls may hold, and what those hold that wait or run. */
+  private readonly callShare: Share;
+  private readonly held: Record<keyof Share, number> = { messages: 0, bytes: 0 };
   /** The one that delivered last, to be paused and resumed. */
   private session: Session | undefined;
   private paused = false;
 
-  constructor(transport: string, share: Share) {
+  /** @param callSlots how many calls can run at once: so many may be held, unless that is more than half of a small share. */
+  constructor(transport: string, share: Share, callSlots: number) {
     this.transport = transport;
     this.share = share;
+    const most = Math.max(1, Math.floor(share.messages / 2));
+    const messages = Math.max(callSlots, Math.floor(share.messages * callPart));
+    this.callShare = { messages: Math.min(most, messages), bytes: share.bytes * callPart };
   }
 
   /** The one to publish on what no delivery stands behind; undefined while nothing was delivered. */
@@ -86,11 +109,18 @@ export class Lane {
     const [goneCalls, keptCalls] = this.partition(this.calls);
     this.pending = kept;
     this.calls = keptCalls;
+    this.freeRoom(goneCalls);
     this.release(gone.concat(goneCalls));
   }
 
-  /** Settles those of a batch that have an outcome. Calls wait for their turn, the others go back to the front. */
-  settle(batch: ReadonlyArray<Delivery>, result: BatchResult): { done: number; held: number } {
+  /**
+   * Settles those of a batch that have an outcome. Calls wait for their turn if there is room for them, the others go back to the
+   * front.
+   */
+  settle(
+    batch: ReadonlyArray<Delivery>,
+    result: BatchResult,
+  ): { done: number; held: number; excess: ReadonlyArray<Excess> } {
     const { account } = this;
     const done: Delivery[] = [];
     const held: Delivery[] = [];
@@ -116,16 +146,24 @@ export class Lane {
       account.latency.record(Math.max(1, Math.round((performance.now() - oldest.meta.receivedAt) * 1000)));
     }
     if (held.length > 0) this.pending = this.keep(held).concat(this.pending);
-    if (calls.length > 0) this.calls.push(...this.keep(calls));
-    return { done: done.length, held: held.length };
+    const excess = calls.length > 0 ? this.admit(this.keep(calls)) : [];
+    return { done: done.length, held: held.length, excess: withAddresses(excess, batch, result) };
   }
 
   /** Settles a call that has its outcome; one that has none goes back to the front. */
   settleCall(call: Delivery, { outcome, dead }: Pick<CallResult, 'outcome' | 'dead'>): void {
     if (outcome === undefined) {
-      this.calls.unshift(...this.keep([call]));
+      const kept = this.keep([call]);
+      if (kept.length === 0) this.freeRoom([call]);
+      this.calls.unshift(...kept);
       return;
     }
+    this.freeRoom([call]);
+    this.settleOne(call, { outcome, dead });
+  }
+
+  /** Settles a call that has never been admitted, or is no longer. */
+  settleOne(call: Delivery, { outcome, dead }: SettledCall): void {
     const code = outcomeKinds.indexOf(outcome);
     this.settle([call], { codes: Uint8Array.of(code), dead: dead === undefined ? [] : [dead] });
   }
@@ -162,6 +200,46 @@ export class Lane {
     this.session?.resume();
   }
 
+  /** Lets calls wait for their turn as far as there is room. Returns the others. */
+  private admit(calls: ReadonlyArray<Delivery>): Delivery[] {
+    const { callShare, held } = this;
+    const hasRoom = () => held.messages < callShare.messages && held.bytes < callShare.bytes;
+    const excess: Delivery[] = [];
+    let expired = false;
+    for (const call of calls) {
+      if (!hasRoom() && !expired) {
+        // Once a batch, for it looks at all of them.
+        expired = true;
+        this.expire();
+      }
+      if (!hasRoom()) {
+        excess.push(call);
+        continue;
+      }
+      held.messages += 1;
+      held.bytes += call.body.length;
+      this.calls.push(call);
+    }
+    return excess;
+  }
+
+  /** Settles waiting calls whose callers wait no more. */
+  private expire(): void {
+    const now = performance.now();
+    const isOver = ({ meta: { deadline } }: Delivery) => deadline !== undefined && deadline <= now;
+    const over = this.calls.filter(isOver);
+    if (over.length === 0) return;
+    this.calls = this.calls.filter((call) => !isOver(call));
+    this.freeRoom(over);
+    for (const call of over) this.settleOne(call, { outcome: 'expired' });
+  }
+
+  /** These calls wait and run no more. */
+  private freeRoom(calls: ReadonlyArray<Delivery>): void {
+    this.held.messages -= calls.length;
+    for (const { body } of calls) this.held.bytes -= body.length;
+  }
+
   /** Those that can still be settled; what belongs to a session that has ended is given up. */
   private keep(deliveries: ReadonlyArray<Delivery>): Delivery[] {
     const [gone, kept] = this.partition(deliveries);
@@ -185,4 +263,14 @@ export class Lane {
     for (const delivery of deliveries) (this.closed.has(delivery.session) ? gone : open).push(delivery);
     return [gone, open];
   }
+}
+
+function withAddresses(
+  excess: ReadonlyArray<Delivery>,
+  batch: ReadonlyArray<Delivery>,
+  { addresses = [] }: BatchResult,
+): ReadonlyArray<Excess> {
+  if (excess.length === 0) return [];
+  const byDelivery = new Map(addresses.map(([place, address]) => [batch[place], address]));
+  return excess.map((delivery) => ({ delivery, address: byDelivery.get(delivery) }));
 }

@@ -1,3 +1,4 @@
+import type { CallAddress } from './envelope.ts';
 import type { DeadReason } from './errors.ts';
 
 /** What became of one message. Every message has exactly one; all of them settle as done. */
@@ -77,6 +78,8 @@ export interface BatchResult {
   readonly heldBecause?: string | undefined;
   /** Why all messages of a method are put aside, if they are: the operator has something to mend, while others go on. */
   readonly putAsideBecause?: string | undefined;
+  /** Where answers go, for those calls whose body says it, by their place in the batch. */
+  readonly addresses?: ReadonlyArray<readonly [index: number, address: CallAddress]> | undefined;
   /** By the message's place in the batch. */
   readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
 }
@@ -88,6 +91,8 @@ export interface CallResult {
   /** Of a dead one. */
   readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
+  /** It is held since its connection was lost while its method ran, which may be the method's doing. */
+  readonly lost?: boolean | undefined;
   /** What the operator has to know of it: a method of the Manager failed. */
   readonly problem?: string | undefined;
   readonly reply?: CallReply | undefined;

@@ -2,8 +2,9 @@ import { type BackoffOptions, fullJitter, pause } from './backoff.ts';
 import type { Session, Transport } from './contracts.ts';
 import { settledBy } from './deadline.ts';
 import type { Intake } from './dispatcher.ts';
-import { ConfigError, messageOf } from './errors.ts';
+import { ConfigError, messageOf, NotConnected } from './errors.ts';
 import type { Logger } from './logger.ts';
+import { Outage } from './quiet-log.ts';
 
 export interface SupervisorOptions {
   readonly transport: Transport;
@@ -29,6 +30,9 @@ export class Supervisor {
   private session: Session | undefined;
   private loop: Promise<void> = Promise.resolve();
   private failures = 0;
+  private hasConsumed = false;
+  /** What the log has been told of. */
+  private readonly outage = new Outage();
   state: SupervisorState = 'connecting';
   /** What ended the last session or the last attempt. */
   lastError: string | undefined;
@@ -42,76 +46,95 @@ export class Supervisor {
    * configuration cannot work: better said at once than retried all night.
    */
   async start(): Promise<void> {
-    const first = this.attempt((error) => {
-      throw error;
-    });
+    const first = this.attempt();
     // From here on, so that a stop during the first attempt waits for it too.
-    // A rejection is the caller's, by the line after.
-    this.loop = first.then(
-      (session) => this.keepConnected(session),
-      () => {},
-    );
-    await first;
+    this.loop = first.then((attempt) => (isHopeless(attempt) ? undefined : this.keepConnected(attempt)));
+    const attempt = await first;
+    if (isHopeless(attempt)) throw attempt.error;
   }
 
-  /** Lets the broker deliver nothing more. */
+  /** Lets the broker deliver nothing more. Never rejects, nor past the deadline. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
-    await this.session?.drain(deadline);
+    if (this.session !== undefined) await settledBy(this.session.drain(deadline), deadline);
   }
 
-  /** Closes the session, if there is one, and never connects again. */
+  /** Closes the session, if there is one, and never connects again. Never rejects, nor past the deadline. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
-    await this.session?.stop(deadline);
+    if (this.session !== undefined) await settledBy(this.session.stop(deadline), deadline);
     await settledBy(this.loop, deadline);
     this.state = 'stopped';
   }
 
-  private async keepConnected(first: Session | undefined): Promise<void> {
-    const { logger, lane, backoff } = this.options;
-    for (let session = first; ; session = await this.attempt((error) => this.report(error))) {
-      if (session !== undefined) {
-        const connectedAt = performance.now();
-        const error = await session.closed;
-        this.session = undefined;
-        lane.forget(session);
-        // A broker that drops us as soon as we are in must not be hammered.
-        if (performance.now() - connectedAt > backoff.max) this.failures = 0;
-        if (error !== undefined) this.report(error);
+  /** Never rejects. */
+  private async keepConnected(first: Attempt): Promise<void> {
+    const { backoff } = this.options;
+    for (let attempt = first; ; attempt = await this.attempt()) {
+      const error = 'session' in attempt ? await this.outlive(attempt.session) : attempt.error;
+      if (this.stopping.signal.aborted) {
+        if (error !== undefined) this.report(error, {});
+        return;
       }
-      if (this.stopping.signal.aborted) return;
       const delay = fullJitter(this.failures, backoff);
       this.failures += 1;
       this.state = 'waiting';
-      logger.info({ retryInMs: Math.round(delay) }, 'connecting again');
+      const closed = new NotConnected('the connection was closed');
+      this.report(error ?? closed, { failures: this.failures, retryInMs: Math.round(delay) });
       await pause(delay, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
     }
   }
 
-  private async attempt(onConfigError: (error: ConfigError) => void): Promise<Session | undefined> {
-    const { transport, lane, logger } = this.options;
-    this.state = 'connecting';
-    try {
-      this.session = await transport.connect(lane.deliver);
-    } catch (error) {
-      if (error instanceof ConfigError) onConfigError(error);
-      else this.report(error);
-      return undefined;
-    }
-    // Asked to stop while connecting: nobody else knows this session yet.
-    if (this.stopping.signal.aborted) {
-      await this.session.stop(AbortSignal.timeout(1000));
-    } else {
-      this.state = 'consuming';
-      logger.info('consuming');
-    }
-    return this.session;
+  /** Resolves once the session has ended, with what ended it. */
+  private async outlive(session: Session): Promise<unknown> {
+    const connectedAt = performance.now();
+    const error = await session.closed.catch((reason: unknown) => reason);
+    this.session = undefined;
+    this.options.lane.forget(session);
+    // A broker that drops us as soon as we are in must not be hammered.
+    if (performance.now() - connectedAt > this.options.backoff.max) this.failures = 0;
+    return error;
   }
 
-  private report(error: unknown): void {
-    this.lastError = messageOf(error);
-    this.options.logger.error({ error: this.lastError }, 'not connected');
+  /** Whatever a transport throws, a fault of its own too, is worth another attempt. Never rejects. */
+  private async attempt(): Promise<Attempt> {
+    const { transport, lane, logger } = this.options;
+    this.state = 'connecting';
+    let session: Session;
+    try {
+      session = await transport.connect(lane.deliver);
+    } catch (error) {
+      return { error };
+    }
+    this.session = session;
+    // Asked to stop while connecting: nobody else knows this session yet.
+    if (this.stopping.signal.aborted) {
+      const patience = AbortSignal.timeout(1000);
+      await settledBy(session.stop(patience), patience);
+    } else {
+      this.state = 'consuming';
+      const isSaid = this.outage.end() || !this.hasConsumed;
+      this.hasConsumed = true;
+      logger[isSaid ? 'info' : 'debug']('consuming');
+    }
+    return { session };
   }
+
+  /** A line an attempt is for who looks for it: an outage may last all night. */
+  private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
+    const text = messageOf(error);
+    this.lastError = text;
+    this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
+      { error: text, ...more },
+      'not connected',
+    );
+  }
+}
+
+/** What an attempt to connect has come to. */
+type Attempt = { readonly session: Session } | { readonly error: unknown };
+
+function isHopeless(attempt: Attempt): attempt is { readonly error: ConfigError } {
+  return 'error' in attempt && attempt.error instanceof ConfigError;
 }

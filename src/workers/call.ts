@@ -3,8 +3,9 @@ import { CallRefused, messageOf, Rejected } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
+import { ConnectionLost, inCallTransaction } from './call-transaction.ts';
 import type { Context } from './context.ts';
-import { cameFromDatabase, type Db, inTransaction, type TransactionOptions } from './db.ts';
+import type { Db } from './db.ts';
 import {
   authorize,
   entryOf,
@@ -19,12 +20,15 @@ import { requireGrant } from './grants.ts';
 import { type CallMethod, takesBatches } from './manager.ts';
 import { CatalogChanged } from './models/refusals.ts';
 import { identityOf, once } from './once.ts';
-import type { Incoming } from './protocol.ts';
+import type { Incoming, WorkerSettings } from './protocol.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { callErrorOf, columnOf } from './sqlstate.ts';
 
 /** How often a call is tried while other transactions are in its way. */
 const tries = 3;
+
+/** How often a method may lose its connection: then it is taken to be the reason, and held no more. */
+const maxLosses = 3;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
@@ -35,6 +39,8 @@ interface Call {
   readonly transport: string;
   /** Milliseconds: its time limit, or what its caller goes on waiting if that is less. */
   readonly timeout: number;
+  /** How often it has lost its connection while its method ran. */
+  readonly losses?: number;
 }
 
 interface Executed {
@@ -60,8 +66,11 @@ export async function runCall(call: Call): Promise<CallResult> {
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
     return { outcome: 'answered', reply, notifications };
   } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal === undefined) return { outcome: undefined, heldBecause: messageOf(error) };
+    const refusal = refusalOf(error, call);
+    if (refusal === undefined) {
+      const lost = error instanceof ConnectionLost;
+      return { outcome: undefined, heldBecause: messageOf(error), lost };
+    }
     if (error instanceof Rejected && error.reason === 'forbidden') {
       // Who tries what they may not is worth a record, whether or not they wait for an answer.
       const { heldBecause, dead: letters } = await applyBatch(context, [
@@ -71,6 +80,26 @@ export async function runCall(call: Call): Promise<CallResult> {
       return { outcome: 'dead', dead: letters[0], reply: replyWith(codec, address, refusal) };
     }
     return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };
+  }
+}
+
+/**
+ * Where the answer to a call goes, as far as its body says it; undefined if it cannot be read, or says nothing: then the protocol's own
+ * properties have to do.
+ */
+export function addressOf(
+  incoming: Incoming,
+  transport: string,
+  settings: WorkerSettings,
+): CallAddress | undefined {
+  const { opened } = incoming;
+  if (opened !== undefined) return 'call' in opened ? opened.call : undefined;
+  try {
+    const { call } = envelopeOf(incoming, entryOf(transport, settings).codec, false);
+    return call?.id === undefined && call?.replyTo === undefined ? undefined : call;
+  } catch (error) {
+    if (error instanceof Rejected) return undefined;
+    throw error;
   }
 }
 
@@ -132,12 +161,12 @@ async function runMethod(
 ): Promise<unknown> {
   const { context, timeout } = call;
   const { settings } = context;
-  if (method.allowed === 'service') requireGrant(principal, name, settings.access);
+  if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${kindOf(given)}, not an object`);
   const args = ofTheCall(() => method.parse(given));
   const identity = method.mutating ? identityOf(name, principal, messageId, given) : undefined;
   const deadline = performance.now() + timeout;
-  const { lockTimeout } = settings.database;
+  const { lockTimeout, preparedStatements } = settings.database;
   const attempt = async (db: Db): Promise<unknown> => {
     const run = () => method.run(db, args, { principal, settings });
     if (identity === undefined) return run();
@@ -146,7 +175,7 @@ async function runMethod(
       const value = (await run()) ?? null;
       // Too large, it is refused while it can be undone.
       encodeResult(call, address, value);
-      return JSON.stringify(value);
+      return JSON.stringify(value) ?? 'null';
     });
     return JSON.parse(result);
   };
@@ -155,7 +184,7 @@ async function runMethod(
       const statementTimeout = millisecondsUntil(deadline);
       // A repetition waits for the first one for as long as it may take.
       const limits = { statementTimeout, lockTimeout: method.mutating ? statementTimeout : undefined };
-      return await transact(context, limits, attempt);
+      return await inCallTransaction(context.pool, { ...limits, preparedStatements }, attempt);
     } catch (error) {
       failures += 1;
       const again = error instanceof CatalogChanged || callErrorOf(error) === 'Busy';
@@ -191,30 +220,17 @@ async function applyAlone({ context }: Call, work: Work): Promise<Executed> {
   return { result: { outcome: outcome.kind }, notifications };
 }
 
-function transact(
-  { pool, settings }: Context,
-  limits: Omit<TransactionOptions, 'preparedStatements'>,
-  work: (db: Db) => Promise<unknown>,
-): Promise<unknown> {
-  const { preparedStatements } = settings.database;
-  return inTransaction(pool, { ...limits, preparedStatements }, async (db) => {
-    try {
-      return await work(db);
-    } catch (error) {
-      // The method's own error is no reason to hold everything; it would come again each time.
-      if (error instanceof CallRefused || error instanceof Rejected || cameFromDatabase(error)) throw error;
-      throw new CallRefused('InternalError', messageOf(error));
-    }
-  });
-}
-
 function workOf({ incoming, transport }: Call, task: Work['task'], decoded: Partial<Envelope> = {}): Work {
   return { index: 0, transport, incoming, decoded, task };
 }
 
 /** What the caller is told; undefined if it is nothing of theirs, and the call has to be tried again. */
-function refusalOf(error: unknown): CallRefused | undefined {
+function refusalOf(error: unknown, { losses = 0 }: Call): CallRefused | undefined {
   if (error instanceof CallRefused) return error;
+  if (error instanceof ConnectionLost && losses + 1 >= maxLosses) {
+    const problem = `the method lost its connection to the database ${maxLosses} times: ${error.message}`;
+    return new CallRefused('InternalError', problem);
+  }
   if (error instanceof Rejected)
     return new CallRefused(classes[error.reason] ?? 'BadRequest', error.message, error.argument);
   const errorClass = callErrorOf(error);

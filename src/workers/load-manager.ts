@@ -1,6 +1,7 @@
 import { messageOf } from '../core/errors.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { type CallMethod, type Manager, type Method, manager } from './manager.ts';
+import { setApart } from './own-methods.ts';
 
 /**
  * The method table: ours, with a deployer's own methods added or put in the place of ours. Theirs run after ours, in the order
@@ -17,21 +18,57 @@ export async function loadManager(url: string | undefined): Promise<Manager> {
   } catch (error) {
     throw new Error(`cannot load ${url}: ${messageOf(error)}`);
   }
-  const own = module.default;
+  return loadedFrom(module.default, url);
+}
+
+/**
+ * The method table with what a module exports.
+ *
+ * @throws what is wrong with it, in one line that names the module, the method and the key.
+ */
+export function loadedFrom(own: unknown, url: string): Manager {
   if (!isObject(own))
     throw new Error(`${url}: its default export is ${kindOf(own)}, not a record of methods`);
   const methods: Record<string, Method | CallMethod> = { ...manager };
   for (const [name, method] of Object.entries(own)) {
-    if (!isMethod(method)) throw new Error(`${url}: ${name} is no method: ${expected}`);
-    methods[name] = method;
+    const problem = problemOf(method);
+    if (problem !== undefined) throw new Error(`${url}: ${name}${problem}`);
+    if (isMethod(method)) methods[name] = setApart(name, method);
   }
   return methods;
 }
 
-const expected = 'it needs the functions parse, toWire and apply, or the functions parse and run';
+/** What keeps a value from being a method, to go behind its name; undefined if nothing does. */
+function problemOf(method: unknown): string | undefined {
+  if (!isMethod(method))
+    return ' is no method: it needs the functions parse, toWire and apply, or the functions parse and run';
+  if ('apply' in method) {
+    const { needsContext } = method;
+    return needsContext === undefined ? undefined : notBoolean('needsContext', needsContext);
+  }
+  // Neither is guessed: the one would open the method to everybody, the other let it act twice.
+  const { allowed, mutating } = method;
+  if (!['anyone', 'service'].includes(allowed))
+    return `.allowed is ${shown(allowed)}: write 'service' if its caller needs a grant, 'anyone' if not`;
+  return notBoolean(
+    'mutating',
+    mutating,
+    'true if it changes anything, so that a repeated call acts once, else false',
+  );
+}
 
+function notBoolean(key: string, value: unknown, write = 'true or false'): string | undefined {
+  return typeof value === 'boolean' ? undefined : `.${key} is ${shown(value)}: write ${write}`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 32)) : kindOf(value);
+}
+
+/** By its functions; the other keys are checked, with a line of their own each. */
 function isMethod(value: unknown): value is Method | CallMethod {
-  if (!isObject(value)) return false;
-  const has = (...names: string[]) => names.every((name) => typeof value[name] === 'function');
-  return has('parse', 'toWire', 'apply') || has('parse', 'run');
+  if (typeof value !== 'object' || value === null) return false;
+  const has = (...names: string[]) =>
+    names.every((name) => name in value && typeof Reflect.get(value, name) === 'function');
+  return has('parse', 'toWire', 'apply') || (!('apply' in value) && has('parse', 'run'));
 }

@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/outcome.ts';
 import { Slots } from '../core/slots.ts';
 import {
+  type DeferredVersion,
   type MaintenanceResult,
   type PackedBatch,
   type PackedCall,
@@ -66,12 +67,13 @@ export class WorkerPool {
    * Runs one call. Rejects only while closing.
    *
    * @param timeout milliseconds.
+   * @param losses how often it has lost its connection while its method ran.
    */
-  async call(transport: string, delivery: Delivery, timeout: number): Promise<CallResult> {
+  async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, timeout),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout)),
+      () => this.sendCall(this.ordinary, transport, delivery, timeout, losses),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout, losses)),
     ];
     for (const send of ways) {
       try {
@@ -108,6 +110,15 @@ export class WorkerPool {
     }
   }
 
+  /** Lets go of a deferred message whose notification is published. If that fails, both come again. */
+  async forget(row: DeferredVersion): Promise<void> {
+    try {
+      await this.ordinary.run([row], { name: 'forget' });
+    } catch (error) {
+      if (!this.closing) this.options.logger.warn({ because: messageOf(error) }, 'deferred messages wait');
+    }
+  }
+
   /** Ends the threads; batches still running are cut off. */
   async close(): Promise<void> {
     this.closing = true;
@@ -127,6 +138,9 @@ export class WorkerPool {
       codes,
       dead: results.flatMap(({ dead }) => dead),
       heldBecause: results.at(-1)?.heldBecause,
+      addresses: results.flatMap(({ addresses = [] }, index) =>
+        addresses.map(([, address]) => [index, address] as const),
+      ),
       notifications: results.flatMap(({ notifications = [] }, index) =>
         notifications.map(([, notification]) => [index, notification] as const),
       ),
@@ -160,8 +174,9 @@ export class WorkerPool {
     transport: string,
     delivery: Delivery,
     timeout: number,
+    losses: number,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout, losses };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 

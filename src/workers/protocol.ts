@@ -78,6 +78,8 @@ export interface PackedCall {
   readonly batch: PackedBatch;
   /** Milliseconds that are left for it. */
   readonly timeout: number;
+  /** How often it has lost its connection while its method ran. */
+  readonly losses: number;
 }
 
 /** A message in Trove's secure form, once it has been opened, or not. */
@@ -217,11 +219,11 @@ export interface MaintenanceResult {
   readonly retried: number;
   /** Of those, that now are applied, stale, duplicate or dead. */
   readonly resolved: number;
+  /** Those that are dead now. */
+  readonly dead?: ReadonlyArray<DeadNotice>;
   /** Old dead letters that were deleted to keep the table bounded. */
   readonly trimmed: number;
   /** What retried messages have led to. Each message stays deferred until its notification is published and it is forgotten. */
   readonly notifications?: ReadonlyArray<DueNotification>;
-  /** What died of retried messages, for the log. */
-  readonly dead?: ReadonlyArray<DeadNotice>;
   readonly failedBecause?: string;
 }

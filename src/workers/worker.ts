@@ -3,13 +3,14 @@ import { messageOf, Rejected } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
 import { causeOf } from './blame.ts';
-import { runCall } from './call.ts';
+import { addressOf, runCall } from './call.ts';
 import { type Context, createContext } from './context.ts';
 import { decode, type Work } from './decode.ts';
 import { loadManager } from './load-manager.ts';
-import { maintain as maintainTables } from './maintain.ts';
+import { forget as forgetDeferred, maintain as maintainTables } from './maintain.ts';
 import type { Manager } from './manager.ts';
 import {
+  type DeferredVersion,
   type Incoming,
   type MaintenanceResult,
   type PackedBatch,
@@ -48,7 +49,13 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
     }
     const result = await applyBatch(context, casts, undefined, batch.count);
     for (const index of calls) result.codes[index] = CALL;
-    return result;
+    if (calls.length === 0) return result;
+    const addresses = calls.flatMap((index) => {
+      const incoming = opened[index];
+      const address = incoming && addressOf(incoming, batch.transport, settings);
+      return address === undefined ? [] : [[index, address] as const];
+    });
+    return { ...result, addresses };
   });
 }
 
@@ -75,12 +82,12 @@ async function openEach(transport: string, batch: ReadonlyArray<Incoming>): Prom
 }
 
 /** Executes one call. */
-export async function call({ batch, timeout }: PackedCall): Promise<CallResult> {
+export async function call({ batch, timeout, losses }: PackedCall): Promise<CallResult> {
   const { transport } = batch;
   try {
     const [incoming] = await openBatch(context, transport, unpack(batch), { exceptCalls: false });
     if (incoming === undefined) throw new Error('a call without a message');
-    return await runCall({ context, incoming, transport, timeout });
+    return await runCall({ context, incoming, transport, timeout, losses });
   } catch (error) {
     return { outcome: undefined, heldBecause: messageOf(error) };
   }
@@ -101,6 +108,11 @@ export function bury(batch: PackedBatch): Promise<BatchResult> {
   });
 }
 
+/** Rejects if the database cannot be reached. */
+export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
+  return forgetDeferred(context, rows);
+}
+
 export function maintain(): Promise<MaintenanceResult> {
   return maintainTables(context);
 }
@@ -108,8 +120,8 @@ export function maintain(): Promise<MaintenanceResult> {
 /** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, putAsideBecause, notifications } = await work();
-    return { codes, dead, heldBecause, putAsideBecause, notifications };
+    const { codes, dead, heldBecause, putAsideBecause, notifications, addresses } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifications, addresses };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

@@ -17,7 +17,10 @@ async function endHold(): Promise<void> {
 /** A logger, what it has logged, and the messages of that. */
 function log() {
   const lines: Record<string, unknown>[] = [];
-  const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const logger = pino(
+    { base: null, level: 'debug' },
+    { write: (line: string) => void lines.push(JSON.parse(line)) },
+  );
   return { logger, lines, messages: () => lines.map(({ msg }) => msg) };
 }
 
@@ -207,4 +210,40 @@ test('a stop ends a hold: the messages go back to the broker and are not tried a
   await endHold();
   t.deepEqual(workers.running, []);
   t.false(messages().includes('messages flow again'));
+});
+
+test('a long hold is a line when it begins, one a minute, and one when it ends; none a probe', async (t) => {
+  const { logger, lines } = log();
+  const { workers, broker } = await setUp(t, { logger, backoff: { base: 1000, max: 1000 } });
+  let now = 0;
+  mock.method(performance, 'now', () => now);
+  mock.method(Math, 'random', () => 0.999);
+  t.teardown(() => mock.restoreAll());
+  await broker.publish('a');
+  for (let seconds = 0; seconds < 150; seconds += 1) {
+    await hold(workers);
+    now += 1000;
+    mock.timers.tick(1000);
+    await tick();
+  }
+  await workers.only.finish();
+  t.deepEqual(
+    lines.filter(({ level }) => Number(level) >= 30).map(({ msg, failures }) => `${msg}: ${failures}`),
+    [
+      ...[1, 61, 121].map((failures) => `messages are held, nothing is lost: ${failures}`),
+      'messages flow again: 150',
+    ],
+  );
+});
+
+test('what fails by turns with what is committed is a few lines', async (t) => {
+  const { logger, lines } = log();
+  const { workers, broker } = await setUp(t, { logger });
+  for (let n = 0; n < 200; n += 1) {
+    await broker.publish('a');
+    await hold(workers);
+    await endHold();
+    await workers.only.finish();
+  }
+  t.true(lines.filter(({ level }) => Number(level) >= 30).length <= 22, `${lines.length}`);
 });

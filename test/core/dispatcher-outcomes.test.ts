@@ -1,5 +1,5 @@
 import test from 'ava';
-import { outcomeKinds } from '../../src/core/outcome.ts';
+import { CALL, type DeadNotice, outcomeKinds } from '../../src/core/outcome.ts';
 import { letters, setUp, tick } from './support.ts';
 
 test('a message is settled once its outcome is there, not before', async (t) => {
@@ -26,6 +26,17 @@ test('dead letters are counted by their reason', async (t) => {
   await broker.publish('a', 'b', 'c');
   await workers.only.report({ codes: Uint8Array.of(4, 4, 4), dead: letters('refused', 'crash', 'refused') });
   t.deepEqual(broker.lane.account.deadBy, { refused: 2, crash: 1 });
+});
+
+test('each dead letter is told of, those of calls too', async (t) => {
+  const told: DeadNotice[] = [];
+  const { workers, broker } = await setUp(t, { onDead: (notice) => void told.push(notice) });
+  await broker.publish('a', 'call');
+  const [one, other] = letters('not_json', 'forbidden');
+  if (one === undefined) throw new Error('no letter');
+  await workers.only.report({ codes: Uint8Array.of(4, CALL), dead: [one] });
+  await workers.calls[0]?.report({ outcome: 'dead', dead: other });
+  t.deepEqual(told, letters('not_json', 'forbidden'));
 });
 
 test('the latency of a batch is recorded in microseconds', async (t) => {

@@ -40,7 +40,10 @@ function watch(t: ExecutionContext, through: (broker: Transport) => Transport = 
     deliver: (delivery: { body: Uint8Array }) => delivered.push(textOf(delivery.body)) > 0,
     forget: (session: Session) => void forgotten.push(session),
   };
-  const logger = pino({ base: null }, { write: (line: string) => void log.push(JSON.parse(line)) });
+  const logger = pino(
+    { base: null, level: 'debug' },
+    { write: (line: string) => void log.push(JSON.parse(line)) },
+  );
   const supervisor = new Supervisor({ transport: through(broker), lane, backoff, logger });
   t.teardown(() => supervisor.stop(AbortSignal.abort()));
   return { broker, supervisor, delivered, forgotten, log };
@@ -257,4 +260,99 @@ test('draining without a session is done at once', async (t) => {
   await t.notThrowsAsync(supervisor.drain(never));
   await wait(10_000);
   t.is(broker.attempts, 1);
+});
+
+/** The lines that an operator sees without asking for more. */
+function seen(log: ReadonlyArray<Record<string, unknown>>): unknown[] {
+  return log.filter(({ level }) => Number(level) >= 30).map(({ msg, error }) => error ?? msg);
+}
+
+test('an outage is one line when it begins, one a minute, and one when it ends; none an attempt', async (t) => {
+  const { broker, supervisor, log } = watch(t);
+  let now = 0;
+  mock.method(performance, 'now', () => now);
+  broker.refusal = new NotConnected('nobody listens');
+  await supervisor.start();
+  for (let seconds = 0; seconds < 150; seconds += 1) {
+    now += 1000;
+    await wait(1000);
+  }
+  t.true(broker.attempts > 100);
+  broker.refusal = undefined;
+  await wait(1000);
+  t.deepEqual(seen(log), ['nobody listens', 'nobody listens', 'nobody listens', 'consuming']);
+});
+
+test('a connection that breaks as soon as it is made, again and again, is a few lines', async (t) => {
+  const { broker, supervisor, log } = watch(t);
+  let now = 0;
+  mock.method(performance, 'now', () => now);
+  await supervisor.start();
+  for (let n = 0; n < 100; n += 1) {
+    broker.session?.end(lost);
+    await tick();
+    now += 500;
+    await wait(500);
+  }
+  t.is(broker.attempts, 101);
+  // 50 s: ten times the two of them at once, and five times more.
+  t.true(seen(log).length <= 32, `${seen(log).length}`);
+});
+
+for (const [what, fault] of [
+  ['an error of its own', new TypeError('x is not a function')],
+  ['something that is no error', 'nonsense'],
+] as const) {
+  test(`a transport that throws ${what} is tried again`, async (t) => {
+    const { broker, supervisor } = watch(t, (broker) => ({
+      name: broker.name,
+      connect: (deliver) => {
+        if (broker instanceof MemoryTransport && broker.refusal !== undefined) throw fault;
+        return broker.connect(deliver);
+      },
+    }));
+    broker.refusal = lost;
+    await supervisor.start();
+    t.is(supervisor.state, 'waiting');
+    t.is(supervisor.lastError, fault instanceof Error ? fault.message : fault);
+    broker.refusal = undefined;
+    await wait(50);
+    t.is(supervisor.state, 'consuming');
+  });
+}
+
+test('a session whose end, drain and stop fail is followed by another one, and stopped all the same', async (t) => {
+  let fail: (error: Error) => void = () => {};
+  const { broker, supervisor, forgotten } = watch(t, (broker) => ({
+    name: broker.name,
+    async connect(deliver) {
+      const session = await broker.connect(deliver);
+      const closed = new Promise<undefined>((_, reject) => {
+        fail = (error) => {
+          void session.stop(never);
+          reject(error);
+        };
+      });
+      return {
+        settle: (deliveries, settlement) => session.settle(deliveries, settlement),
+        publish: (publication) => session.publish(publication),
+        pause: () => session.pause(),
+        resume: () => session.resume(),
+        drain: () => Promise.reject(new TypeError('cannot drain')),
+        stop: () => Promise.reject(new TypeError('cannot stop')),
+        closed,
+      };
+    },
+  }));
+  await supervisor.start();
+  fail(new TypeError('cannot end'));
+  await tick();
+  t.is(forgotten.length, 1);
+  t.is(supervisor.lastError, 'cannot end');
+  await wait(50);
+  t.is(broker.attempts, 2);
+  await t.notThrowsAsync(supervisor.drain(never));
+  const stopped = supervisor.stop(never);
+  fail(lost);
+  await t.notThrowsAsync(stopped);
 });

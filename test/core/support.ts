@@ -207,9 +207,11 @@ export async function setUp(
     slots: 2,
     callSlots: 1,
     callTimeout: 1000,
+    busy: (_, { id }) => body(id === undefined ? 'busy' : `busy ${id}`),
     maxBatch: 10,
     // A hold lasts less than a millisecond, so that one millisecond ends it.
     backoff: { base: 1, max: 1 },
+    onDead: () => {},
     logger: silent,
     ...rest,
   });

@@ -36,7 +36,7 @@ needs(
   });
   await rabbitmq.publish(fleet.heartbeats(1000, rabbitmq.form));
   await fleet.arrives(database);
-  await conductor.log.line('not connected', 2);
+  await conductor.log.line('not connected');
   const { absent, rabbit } = conductor.states();
   t.is(rabbit?.state, 'consuming');
   t.not(absent?.state, 'consuming');

@@ -29,7 +29,7 @@ for (const { label, service, open } of brokerKinds) {
   )(`${label}: a connection that is cut in the middle is made again, and nothing is lost`, async (t) => {
     const { draining, proxy } = await startDraining(t, await open(t));
     proxy.cut();
-    await draining.conductor.log.line('connecting again');
+    await draining.conductor.log.line('not connected');
     await finishes(t, draining);
   });
 
@@ -123,6 +123,8 @@ async function startDraining(
   const conductor = spawnConductor(t, {
     database: database.url,
     transports: { guests: { ...broker.entry({ proxy, keepalive }), connectTimeout: 1000 } },
+    // Each attempt has a line.
+    settings: { log: { level: 'debug' } },
   });
   await fleet.reaches(0.2, database, conductor);
   return { draining: { fleet, broker, database, conductor }, proxy };

@@ -191,7 +191,7 @@ withPostgres('what was opened late is still to be notified of', async (t) => {
   await dueNow(database);
   const { notifications = [] } = await maintain(context);
   t.deepEqual(
-    notifications.map(([transport, { topic }]) => [transport, topic]),
+    notifications.map(({ transport, notification: { topic } }) => [transport, topic]),
     [['oslo', 'notifications.info']],
   );
 });
