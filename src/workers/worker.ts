@@ -1,3 +1,4 @@
+import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
@@ -26,7 +27,8 @@ const manager: Manager = await loadManager(settings.managerModule).catch((error:
   problem = messageOf(error);
   return {};
 });
-const context: Context = { pool: createPool(settings), manager, settings };
+const warn = (line: string) => parentPort?.postMessage(line);
+const context: Context = { pool: createPool(settings, warn), manager, settings };
 
 /** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
 export function ready(): string | undefined {
