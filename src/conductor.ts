@@ -184,7 +184,7 @@ async function awaitDatabase(
   const outage = new Outage();
   for (let failures = 0; ; failures += 1) {
     try {
-      await checkSchema(database.url, access);
+      await checkSchema(database, access);
       return;
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
@@ -199,8 +199,8 @@ async function awaitDatabase(
   }
 }
 
-async function checkSchema(url: string, access: Access): Promise<void> {
-  const client = await openSession(url);
+async function checkSchema(database: Config['database'], access: Access): Promise<void> {
+  const client = await openSession(database, 'look');
   try {
     const query = queryOn(client);
     const missing = await missingFromSchema(query);

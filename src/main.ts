@@ -72,7 +72,8 @@ interface MigrateFlags {
 
 async function runMigrate({ config: file, ...flags }: MigrateFlags): Promise<void> {
   const { database } = await load(file);
-  await migrate({ url: database.url, ...flags, log: (line) => print(mask(line)) });
+  const { url, passwordFile } = database;
+  await migrate({ url, passwordFile, ...flags, log: (line) => print(mask(line)) });
 }
 
 function seconds(text: string): number {

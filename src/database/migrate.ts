@@ -6,6 +6,8 @@ import { upgrade } from './upgrade.ts';
 export interface MigrateOptions {
   /** A connection string. Of Postgres itself or of a pooler in session mode: the lock lives as long as the connection. */
   readonly url: string;
+  /** A file whose first line is the password. */
+  readonly passwordFile?: string;
   /** Only say what would be done. */
   readonly dryRun: boolean;
   /** Take away what was added. */
@@ -27,7 +29,7 @@ export interface MigrateOptions {
  * cannot be reached or another session keeps a table locked.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const client = await openSession(options.url);
+  const client = await openSession(options, 'migrate');
   try {
     if (!options.dryRun) await becomeOnlyOne(queryOn(client), options.log);
     await (options.rollback ? rollBack(client, options) : upgrade(client, options));

@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import {
+  type DatabaseAddress,
+  DatabaseHosts,
+  type DatabaseTarget,
+  type SessionAnswer,
+  sessionQuestion,
+  tlsAdvice,
+} from '../core/database-hosts.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../core/errors.ts';
 import type { Query } from './query.ts';
 
@@ -10,25 +18,50 @@ const lockPoll = 200;
 /** Any number, as long as nothing else in this database takes the same advisory lock: "cndt" in ASCII. */
 const migrationLock = 0x63_6e_64_74;
 
-/** Connects for a migration. Fails with ConfigError or NotConnected. */
-export async function openSession(url: string): Promise<pg.Client> {
+/**
+ * Connects to migrate, or only to look at what is there. Fails with ConfigError or NotConnected.
+ *
+ * A session that looks leaves nothing behind on a pooler's connection; one that migrates is not for a pooler.
+ */
+export async function openSession(address: DatabaseAddress, purpose: 'migrate' | 'look'): Promise<pg.Client> {
+  const hosts = new DatabaseHosts(address);
+  for (let tries = 1; ; tries += 1) {
+    const target = hosts.current;
+    try {
+      return await connectTo(hosts, target, purpose);
+    } catch (error) {
+      hosts.failed(target, error);
+      if (error instanceof ConfigError || tries === hosts.targets.length) throw connectError(error);
+    }
+  }
+}
+
+async function connectTo(
+  hosts: DatabaseHosts,
+  target: DatabaseTarget,
+  purpose: 'migrate' | 'look',
+): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: url,
-    application_name: 'conductor migrate',
+    ...hosts.optionsOf(target),
+    application_name: `conductor ${purpose === 'migrate' ? 'migrate' : 'start'}`,
     connectionTimeoutMillis: 10_000,
   });
   // Without a listener a lost connection would end the process; the statement that is under way reports it.
   client.on('error', () => {});
   try {
     await client.connect();
+    const [answer] = (await client.query<SessionAnswer>(sessionQuestion)).rows;
+    const unfit = answer && hosts.unfit(target, answer);
+    if (unfit !== undefined) throw unfit;
     // The ledger's time is without zone, as all of Trove's are: UTC. An index build may outlast any statement_timeout.
-    await client.query(
-      `SET TIME ZONE 'UTC'; SET statement_timeout = 0; SET lock_timeout = '${lockTimeout}s'`,
-    );
+    if (purpose === 'migrate')
+      await client.query(
+        `SET TIME ZONE 'UTC'; SET statement_timeout = 0; SET lock_timeout = '${lockTimeout}s'`,
+      );
     return client;
   } catch (error) {
     await client.end().catch(() => {});
-    throw connectError(error);
+    throw error;
   }
 }
 
@@ -49,7 +82,13 @@ export async function becomeOnlyOne(query: Query, log: (line: string) => void): 
 }
 
 function connectError(error: unknown): Error {
+  if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const code = codeOf(error);
+  const advice = tlsAdvice(error);
+  if (advice !== undefined)
+    return new ConfigError(`database.url: no TLS with the database: ${messageOf(error)}. ${advice}`, {
+      cause: error,
+    });
   // Wrong user or password, no such database.
   if (code === '28P01' || code === '28000' || code === '3D000') {
     return new ConfigError(

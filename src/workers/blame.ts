@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { messageOf } from '../core/errors.ts';
+import { isConnectionState, raiseRoutine } from './connection-state.ts';
 import { cameFromDatabase, TransactionUndone } from './db.ts';
 
 /**
@@ -23,10 +24,8 @@ const causes: Readonly<Record<string, Cause>> = {
   '25006': 'infrastructure', // read_only_sql_transaction
   '25P03': 'connection', // idle_in_transaction_session_timeout: we were suspended, and the server let go of us
   '25P04': 'connection', // transaction_timeout: the same
-  '26000': 'connection', // invalid_sql_statement_name: a pooler has forgotten a prepared statement
   '40001': 'contention', // serialization_failure
   '40P01': 'contention', // deadlock_detected
-  '42P05': 'connection', // duplicate_prepared_statement
   '55P03': 'contention', // lock_not_available: lock_timeout
   '57014': 'contention', // query_canceled: statement_timeout
 };
@@ -43,9 +42,8 @@ export function causeOf(error: unknown, isInside: boolean): Cause {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined)
     return isMistake(error, isInside) ? 'unproven' : 'infrastructure';
   // A trigger may raise any code. It is the schema's opinion of a row, and says nothing of the server.
-  if (error.routine === 'exec_stmt_raise') return 'unproven';
-  // "cached plan must not change result type": the table was altered after the statement had been prepared.
-  if (error.code === '0A000' && error.routine === 'RevalidateCachedQuery') return 'connection';
+  if (error.routine === raiseRoutine) return 'unproven';
+  if (isConnectionState(error)) return 'connection';
   // A NUL that a trigger or a generated column makes is not the message's.
   const cause = causes[error.code];
   if (cause === 'value' && error.where?.includes('PL/pgSQL')) return 'unproven';

@@ -19,10 +19,18 @@ export interface Context {
   readonly storm: RefusalStorm;
 }
 
-/** Opens a thread's connections and starts its memory empty. */
-export function createContext(settings: WorkerSettings, manager: Manager): Context {
+/**
+ * Opens a thread's connections and starts its memory empty.
+ *
+ * @param warn takes a line for the operator.
+ */
+export function createContext(
+  settings: WorkerSettings,
+  manager: Manager,
+  warn?: (line: string) => void,
+): Context {
   return {
-    pool: createPool(settings),
+    pool: createPool(settings, warn),
     manager,
     settings,
     appliedAt: new Map(),

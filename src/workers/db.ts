@@ -1,5 +1,6 @@
-import pg from 'pg';
-import { CallRefused, Rejected } from '../core/errors.ts';
+import type pg from 'pg';
+import { endsStandbyWait, isConnectionState } from './connection-state.ts';
+import { DatabasePool } from './database-pool.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { callErrorOf } from './sqlstate.ts';
 
@@ -16,26 +17,16 @@ export interface Db {
   ): Promise<Row[]>;
 }
 
-/** Opens a worker thread's connections: as many as it runs batches and calls at once. */
-export function createPool({ database, concurrency, calls }: WorkerSettings): pg.Pool {
-  const pool = new pg.Pool({
-    connectionString: database.url,
-    max: concurrency + calls.concurrency,
-    connectionTimeoutMillis: database.connectTimeout,
-    statement_timeout: database.statementTimeout,
-    lock_timeout: database.lockTimeout,
-    // A server that vanished without a word would leave the batch waiting for ever.
-    query_timeout: Math.max(database.statementTimeout, calls.timeout) + 5000,
-    idleTimeoutMillis: 0,
-    keepAlive: true,
-    application_name: database.applicationName,
-  });
-  // An idle connection that breaks is replaced at its next use; without a listener it would end the thread.
-  pool.on('error', () => {});
-  return pool;
+/**
+ * Opens a worker thread's connections: as many as it runs batches and calls at once.
+ *
+ * @param warn takes a line for the operator.
+ */
+export function createPool(settings: WorkerSettings, warn: (line: string) => void = () => {}): pg.Pool {
+  return new DatabasePool(settings, warn);
 }
 
-/** Where milliseconds are undefined, it is as the connection was opened with. */
+/** Where milliseconds are undefined, it is as configured. */
 export interface TransactionOptions {
   /** Milliseconds that each of its statements waits for a lock. */
   readonly lockTimeout?: number | undefined;
@@ -57,18 +48,23 @@ export class TransactionUndone extends Error {
   override readonly name = 'TransactionUndone';
 }
 
-/** Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails. */
+/**
+ * Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails; and also if the transaction
+ * is committed here but not known to be on the synchronous standbys, so whoever tries again must do so harmlessly.
+ */
 export async function inTransaction<Result>(
   pool: pg.Pool,
   { lockTimeout, statementTimeout, preparedStatements }: TransactionOptions,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect();
+  if (!(pool instanceof DatabasePool)) throw new TypeError('transactions need a pool of createPool');
+  const client = await pool.take();
+  const isNamed = preparedStatements && pool.hasNames;
   const db: Db = {
     async query<Row extends pg.QueryResultRow>(name: string, text: string, values: ReadonlyArray<unknown>) {
       try {
         const { rows } = await client.query<Row>({
-          ...(preparedStatements && { name }),
+          ...(isNamed && { name }),
           text,
           values: [...values],
         });
@@ -80,35 +76,48 @@ export async function inTransaction<Result>(
     },
   };
   let broken: Error | undefined;
+  let onlyHere = false;
+  let isInside = false;
   // A connection that breaks between two queries says so by an event only.
   const onError = (error: Error) => {
     broken = error;
   };
+  const onNotice = (notice: object) => {
+    onlyHere ||= endsStandbyWait(notice);
+  };
   client.on('error', onError);
+  client.on('notice', onNotice);
   try {
-    await client.query('BEGIN');
-    if (lockTimeout !== undefined) await client.query(`SET LOCAL lock_timeout = ${Math.ceil(lockTimeout)}`);
-    if (statementTimeout !== undefined)
-      await client.query(`SET LOCAL statement_timeout = ${Math.ceil(statementTimeout)}`);
+    // One round trip, in which nothing is left behind if any of it fails.
+    await client.query(pool.begin(lockTimeout, statementTimeout));
+    isInside = true;
     const result = await work(db);
+    isInside = false;
     const { command } = await client.query('COMMIT');
     // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.
     if (command !== 'COMMIT') throw new TransactionUndone(`the transaction ended with ${command}`);
+    if (onlyHere) throw new Error(notOnStandby);
     return result;
   } catch (error) {
+    if (isConnectionState(error)) pool.outdated(client, error);
     // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
     // read-only then, and stays read-only for ever.
-    broken ??= leavesWell(error) ? await rollback(client) : asError(error);
+    broken ??= leavesWell(error, isInside) ? await rollback(client) : asError(error);
     throw error;
   } finally {
     client.off('error', onError);
+    client.off('notice', onNotice);
     client.release(broken);
   }
 }
 
+const notOnStandby =
+  'the commit did not reach the synchronous standby in time: look at pg_stat_replication, or correct synchronous_standby_names';
+
 /** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
-function leavesWell(error: unknown): boolean {
-  return error instanceof CallRefused || error instanceof Rejected || callErrorOf(error) !== undefined;
+function leavesWell(error: unknown, isInside: boolean): boolean {
+  if (isConnectionState(error)) return false;
+  return (isInside && !cameFromDatabase(error)) || callErrorOf(error) !== undefined;
 }
 
 /** The error that says that the connection cannot be used again, if it cannot. */

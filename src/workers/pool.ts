@@ -46,6 +46,12 @@ export class WorkerPool {
     this.ordinary = createPiscina(settings, threads, threads, tasks, heapLimit.ordinary);
     // Starts its thread when it is needed and lets it go again.
     this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
+    // What a thread has to say to the operator; each of them finds out by itself, and once is enough.
+    const said = new Set<unknown>();
+    this.ordinary.on('message', (line) => {
+      if (typeof line === 'string' && !said.has(line)) options.logger.warn(line);
+      said.add(line);
+    });
   }
 
   /** Runs a batch. Rejects only while closing; what could not be committed is HELD. */

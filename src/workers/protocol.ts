@@ -12,9 +12,12 @@ import type { DeadNotice, Notification } from '../core/outcome.ts';
 export interface WorkerSettings {
   readonly database: {
     readonly url: string;
+    readonly passwordFile: string;
     readonly connectTimeout: number;
     readonly statementTimeout: number;
     readonly lockTimeout: number;
+    readonly idleInTransactionTimeout: number;
+    readonly synchronousCommit: string;
     readonly preparedStatements: boolean;
     /** Shows in pg_stat_activity. */
     readonly applicationName: string;

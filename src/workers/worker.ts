@@ -1,3 +1,4 @@
+import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
@@ -29,7 +30,8 @@ const manager: Manager = await loadManager(settings.managerModule).catch((error:
   problem = messageOf(error);
   return {};
 });
-const context: Context = createContext(settings, manager);
+const warn = (line: string) => parentPort?.postMessage(line);
+const context: Context = createContext(settings, manager, warn);
 
 /** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
 export function ready(): string | undefined {

@@ -13,9 +13,12 @@ test('what the file does not say has its default', (t) => {
   const { database, workers, maxInFlight, replica, transports } = read(minimal);
   t.deepEqual(database, {
     url: 'postgresql://db/trove',
+    passwordFile: '',
     connectTimeout: 5000,
     statementTimeout: 10_000,
     lockTimeout: 1000,
+    idleInTransactionTimeout: 5000,
+    synchronousCommit: 'on',
     preparedStatements: true,
   });
   t.deepEqual(workers, { threads: 0, concurrency: 4, maxBatch: 1000 });

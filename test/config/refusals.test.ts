@@ -13,7 +13,7 @@ for (const [what, text, message] of [
   [
     'an unknown key in a section',
     'database: { url: postgresql://db/trove, user: eve }',
-    'database.user: unknown key; expected one of url, connectTimeout, statementTimeout, lockTimeout, preparedStatements',
+    'database.user: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, preparedStatements',
   ],
   [
     'an unknown key in a transport',

@@ -32,6 +32,16 @@ test('a password among the parameters of a URL is masked too', (t) => {
   t.is(createMasker([url])(`cannot connect to ${url}`), `cannot connect to ${maskSecret(url)}`);
 });
 
+test('a password in a URL that names several servers is masked, and only that', (t) => {
+  const url = 'postgresql://eve:p%40ssword%2F1@db1:1,db2:2/trove?sslmode=prefer&sslpassword=hunter22';
+  t.is(maskSecret(url), 'postgresql://eve:***@db1:1,db2:2/trove?sslmode=prefer&sslpassword=***');
+  const mask = createMasker([url]);
+  t.is(mask(`cannot connect to ${url}`), `cannot connect to ${maskSecret(url)}`);
+  t.is(mask('login with p@ssword/1 and hunter22 failed'), 'login with *** and *** failed');
+  for (const open of ['postgresql://eve@db1:1,db2:2/trove', 'postgresql://db1,db2/trove?sslmode=prefer'])
+    t.is(maskSecret(open), open);
+});
+
 test('a secret that is no URL is masked whole, an empty one is nothing', (t) => {
   t.is(maskSecret('hunter2'), '***');
   t.is(maskSecret(''), '');

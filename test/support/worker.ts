@@ -39,9 +39,12 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     ...overrides,
     database: {
       url,
+      passwordFile: '',
       connectTimeout: 5000,
       statementTimeout: 10_000,
       lockTimeout: 1000,
+      idleInTransactionTimeout: 5000,
+      synchronousCommit: 'on',
       preparedStatements: true,
       applicationName: 'test',
       ...overrides.database,

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import type convict from 'convict';
 import type { JsonObject } from '../json.ts';
+import { databaseUrl } from './database-url.ts';
 import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
   share,
-  urlOf,
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
@@ -17,9 +17,12 @@ export interface BaseConfig {
   replica: string;
   database: {
     url: string;
+    passwordFile: string;
     connectTimeout: number;
     statementTimeout: number;
     lockTimeout: number;
+    idleInTransactionTimeout: number;
+    synchronousCommit: string;
     preparedStatements: boolean;
   };
   manager: string;
@@ -56,10 +59,16 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
   },
   database: {
     url: {
-      doc: 'Where Postgres is. Required.',
+      doc:
+        'Where Postgres is, in the meaning of libpq: `postgresql://user@host1:5432,host2:5432/database?sslmode=verify-full` names two ' +
+        'servers, of which the one is used that can be written. Required.',
       default: '',
-      format: urlOf('postgresql:', 'postgres:'),
+      format: databaseUrl,
       sensitive: true,
+    },
+    passwordFile: {
+      doc: 'A file whose first line is the password, as container platforms mount secrets. Read at each connection; goes before the password in `database.url`.',
+      default: '',
     },
     connectTimeout: {
       doc: 'Milliseconds until an attempt to connect counts as failed.',
@@ -76,8 +85,18 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       default: 1000,
       format: milliseconds,
     },
+    idleInTransactionTimeout: {
+      doc: 'Milliseconds after which Postgres ends a transaction of ours in which nothing goes on. A replica whose host has lost power keeps its rows locked for so long.',
+      default: 5000,
+      format: milliseconds,
+    },
+    synchronousCommit: {
+      doc: 'What a commit waits for, and so what a settled message has survived. Goes before what the role, the database or the server have set. `off` loses settled messages when Postgres crashes.',
+      default: 'on',
+      format: ['on', 'remote_apply', 'remote_write', 'local', 'off'],
+    },
     preparedStatements: {
-      doc: 'Prepare statements once a connection. Turn off behind a PgBouncer below 1.21 in transaction mode.',
+      doc: 'Prepare statements once a connection. Behind a PgBouncer that does not support it, one below 1.21 in transaction mode, a replica finds out and does without.',
       default: true,
     },
   },

@@ -8,13 +8,36 @@ const secretParameters = ['password', 'sslpassword'];
 /** A URL with its passwords masked; any other text masked whole. */
 export function maskSecret(secret: string): string {
   const url = URL.parse(secret);
-  if (url === null) return secret === '' ? '' : mask;
+  if (url === null) return secret === '' ? '' : (readList(secret)?.masked ?? mask);
   const parameters = secretParameters.filter((name) => url.searchParams.has(name));
   if (url.password === '' && parameters.length === 0) return secret;
   if (url.password !== '') url.password = mask;
   for (const name of parameters) url.searchParams.set(name, mask);
   return url.toString();
 }
+
+interface ServerList {
+  readonly masked: string;
+  /** As they stand in the URL. */
+  readonly passwords: ReadonlyArray<string>;
+}
+
+/** A URL that names several servers, which is none to the platform; undefined for any other text. */
+function readList(text: string): ServerList | undefined {
+  const parts =
+    /^(\w+:\/\/[^:/?]*)(?::([^/?]*))?(@[^@/?]*)(.*)$/s.exec(text) ??
+    /^(\w+:\/\/)()([^@/?]*)(.*)$/s.exec(text);
+  const [, begin = '', password = '', hosts = '', rest = ''] = parts ?? [];
+  if (!hosts.includes(',')) return undefined;
+  const passwords = password === '' ? [] : [password];
+  const end = rest.replace(parameterPattern, (_, name: string, value: string) => {
+    passwords.push(value);
+    return `${name}${mask}`;
+  });
+  return { masked: `${begin}${password === '' ? '' : `:${mask}`}${hosts}${end}`, passwords };
+}
+
+const parameterPattern = new RegExp(`([?&](?:${secretParameters.join('|')})=)([^&]*)`, 'g');
 
 /** A copy of validated values with everything sensitive masked, to print. */
 export function maskValues(section: Section, values: object): JsonObject {
@@ -46,15 +69,24 @@ interface Appearance {
 
 /** The forms in which a secret may turn up. */
 function appearancesOf(secret: string): Appearance[] {
-  const url = URL.parse(secret);
-  if (url === null) return formsOf(secret).map((form) => ({ secret: form, replacement: mask }));
-  const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
-  return [url.password, decodeURIComponent(url.password), ...parameters].flatMap(formsOf).flatMap((form) => [
+  const passwords = passwordsIn(secret);
+  if (passwords === undefined) return formsOf(secret).map((form) => ({ secret: form, replacement: mask }));
+  return passwords.flatMap(formsOf).flatMap((form) => [
     // A short one elsewhere than in its URL ("guest") would mask ordinary words.
     ...(form.length >= 8 ? [{ secret: form, replacement: mask }] : []),
     { secret: `:${form}@`, replacement: `:${mask}@` },
     { secret: `password=${form}`, replacement: `password=${mask}` },
   ]);
+}
+
+/** Those in a URL, as they stand there and decoded; undefined if it is none. */
+function passwordsIn(secret: string): string[] | undefined {
+  const url = URL.parse(secret);
+  if (url !== null) {
+    const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
+    return [url.password, decodeURIComponent(url.password), ...parameters];
+  }
+  return readList(secret)?.passwords.flatMap((password) => [password, decodeURIComponent(password)]);
 }
 
 /** As it is and as it stands inside a line of JSON, which log lines are. Nothing, if it is empty. */
