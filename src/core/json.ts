@@ -7,13 +7,33 @@ const maxDepth = 32;
 export type JsonObject = Record<string, unknown>;
 
 /**
- * The body's text, or the first `length` bytes of it. Throws Rejected if any of the body is not UTF-8: a replacement character
- * in an id would name another instance.
+ * The body's text, or that of the first `length` bytes of it. Throws Rejected if any of the body is not UTF-8: a replacement
+ * character in an id would name another instance.
  */
-export function textOf(body: Uint8Array, length = body.length): string {
-  if (body.length === 0) throw new Rejected('empty', 'the body is empty');
-  if (!isUtf8(body)) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
-  return bufferOf(body).toString('utf8', 0, length);
+export function textOf(body: Uint8Array, length?: number): string {
+  const bytes = trimmed(body);
+  if (bytes.length === 0) throw new Rejected('empty', 'the body is empty');
+  if (!isUtf8(bytes)) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
+  return bytes.toString('utf8', 0, length);
+}
+
+const nul = 0;
+const byteOrderMark = [0xef, 0xbb, 0xbf];
+
+/** The bytes without what some senders put around a text: a byte order mark before it, NULs behind it. */
+export function trimmed(body: Uint8Array): Buffer {
+  const bytes = bufferOf(body);
+  const isPlain = bytes[0] !== byteOrderMark[0] && bytes[bytes.length - 1] !== nul;
+  if (isPlain) return bytes;
+  const begin = byteOrderMark.every((byte, index) => bytes[index] === byte) ? byteOrderMark.length : 0;
+  let end = bytes.length;
+  while (end > begin && isBlank(bytes[end - 1])) end -= 1;
+  return bytes.subarray(begin, end);
+}
+
+/** A NUL, or white space as JSON has it: a line may end before its NUL or behind it. */
+function isBlank(byte: number | undefined): boolean {
+  return byte === nul || byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 /** The same bytes with a Buffer's methods; a worker's bodies are Buffers already, and making one is dear. */
