@@ -16,7 +16,7 @@ export const securitySchema = {
   user: { doc: 'Goes before the user in `url`.', default: '' },
   password: { doc: 'Goes before the password in `url`.', default: '', sensitive: true },
   passwordFile: {
-    doc: 'A file whose first line is the password, as container platforms mount secrets.',
+    doc: 'A file whose first line is the password, as container platforms mount secrets. It is read at each connection.',
     default: '',
   },
   tls: {
@@ -37,14 +37,20 @@ export const securitySchema = {
   },
 };
 
-/** Reads the password's file, so that from here on it is a secret like any other. */
+/**
+ * Reads the password's file, so that a file that is not there is refused at once, and its password is a secret like any other.
+ * Connections read it again: `credentialsOf`.
+ */
 export function withPasswordFile<Options extends SecurityOptions>(options: Options, prefix: string): Options {
   if (options.passwordFile === '') return options;
-  const [password = ''] = readNamed(options.passwordFile, `${prefix}passwordFile`)
-    .toString('utf8')
-    .split(/\r?\n/);
-  if (password === '') throw new ConfigError(`${prefix}passwordFile: ${options.passwordFile} is empty`);
-  return { ...options, password };
+  return { ...options, password: passwordIn(options.passwordFile, `${prefix}passwordFile`) };
+}
+
+/** @param key names the option in an error. */
+function passwordIn(file: string, key: string): string {
+  const [password = ''] = readNamed(file, key).toString('utf8').split(/\r?\n/);
+  if (password === '') throw new ConfigError(`${key}: ${file} is empty`);
+  return password;
 }
 
 export interface Credentials {
@@ -52,8 +58,16 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** Who to sign in as: the options of their own, else what the URL says; undefined where neither names anybody. */
-export function credentialsOf({ user, password }: SecurityOptions, url: string): Credentials | undefined {
+/**
+ * Who to sign in as: the options of their own, else what the URL says; undefined where neither names anybody. A transport asks at
+ * each connection, since the file of the password is read each time: a password that was changed counts from the next
+ * connection on. Throws ConfigError if the file cannot be read.
+ */
+export function credentialsOf(
+  { user, password: configured, passwordFile }: SecurityOptions,
+  url: string,
+): Credentials | undefined {
+  const password = passwordFile === '' ? configured : passwordIn(passwordFile, 'passwordFile');
   const parsed = URL.parse(url);
   const credentials = {
     user: user || decodeURIComponent(parsed?.username ?? ''),
