@@ -21,7 +21,7 @@ import { updateDeferredReasons } from './sql/update-deferred-reasons.ts';
 const retryLimit = 500;
 
 /** Statements that one round deletes dead letters with, at most. */
-const trimSteps = 10;
+const trimSteps = 25;
 
 /**
  * Tries the deferred messages that are due, and keeps the tables bounded, each by itself: one that fails keeps none of the others

@@ -1,7 +1,7 @@
 import type { Db } from '../db.ts';
 
 /** Dead letters that one statement deletes: a large backlog must not run into its time limit. */
-export const trimStep = 5000;
+export const trimStep = 2000;
 
 /** Ids only grow, with gaps: counting back from the newest keeps `maxRows` at most, by the index alone. */
 const text = `
