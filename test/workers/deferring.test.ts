@@ -168,7 +168,7 @@ test('a message that cannot be deferred because of its message id becomes a dead
 test('hundreds of thousands of dead letters too many are deleted in steps, and keep no deferred message waiting', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, {
-    database: { statementTimeout: 800 },
+    database: { statementTimeout: 200 },
     deadLetters: { maxRows: 100, stormShare: 1 },
   });
   await database.query(`
