@@ -9,6 +9,7 @@ import { settledBy } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
+import { PutAside } from './core/put-aside.ts';
 import { DeadLetterLog, Outage } from './core/quiet-log.ts';
 import { Supervisor, type SupervisorState } from './core/supervisor.ts';
 import { queryOn } from './database/query.ts';
@@ -34,6 +35,8 @@ export interface Conductor {
   readonly accounts: ReadonlyMap<string, Account>;
   /** Why messages are held at the moment; undefined while they flow. */
   readonly heldBecause: string | undefined;
+  /** Why all messages of a method are put aside at the moment; undefined while they are not. */
+  readonly putAsideBecause: string | undefined;
   /** What each transport's connection is doing, and what went wrong with it last. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Takes no more, finishes what it holds, gives back the rest. Within `shutdown.deadline`; again is harmless. */
@@ -61,8 +64,13 @@ export async function startConductor(
     logger,
   });
   const deadLetters = new DeadLetterLog(logger);
+  const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
-    run: (transport, batch) => pool.run(transport, batch),
+    run: async (transport, batch) => {
+      const result = await pool.run(transport, batch);
+      putAside.note(result.putAsideBecause);
+      return result;
+    },
     call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -122,6 +130,9 @@ export async function startConductor(
     accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
     get heldBecause() {
       return dispatcher.heldBecause;
+    },
+    get putAsideBecause() {
+      return putAside.because;
     },
     states: () =>
       Object.fromEntries(
