@@ -11,9 +11,11 @@ import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { DeadLetterLog, Outage } from './core/quiet-log.ts';
 import { Supervisor, type SupervisorState } from './core/supervisor.ts';
+import { DatabaseProbe } from './database/probe.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
+import { DatabaseWatch } from './jobs/database-watch.ts';
 import { Maintenance } from './jobs/maintenance.ts';
 import { missingFromModels } from './workers/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
@@ -21,6 +23,9 @@ import type { WorkerSettings } from './workers/protocol.ts';
 
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
+/** Milliseconds between two looks for the database while nothing is committed. */
+const watchInterval = 2000;
 
 /** What the caller of a call is told that there is no room for. */
 const busy = {
@@ -32,7 +37,7 @@ const busy = {
 export interface Conductor {
   /** What became of the messages, by transport. */
   readonly accounts: ReadonlyMap<string, Account>;
-  /** Why messages are held at the moment; undefined while they flow. */
+  /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
   /** What each transport's connection is doing, and what went wrong with it last. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
@@ -114,13 +119,21 @@ export async function startConductor(
     backoff: reconnect,
     logger,
   });
+  const probe = new DatabaseProbe(config.database.url, `conductor ${config.replica}`);
+  const watch = new DatabaseWatch({
+    probe: () => probe.ask(),
+    committed: () => lanes.reduce((sum, { lane }) => sum + lane.account.committed, 0),
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    interval: watchInterval,
+    logger,
+  });
 
   let stopped: Promise<void> | undefined;
   let admin: AdminServer | undefined;
   const conductor: Conductor = {
     accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
     get heldBecause() {
-      return dispatcher.heldBecause;
+      return dispatcher.heldBecause ?? watch.problem;
     },
     states: () =>
       Object.fromEntries(
@@ -133,18 +146,19 @@ export async function startConductor(
   };
 
   async function stop(): Promise<void> {
-    const deadline = AbortSignal.timeout(config.shutdown.deadline);
+    const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
     const supervisors = lanes.map(({ supervisor }) => supervisor);
     await Promise.all([
       // A round waits for the database, which may not answer.
-      settledBy(maintenance.stop(), deadline),
-      ...supervisors.map((supervisor) => supervisor.drain(deadline)),
+      settledBy(maintenance.stop(), finished),
+      watch.stop(finished),
+      ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
-    await dispatcher.idle(deadline);
+    await dispatcher.idle(finished);
     dispatcher.stop();
-    await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
-    await pool.close();
-    await admin?.stop();
+    probe.drop();
+    await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
+    await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
     deadLetters.stop();
     for (const { name, lane } of lanes) {
       const { received, redelivered, outcomes, released } = lane.account;
@@ -157,11 +171,28 @@ export async function startConductor(
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await pool.ready();
     await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
+    maintenance.start();
+    watch.start();
   } catch (error) {
     await conductor.stop();
     throw error;
   }
   return conductor;
+}
+
+/**
+ * By when a stop has finished what it can, has closed the connections to the brokers, and is over. What closing takes is set aside,
+ * so that all of it is within the deadline: a process that takes longer is killed.
+ *
+ * @param deadline milliseconds.
+ */
+function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over', AbortSignal> {
+  const reserve = Math.min(deadline / 4, 2000);
+  return {
+    finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
+    closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
+    over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
+  };
 }
 
 async function startTransport(name: string, supervisor: Supervisor): Promise<void> {

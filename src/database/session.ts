@@ -10,11 +10,15 @@ const lockPoll = 200;
 /** Any number, as long as nothing else in this database takes the same advisory lock: "cndt" in ASCII. */
 const migrationLock = 0x63_6e_64_74;
 
-/** Connects for a migration. Fails with ConfigError or NotConnected. */
-export async function openSession(url: string): Promise<pg.Client> {
+/**
+ * Connects for a migration, or to look at the database. Fails with ConfigError or NotConnected.
+ *
+ * @param applicationName shows in pg_stat_activity.
+ */
+export async function openSession(url: string, applicationName = 'conductor migrate'): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
-    application_name: 'conductor migrate',
+    application_name: applicationName,
     connectionTimeoutMillis: 10_000,
   });
   // Without a listener a lost connection would end the process; the statement that is under way reports it.
