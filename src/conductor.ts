@@ -12,9 +12,11 @@ import type { Logger } from './core/logger.ts';
 import { PutAside } from './core/put-aside.ts';
 import { DeadLetterLog, Outage } from './core/quiet-log.ts';
 import { Supervisor, type SupervisorState } from './core/supervisor.ts';
+import { DatabaseProbe } from './database/probe.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
+import { DatabaseWatch } from './jobs/database-watch.ts';
 import { Maintenance } from './jobs/maintenance.ts';
 import { missingFromModels } from './workers/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
@@ -22,6 +24,9 @@ import type { WorkerSettings } from './workers/protocol.ts';
 
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
+/** Milliseconds between two looks for the database while nothing is committed. */
+const watchInterval = 2000;
 
 /** What the caller of a call is told that there is no room for. */
 const busy = {
@@ -33,7 +38,7 @@ const busy = {
 export interface Conductor {
   /** What became of the messages, by transport. */
   readonly accounts: ReadonlyMap<string, Account>;
-  /** Why messages are held at the moment; undefined while they flow. */
+  /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside at the moment; undefined while they are not. */
   readonly putAsideBecause: string | undefined;
@@ -123,13 +128,21 @@ export async function startConductor(
     backoff: reconnect,
     logger,
   });
+  const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
+  const watch = new DatabaseWatch({
+    probe: () => probe.ask(),
+    committed: () => lanes.reduce((sum, { lane }) => sum + lane.account.committed, 0),
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    interval: watchInterval,
+    logger,
+  });
 
   let stopped: Promise<void> | undefined;
   let admin: AdminServer | undefined;
   const conductor: Conductor = {
     accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
     get heldBecause() {
-      return dispatcher.heldBecause;
+      return dispatcher.heldBecause ?? watch.problem;
     },
     get putAsideBecause() {
       return putAside.because;
@@ -145,18 +158,19 @@ export async function startConductor(
   };
 
   async function stop(): Promise<void> {
-    const deadline = AbortSignal.timeout(config.shutdown.deadline);
+    const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
     const supervisors = lanes.map(({ supervisor }) => supervisor);
     await Promise.all([
       // A round waits for the database, which may not answer.
-      settledBy(maintenance.stop(), deadline),
-      ...supervisors.map((supervisor) => supervisor.drain(deadline)),
+      settledBy(maintenance.stop(), finished),
+      watch.stop(finished),
+      ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
-    await dispatcher.idle(deadline);
+    await dispatcher.idle(finished);
     dispatcher.stop();
-    await Promise.all(supervisors.map((supervisor) => supervisor.stop(deadline)));
-    await pool.close();
-    await admin?.stop();
+    probe.drop();
+    await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
+    await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
     deadLetters.stop();
     for (const { name, lane } of lanes) {
       const { received, redelivered, outcomes, released } = lane.account;
@@ -169,11 +183,28 @@ export async function startConductor(
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await pool.ready();
     await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
+    maintenance.start();
+    watch.start();
   } catch (error) {
     await conductor.stop();
     throw error;
   }
   return conductor;
+}
+
+/**
+ * By when a stop has finished what it can, has closed the connections to the brokers, and is over. What closing takes is set aside,
+ * so that all of it is within the deadline: a process that takes longer is killed.
+ *
+ * @param deadline milliseconds.
+ */
+function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over', AbortSignal> {
+  const reserve = Math.min(deadline / 4, 2000);
+  return {
+    finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
+    closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
+    over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
+  };
 }
 
 async function startTransport(name: string, supervisor: Supervisor): Promise<void> {

@@ -28,6 +28,12 @@ export class Account {
   /** Microseconds from a batch's oldest arrival to its settlement. */
   readonly latency: RecordableHistogram = createHistogram();
 
+  /** How many have an outcome that only the database can have given. */
+  get committed(): number {
+    const { applied, stale, duplicate, deferred, dead, answered } = this.outcomes;
+    return applied + stale + duplicate + deferred + dead + answered;
+  }
+
   /** Zero, always: what the counters cannot explain. */
   get unexplained(): number {
     return (

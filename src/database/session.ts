@@ -22,13 +22,19 @@ const migrationLock = 0x63_6e_64_74;
  * Connects to migrate, or only to look at what is there. Fails with ConfigError or NotConnected.
  *
  * A session that looks leaves nothing behind on a pooler's connection; one that migrates is not for a pooler.
+ *
+ * @param applicationName shows in pg_stat_activity.
  */
-export async function openSession(address: DatabaseAddress, purpose: 'migrate' | 'look'): Promise<pg.Client> {
+export async function openSession(
+  address: DatabaseAddress,
+  purpose: 'migrate' | 'look',
+  applicationName = `conductor ${purpose === 'migrate' ? 'migrate' : 'start'}`,
+): Promise<pg.Client> {
   const hosts = new DatabaseHosts(address);
   for (let tries = 1; ; tries += 1) {
     const target = hosts.current;
     try {
-      return await connectTo(hosts, target, purpose);
+      return await connectTo(hosts, target, purpose, applicationName);
     } catch (error) {
       hosts.failed(target, error);
       if (error instanceof ConfigError || tries === hosts.targets.length) throw connectError(error);
@@ -40,10 +46,11 @@ async function connectTo(
   hosts: DatabaseHosts,
   target: DatabaseTarget,
   purpose: 'migrate' | 'look',
+  applicationName: string,
 ): Promise<pg.Client> {
   const client = new pg.Client({
     ...hosts.optionsOf(target),
-    application_name: `conductor ${purpose === 'migrate' ? 'migrate' : 'start'}`,
+    application_name: applicationName,
     connectionTimeoutMillis: 10_000,
   });
   // Without a listener a lost connection would end the process; the statement that is under way reports it.

@@ -1,5 +1,6 @@
 import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
 import type { Logger } from '../core/logger.ts';
+import { LineBudget, Outage } from '../core/quiet-log.ts';
 
 /** One round of it, as far as this loop cares. */
 interface MaintenanceRound {
@@ -19,13 +20,28 @@ export interface MaintenanceOptions {
   readonly logger: Logger;
 }
 
+/** Lines about what was retried or deleted: some at once, then one in ten seconds, with the sums since the last one. */
+const lines = { atOnce: 3, interval: 10_000 };
+
 /** Retries deferred messages and keeps the tables bounded, round after round until it is stopped. */
 export class Maintenance {
+  private readonly options: MaintenanceOptions;
   private readonly stopping = new AbortController();
-  private readonly loop: Promise<void>;
+  private readonly outage = new Outage();
+  private readonly budgets = {
+    retried: new LineBudget(lines.atOnce, lines.interval),
+    trimmed: new LineBudget(lines.atOnce, lines.interval),
+  };
+  private sums = { retried: 0, resolved: 0, trimmed: 0 };
+  private loop: Promise<void> = Promise.resolve();
 
   constructor(options: MaintenanceOptions) {
-    this.loop = this.run(options);
+    this.options = options;
+  }
+
+  /** Begins with the first round. Not before the methods are there: to an empty method table every deferred message is unknown. */
+  start(): void {
+    if (!this.stopping.signal.aborted) this.loop = this.run();
   }
 
   /** Resolves once the round under way has ended. */
@@ -34,16 +50,37 @@ export class Maintenance {
     await this.loop;
   }
 
-  private async run({ round, interval, backoff, logger }: MaintenanceOptions): Promise<void> {
+  private async run(): Promise<void> {
+    const { round, interval, backoff } = this.options;
     for (let failures = 0; !this.stopping.signal.aborted; ) {
-      const { retried, resolved, trimmed, failedBecause } = await round();
-      if (retried > 0) logger.info({ retried, resolved }, 'retried deferred messages');
-      if (trimmed > 0)
-        logger.warn({ trimmed }, 'deleted the oldest dead letters: there are too many (deadLetters.maxRows)');
-      if (failedBecause !== undefined) logger.warn({ because: failedBecause }, 'deferred messages wait');
-      failures = failedBecause === undefined ? 0 : failures + 1;
+      const done = await round();
+      this.report(done);
+      failures = done.failedBecause === undefined ? 0 : failures + 1;
       const delay = failures === 0 ? interval : interval + fullJitter(failures, backoff);
       await pause(delay, this.stopping.signal);
     }
+  }
+
+  private report({ retried, resolved, trimmed, failedBecause }: MaintenanceRound): void {
+    const { logger } = this.options;
+    const { budgets, outage, sums } = this;
+    sums.retried += retried;
+    sums.resolved += resolved;
+    sums.trimmed += trimmed;
+    if (retried > 0 && budgets.retried.take() !== undefined) {
+      logger.info({ retried: sums.retried, resolved: sums.resolved }, 'retried deferred messages');
+      sums.retried = 0;
+      sums.resolved = 0;
+    }
+    if (trimmed > 0 && budgets.trimmed.take() !== undefined) {
+      logger.warn(
+        { trimmed: sums.trimmed },
+        'deleted the oldest dead letters: there are too many (deadLetters.maxRows)',
+      );
+      sums.trimmed = 0;
+    }
+    if (failedBecause === undefined) {
+      if (outage.end()) logger.info('deferred messages are retried again');
+    } else if (outage.fail(failedBecause)) logger.warn({ because: failedBecause }, 'deferred messages wait');
   }
 }

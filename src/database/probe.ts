@@ -1,0 +1,62 @@
+import type pg from 'pg';
+import type { DatabaseAddress } from '../core/database-hosts.ts';
+import { within } from '../core/deadline.ts';
+import { messageOf } from '../core/errors.ts';
+import { openSession } from './session.ts';
+
+/** Milliseconds that the database has to answer. */
+const patience = 2000;
+
+/** Asks the database now and then whether it is there and takes changes, over one connection of its own. */
+export class DatabaseProbe {
+  private readonly address: DatabaseAddress;
+  private readonly applicationName: string;
+  private client: pg.Client | undefined;
+
+  constructor(address: DatabaseAddress, applicationName: string) {
+    this.address = address;
+    this.applicationName = applicationName;
+  }
+
+  /** Resolves with what is wrong; undefined: nothing. Within a few seconds, and never rejects. */
+  async ask(): Promise<string | undefined> {
+    const isKept = this.client !== undefined;
+    try {
+      this.client ??= await this.connect();
+      const { rows } = await within(
+        this.client.query<{ setting: string }>("SELECT current_setting('transaction_read_only') AS setting"),
+        patience,
+      );
+      if (rows[0]?.setting === 'off') return undefined;
+      // It may be a standby by now, with another server in its place.
+      this.drop();
+      return 'the database is read-only: database.url has to lead to the primary server';
+    } catch (error) {
+      this.drop();
+      // A connection that has been kept may have ended since; a new one knows how the server is now.
+      return isKept ? this.ask() : messageOf(error);
+    }
+  }
+
+  /** Closes the connection, without waiting for a server that does not answer. */
+  drop(): void {
+    const { client } = this;
+    this.client = undefined;
+    // Its end, or that it cannot come to one, concerns nobody.
+    client?.end().catch(() => {});
+  }
+
+  private async connect(): Promise<pg.Client> {
+    const opening = openSession(this.address, 'look', this.applicationName);
+    try {
+      return await within(opening, patience);
+    } catch (error) {
+      // It may still be there later, and nobody waits for it.
+      opening.then(
+        (client) => client.end().catch(() => {}),
+        () => {},
+      );
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { mock } from 'node:test';
+import test from 'ava';
+import { pino } from 'pino';
+import { DatabaseProbe } from '../../src/database/probe.ts';
+import { DatabaseWatch } from '../../src/jobs/database-watch.ts';
+import { tick } from '../core/support.ts';
+import { makeReadOnly, startOwnPostgres } from '../faults/databases.ts';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase } from '../support/database.ts';
+import { freePort } from '../support/ports.ts';
+import { startProxy } from '../support/proxy.ts';
+import { needs, service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** A database that goes while nothing arrives is noticed, and when it comes back as well. */
+
+test.serial(
+  'the database is asked now and then, unless messages are committed; the log is told of changes only',
+  async (t) => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    t.teardown(() => mock.timers.reset());
+    const lines: unknown[] = [];
+    const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+    let problem: string | undefined;
+    let asked = 0;
+    let committed = 0;
+    const watch = new DatabaseWatch({
+      probe: async () => {
+        asked += 1;
+        return problem;
+      },
+      committed: () => committed,
+      isHeld: () => false,
+      interval: 1000,
+      logger,
+    });
+    t.teardown(() => watch.stop(AbortSignal.abort()));
+    const pass = async () => {
+      await tick();
+      mock.timers.tick(1000);
+      await tick();
+    };
+    watch.start();
+    await pass();
+    t.is(asked, 2);
+    committed = 10;
+    await pass();
+    t.is(asked, 2, 'they prove it');
+    problem = 'nobody listens';
+    for (let n = 0; n < 5; n += 1) await pass();
+    t.is(watch.problem, 'nobody listens');
+    problem = undefined;
+    await pass();
+    t.is(watch.problem, undefined);
+    t.deepEqual(lines, [
+      'the database is away: what comes will be held, nothing is lost',
+      'the database answers again',
+    ]);
+  },
+);
+
+needs(
+  test,
+  'mosquitto',
+  'postgres',
+)(
+  'while Postgres is stopped and nothing arrives a replica is not ready, and it is once it is back',
+  async (t) => {
+    const { postgres, database } = await startOwnPostgres(t);
+    const name = `watch-${randomUUID()}`;
+    const edge = {
+      kind: 'mqtt',
+      url: service('mosquitto').url,
+      topic: `${name}/+`,
+      group: name,
+      clientId: name,
+    };
+    const port = await freePort();
+    const conductor = await startConductorHere(t, {
+      database: database.url,
+      transports: { edge },
+      settings: { admin: { port } },
+    });
+    const ready = async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status;
+    t.is(await ready(), 200);
+    await postgres.stop();
+    await waitFor(async () => (await ready()) === 503, { what: 'it to say that it is not ready' });
+    const health: { status: string; heldBecause: string } = JSON.parse(
+      await (await fetch(`http://127.0.0.1:${port}/health`)).text(),
+    );
+    t.is(health.status, 'held');
+    t.regex(health.heldBecause, /cannot be reached: .*ECONNREFUSED/);
+    await conductor.log.line('the database is away: what comes will be held, nothing is lost');
+    await postgres.restart();
+    await waitFor(async () => (await ready()) === 200, { what: 'it to say that it is ready' });
+    await conductor.log.line('the database answers again');
+  },
+);
+
+needs(test, 'postgres')(
+  'a server that does not answer, and one that cannot write, are told from one that is well',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    const proxy = await startProxy(Number(new URL(database.url).port));
+    t.teardown(proxy.stop);
+    const probe = new DatabaseProbe({ url: proxy.url(database.url) }, 'test');
+    t.teardown(() => probe.drop());
+    t.is(await probe.ask(), undefined);
+    t.is(await probe.ask(), undefined);
+    t.is(proxy.connections, 1, 'one connection serves all');
+    // It is restarted between two looks: that is over by now.
+    proxy.cut();
+    t.is(await probe.ask(), undefined);
+    proxy.halfOpen();
+    t.regex((await probe.ask()) ?? '', /no answer/);
+    t.regex((await probe.ask()) ?? '', /no answer/);
+    await proxy.restore();
+    t.is(await probe.ask(), undefined);
+    await makeReadOnly(database);
+    t.regex((await probe.ask()) ?? '', /read-only/);
+  },
+);
