@@ -15,17 +15,8 @@ import {
 import { credentialsOf, tlsOptions } from '../../core/config/security.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { tlsFailure } from '../../core/tls-failure.ts';
+import { guardReader } from './inside.ts';
 import { type NatsOptions, serversOf } from './options.ts';
-
-/** Headers of our own. The reply address needs one, since a stream uses a message's own for its acknowledgement. */
-export const header = {
-  /** NATS's own: within a stream's `duplicate_window` a second message with the same id is not kept. */
-  messageId: 'Nats-Msg-Id',
-  replyTo: 'Conductor-Reply-To',
-  correlationId: 'Conductor-Correlation-Id',
-  /** Milliseconds since the epoch, after which nobody waits for the answer. */
-  deadline: 'Conductor-Deadline',
-} as const;
 
 /**
  * ONE attempt to connect, to one server after the other. Fails with ConfigError (wrong credentials, a certificate that is not
@@ -50,7 +41,9 @@ export async function openConnection(options: NatsOptions, name: string): Promis
   const authenticator = authenticatorOf(options);
   if (authenticator !== undefined) settings.authenticator = authenticator;
   try {
-    return await connect(settings);
+    const connection = await connect(settings);
+    guardReader(connection);
+    return connection;
   } catch (error) {
     throw explain(error, options);
   }

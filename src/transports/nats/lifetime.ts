@@ -26,13 +26,13 @@ export class Connection {
       this.publisher.end();
       return this.stopping ? undefined : (this.reason ?? lost(error));
     });
-    // Ends with the connection, and does not reject.
-    void watch(connection, {
+    // Ends with the connection.
+    watch(connection, {
       error: (error) => this.complaint(error),
       stale: () => {
         this.reason ??= new NotConnected('the broker does not answer');
       },
-    });
+    }).catch((error: unknown) => this.fail(new NotConnected(messageOf(error), { cause: error })));
   }
 
   async publish({ to, body, correlationId }: Publication): Promise<void> {

@@ -1,12 +1,11 @@
 import type { Msg } from '@nats-io/transport-node';
 import type { DeliveryMeta } from '../../core/contracts.ts';
-import { header } from './connection.ts';
+import { type Headers, readHeaders } from './headers.ts';
+import { headerBlock } from './inside.ts';
 import type { NatsOptions } from './options.ts';
 
-type Described = Pick<DeliveryMeta, 'messageId' | 'replyTo' | 'correlationId' | 'deadline'>;
-
 /** Most messages have no headers. */
-const plain: Described = {};
+const plain: Headers = {};
 
 /** Of a message from a stream. Its own reply subject is the one to acknowledge it by. */
 export function jetStreamMeta(
@@ -29,13 +28,14 @@ function metaOf(
   replyTo: string | undefined,
 ): DeliveryMeta {
   const receivedAt = performance.now();
-  const described = message.headers === undefined ? plain : describe(message.headers, receivedAt);
+  const block = headerBlock(message);
+  const headers = block === undefined ? plain : readHeaders(block);
   const bySubject = auth.mode === 'subject';
   return {
-    messageId: described.messageId,
-    replyTo: described.replyTo ?? replyTo,
-    correlationId: described.correlationId,
-    deadline: described.deadline,
+    messageId: headers.messageId,
+    replyTo: headers.replyTo ?? replyTo,
+    correlationId: headers.correlationId,
+    deadline: deadlineOf(headers, receivedAt),
     sender: bySubject ? message.subject.slice(message.subject.lastIndexOf('.') + 1) : undefined,
     senderProof: bySubject ? 'subject' : undefined,
     redelivered,
@@ -44,16 +44,9 @@ function metaOf(
 }
 
 /** @param now of the monotonic clock; the header's deadline is one of the wall clock. */
-function describe(headers: Iterable<[string, string[]]>, now: number): Described {
-  const found: { -readonly [Key in keyof Described]: Described[Key] } = {};
-  for (const [key, [value]] of headers) {
-    if (key === header.messageId) found.messageId = value;
-    else if (key === header.replyTo) found.replyTo = value;
-    else if (key === header.correlationId) found.correlationId = value;
-    else if (key === header.deadline && value !== undefined && /^\d{1,15}$/.test(value))
-      found.deadline = now + Number(value) - Date.now();
-  }
-  return found;
+function deadlineOf({ deadline }: Headers, now: number): number | undefined {
+  if (deadline === undefined || !/^\d{1,15}$/.test(deadline)) return undefined;
+  return now + Number(deadline) - Date.now();
 }
 
 /**

@@ -1,7 +1,8 @@
 import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { header, permissionViolation } from './connection.ts';
+import { permissionViolation } from './connection.ts';
+import { header } from './headers.ts';
 
 interface UnderWay {
   readonly subject: string;

@@ -6,6 +6,8 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { messageOf, NotConnected } from '../../core/errors.ts';
+import { readStatus } from './headers.ts';
+import { headerBlock } from './inside.ts';
 import type { NatsOptions } from './options.ts';
 import type { ConsumerTerms } from './topology.ts';
 
@@ -177,11 +179,10 @@ export class Puller {
     if (this.remaining === 0) this.pull();
   }
 
-  private ended({ headers }: Msg): void {
-    const code = headers?.code ?? 0;
-    const description = headers?.description ?? '';
-    // A sign of life.
-    if (code === 100) return;
+  private ended(message: Msg): void {
+    const { code, description } = readStatus(headerBlock(message));
+    // A sign of life, or not the server's.
+    if (code === 100 || code === 0) return;
     this.remaining = 0;
     if (code === 404 || code === 408) {
       this.pull();

@@ -1,11 +1,20 @@
 import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jetstream';
-import { createInbox, errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import {
+  createInbox,
+  errors,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { classify, header, openConnection, permissionViolation } from './connection.ts';
+import { classify, openConnection, permissionViolation } from './connection.ts';
+import { header, readHeaders, readStatus } from './headers.ts';
+import { headerBlock } from './inside.ts';
 import { Connection } from './lifetime.ts';
 import type { NatsOptions } from './options.ts';
 
@@ -53,14 +62,17 @@ class NatsSenderSession implements SenderSession {
     broker.subscribe(this.replyTo, {
       callback: (error, message) => {
         if (error !== null) this.connection.fail(new NotConnected(error.message, { cause: error }));
-        // Without JetStream: nobody is there to take the call, whose caller finds out by waiting in vain.
-        else if (message.headers?.code !== 503)
-          receive({
-            correlationId: message.headers?.get(header.correlationId) || undefined,
-            body: message.data,
-          });
+        else this.take(message, receive);
       },
     });
+  }
+
+  private take(message: Msg, receive: (reply: Reply) => void): void {
+    const block = headerBlock(message);
+    const body = message.data;
+    // Without JetStream: nobody is there to take the call, whose caller finds out by waiting in vain.
+    if (body.length === 0 && readStatus(block).code === 503) return;
+    receive({ correlationId: block === undefined ? undefined : readHeaders(block).correlationId, body });
   }
 
   async send(message: OutgoingMessage): Promise<void> {

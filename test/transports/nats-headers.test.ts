@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { connect } from '@nats-io/transport-node';
+import ava from 'ava';
+import fc from 'fast-check';
+import { ConfigError } from '../../src/core/errors.ts';
+import { header, readHeaders, readStatus } from '../../src/transports/nats/headers.ts';
+import { guardReader, headerBlock } from '../../src/transports/nats/inside.ts';
+import { needs, service } from '../support/services.ts';
+import { hostileBlocks, hostileCalls } from './nats-hostile.ts';
+import { blockOf, connectRaw } from './nats-raw.ts';
+
+ava('the headers that mean something to us are read, whatever stands around them', (t) => {
+  const block = blockOf(
+    'trace id: 1',
+    'Gerät: 1',
+    ': empty',
+    'no colon',
+    'Nats-Msg-Id:  m 1 ',
+    'Conductor-Reply-To: _INBOX.a',
+    'Conductor-Correlation-Id:c-1',
+    'Conductor-Deadline: 12',
+    'Conductor-Correlation-Id: second',
+    'nats-msg-id: odd case',
+    'Nats-Msg-Ids: longer',
+  );
+  t.deepEqual(readHeaders(block), {
+    messageId: 'm 1',
+    replyTo: '_INBOX.a',
+    correlationId: 'c-1',
+    deadline: '12',
+  });
+  t.deepEqual(readHeaders(blockOf('Nats-Msg-Id: ', 'Conductor-Reply-To:')), {}, 'empty is none');
+  t.deepEqual(readHeaders(Buffer.from('NATS/1.0\r\nNats-Msg-Id: cut')), { messageId: 'cut' });
+  t.deepEqual(readHeaders(Buffer.from('Nats-Msg-Id: first line\r\n')), {}, 'the first line is no header');
+});
+
+ava('a status is what the server writes, and nothing else is one', (t) => {
+  const status = (line: string) => readStatus(Buffer.from(`${line}\r\n\r\n`));
+  t.deepEqual(status('NATS/1.0 404 No Messages'), { code: 404, description: 'No Messages' });
+  t.deepEqual(status('NATS/1.0 503'), { code: 503, description: '' });
+  t.deepEqual(status('NATS/1.0 100 Idle Heartbeat'), { code: 100, description: 'Idle Heartbeat' });
+  t.deepEqual(status('NATS/1.0   409   Message Size Exceeds MaxBytes'), {
+    code: 409,
+    description: 'Message Size Exceeds MaxBytes',
+  });
+  const none = { code: 0, description: '' };
+  for (const line of ['NATS/1.0', 'NATS/1.0 what', 'NATS/1.0 4040', 'NATS/1.0 40', 'HTTP/1.0 404 x', ''])
+    t.deepEqual(status(line), none, line);
+  t.deepEqual(readStatus(undefined), none);
+});
+
+ava('no bytes make it throw', (t) => {
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const named = fc.tuple(fc.constantFrom(...Object.values(header)), fc.constantFrom(':', '', ': '), bytes);
+  const lines = fc.array(
+    fc.oneof(
+      bytes,
+      named.map(([name, colon, value]) => Buffer.concat([Buffer.from(`${name}${colon}`), value])),
+    ),
+  );
+  const check = (block: Uint8Array) => {
+    for (const value of Object.values(readHeaders(block))) t.true(value !== '' && value === value.trim());
+    const { code } = readStatus(block);
+    t.true(code >= 0 && code < 1000);
+  };
+  fc.assert(fc.property(bytes, check), { numRuns: 2000 });
+  fc.assert(
+    fc.property(lines, (all) => check(blockOf(...all))),
+    { numRuns: 2000 },
+  );
+  for (const make of [...Object.values(hostileBlocks), ...Object.values(hostileCalls)]) check(make(1));
+});
+
+ava('the inside of the library is that of the version that is installed', (t) => {
+  for (const name of ['nats-core', 'transport-node', 'jetstream']) {
+    // Whoever moves to another version looks at inside.ts first: at `MsgImpl`, at `Parser.parse` and at who prints.
+    const manifest = new URL(`../../node_modules/@nats-io/${name}/package.json`, import.meta.url);
+    t.regex(readFileSync(manifest, 'utf8'), /"version": "3\.4\.\d+"/);
+  }
+  const other = Object.create(null);
+  t.throws(() => headerBlock(other), { instanceOf: ConfigError, message: /install that version/ });
+  t.throws(() => guardReader(other), { instanceOf: ConfigError, message: /install that version/ });
+});
+
+needs(ava, 'nats')('a block arrives byte for byte, and a message without one has none', async (t) => {
+  const broker = await connect({ servers: service('nats').url, reconnect: false });
+  t.teardown(() => broker.close());
+  const client = await connectRaw();
+  t.teardown(async () => client.end());
+  const blocks: (Buffer | undefined)[] = [];
+  broker.subscribe('block', {
+    callback: (_, message) => {
+      const block = headerBlock(message);
+      blocks.push(block === undefined ? undefined : Buffer.from(block));
+    },
+  });
+  await broker.flush();
+  const block = blockOf('trace id: 1', Buffer.from([0xff, 0, 0x0d]));
+  client.publish('block', Buffer.from('x'), block);
+  client.publish('block', Buffer.from('x'));
+  client.publish('block', Buffer.alloc(0), block);
+  await client.flush();
+  await broker.flush();
+  t.deepEqual(blocks, [block, undefined, block]);
+});
