@@ -75,7 +75,7 @@ export async function inTransaction<Result>(
   let onlyHere = false;
   // A connection that breaks between two queries says so by an event only.
   const onError = (error: Error) => {
-    broken = error;
+    broken ??= error;
   };
   const onNotice = (notice: object) => {
     onlyHere ||= endsStandbyWait(notice);
@@ -95,8 +95,10 @@ export async function inTransaction<Result>(
     if (isConnectionState(error)) pool.outdated(client, error);
     // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
     // read-only then, and stays read-only for ever.
+    const cause = broken;
     broken ??= leavesWell(error) ? await rollback(client) : asError(error);
-    throw error;
+    // Of a connection that broke between two queries, the next one only says that it is broken.
+    throw cause !== undefined && !isOwn(error) ? cause : error;
   } finally {
     client.off('error', onError);
     client.off('notice', onNotice);
@@ -110,7 +112,11 @@ const notOnStandby =
 /** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
 function leavesWell(error: unknown): boolean {
   if (isConnectionState(error)) return false;
-  return error instanceof CallRefused || error instanceof Rejected || callErrorOf(error) !== undefined;
+  return isOwn(error) || callErrorOf(error) !== undefined;
+}
+
+function isOwn(error: unknown): boolean {
+  return error instanceof CallRefused || error instanceof Rejected;
 }
 
 /** The error that says that the connection cannot be used again, if it cannot. */
