@@ -5,6 +5,8 @@ import type { SupervisorState } from '../core/supervisor.ts';
 export interface Subject {
   readonly accounts: ReadonlyMap<string, Account>;
   readonly heldBecause: string | undefined;
+  /** Why all messages of a method are put aside; undefined while they are not. */
+  readonly putAsideBecause: string | undefined;
   states(): Readonly<Record<string, TransportState>>;
 }
 
@@ -16,11 +18,12 @@ export interface TransportState {
 
 export interface Health {
   /**
-   * `ok`: messages flow on every transport. `degraded`: on some of them only. `held`: the database is away, nothing is lost.
-   * `down`: no broker can be reached, or it is stopping.
+   * `ok`: messages flow on every transport. `degraded`: on some of them only, or all messages of a method are put aside. `held`:
+   * the database is away, nothing is lost. `down`: no broker can be reached, or it is stopping.
    */
   readonly status: 'ok' | 'degraded' | 'held' | 'down';
   readonly heldBecause: string | undefined;
+  readonly putAsideBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
 }
 
@@ -41,21 +44,23 @@ export function healthOf(subject: Subject): Health {
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
   });
-  const { heldBecause } = subject;
+  const { heldBecause, putAsideBecause } = subject;
+  const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
-    status: statusOf(
-      transports.map(([, { state }]) => state === 'consuming'),
-      heldBecause,
-    ),
+    status: statusOf(isConsuming, { heldBecause, putAsideBecause }),
     heldBecause,
+    putAsideBecause,
     transports: Object.fromEntries(transports),
   };
 }
 
-function statusOf(consuming: ReadonlyArray<boolean>, heldBecause: string | undefined): Health['status'] {
-  if (!consuming.includes(true)) return 'down';
+function statusOf(
+  isConsuming: ReadonlyArray<boolean>,
+  { heldBecause, putAsideBecause }: Pick<Subject, 'heldBecause' | 'putAsideBecause'>,
+): Health['status'] {
+  if (!isConsuming.includes(true)) return 'down';
   if (heldBecause !== undefined) return 'held';
-  return consuming.includes(false) ? 'degraded' : 'ok';
+  return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';
 }
 
 /** Whether a load balancer, or a rollout, may count on the replica: it works, if perhaps not on all transports. */

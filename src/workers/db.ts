@@ -80,7 +80,7 @@ export async function inTransaction<Result>(
   let isInside = false;
   // A connection that breaks between two queries says so by an event only.
   const onError = (error: Error) => {
-    broken = error;
+    broken ??= error;
   };
   const onNotice = (notice: object) => {
     onlyHere ||= endsStandbyWait(notice);
@@ -102,8 +102,13 @@ export async function inTransaction<Result>(
     if (isConnectionState(error)) pool.outdated(client, error);
     // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
     // read-only then, and stays read-only for ever.
-    broken ??= leavesWell(error, isInside) ? await rollback(client) : asError(error);
-    throw error;
+    const cause = broken;
+    const isOwn = isInside && !cameFromDatabase(error);
+    broken ??= leavesWell(error, isOwn) ? await rollback(client) : asError(error);
+    if (cause === undefined || isOwn) throw error;
+    // Of a connection that broke between two queries, the next one only says that it is broken.
+    databaseErrors.add(cause);
+    throw cause;
   } finally {
     client.off('error', onError);
     client.off('notice', onNotice);
@@ -115,9 +120,9 @@ const notOnStandby =
   'the commit did not reach the synchronous standby in time: look at pg_stat_replication, or correct synchronous_standby_names';
 
 /** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
-function leavesWell(error: unknown, isInside: boolean): boolean {
+function leavesWell(error: unknown, isOwn: boolean): boolean {
   if (isConnectionState(error)) return false;
-  return (isInside && !cameFromDatabase(error)) || callErrorOf(error) !== undefined;
+  return isOwn || callErrorOf(error) !== undefined;
 }
 
 /** The error that says that the connection cannot be used again, if it cannot. */

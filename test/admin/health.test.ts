@@ -9,11 +9,12 @@ import { freePort } from '../support/ports.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
-function health(states: readonly SupervisorState[], heldBecause?: string): Health {
+function health(states: readonly SupervisorState[], heldBecause?: string, putAsideBecause?: string): Health {
   const names = states.map((_, index) => `transport ${index}`);
   return healthOf({
     accounts: new Map(names.map((name) => [name, new Account()])),
     heldBecause,
+    putAsideBecause,
     states: () =>
       Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),
   });
@@ -32,6 +33,12 @@ for (const [states, heldBecause, status, ready] of [
     t.is(isReady(found), ready);
   });
 }
+
+test('a replica that puts all messages of a method aside is degraded, and says why', (t) => {
+  const found = health(['consuming'], undefined, 'heartbeat: a column is missing');
+  t.is(found.status, 'degraded');
+  t.is(found.putAsideBecause, 'heartbeat: a column is missing');
+});
 
 const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
 

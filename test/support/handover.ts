@@ -1,14 +1,15 @@
 /** What test/run.ts tells the test files, through one environment variable, and they tell it, through one file. */
 
 /** The services that tests may need. */
-export type ServiceName = 'rabbitmq' | 'mosquitto' | 'nats' | 'postgres';
+export type ServiceName = 'rabbitmq' | 'mosquitto' | 'nats' | 'postgres' | 'pgbouncer';
 
-/** How to reach what runs; what is absent does not run. */
+/** How to reach what runs; what is absent does not run. A test that needs PgBouncer starts one of its own. */
 export interface Started {
   readonly rabbitmq?: { readonly port: number; readonly managementPort: number } | undefined;
   readonly mosquitto?: { readonly port: number } | undefined;
   readonly nats?: { readonly port: number; readonly monitorPort: number } | undefined;
   readonly postgres?: { readonly port: number } | undefined;
+  readonly pgbouncer?: { readonly program: string } | undefined;
 }
 
 export interface Handover {

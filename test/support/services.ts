@@ -17,16 +17,19 @@ export interface Services {
   readonly mosquitto: Mosquitto | undefined;
   readonly nats: Nats | undefined;
   readonly postgres: Postgres | undefined;
+  /** Installed, not started: its path. */
+  readonly pgbouncer: { readonly program: string } | undefined;
 }
 
 const handover = readHandover();
-const { rabbitmq, mosquitto, nats, postgres } = handover.services;
+const { rabbitmq, mosquitto, nats, postgres, pgbouncer } = handover.services;
 
 export const services: Services = {
   rabbitmq: rabbitmq && rabbitmqAt(rabbitmq.port, rabbitmq.managementPort),
   mosquitto: mosquitto && mosquittoAt(mosquitto.port),
   nats: nats && natsAt(nats.port, nats.monitorPort),
   postgres: postgres && postgresAt(postgres.port),
+  pgbouncer,
 };
 
 /** A service that the test has declared with `needs`. */

@@ -7,6 +7,7 @@ const packages: Record<ServiceName, string> = {
   mosquitto: 'mosquitto',
   nats: 'nats-server',
   postgres: 'postgresql',
+  pgbouncer: 'pgbouncer',
 };
 
 /** The line that installs these services, on Debian and Ubuntu. */

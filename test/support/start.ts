@@ -3,6 +3,7 @@ import { embeddedBinaries, type PostgresBinaries } from '../../src/embedded/post
 import type { ServiceName, Started } from './handover.ts';
 import { findMosquitto, startMosquitto } from './mosquitto.ts';
 import { findNats, startNats } from './nats.ts';
+import { findPgbouncer } from './pgbouncer.ts';
 import { startPostgres, systemBinaries } from './postgres.ts';
 import { findRabbitmq, startRabbitmq } from './rabbitmq.ts';
 import type { Server } from './server.ts';
@@ -24,9 +25,14 @@ export async function missingServices(): Promise<ServiceName[]> {
     mosquitto: hidden.has('mosquitto') ? undefined : findMosquitto(),
     nats: hidden.has('nats') ? undefined : findNats(),
     postgres: await postgresBinaries(),
+    pgbouncer: pgbouncerProgram(),
   };
-  const names: readonly ServiceName[] = ['rabbitmq', 'mosquitto', 'nats', 'postgres'];
+  const names: readonly ServiceName[] = ['rabbitmq', 'mosquitto', 'nats', 'postgres', 'pgbouncer'];
   return names.filter((name) => found[name] === undefined);
+}
+
+function pgbouncerProgram(): string | undefined {
+  return hidden.has('pgbouncer') ? undefined : findPgbouncer();
 }
 
 /** The system's, else those that npm installed. */
@@ -63,11 +69,13 @@ export async function startServices(missing: readonly ServiceName[]): Promise<Ru
   ] as const;
   try {
     const [rabbitmq, mosquitto, nats, postgres] = await Promise.all(starts);
+    const program = pgbouncerProgram();
     const services = {
       rabbitmq: rabbitmq && { port: rabbitmq.port, managementPort: rabbitmq.managementPort },
       mosquitto: mosquitto && { port: mosquitto.port },
       nats: nats && { port: nats.port, monitorPort: nats.monitorPort },
       postgres: postgres && { port: postgres.port },
+      pgbouncer: program === undefined ? undefined : { program },
     };
     return { services, summary: `Started ${times.join(', ')}`, stop };
   } catch (error) {
