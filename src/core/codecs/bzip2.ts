@@ -1,10 +1,9 @@
+import { Bits, maxCodeLength, NotBzip2, Table } from './bzip2-code.ts';
+
 /**
  * Reads bzip2, which Node cannot. Format: https://github.com/dsnet/compress/blob/master/doc/bzip2-format.pdf, as bzip2 1.0 writes
  * it. The packages that read it are years old and bound nothing; here output and memory are bounded by the caller.
  */
-
-/** The bytes are not what bzip2 writes. */
-export class NotBzip2 extends Error {}
 
 /** There is more in it than the caller takes. */
 export class TooLong extends Error {}
@@ -14,7 +13,6 @@ const endMagic = [0x177245, 0x385090] as const;
 
 /** Symbols that are coded with one table before the next one is chosen. */
 const groupSize = 50;
-const maxCodeLength = 20;
 const maxTables = 6;
 
 /**
@@ -155,42 +153,6 @@ function readLengths(bits: Bits, alphabet: number): Uint8Array {
   return lengths;
 }
 
-/** A canonical Huffman code. */
-class Table {
-  /** Of each length the first code, how many there are, and where their symbols begin. */
-  private readonly counts = new Uint16Array(maxCodeLength + 1);
-  private readonly symbols: Uint16Array;
-
-  constructor(lengths: Uint8Array) {
-    this.symbols = new Uint16Array(lengths.length);
-    for (const length of lengths) this.counts[length] = (this.counts[length] ?? 0) + 1;
-    let place = 0;
-    for (let length = 1; length <= maxCodeLength; length += 1) {
-      if (this.counts[length] === 0) continue;
-      for (let symbol = 0; symbol < lengths.length; symbol += 1) {
-        if (lengths[symbol] !== length) continue;
-        this.symbols[place] = symbol;
-        place += 1;
-      }
-    }
-  }
-
-  read(bits: Bits): number {
-    let code = 0;
-    let first = 0;
-    let place = 0;
-    for (let length = 1; length <= maxCodeLength; length += 1) {
-      code |= bits.read(1);
-      const count = this.counts[length] ?? 0;
-      if (code - first < count) return this.symbols[place + code - first] ?? 0;
-      place += count;
-      first = (first + count) << 1;
-      code <<= 1;
-    }
-    throw new NotBzip2('a block is broken');
-  }
-}
-
 /** Undoes the sorting (Burrows and Wheeler): above each byte stands the place of the one that follows it. */
 function unsort(block: Uint32Array, length: number, counts: Uint32Array): void {
   let sum = 0;
@@ -271,40 +233,3 @@ const crcTable = Int32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit += 1) crc = crc < 0 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
   return crc;
 });
-
-/** Bits, the highest of each byte first. */
-class Bits {
-  private readonly bytes: Uint8Array;
-  private at = 0;
-  private kept = 0;
-  private count = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-  }
-
-  /** @param count at most 32. */
-  read(count: number): number {
-    if (count > 16) return this.read(count - 16) * 0x10000 + this.read(16);
-    while (this.count < count) {
-      const byte = this.bytes[this.at];
-      if (byte === undefined) throw new NotBzip2('it ends too soon');
-      this.kept = ((this.kept << 8) | byte) & 0xffffff;
-      this.at += 1;
-      this.count += 8;
-    }
-    this.count -= count;
-    return (this.kept >>> this.count) & ((1 << count) - 1);
-  }
-
-  /** Goes on with the next whole byte. */
-  align(): void {
-    this.count = 0;
-  }
-
-  /** Whether another stream begins there. */
-  continues(): boolean {
-    const { bytes, at } = this;
-    return bytes[at] === 0x42 && bytes[at + 1] === 0x5a && bytes[at + 2] === 0x68;
-  }
-}
