@@ -262,6 +262,7 @@ function workerSettings(config: Config): WorkerSettings {
   return {
     database: { ...config.database, applicationName: `conductor ${config.replica}` },
     concurrency: config.workers.concurrency,
+    maxBody: config.maxBody,
     transports: Object.fromEntries(
       config.transports.map(({ name, options: { codec, auth } }) => [
         name,

@@ -92,11 +92,16 @@ export function decode(
 
 /** What the message says: its body's, or what opening it has brought to light. Throws Rejected. */
 export function envelopeOf(incoming: Incoming, codec: Codec, whole: boolean): Envelope {
-  const { opened, body } = incoming;
-  if (opened === undefined) return codec.decode(body, incoming, whole);
+  const { opened } = incoming;
+  if (opened === undefined) return codec.decode(plainBody(incoming), incoming, whole);
   if ('envelope' in opened) return opened.envelope;
   if ('rejected' in opened) throw opened.rejected;
   throw new Rejected('undecryptable', 'the message has not been opened');
+}
+
+/** The body as it is to be read. Throws Rejected if it cannot be inflated. */
+export function plainBody({ body, inflated }: Incoming): Uint8Array {
+  return inflated === undefined ? body : inflated();
 }
 
 /** How a transport's messages are to be read. */

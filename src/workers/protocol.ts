@@ -24,6 +24,8 @@ export interface WorkerSettings {
   };
   /** Batches that one thread runs at once; each has a connection. */
   readonly concurrency: number;
+  /** Bytes that a body may have once it is inflated. */
+  readonly maxBody: number;
   readonly transports: Readonly<
     Record<
       string,
@@ -116,6 +118,10 @@ export interface Incoming {
   readonly senderProof: SenderProof | undefined;
   /** Whether it has a reply address. */
   readonly isCall: boolean;
+  /** How the body is compressed, as its sender says; undefined where it is not. */
+  readonly compression?: string | undefined;
+  /** The plain body of a compressed one; throws Rejected. Made anew each time, so that a batch does not keep them all. */
+  readonly inflated?: (() => Uint8Array) | undefined;
   /** What opening Trove's secure form came to; undefined where the body is read as it is. */
   readonly opened?: Opened;
 }
@@ -127,7 +133,12 @@ const digestLength = 32;
 const proofs: ReadonlyArray<SenderProof | undefined> = [undefined, 'subject', 'user-id'];
 /** Added to the number of a proof: the message has a reply address. */
 const callFlag = 4;
-/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof and call flag. */
+const proofMask = 3;
+/** By how many bits the length of the compression's name stands above them, plus one; 0: the body is not compressed. */
+const compressionShift = 8;
+/** Characters of a compression's name that go on: a longer one is none that is known. */
+const maxCompression = 64;
+/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof and flags. */
 const words = 5;
 
 /**
@@ -149,6 +160,11 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
     table[row + 2] = messageId;
     table[row + 3] = sender;
     table[row + 4] = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
+    if (meta.compression !== undefined) {
+      const length = textLength(compressionOf(meta.compression));
+      table[row + 4] = (table[row + 4] ?? 0) | (length << compressionShift);
+      total += length - 1;
+    }
     row += words;
     total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
     if (body.length > maxBody) total += digestLength;
@@ -168,6 +184,7 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
     }
     if (meta.messageId !== undefined) at += bytes.write(meta.messageId, at);
     if (meta.sender !== undefined) at += bytes.write(meta.sender, at);
+    if (meta.compression !== undefined) at += bytes.write(compressionOf(meta.compression), at);
   }
   return { transport, count: deliveries.length, buffer: bytes.buffer };
 }
@@ -193,8 +210,13 @@ export function unpack({ buffer, count }: PackedBatch): Incoming[] {
     const sender = takeText(table[row + 3] ?? 0);
     const flags = table[row + 4] ?? 0;
     const isCall = (flags & callFlag) !== 0;
-    return { body, oversize, messageId, sender, senderProof: proofs[flags & ~callFlag], isCall };
+    const compression = takeText(flags >>> compressionShift);
+    return { body, oversize, messageId, sender, senderProof: proofs[flags & proofMask], isCall, compression };
   });
+}
+
+function compressionOf(name: string): string {
+  return name.slice(0, maxCompression);
 }
 
 function textLength(text: string | undefined): number {

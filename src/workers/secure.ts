@@ -1,17 +1,20 @@
 import type { KeyObject } from 'node:crypto';
+import { inflate } from '../core/codecs/inflate.ts';
 import { envelopeOf, parseMessage, readCallAddress } from '../core/codecs/oslo.ts';
 import { encrypt, type Sealed, sealedParts, unseal } from '../core/codecs/trove-secure.ts';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { type JsonObject, textOf } from '../core/json.ts';
 import type { Context } from './context.ts';
 import { inTransaction } from './db.ts';
-import { refuseOversize } from './decode.ts';
+import { plainBody, refuseOversize } from './decode.ts';
 import { InstanceKeys } from './instance-keys.ts';
 import { type Incoming, keptBody, type Opened } from './protocol.ts';
 import { readInstanceKeys } from './sql/read-instance-keys.ts';
 
 /**
- * Opens Trove's secure form: the step before messages are decoded, on transports with auth `trove`. The sender of a message is
+ * The step before messages are decoded. Compressed bodies are made ready to be inflated; a dead letter keeps them as they came.
+ *
+ * On transports with auth `trove` the secure form is opened. The sender of a message is
  * the instance whose key opens its context and every argument; plain text has no sender and is refused.
  *
  * Keys that are not kept are read with one query for the whole batch, and once more those that open nothing: they may have been
@@ -28,9 +31,11 @@ export interface OpenOptions {
 export async function openBatch(
   context: Context,
   transport: string,
-  batch: ReadonlyArray<Incoming>,
+  received: ReadonlyArray<Incoming>,
   { exceptCalls }: OpenOptions,
 ): Promise<ReadonlyArray<Incoming>> {
+  const isCompressed = received.some(({ compression }) => compression !== undefined);
+  const batch = isCompressed ? received.map((incoming) => withInflated(incoming, context)) : received;
   const keys = keysOf(context, transport);
   if (keys === undefined) return batch;
   const opening = batch.map((incoming) => begin(incoming, exceptCalls));
@@ -40,6 +45,13 @@ export async function openBatch(
   return batch.map((incoming, index) => withOpened(incoming, opening[index]));
 }
 
+function withInflated(incoming: Incoming, { settings: { maxBody } }: Context): Incoming {
+  const { body, compression, oversize } = incoming;
+  // Some say of a body that it is not compressed.
+  if (compression === undefined || compression === '' || oversize !== undefined) return incoming;
+  return { ...incoming, inflated: () => inflate(body, compression, maxBody) };
+}
+
 /** A message that is being opened. */
 type Opening = { opened: Opened } | Pending;
 
@@ -47,22 +59,24 @@ interface Pending {
   opened: Opened | undefined;
   readonly message: JsonObject;
   readonly sealed: Sealed;
-  readonly bodySize: number;
+  /** Inflated. */
+  readonly body: Uint8Array;
 }
 
 function begin(incoming: Incoming, exceptCalls: boolean): Opening {
   let message: JsonObject = {};
+  let body = incoming.body;
   try {
     refuseOversize(incoming);
-    message = parseMessage(textOf(incoming.body));
+    body = plainBody(incoming);
+    message = parseMessage(textOf(body));
   } catch (error) {
     return { opened: { rejected: asRejected(error), call: undefined } };
   }
   const call = readCallAddress(message);
   if (call !== undefined && exceptCalls) return { opened: { call } };
   const sealed = sealedParts(message);
-  if (typeof sealed !== 'string')
-    return { opened: undefined, message, sealed, bodySize: incoming.body.length };
+  if (typeof sealed !== 'string') return { opened: undefined, message, sealed, body };
   const detail = `the message is not in Trove's secure form, as this transport requires: ${sealed}`;
   return { opened: { rejected: new Rejected('forbidden', detail), call } };
 }
@@ -106,12 +120,12 @@ function undecryptable({ message, sealed: { instanceId } }: Pending, hasNoKey: b
   };
 }
 
-function unknownKey({ message, sealed: { instanceId }, bodySize }: Pending): Opened {
+function unknownKey({ message, sealed: { instanceId }, body }: Pending): Opened {
   const call = readCallAddress(message);
   const { method } = message;
   const detail = `the key of instance ${instanceId}, which it names, is not known`;
   // The caller is there to try again. What is large would fill the table.
-  if (call !== undefined || bodySize > keptBody)
+  if (call !== undefined || body.length > keptBody)
     return { rejected: new Rejected('undecryptable', detail), call };
   if (typeof method !== 'string')
     return { rejected: new Rejected('bad_envelope', 'method is missing'), call };
@@ -121,6 +135,9 @@ function unknownKey({ message, sealed: { instanceId }, bodySize }: Pending): Ope
 function withOpened(incoming: Incoming, opening: Opening | undefined): Incoming {
   const opened = opening?.opened;
   if (opened === undefined) throw new Error('a message was left unopened');
+  // It is kept as text, to be read later.
+  if ('waits' in opened && opening !== undefined && 'sealed' in opening)
+    return { ...incoming, opened, body: opening.body, compression: undefined, inflated: undefined };
   if (!('envelope' in opened)) return { ...incoming, opened };
   const sender = opening !== undefined && 'sealed' in opening ? opening.sealed.instanceId : undefined;
   return { ...incoming, opened, sender, senderProof: 'trove' };

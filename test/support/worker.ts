@@ -21,6 +21,7 @@ type Overrides = Partial<Omit<WorkerSettings, 'database'>> & {
 export function workerSettings(url: string, overrides: Overrides = {}): WorkerSettings {
   return {
     concurrency: 2,
+    maxBody: 262_144,
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },

@@ -73,6 +73,27 @@ for (const [what, body] of hostile) {
   });
 }
 
+withPostgres(
+  'an oslo message that says its method before the context and behind it is a dead letter',
+  async (t) => {
+    const context = openContext(t, await createDatabase(t, { migrated: true }));
+    const first = '"args": {"instance_id": "g"}, "_context_x": 1';
+    const inner = [
+      `{"method": "report_root", ${first}, "method": "nope"}`,
+      `{"method":"report_root","args":{"instance_id":"g"},"_context_x":1,"method":"nope"}`,
+      `{"method": "notify_end", ${first}, "method": "notify_exc_info"}`,
+      `{"method": "heartbeat", ${first}, "method": "notify_end", "_context_user": "u"}`,
+    ];
+    const bodies = inner.map((message) =>
+      raw(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(message)}}`),
+    );
+    t.deepEqual(
+      await apply(context, bodies, 'oslo'),
+      bodies.map(() => 'dead: bad_envelope'),
+    );
+  },
+);
+
 /** Methods of a deployer's own with the mistakes that are easily made. */
 const careless: Manager = {
   misread: {

@@ -38,6 +38,8 @@ test('what is packed is unpacked the same', (t) => {
     messageId: text,
     sender: text,
     senderProof: fc.constantFrom(undefined, 'subject' as const, 'user-id' as const),
+    compression: text,
+    replyTo: text,
   });
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.uint8Array({ maxLength: 100 }), meta), { minLength: 1 }), (messages) => {
@@ -48,11 +50,12 @@ test('what is packed is unpacked the same', (t) => {
       );
       const unpacked = unpack(packed);
       t.deepEqual(
-        unpacked.map(({ body, messageId, sender, senderProof }) => [
+        unpacked.map(({ body, messageId, sender, senderProof, compression, isCall }) => [
           Buffer.from(body),
-          { messageId, sender, senderProof },
+          { messageId, sender, senderProof, compression },
+          isCall,
         ]),
-        messages.map(([body, own]) => [Buffer.from(body), { ...own }]),
+        messages.map(([body, { replyTo, ...own }]) => [Buffer.from(body), { ...own }, replyTo !== undefined]),
       );
     }),
   );
@@ -67,6 +70,11 @@ test('of a body that is too large a prefix, the size and the digest go on', (t) 
   t.is(large?.oversize?.size, 200_000);
   t.is(large?.oversize?.digest.length, 32);
   t.is(large?.sender, 'me');
+});
+
+test('of a compression with an endless name only the beginning goes on', (t) => {
+  const [message] = unpack(pack('x', [delivery('{}', { compression: 'x'.repeat(100_000) })], 1000));
+  t.is(message?.compression, 'x'.repeat(64));
 });
 
 async function openPool(

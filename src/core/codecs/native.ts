@@ -20,7 +20,7 @@ export const native: Codec = {
       method,
       args,
       version,
-      messageId: messageId ?? readText(message, 'message_id'),
+      messageId: storableId(messageId) ?? storableId(readText(message, 'message_id')),
       sentRequired: true,
       context: readContext(message.context),
       call: called ? { replyTo, id: readText(message, 'correlation_id') } : undefined,
@@ -37,6 +37,11 @@ function readText(message: JsonObject, name: string): string | undefined {
   const value = message[name];
   if (value === undefined || (typeof value === 'string' && value !== '')) return value;
   throw new Rejected('bad_envelope', `${name} is ${value === '' ? 'empty' : kindOf(value)}, not a text`);
+}
+
+/** Undefined for an id that Postgres could not keep as a text: nothing could be known by it again. */
+export function storableId(id: unknown): string | undefined {
+  return typeof id === 'string' && !id.includes('\0') && id.isWellFormed() ? id : undefined;
 }
 
 function readContext(context: unknown): Context | undefined {

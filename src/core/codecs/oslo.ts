@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { type JsonObject, kindOf, parseObject, textOf, trimmed } from '../json.ts';
-import { type ContextNames, contextOf, readCall } from './native.ts';
+import { type ContextNames, contextOf, readCall, storableId } from './native.ts';
 import { contextBegin, contextPrefix, repeatedBehindContext } from './oslo-context.ts';
 
 export { contextPrefix };
@@ -82,13 +82,12 @@ export function envelopeOf(message: JsonObject, context: JsonObject | undefined)
   if (message.namespace !== undefined && message.namespace !== null) {
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
-  const uniqueId = message._unique_id;
   const { method, args, version } = readCall(message);
   return {
     method,
     args,
     version,
-    messageId: typeof uniqueId === 'string' ? uniqueId : undefined,
+    messageId: storableId(message._unique_id),
     sentRequired: false,
     context: context && contextOf(context, osloContextNames),
     call: readCallAddress(message),

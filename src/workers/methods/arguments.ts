@@ -29,6 +29,9 @@ function characters(text: string): number {
   return count;
 }
 
+/** Seconds since the epoch that no sender means: the year 5138. In milliseconds it is a day of 1973. */
+const noSeconds = 1e11;
+
 /** Seconds since the epoch, stamped by the guest. */
 export function readSent(args: JsonObject, required: boolean): number | undefined {
   const { sent } = args;
@@ -37,5 +40,13 @@ export function readSent(args: JsonObject, required: boolean): number | undefine
     throw new Rejected('bad_argument', `args.sent is ${kindOf(sent)}, not a number`, 'sent');
   // JSON.parse reads 1e400 as Infinity, which would mute the instance for ever.
   if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite', 'sent');
+  // Beside others in seconds it would be the newest for ever.
+  if (sent > noSeconds) {
+    throw new Rejected(
+      'bad_argument',
+      'args.sent is in milliseconds; it has to be seconds since the epoch',
+      'sent',
+    );
+  }
   return sent;
 }

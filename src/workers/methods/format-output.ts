@@ -152,7 +152,7 @@ class Line {
   }
 
   private write({ indent, from, to, end }: Part): void {
-    this.out.push(indent, this.line.slice(from, to), end);
+    this.out.push(indent + this.line.slice(from, to) + end);
   }
 }
 
