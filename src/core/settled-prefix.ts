@@ -18,6 +18,11 @@ export class SettledPrefix<Item> {
     return this.settled.size > 0;
   }
 
+  /** The first of those tracked. */
+  get oldest(): Item | undefined {
+    return this.order[this.head];
+  }
+
   track(item: Item): void {
     this.order.push(item);
   }

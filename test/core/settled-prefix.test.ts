@@ -14,6 +14,10 @@ class Model {
     return this.items.some(({ settled }) => settled);
   }
 
+  get oldest(): object | undefined {
+    return this.items[0]?.item;
+  }
+
   track(item: object): void {
     this.items.push({ item, settled: false });
   }
@@ -106,7 +110,7 @@ test('it does what a list of items with a mark each would do, in any order of do
       const [taken, expected] = one({ real, model }) ?? [[], []];
       if (!same(taken, expected)) return false;
       if (real.size !== model.size || real.blocked !== model.blocked) return false;
-      if (!same(real.unsettled(), model.unsettled())) return false;
+      if (!same(real.unsettled(), model.unsettled()) || real.oldest !== model.oldest) return false;
     }
     return true;
   });

@@ -9,6 +9,14 @@ const finalCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 5, 0x84, 0x85, 0x86, 
 /** Those of them that are about who we are. */
 const credentialCodes: ReadonlySet<unknown> = new Set([4, 5, 0x86, 0x87, 0x8c]);
 
+/** Two bytes on the wire, and what holds where nothing is said (MQTT 5, sections 3.1.2.11.3 and 3.2.2.3.3). */
+export const maxReceiveMaximum = 65_535;
+
+/** DISCONNECT reason code (MQTT 5, section 3.14.2.1). */
+const sessionTakenOver = 0x8e;
+
+const notMqtt = 'does url name a port where MQTT is spoken, and mqtts: where the broker wants TLS?';
+
 export type ConnectionOptions = SecurityOptions &
   Pick<MqttOptions, 'url' | 'version' | 'keepalive' | 'connectTimeout'>;
 
@@ -66,6 +74,22 @@ export function connected(client: MqttClient): Promise<IConnackPacket> {
   });
 }
 
+/** Why the connection ends, by the broker's own word. */
+export function disconnectReason(client: MqttClient, reasonCode: number | undefined): NotConnected {
+  return new NotConnected(
+    reasonCode === sessionTakenOver
+      ? `another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`
+      : `the broker disconnected with reason code ${reasonCode}`,
+  );
+}
+
+/** The same where it has said nothing. MQTT 3.1.1 has no word for it, and not every broker of MQTT 5 says it. */
+export function closedSilently(client: MqttClient): NotConnected {
+  return new NotConnected(
+    `the connection was closed without a word; if this goes on, another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`,
+  );
+}
+
 /** Why a message was not published. Only a PUBACK has a reason code; everything else is the connection's end, perhaps told early. */
 export function publishFailure(error: unknown): Error {
   if (error instanceof NotConnected || error instanceof Undeliverable) return error;
@@ -79,6 +103,8 @@ function classify(error: unknown): Error {
   if (failure !== undefined) return failure;
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);
+  // Errors of sockets and refusals of brokers have codes; without one, the peer has not understood us, or we not the peer.
+  if (code === undefined) return new NotConnected(`${message}: ${notMqtt}`, { cause: error });
   if (!finalCodes.has(code)) return new NotConnected(message, { cause: error });
   const hint = credentialCodes.has(code) ? ': look at user, password and passwordFile, or url' : '';
   return new ConfigError(`the broker refuses the connection: ${message}${hint}`, { cause: error });

@@ -3,50 +3,68 @@ import { defineKind, type TransportContext } from '../../core/config/transport-k
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
-import { connected, createClient } from './connection.ts';
+import { connected, createClient, maxReceiveMaximum } from './connection.ts';
 import { type MqttOptions, mqttSchema } from './options.ts';
-import { probe } from './probe.ts';
+import { probe, warnOfForgottenSession, warnOfPassingName } from './probe.ts';
 import { MqttSender } from './sender.ts';
 import { MqttSession } from './session.ts';
 
-/** Two bytes on the wire (MQTT 5, section 3.1.2.11.3). */
-const maxReceiveMaximum = 65_535;
+/**
+ * MQTT 5: retained messages come with the first subscription of a session only, not with each connection; and the flag stays, by which
+ * the clearing of one is told from an empty message. 3.1.1 has a word for neither.
+ */
+const subscribeOptions = { qos: 1, rh: 1, rap: true } as const;
+
+/** The connection has gone while the subscription was under way. */
+class SubscriptionCut extends NotConnected {}
 
 class MqttTransport implements Transport {
   readonly name: string;
   private readonly options: MqttOptions;
   private readonly context: TransportContext;
   private readonly subscription: string;
+  private readonly clientId: string;
+  /** The broker has a session of ours from then on. */
+  private subscribedBefore = false;
 
   constructor(options: MqttOptions, context: TransportContext) {
     this.name = context.name;
     this.options = options;
     this.context = context;
     this.subscription = options.shared ? `$share/${options.group}/${options.topic}` : options.topic;
+    this.clientId = options.clientId || `conductor-${context.replica}-${context.name}`;
+    warnOfPassingName(options.clientId || context.replica, options, context.logger);
   }
 
   async connect(deliver: Deliver): Promise<Session> {
     const client = this.createClient(false);
-    const session = new MqttSession(client, this.options, this.subscription, deliver, (deadline) =>
-      this.discardSession(deadline),
-    );
+    const session = new MqttSession(client, {
+      options: this.options,
+      subscription: this.subscription,
+      deliver,
+      discard: (deadline) => this.discardSession(deadline),
+    });
     try {
-      probe(await connected(client), this.options, this.bound, this.context.logger);
+      const connack = await connected(client);
+      probe(connack, this.options, this.bound, this.context.logger);
+      if (this.subscribedBefore) warnOfForgottenSession(connack, this.clientId, this.context.logger);
       await this.subscribe(client);
-      return session;
     } catch (error) {
       client.end(true);
-      throw error;
+      // The session knows better why its connection has gone than a subscription that was under way.
+      throw error instanceof SubscriptionCut ? ((await session.closed) ?? error) : error;
     }
+    this.subscribedBefore = true;
+    return session;
   }
 
   private async subscribe(client: MqttClient): Promise<void> {
     let granted: number | undefined;
     try {
-      const [grant] = await client.subscribeAsync(this.subscription, { qos: 1 });
+      const [grant] = await client.subscribeAsync(this.subscription, subscribeOptions);
       granted = grant?.qos;
     } catch (error) {
-      if (!client.connected) throw new NotConnected(messageOf(error), { cause: error });
+      if (!client.connected) throw new SubscriptionCut(messageOf(error), { cause: error });
       throw new ConfigError(
         `the broker refuses the subscription to ${this.subscription}: ${messageOf(error)}`,
       );
@@ -74,9 +92,9 @@ class MqttTransport implements Transport {
   }
 
   private createClient(clean: boolean): MqttClient {
-    const { options, context } = this;
+    const { options, clientId } = this;
     return createClient(options, {
-      clientId: options.clientId || `conductor-${context.replica}-${context.name}`,
+      clientId,
       clean,
       ...(options.version === '5' && {
         properties: { receiveMaximum: this.bound, sessionExpiryInterval: options.sessionExpiry },

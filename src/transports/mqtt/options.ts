@@ -13,6 +13,7 @@ export interface MqttOptions extends CommonOptions {
   clientId: string;
   sessionExpiry: number;
   keepSession: boolean;
+  ackOrder: 'relaxed' | 'strict';
   keepalive: number;
   connectTimeout: number;
 }
@@ -46,13 +47,18 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
     default: '',
   },
   sessionExpiry: {
-    doc: 'Seconds that the broker keeps the session of a replica that has gone without a word (version 5).',
+    doc: 'Seconds that the broker keeps the session of a replica that is away (version 5).',
     default: 86_400,
     format: positiveIntegerUpTo(0xffff_ffff),
   },
   keepSession: {
-    doc: 'Keep the session when the replica is stopped, so that the broker goes on queueing for it. For a single replica that comes back; one that does not would go on being given its share.',
-    default: false,
+    doc: 'Keep the session when the replica is stopped, as it is kept when the replica is killed: the broker goes on queueing for it until it is back. Off, for a replica that does not come back: it unsubscribes, takes what the broker still has for it, and ends the session once that is known to be empty; what is published while no other replica is there is then lost.',
+    default: true,
+  },
+  ackOrder: {
+    doc: 'Whether messages may be acknowledged ahead of one that takes longer than a second. `strict`: never, as MQTT has it, for a broker that minds; a slow call then delays all that is behind it.',
+    default: 'relaxed',
+    format: ['relaxed', 'strict'],
   },
   keepalive: {
     doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',

@@ -38,3 +38,33 @@ export function probe(
       "the broker's bound of messages in flight is below ours: in Mosquitto set max_inflight_messages, and max_queued_messages 0, or it drops what it has confirmed",
     );
 }
+
+/** A broker that has lost its sessions has lost what waited in them. */
+export function warnOfForgottenSession(
+  { sessionPresent }: IConnackPacket,
+  clientId: string,
+  logger: Logger,
+): void {
+  if (!sessionPresent)
+    logger.warn(
+      { code: 'session_forgotten', clientId },
+      'the broker has forgotten the session, and with it what it had confirmed and not delivered: messages may be lost; see to it that it keeps sessions on disk (Mosquitto: persistence true) and for long enough (sessionExpiry)',
+    );
+}
+
+/** As Kubernetes ends the names of pods but for those of a StatefulSet, and as Docker names containers. */
+const passingName = /-[bcdfghjklmnpqrstvwxz2456789]{5}$|^[0-9a-f]{12}$/;
+
+/** Warns of a name that the replica may not have again: its session, with its share of the messages, would wait for nobody. */
+export function warnOfPassingName(
+  name: string,
+  { clientId, sessionExpiry }: Pick<MqttOptions, 'clientId' | 'sessionExpiry'>,
+  logger: Logger,
+): void {
+  if (!passingName.test(name)) return;
+  const key = clientId === '' ? 'replica' : 'clientId';
+  logger.warn(
+    { code: 'passing_name', [key]: name, sessionExpiry },
+    `${key}: this looks like the name of a pod or a container, which is another one after each start: what the broker has queued for this replica would then wait for nobody until sessionExpiry, and be lost. Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
+  );
+}

@@ -7,12 +7,15 @@ import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/s
 import { Slots } from '../../core/slots.ts';
 import { UntilEnd } from '../../core/until-end.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { connected, createClient, publishFailure } from './connection.ts';
+import {
+  connected,
+  createClient,
+  disconnectReason,
+  maxReceiveMaximum,
+  publishFailure,
+} from './connection.ts';
 import type { MqttOptions } from './options.ts';
 import { assertFits } from './topic.ts';
-
-/** Packet ids have two bytes; MQTT 5, section 3.2.2.3.3, has the same as the default of the broker's receive maximum. */
-const maxReceiveMaximum = 65_535;
 
 /** PUBACK reason code: the broker took the message and threw it away (MQTT 5, section 3.4.2.1). */
 const noMatchingSubscribers = 0x10;
@@ -94,12 +97,13 @@ class MqttSenderSession implements SenderSession {
     this.hasProperties = options.version === '5';
     this.slots = slots;
     let reason: Error | undefined;
-    client.on('error', (error) => {
-      reason = error;
-    });
-    client.on('disconnect', ({ reasonCode }) => {
-      reason = new NotConnected(`the broker disconnected with reason code ${reasonCode}`);
-    });
+    const fail = (error: Error) => {
+      reason ??= error;
+      client.end(true);
+    };
+    // The library would go on reading in the middle of a packet.
+    client.on('error', (error) => fail(new NotConnected(messageOf(error), { cause: error })));
+    client.on('disconnect', ({ reasonCode }) => fail(disconnectReason(client, reasonCode)));
     client.on('packetreceive', (packet: Packet) => {
       if (packet.cmd === 'puback' && packet.reasonCode === noMatchingSubscribers)
         this.thrownAway.add(packet.messageId ?? 0);

@@ -1,39 +1,27 @@
-import type { IPublishPacket, MqttClient, Packet } from 'mqtt';
-import type {
-  Deliver,
-  Delivery,
-  DeliveryMeta,
-  Publication,
-  Session,
-  Settlement,
-} from '../../core/contracts.ts';
+import type { IPublishPacket, MqttClient } from 'mqtt';
+import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { NotConnected, Undeliverable } from '../../core/errors.ts';
+import { messageOf, NotConnected } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
-import { UntilEnd } from '../../core/until-end.ts';
-import { publishFailure } from './connection.ts';
+import { closedSilently, disconnectReason } from './connection.ts';
+import { encodeAcks, isClearing, MqttDelivery } from './delivery.ts';
 import type { MqttOptions } from './options.ts';
-import { assertFits, mayAnswerTo } from './topic.ts';
+import { Publisher } from './publisher.ts';
+import { leavesNothing } from './unsubscribing.ts';
 
 /** Tells the client library to go on without a PUBACK. One for all: making an error walks the stack. */
 const withheld = new Error('the PUBACK is sent after the commit');
 
-/** DISCONNECT reason code 0x8E (MQTT 5, section 3.14.2.1). */
-const sessionTakenOver = 0x8e;
+/** Milliseconds after which a message that is not settled is overtaken by the acknowledgements of those behind it. */
+const stuckAfter = 1000;
 
-class MqttDelivery implements Delivery {
-  readonly session: Session;
-  /** 0 for a message of QoS 0, which has none and is not acknowledged. */
-  readonly packetId: number;
-  readonly body: Buffer;
-  readonly meta: DeliveryMeta;
-
-  constructor(session: Session, packetId: number, body: Buffer, meta: DeliveryMeta) {
-    this.session = session;
-    this.packetId = packetId;
-    this.body = body;
-    this.meta = meta;
-  }
+/** How a session tells its broker that it is over for good, and who may be told what of it. */
+export interface SessionSurroundings {
+  readonly options: MqttOptions;
+  readonly subscription: string;
+  readonly deliver: Deliver;
+  /** Ends the session that the broker keeps, by a connection of its own. */
+  readonly discard: (deadline: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -41,7 +29,8 @@ class MqttDelivery implements Delivery {
  *
  * The client library would acknowledge each message once it has been handled, and handles one at a time. Here it is told at
  * once to go on without a PUBACK; that is written after the commit, for a whole batch at a time, in the order in which the
- * messages came. MQTT has no way to give one message back: it is given back by ending the connection and keeping the session.
+ * messages came, unless one of them takes long. MQTT has no way to give one message back: it is given back by ending the
+ * connection and keeping the session.
  *
  * Brokers send more than they were asked for: 3.1.1 has no word for a bound, and Mosquitto 2.0.11 lets a whole receive maximum
  * in with each PUBACK once a session with a backlog is resumed. So what does not fit holds up the socket, in the order in which
@@ -51,67 +40,56 @@ export class MqttSession implements Session {
   readonly closed: Promise<Error | undefined>;
   private readonly client: MqttClient;
   private readonly options: MqttOptions;
-  private readonly subscription: string;
-  private readonly deliver: Deliver;
-  /** Ends the session that the broker keeps, by a connection of its own. */
-  private readonly discard: (deadline: AbortSignal) => Promise<void>;
+  private readonly surroundings: SessionSurroundings;
+  private readonly publisher: Publisher;
   private readonly tracked = new SettledPrefix<MqttDelivery>();
-  private readonly emptyWaiters = new Set<() => void>();
-  private readonly publishing = new UntilEnd();
-  /** Of the broker, in bytes. */
-  private maximumPacketSize: number | undefined;
+  private readonly emptyWaiters: (() => void)[] = [];
+  private readonly bySubject: boolean;
   private paused = false;
   private arrivals = 0;
   /** The message that did not fit. The library reads nothing more until it does: what is behind it stays in the socket. */
   private waiting: { readonly delivery: MqttDelivery; readonly goOn: () => void } | undefined;
   private patience: NodeJS.Timeout | undefined;
+  /** Runs while something settled waits behind something that is not. */
+  private overtaking: NodeJS.Timeout | undefined;
   /** It waited too long, or we are to stop: what comes from then on is forgotten, and comes again with the next connection. */
   private overflowed = false;
   private draining = false;
   private stopping = false;
   private open = true;
+  /** Nobody sends to the session any more, and the broker has nothing left for it. Only then may it end. */
+  private knownEmpty = false;
   private end: (error: Error | undefined) => void = () => {};
 
   /** Listens from the start: the broker sends what the session has queued right behind its CONNACK. */
-  constructor(
-    client: MqttClient,
-    options: MqttOptions,
-    subscription: string,
-    deliver: Deliver,
-    discard: (deadline: AbortSignal) => Promise<void>,
-  ) {
-    this.discard = discard;
+  constructor(client: MqttClient, surroundings: SessionSurroundings) {
     this.client = client;
-    this.options = options;
-    this.subscription = subscription;
-    this.deliver = deliver;
-    let reason: Error | undefined;
+    this.surroundings = surroundings;
+    this.options = surroundings.options;
+    this.bySubject = this.options.auth.mode === 'subject';
+    this.publisher = new Publisher(client, this.options);
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
         this.open = false;
         clearTimeout(this.patience);
-        for (const waiter of this.emptyWaiters) waiter();
-        this.publishing.end(new NotConnected('the connection was closed before the broker had the message'));
-        resolve(
-          this.stopping ? undefined : (error ?? reason ?? new NotConnected('the connection was closed')),
-        );
+        clearTimeout(this.overtaking);
+        this.wake();
+        this.publisher.end();
+        resolve(this.stopping ? undefined : (error ?? closedSilently(client)));
       };
     });
-    client.handleMessage = (packet, callback) => {
-      this.receive(packet, () => callback(withheld));
+    client.handleMessage = (packet, callback) => this.receive(packet, () => callback(withheld));
+    // Left by a subscription of QoS 2 that the session had before. The library would acknowledge them before the commit.
+    client.options.customHandleAcks = (_topic, _body, packet: IPublishPacket, callback) => {
+      if (packet.qos === 2) this.receive(packet, () => callback(withheld));
+      else callback(0);
     };
-    client.on('connect', ({ properties }) => {
-      this.maximumPacketSize = properties?.maximumPacketSize;
-    });
+    client.on('connect', (connack) => this.publisher.accepted(connack));
     client.on('error', (error) => {
-      reason = error;
+      // The library would go on reading in the middle of a packet.
+      if (error !== withheld) this.fail(new NotConnected(messageOf(error), { cause: error }));
     });
-    client.on('disconnect', ({ reasonCode }) => {
-      const other = `another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`;
-      reason = new NotConnected(
-        reasonCode === sessionTakenOver ? other : `the broker disconnected with reason code ${reasonCode}`,
-      );
-    });
+    client.on('disconnect', ({ reasonCode }) => this.fail(disconnectReason(client, reasonCode)));
     client.on('close', () => this.end(undefined));
   }
 
@@ -124,19 +102,8 @@ export class MqttSession implements Session {
     this.acknowledge();
   }
 
-  /** The PUBACK says that the broker has it, whether or not anybody is subscribed. */
-  async publish({ to, body, correlationId }: Publication): Promise<void> {
-    const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
-    const properties =
-      correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
-    if (to.kind === 'reply' && !mayAnswerTo(to.name, this.options))
-      throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
-    assertFits(body, [to.name, correlationId], this.maximumPacketSize);
-    try {
-      await this.publishing.wait(this.client.publishAsync(to.name, payload, { qos: 1, properties }));
-    } catch (error) {
-      throw publishFailure(error);
-    }
+  publish(publication: Publication): Promise<void> {
+    return this.publisher.publish(publication);
   }
 
   /** Withholds the PUBACKs; the broker's own limit then stops the flow. Not the library's callbacks: pings would go unread. */
@@ -151,12 +118,12 @@ export class MqttSession implements Session {
     this.waiting = undefined;
     clearTimeout(this.patience);
     if (waiting !== undefined) this.offer(waiting.delivery, waiting.goOn);
+    this.wake();
   }
 
   /**
-   * A shared subscription's messages are handed out to sessions, not to connections: what the broker has queued for this one
-   * has to be taken, or it waits for a replica that may never come back. After the last PUBACK a ping that is answered with
-   * nothing delivered before says that the queue is empty. A session that is to be kept keeps its queue as well.
+   * A session that is kept keeps its queue as well. One that is to end has to be emptied first: a shared subscription's messages
+   * are handed out to sessions, not to connections, so they would wait for a replica that may never come back.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     if (!this.open) return;
@@ -165,14 +132,9 @@ export class MqttSession implements Session {
       this.overflow();
       return;
     }
-    await settledBy(this.client.unsubscribeAsync(this.subscription), deadline);
-    for (
-      let before = -1;
-      this.open && !deadline.aborted && (before !== this.arrivals || this.tracked.size > 0);
-    ) {
+    while (this.open && !deadline.aborted && !this.knownEmpty && !this.overflowed) {
       await settledBy(this.empty(), deadline);
-      before = this.arrivals;
-      await settledBy(this.ping(), deadline);
+      if (!(await this.askWhetherEmpty(deadline))) return;
     }
   }
 
@@ -181,9 +143,10 @@ export class MqttSession implements Session {
     if (!this.open) return;
     this.paused = false;
     this.acknowledge();
-    const keep = this.tracked.size > 0 || this.waiting !== undefined || this.overflowed;
+    if (!this.options.keepSession && !this.knownEmpty) await this.askWhetherEmpty(deadline);
+    const ends = this.knownEmpty && !this.holdsSomething;
     const { version } = this.options;
-    const properties = version === '5' && !keep ? { properties: { sessionExpiryInterval: 0 } } : {};
+    const properties = version === '5' && ends ? { properties: { sessionExpiryInterval: 0 } } : {};
     await settledBy(this.client.endAsync(false, { cmd: 'disconnect', ...properties }), deadline);
     await settledBy(this.closed, deadline);
     if (this.open) {
@@ -192,19 +155,41 @@ export class MqttSession implements Session {
       this.end(undefined);
     }
     // 3.1.1 cannot end a session on the way out.
-    if (version === '3.1.1' && !keep) await this.discard(deadline);
+    if (version === '3.1.1' && ends) await this.surroundings.discard(deadline);
   }
 
-  /** @param goOn makes the library read the next packet. */
+  private get holdsSomething(): boolean {
+    return this.tracked.size > 0 || this.waiting !== undefined || this.overflowed;
+  }
+
+  /** Whether the broker has answered, or asking has to wait for what is held. */
+  private async askWhetherEmpty(deadline: AbortSignal): Promise<boolean> {
+    if (this.holdsSomething) return true;
+    const before = this.arrivals;
+    const answered = await leavesNothing(this.client, this.surroundings.subscription, deadline);
+    this.knownEmpty = answered && this.open && before === this.arrivals && !this.holdsSomething;
+    return answered;
+  }
+
+  /**
+   * The library calls this from within its parser, where an exception would end the process or stop its reading.
+   *
+   * @param goOn makes the library read the next packet.
+   */
   private receive(packet: IPublishPacket, goOn: () => void): void {
     if (!this.open) return;
-    this.arrivals += 1;
-    const body = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
-    this.offer(new MqttDelivery(this, packet.messageId ?? 0, body, this.metaOf(packet)), goOn);
+    try {
+      this.arrivals += 1;
+      const delivery = new MqttDelivery(this, packet, this.bySubject);
+      if (isClearing(packet)) this.ignore(delivery, goOn);
+      else this.offer(delivery, goOn);
+    } catch (error) {
+      this.fail(new NotConnected(`a message could not be taken: ${messageOf(error)}`, { cause: error }));
+    }
   }
 
   private offer(delivery: MqttDelivery, goOn: () => void): void {
-    if (!this.overflowed && !this.deliver(delivery)) {
+    if (!this.overflowed && !this.surroundings.deliver(delivery)) {
       this.waiting = { delivery, goOn };
       // A ping is due after one keepalive, its answer half of one later.
       this.patience = setTimeout(() => this.overflow(), this.options.keepalive * 250);
@@ -214,84 +199,70 @@ export class MqttSession implements Session {
     goOn();
   }
 
+  /** It is acknowledged in its turn, and nobody else hears of it. */
+  private ignore(delivery: MqttDelivery, goOn: () => void): void {
+    if (!this.overflowed && delivery.packetId !== 0) {
+      this.tracked.track(delivery);
+      this.settle([delivery], 'done');
+    }
+    goOn();
+  }
+
   private overflow(): void {
     const { waiting } = this;
     this.waiting = undefined;
     this.overflowed = true;
     waiting?.goOn();
     this.acknowledge();
-  }
-
-  private metaOf({ topic, dup, properties }: IPublishPacket): DeliveryMeta {
-    const bySubject = this.options.auth.mode === 'subject';
-    const receivedAt = performance.now();
-    const id = properties?.userProperties?.['message-id'];
-    const expiry = properties?.messageExpiryInterval;
-    return {
-      messageId: typeof id === 'string' ? id : undefined,
-      replyTo: properties?.responseTopic,
-      // Bytes of any kind, kept one by one.
-      correlationId: properties?.correlationData?.toString('latin1'),
-      // Seconds that are left of it, less the time that it has waited at the broker.
-      deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
-      sender: bySubject ? topic.slice(topic.lastIndexOf('/') + 1) : undefined,
-      senderProof: bySubject ? 'subject' : undefined,
-      redelivered: dup,
-      receivedAt,
-    };
+    this.wake();
   }
 
   private acknowledge(): void {
     if (!this.open || this.paused) return;
-    const prefix = this.tracked.takePrefix();
-    if (prefix.length > 0) this.client.stream.write(encodePubacks(prefix));
+    this.write(this.tracked.takePrefix());
+    if (this.tracked.blocked && this.options.ackOrder === 'relaxed') this.overtake();
     if (this.tracked.size > 0) return;
-    for (const waiter of this.emptyWaiters) waiter();
+    this.wake();
     // What was forgotten comes again once the broker sees a new connection.
-    if (!this.overflowed || this.draining) return;
-    this.end(
-      new NotConnected('the broker sent more than it was asked for; the rest comes with the next connection'),
-    );
+    if (this.overflowed && !this.draining)
+      this.fail(
+        new NotConnected(
+          'the broker sent more than it was asked for; the rest comes with the next connection',
+        ),
+      );
+  }
+
+  /** Once the first message has been here for long, it no longer keeps the broker from sending others. */
+  private overtake(): void {
+    const age = performance.now() - (this.tracked.oldest?.meta.receivedAt ?? 0);
+    if (age >= stuckAfter || this.stopping) {
+      this.write(this.tracked.takeAll());
+      return;
+    }
+    this.overtaking ??= setTimeout(() => {
+      this.overtaking = undefined;
+      this.acknowledge();
+    }, stuckAfter - age);
+  }
+
+  private write(deliveries: ReadonlyArray<MqttDelivery>): void {
+    if (deliveries.length > 0) this.client.stream.write(encodeAcks(deliveries));
+  }
+
+  /** The session is of no use any more: closes the connection, which ends it. */
+  private fail(error: Error): void {
+    if (!this.open) return;
+    this.end(error);
     this.client.end(true);
   }
 
-  /** Resolves once everything delivered is acknowledged. */
+  /** Resolves once everything that has come is acknowledged, or will be no more. */
   private async empty(): Promise<void> {
-    if (this.tracked.size === 0 || !this.open) return;
-    await new Promise<void>((resolve) => {
-      const waiter = () => {
-        this.emptyWaiters.delete(waiter);
-        resolve();
-      };
-      this.emptyWaiters.add(waiter);
-    });
+    while (this.open && !this.overflowed && (this.tracked.size > 0 || this.waiting !== undefined))
+      await new Promise<void>((resolve) => this.emptyWaiters.push(resolve));
   }
 
-  /** Resolves once the broker has answered, and so has dealt with all that was written before. */
-  private async ping(): Promise<void> {
-    if (!this.open) return;
-    await new Promise<void>((resolve) => {
-      const onPacket = (packet: Packet) => {
-        if (packet.cmd === 'pingresp') done();
-      };
-      const done = () => {
-        this.client.off('packetreceive', onPacket);
-        this.client.off('close', done);
-        resolve();
-      };
-      this.client.on('packetreceive', onPacket);
-      this.client.on('close', done);
-      this.client.sendPing();
-    });
+  private wake(): void {
+    for (const waiter of this.emptyWaiters.splice(0)) waiter();
   }
-}
-
-/** PUBACK packets, one after the other (MQTT 3.1.1 and 5, section 3.4; in 5 without the reason code, which means success). */
-function encodePubacks(deliveries: ReadonlyArray<MqttDelivery>): Buffer {
-  const packets = Buffer.allocUnsafe(deliveries.length * 4);
-  for (const [index, { packetId }] of deliveries.entries()) {
-    packets.writeUInt16BE(0x4002, index * 4);
-    packets.writeUInt16BE(packetId, index * 4 + 2);
-  }
-  return packets;
 }
