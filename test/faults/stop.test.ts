@@ -10,9 +10,8 @@ import { Fleet } from './fleet.ts';
 const messages = 8000;
 const later = 2000;
 const instances = 500;
-/** Milliseconds that a conductor has to stop, and those that ending a process takes on a busy machine. */
-const deadline = 2000;
-const patience = 3000;
+/** Milliseconds that a conductor has to stop. */
+const deadline = 3000;
 
 for (const { label, service, open } of brokerKinds) {
   needs(
@@ -59,7 +58,7 @@ for (const { label, service, open } of brokerKinds) {
       const begin = performance.now();
       const stopped = await stop(t, first);
       const took = performance.now() - begin;
-      t.true(took < deadline + patience, `it took ${took} ms`);
+      t.true(took < deadline, `it took ${took} ms: whoever stops it kills it at the deadline`);
       t.true(Number(stopped.released) > 0);
 
       await proxy.restore();
