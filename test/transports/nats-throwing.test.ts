@@ -5,8 +5,8 @@ import type { Session } from '../../src/core/contracts.ts';
 import { NotConnected } from '../../src/core/errors.ts';
 import type { SenderSession } from '../../src/core/sending.ts';
 import { needs } from '../support/services.ts';
-import { open, soon } from './nats-support.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';
+import { open, soon } from './nats-support.ts';
 
 /** Serial: they look at what is printed. */
 const test = needs(ava.serial, 'nats');
