@@ -7,6 +7,7 @@ import {
   DiscardPolicy,
   RetentionPolicy,
   StorageType,
+  type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { millis, nanos } from '@nats-io/transport-node';
@@ -30,7 +31,15 @@ export interface ConsumerTerms {
 /** Writes one line for the operator. */
 export type Warn = (fields: object, text: string) => void;
 
-export type StreamFacts = Pick<StreamInfo, 'config'> & Partial<Pick<StreamInfo, 'alternates'>>;
+type Kept = 'subjects' | 'mirror' | 'sources' | 'retention' | 'storage' | 'discard' | 'no_ack';
+type Limits = 'max_age' | 'max_msgs' | 'max_bytes' | 'max_msgs_per_subject';
+
+export interface StreamFacts {
+  readonly config: Pick<StreamConfig, Kept | Limits>;
+  /** The stream itself, and those that mirror it. */
+  readonly alternates?: ReadonlyArray<{ readonly name: string }>;
+}
+
 export type ConsumerFacts = Pick<ConsumerInfo, 'config'> & Partial<Pick<ConsumerInfo, 'paused'>>;
 
 /** Below it, telling the broker in time that a message is still held becomes a matter of luck. In milliseconds. */
@@ -151,8 +160,11 @@ function filtersOf(config: ConsumerConfig): string[] {
 
 /** A stream and its consumer, as they were at about the same time; the consumer first. */
 export interface Remains {
-  readonly consumer: Pick<ConsumerInfo, 'config' | 'ack_floor' | 'num_pending' | 'num_ack_pending'>;
-  readonly stream: Pick<StreamInfo, 'config'> & {
+  readonly consumer: Pick<ConsumerInfo, 'config' | 'num_pending' | 'num_ack_pending'> & {
+    readonly ack_floor: { readonly stream_seq: number };
+  };
+  readonly stream: {
+    readonly config: Pick<StreamConfig, 'retention' | 'subjects'>;
     readonly state: Pick<StreamInfo['state'], 'messages' | 'first_seq' | 'consumer_count'>;
   };
 }
