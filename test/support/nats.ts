@@ -39,7 +39,9 @@ export function natsAt(port: number, monitorPort: number): Nats {
 }
 
 /** Starts a NATS server with JetStream, whose streams survive `restart()` and `kill()`. */
-export async function startNats(options: NatsOptions = {}): Promise<Nats & Server> {
+export async function startNats(
+  options: NatsOptions = {},
+): Promise<Nats & Server & { readonly store: string }> {
   const program = findNats();
   if (program === undefined) throw new Error('nats-server is not installed');
   const [port, monitorPort] = [await freePort(), await freePort()];
@@ -49,7 +51,7 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats & Serve
   writeFileSync(file, configuration(options).join('\n'));
   const args = ['--config', file, ...listen, '--jetstream', '--store_dir', store];
   const server = await startServer(() => run(program, args));
-  return Object.assign(server, natsAt(port, monitorPort));
+  return Object.assign(server, natsAt(port, monitorPort), { store });
 }
 
 /** In NATS's own form, which takes JSON's texts. */

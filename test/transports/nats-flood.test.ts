@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { assertFloodIsHarmless, type GoodMessage } from './flood.ts';
-import { hostileBlocks, hostileCalls, largeBlock } from './nats-hostile.ts';
+import { hostileBlocks, hostileCalls, largeBlock, streamTakes } from './nats-hostile.ts';
 import { connectRaw, type RawClient } from './nats-raw.ts';
 
 const good = 20_000;
@@ -14,13 +14,13 @@ const window = 500;
 /** One message in so many is a call, which is run by itself. */
 const callEvery = 50;
 /** One message in so many has a block as large as the server takes. */
-const largeEvery = 1000;
+const largeEvery = 333;
 
 const flooded = needs(test.serial, 'nats', 'postgres');
 
 /** The block of the nth hostile message. */
 function blockOfNth(number: number): Buffer {
-  if (number % largeEvery === 0) return largeBlock();
+  if (number % largeEvery === 0) return largeBlock(number % 2 === 0 ? streamTakes : 900_000);
   const all = Object.values(number % callEvery === 1 ? hostileCalls : hostileBlocks);
   const make = all[(number % callEvery === 1 ? Math.floor(number / callEvery) : number) % all.length];
   if (make === undefined) throw new Error('there are none');

@@ -2,8 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { blockOf, version } from './nats-raw.ts';
 
-const large = Buffer.alloc(200_000, 'x: y\r\n');
-
 /** @param number so that no two have the same message id, which the stream would keep once. */
 export const hostileBlocks: Readonly<Record<string, (number: number) => Buffer>> = {
   'a name with a space': () => blockOf('trace id: 1'),
@@ -55,5 +53,7 @@ export const hostileCalls: Readonly<Record<string, (number: number) => Buffer>> 
   'a deadline that has passed': () => blockOf('Conductor-Reply-To: nobody', 'Conductor-Deadline: 1'),
 };
 
-/** As much as the server takes. */
-export const largeBlock = (): Buffer => blockOf(large);
+/** Bytes of the largest block that a stream keeps, roughly; without one the server's `max_payload` counts. */
+export const streamTakes = 65_000;
+
+export const largeBlock = (bytes: number): Buffer => blockOf(Buffer.alloc(bytes, 'x: y\r\n'));

@@ -3,12 +3,16 @@ import type { Deliver, Delivery, DeliveryMeta, Publication, Session } from '../.
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
+import { headerBlock } from './inside.ts';
 import { Connection } from './lifetime.ts';
 import { coreMeta } from './meta.ts';
 import type { NatsOptions } from './options.ts';
 
 /** Milliseconds between two log lines about dropped messages. */
 const complaintInterval = 10_000;
+
+/** Bytes of a header block, beyond which a body is copied: it would keep the block in memory, which no bound counts. */
+const largestKept = 4096;
 
 class CoreDelivery implements Delivery {
   readonly session: Session;
@@ -47,7 +51,7 @@ export class CoreSession implements Session {
     this.options = options;
     this.deliver = deliver;
     this.logger = logger;
-    this.connection = new Connection(broker, options.subject);
+    this.connection = new Connection(broker, [options.subject]);
     this.closed = this.connection.closed;
     void this.closed.then(() => this.complain());
     this.join();
@@ -109,7 +113,10 @@ export class CoreSession implements Session {
 
   private receive(message: Msg): void {
     if (!this.connection.open) return;
-    const delivery = new CoreDelivery(this, message.data, coreMeta(message, this.options));
+    const { data } = message;
+    const isSmall = (headerBlock(message)?.length ?? 0) <= largestKept;
+    const body = isSmall ? data : Uint8Array.from(data);
+    const delivery = new CoreDelivery(this, body, coreMeta(message, this.options));
     if (this.deliver(delivery)) return;
     this.dropped += 1;
     this.complaint ??= setTimeout(() => this.complain(), complaintInterval);

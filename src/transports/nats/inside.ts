@@ -26,6 +26,12 @@ export function headerBlock(message: Msg): Uint8Array | undefined {
   return hdr < 0 ? undefined : message._rdata.subarray(0, hdr);
 }
 
+/** How many bytes it keeps in memory: header block and body. */
+export function sizeOf(message: Msg): number {
+  if (!isRaw(message)) throw unknownInside('a message');
+  return message._rdata.length;
+}
+
 /**
  * From now on an exception while something is read ends the connection at once, and its `closed()` resolves with the exception's
  * text. To be called once, as soon as there is a connection.

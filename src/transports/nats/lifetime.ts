@@ -13,11 +13,11 @@ export class Connection {
   /** Set by who asks it to end: then that is no error. */
   stopping = false;
   private readonly connection: NatsConnection;
-  private readonly own: string;
+  private readonly own: ReadonlyArray<string>;
   private reason: Error | undefined;
 
-  /** @param own the subject that is consumed: no answer may go there. */
-  constructor(connection: NatsConnection, own: string) {
+  /** @param own the subjects that are consumed: no answer may go there. */
+  constructor(connection: NatsConnection, own: ReadonlyArray<string>) {
     this.connection = connection;
     this.own = own;
     this.publisher = new Publisher(connection);

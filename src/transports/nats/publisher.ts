@@ -87,10 +87,11 @@ export function answerHeaders(correlationId: string | undefined): MsgHdrs | unde
  * with: neither the server's own subjects, where a message is a command, nor those that guests are proven by; and nothing over
  * which the server would end the connection, as it does over a long line.
  *
- * @param own the subject that is consumed.
+ * @param own the subjects that are consumed: an answer would come back as a message.
  */
-export function mayAnswerTo(name: string, own: string): boolean {
-  return isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name) && !covers(own, name);
+export function mayAnswerTo(name: string, own: ReadonlyArray<string>): boolean {
+  const isOne = isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name);
+  return isOne && !own.some((pattern) => covers(pattern, name));
 }
 
 /** Whether a pattern of subjects takes in a subject, or all that another pattern does. */

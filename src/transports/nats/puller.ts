@@ -6,10 +6,10 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { messageOf, NotConnected } from '../../core/errors.ts';
+import type { ConsumerTerms } from './checks.ts';
 import { readStatus } from './headers.ts';
 import { headerBlock } from './inside.ts';
 import type { NatsOptions } from './options.ts';
-import type { ConsumerTerms } from './topology.ts';
 
 /** What may still be taken; `messages` 0: nothing. */
 export interface Room {
@@ -31,6 +31,9 @@ export interface PullerOptions {
 
 /** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
 const longestExpires = 30_000;
+
+/** Of one pull at most, in bytes: a replica that dies has so much on its way to it at most, beside what it holds. */
+const largestPull = 8 * 2 ** 20;
 
 /** Ticks after which a pull is over, whatever became of it: it expires after three. */
 const lostAfter = 5;
@@ -60,9 +63,11 @@ export class Puller {
   private drained: Promise<unknown> = Promise.resolve();
   /** Of the pull under way, still to come; 0: none is. */
   private remaining = 0;
+  /** What the last pull has asked for. */
+  private asked = { batch: 0, bytes: 0 };
   private ticks = 0;
   private wanted = false;
-  /** The next message does not fit into what there is room for. */
+  /** The next message does not fit into what the last pull has asked for. */
   private tooLarge = false;
 
   constructor(options: PullerOptions) {
@@ -111,9 +116,12 @@ export class Puller {
     const { messages, bytes, empty } = room();
     const alone = this.tooLarge && empty;
     if (messages <= 0 || (bytes <= 0 && !alone)) return;
-    const batch = alone ? 1 : Math.min(messages, terms.maxBatch);
-    const maxBytes = Math.min(Math.ceil(bytes), terms.maxBytes);
+    const free = Math.min(Math.ceil(bytes), terms.maxBytes);
+    const largest = alone || (this.tooLarge && free > largestPull);
+    const batch = largest ? 1 : Math.min(messages, terms.maxBatch);
+    const maxBytes = largest ? free : Math.min(free, largestPull);
     const limits = alone ? {} : { max_bytes: maxBytes };
+    this.asked = { batch, bytes: maxBytes };
     this.remaining = batch;
     this.ticks = 0;
     const pull = JSON.stringify({ batch, expires: nanos(this.expires), ...limits });
@@ -179,17 +187,30 @@ export class Puller {
     if (this.remaining === 0) this.pull();
   }
 
+  /** The next message did not fit into what was left of a pull. */
+  private exceeded(arrived: number): void {
+    const { bytes, empty } = this.options.room();
+    // The next pull has room for it, or says that it has not.
+    if (arrived > 0) {
+      this.pull();
+      return;
+    }
+    const known = this.tooLarge;
+    this.tooLarge = true;
+    // It is settling that makes more room than there is. When all is settled, the message comes alone.
+    if (empty || (!known && bytes > this.asked.bytes)) this.pull();
+  }
+
   private ended(message: Msg): void {
     const { code, description } = readStatus(headerBlock(message));
     // A sign of life, or not the server's.
     if (code === 100 || code === 0) return;
+    const arrived = this.asked.batch - this.remaining;
     this.remaining = 0;
     if (code === 404 || code === 408) {
       this.pull();
     } else if (code === 409 && sizeExceeded.test(description)) {
-      // It is settling that makes room. When all is settled, the message comes alone.
-      this.tooLarge = true;
-      if (this.options.room().empty) this.pull();
+      this.exceeded(arrived);
     } else if (code === 409 && /batch completed/i.test(description)) {
       this.pull();
     } else if (code === 409 && /leadership|shutdown|maxwaiting/i.test(description)) {

@@ -55,7 +55,7 @@ class NatsSenderSession implements SenderSession {
 
   constructor(broker: NatsConnection, options: NatsOptions, receive: (reply: Reply) => void) {
     this.options = options;
-    this.connection = new Connection(broker, options.subject);
+    this.connection = new Connection(broker, [options.subject]);
     this.closed = this.connection.closed;
     this.stream = jetstream(broker, { timeout: patience });
     this.replyTo = createInbox();

@@ -10,11 +10,12 @@ import type {
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import type { Share } from '../../core/lane.ts';
+import type { ConsumerTerms } from './checks.ts';
+import { sizeOf } from './inside.ts';
 import { Connection } from './lifetime.ts';
 import { deliveredAt, jetStreamMeta } from './meta.ts';
 import type { NatsOptions } from './options.ts';
 import { Puller } from './puller.ts';
-import type { ConsumerTerms } from './topology.ts';
 
 /** What a message is answered with (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
 const ack = new TextEncoder().encode('+ACK');
@@ -32,6 +33,8 @@ class NatsDelivery implements Delivery {
   readonly message: Msg;
   readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
+  /** Of the whole message, which is kept with its headers. */
+  readonly size: number;
   /** When the broker last heard that it is held, on the monotonic clock. */
   heldSince: number;
 
@@ -39,6 +42,7 @@ class NatsDelivery implements Delivery {
     this.session = session;
     this.message = message;
     this.body = message.data;
+    this.size = sizeOf(message);
     this.meta = meta;
     this.heldSince = meta.receivedAt;
   }
@@ -82,7 +86,7 @@ export class NatsSession implements Session {
     this.terms = terms;
     this.share = share;
     this.deliver = deliver;
-    this.connection = new Connection(connection, options.subject);
+    this.connection = new Connection(connection, terms.subjects);
     this.closed = this.connection.closed;
     this.puller = new Puller({
       connection,
@@ -155,7 +159,7 @@ export class NatsSession implements Session {
     const delivery = new NatsDelivery(this, message, jetStreamMeta(message, this.options, redelivered));
     // Before it is handed on, and so before it can be settled.
     this.held.add(delivery);
-    this.heldBytes += delivery.body.length;
+    this.heldBytes += delivery.size;
     if (!this.refusing && this.deliver(delivery)) return;
     this.refusing = true;
     this.released.push(delivery);
@@ -166,7 +170,7 @@ export class NatsSession implements Session {
   /** The last word on a message. */
   private answer(delivery: NatsDelivery, payload: Uint8Array): void {
     if (!this.held.delete(delivery)) return;
-    this.heldBytes -= delivery.body.length;
+    this.heldBytes -= delivery.size;
     this.respond(delivery, payload);
   }
 

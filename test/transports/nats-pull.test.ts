@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import ava from 'ava';
+import { pino } from 'pino';
+import type { Delivery } from '../../src/core/contracts.ts';
+import { type Nats, startNats } from '../support/nats.ts';
+import { needs, service } from '../support/services.ts';
+import { blockOf, connectRaw } from './nats-raw.ts';
+import { arrive, configure, soon } from './nats-support.ts';
+
+const test = needs(ava, 'nats');
+const mebibyte = 2 ** 20;
+
+interface Test {
+  teardown(end: () => Promise<unknown>): void;
+}
+
+interface Pull {
+  readonly batch: number;
+  readonly max_bytes?: number;
+}
+
+/** A session with so much room, what it has, and each pull with what was held when the server had it. */
+async function pulling(t: Test, { url }: Nats, share: { messages: number; bytes: number }) {
+  const id = randomUUID();
+  const broker = await connect({ servers: url, reconnect: false });
+  const stream = jetstream(broker);
+  t.teardown(async () => {
+    await (await stream.jetstreamManager()).streams.delete(id);
+    await broker.close();
+  });
+  const pulls: Pull[] = [];
+  broker.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${id}.conductor`, {
+    callback: (_, message) => void pulls.push(message.json<Pull>()),
+  });
+  await broker.flush();
+  const deliveries: Delivery[] = [];
+  const subject = `pull.${id}.*`;
+  const session = await configure({ url, stream: id, subject })
+    .create({ share, replica: 'test', logger: pino({ level: 'silent' }) })
+    .connect((delivery) => deliveries.push(delivery) > 0);
+  t.teardown(() => session.stop(soon()));
+  return {
+    subject: `pull.${id}.guest`,
+    session,
+    deliveries,
+    pulls,
+    publish: (size: number) => stream.publish(`pull.${id}.guest`, Buffer.alloc(size)),
+  };
+}
+
+test('a pull asks for at most 8 MiB, and the next one for the rest of the room', async (t) => {
+  const room = { messages: 100, bytes: 32 * mebibyte };
+  const { session, deliveries, pulls, publish } = await pulling(t, service('nats'), room);
+  for (let number = 0; number < 30; number += 1) await publish(1_000_000);
+  await arrive(deliveries, 30);
+  t.true(pulls.length > 3);
+  for (const { batch, max_bytes } of pulls) {
+    t.true(max_bytes !== undefined && max_bytes <= 8 * mebibyte, `${max_bytes} bytes`);
+    t.true(batch <= room.messages, `${batch} messages`);
+  }
+  session.settle(deliveries, 'done');
+});
+
+test('what is larger than 8 MiB comes while others are held, if there is room for it', async (t) => {
+  const server = await startNats({ settings: ['max_payload: 20MB'] });
+  t.teardown(server.kill);
+  const { session, deliveries, publish } = await pulling(t, server, {
+    messages: 100,
+    bytes: 40 * mebibyte,
+  });
+  await publish(1000);
+  await arrive(deliveries, 1);
+  await publish(10 * mebibyte);
+  await publish(2000);
+  await arrive(deliveries, 3);
+  t.deepEqual(
+    deliveries.map(({ body }) => body.length),
+    [1000, 10 * mebibyte, 2000],
+  );
+  session.settle(deliveries, 'done');
+  await session.stop(soon());
+});
+
+test('a header block takes room as a body does', async (t) => {
+  const room = { messages: 100, bytes: 200_000 };
+  const { subject, session, deliveries } = await pulling(t, service('nats'), room);
+  const client = await connectRaw();
+  t.teardown(async () => client.end());
+  const block = blockOf(`X-A: ${'a'.repeat(60_000)}`);
+  for (let number = 0; number < 10; number += 1) client.publish(subject, Buffer.from('x'), block);
+  await client.flush();
+  await arrive(deliveries, 3);
+  for (let taken = 3; taken < 10; taken += 1) {
+    session.settle(deliveries.slice(taken - 3, taken - 2), 'done');
+    await arrive(deliveries, taken + 1);
+    t.is(deliveries.length, taken + 1, 'three are held');
+  }
+  session.settle(deliveries.slice(-3), 'done');
+});
+
+test('core NATS: what is kept of a message is its body, not the block before it', async (t) => {
+  const id = randomUUID();
+  const deliveries: Delivery[] = [];
+  const session = await configure({ url: service('nats').url, subject: `core.${id}`, jetstream: false })
+    .create({ share: { messages: 10, bytes: 1000 }, replica: 'test', logger: pino({ level: 'silent' }) })
+    .connect((delivery) => deliveries.push(delivery) > 0);
+  t.teardown(() => session.stop(soon()));
+  const client = await connectRaw();
+  t.teardown(async () => client.end());
+  client.publish(`core.${id}`, Buffer.from('body'), blockOf(`X-A: ${'a'.repeat(300_000)}`));
+  await arrive(deliveries, 1);
+  const [{ body } = { body: Buffer.alloc(0) }] = deliveries;
+  t.is(Buffer.from(body).toString(), 'body');
+  t.true(body.buffer.byteLength < 100_000, `${body.buffer.byteLength} bytes`);
+});
