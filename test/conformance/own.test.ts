@@ -68,7 +68,7 @@ for (const version of ['5', '3.1.1'] as const) {
   mosquittoTest(
     `mqtt ${version}: a session that is kept gets what was published while nobody was there`,
     async (t) => {
-      const opened = await mqttSubject(version).open(t, { keepSession: undefined });
+      const opened = await mqttSubject(version).open(t, { keepSession: true });
       const { session } = await consume(opened);
       await session.drain(soon());
       await session.stop(soon());

@@ -1,5 +1,6 @@
 /** The brokers as the fault tests see them: something to publish to, and an entry for the conductor's configuration. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import mqtt, { type IClientOptions } from 'mqtt';
 import type { Mosquitto } from '../support/mosquitto.ts';
@@ -132,27 +133,40 @@ export async function openRabbitmqAmqp10(t: Test, rabbitmq: Rabbitmq): Promise<T
   return { ...broker, entry: (options) => ({ ...broker.entry(options), kind: 'amqp10' }) };
 }
 
+export interface MosquittoForm {
+  readonly version?: '5' | '3.1.1';
+  readonly shared?: boolean;
+}
+
 /** A topic of the test's own, whose last level the broker's own rules would bind to the sender. */
-export function openMosquitto({ port, url }: Mosquitto): TestBroker {
+export function openMosquitto(
+  { port, url }: Mosquitto,
+  { version = '5', shared = true }: MosquittoForm = {},
+): TestBroker {
   const name = `faults-${randomUUID()}`;
   const clientId = (replica = 'test') => `${name}-${replica}`;
   const topic = `${name}/+`;
+  const asReplica = (replica?: string) => ({ ...sessionOf(version), clientId: clientId(replica) });
   return {
     port,
     form: 'native',
     entry: ({ replica, proxy, keepalive } = {}) => ({
       kind: 'mqtt',
       url: proxy?.url(url) ?? url,
+      version,
       topic,
+      shared,
       group: name,
       clientId: clientId(replica),
       auth: { mode: 'subject' },
+      // One of several leaves its share to the others.
+      ...(replica !== undefined && { keepSession: false }),
       ...(keepalive !== undefined && { keepalive }),
     }),
     // As if the replica had been there before, and had left without a word.
     keep: async (replica) => {
-      const client = await mqtt.connectAsync(url, { ...session, clientId: clientId(replica) });
-      await client.subscribeAsync(`$share/${name}/${topic}`, { qos: 1 });
+      const client = await mqtt.connectAsync(url, asReplica(replica));
+      await client.subscribeAsync(shared ? `$share/${name}/${topic}` : topic, { qos: 1 });
       await client.endAsync();
     },
     publish: async (messages) => {
@@ -166,29 +180,40 @@ export function openMosquitto({ port, url }: Mosquitto): TestBroker {
       }
       await client.endAsync();
     },
-    isEmptied: async (replica) => !(await hasSession(url, clientId(replica))),
+    isEmptied: async (replica) => (await endSession(url, asReplica(replica))) === 0,
     redelivered: async () => undefined,
   };
 }
 
-const session = {
-  protocolVersion: 5,
-  clean: false,
-  properties: { sessionExpiryInterval: 3600 },
-  reconnectPeriod: 0,
-} as const satisfies IClientOptions;
+function sessionOf(version: '5' | '3.1.1'): IClientOptions {
+  const lasting = { clean: false, reconnectPeriod: 0 };
+  return version === '5'
+    ? { ...lasting, protocolVersion: 5, properties: { sessionExpiryInterval: 3600 } }
+    : { ...lasting, protocolVersion: 4 };
+}
 
-/** Whether the broker keeps a session, with whatever waits in it; ends it by asking. */
-async function hasSession(url: string, clientId: string): Promise<boolean> {
-  const properties = { sessionExpiryInterval: 0 };
-  const client = mqtt.connect(url, { ...session, properties, clientId, manualConnect: true });
-  const present = await new Promise<boolean>((resolve, reject) => {
-    client.once('connect', ({ sessionPresent }) => resolve(sessionPresent));
-    client.once('error', reject);
-    client.connect();
+/** Milliseconds in which Mosquitto sends what it has, once it has answered. */
+const quietTime = 300;
+
+/** Ends a session that the broker keeps. Resolves with how many messages have come from it. */
+async function endSession(url: string, options: IClientOptions): Promise<number> {
+  const client = mqtt.connect(url, { ...options, manualConnect: true });
+  let count = 0;
+  client.on('message', () => {
+    count += 1;
   });
+  const connected = new Promise((resolve, reject) => {
+    client.once('connect', resolve);
+    client.once('error', reject);
+  });
+  client.connect();
+  await connected;
+  await client.unsubscribeAsync('barrier');
+  await sleep(quietTime);
   await client.endAsync();
-  return present;
+  const last = await mqtt.connectAsync(url, { ...options, clean: true, properties: {} });
+  await last.endAsync();
+  return count;
 }
 
 function windows(messages: ReadonlyArray<Message>): Message[][] {
