@@ -21,7 +21,7 @@ function another({ default: usual, format }: Option, key: string | undefined): s
   if (key === 'models') return '{"instance":{"table":"instances"}}';
   if (key === 'services') return '{"api":{"methods":["ping"]}}';
   if (Array.isArray(format)) return format.find((word) => word !== usual);
-  if (typeof usual === 'number') return String(usual + 1);
+  if (typeof usual === 'number') return String(usual < 1 && usual > 0 ? usual / 2 : usual + 1);
   if (typeof usual === 'boolean') return String(!usual);
   if (isObject(usual)) return '{"x-queue-type":"quorum"}';
   return ['env', 'postgresql://env/db', 'amqp://env', 'mqtt://env', 'nats://env'].find((text) =>

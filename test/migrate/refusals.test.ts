@@ -18,7 +18,8 @@ async function asStranger(t: ExecutionContext, database: TestDatabase) {
     await database.query(`DROP ROLE ${role}`);
   });
   const url = new URL(database.url);
-  url.searchParams.set('options', `-c role=${role}`);
+  // As libpq reads it: a plus sign is no space.
+  url.search = `options=${encodeURIComponent(`-c role=${role}`)}`;
   return { url: url.href, role };
 }
 

@@ -177,6 +177,7 @@ test('times are UTC, whatever the zone of the server', async (t) => {
     [
       'call_results.called_at',
       'dead_letters.died_at',
+      'deferred.failing_since',
       'deferred.first_deferred_at',
       'deferred.next_attempt_at',
     ],
