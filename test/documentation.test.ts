@@ -103,3 +103,19 @@ test('the page on the protocol names every status word, and the configuration ev
   for (const word of statuses.keys()) t.true(protocol.includes(word), word);
   for (const kind of Object.keys(transportKinds)) t.true(read('docs/configuration.md').includes(kind), kind);
 });
+
+needs(test, 'postgres')('every query in docs/operating.md works, whatever the rows hold', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const bodies = ['', 'plain', 'back\\slash', 'é', '\u{feff}', '\0'].map((text) => Buffer.from(text));
+  for (const body of [...bodies, Buffer.from([0xff, 0xfe, 0x00, 0x80]), Buffer.from([0xc3]), null])
+    await database.query(
+      `INSERT INTO dead_letters (transport, reason, detail, body, body_size, body_digest)
+       VALUES ('edge', 'not_utf8', 'a detail', $1, 0, '')`,
+      [body],
+    );
+  const queries = [...read('docs/operating.md').matchAll(/^```sql\n([\s\S]*?)^```/gm)].flatMap(
+    ([, block = '']) => block.split(/;\s*$/m).filter((query) => query.trim() !== ''),
+  );
+  t.true(queries.length >= 3);
+  for (const query of queries) await t.notThrowsAsync(database.query(query), query);
+});

@@ -55,7 +55,8 @@ function declare(path: string[], option: Option, text: string): void {
   if (value === undefined) return;
   test(`${name} sets ${path.join('.')}`, (t) => {
     const found = valueAt(printable(read(text, { [name]: value })), path);
-    const printed = option.sensitive === true ? maskSecret(value) : value;
+    const printed =
+      option.sensitive === true ? maskSecret({ text: value, isUrl: value.includes('://') }) : value;
     t.is(isObject(found) ? JSON.stringify(found) : String(found), printed);
   });
 }
@@ -116,7 +117,7 @@ for (const [what, environment, message] of [
   [
     'a variable for no key',
     { CONDUCTOR_DATABASE__PASWORD: 'x' },
-    'CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable',
+    'CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable; did you mean CONDUCTOR_DATABASE__PASSWORD_FILE?',
   ],
   [
     'a variable for a section',
@@ -131,7 +132,7 @@ for (const [what, environment, message] of [
   [
     'a variable for no key of its transport',
     { CONDUCTOR_TRANSPORTS__RABBIT__PASWORD: 'x' },
-    'CONDUCTOR_TRANSPORTS__RABBIT__PASWORD: no key of the configuration has this environment variable',
+    'CONDUCTOR_TRANSPORTS__RABBIT__PASWORD: no key of the configuration has this environment variable; did you mean CONDUCTOR_TRANSPORTS__RABBIT__PASSWORD?',
   ],
   [
     'a variable for a transport as a whole',
@@ -146,7 +147,32 @@ for (const [what, environment, message] of [
   [
     'a variable for a transport without a kind',
     { CONDUCTOR_TRANSPORTS__RABIT__URL: 'amqp://mq' },
-    `transports.rabit.kind: is required: one of ${kindNames}`,
+    'CONDUCTOR_TRANSPORTS__RABIT__URL: there is no transport of this name: the file has rabbit, and a further one needs CONDUCTOR_TRANSPORTS__RABIT__KIND; did you mean CONDUCTOR_TRANSPORTS__RABBIT__URL?',
+  ],
+  [
+    'a variable with a misspelt key',
+    { CONDUCTOR_DATABASE__UTL: 'x' },
+    'CONDUCTOR_DATABASE__UTL: no key of the configuration has this environment variable; did you mean CONDUCTOR_DATABASE__URL?',
+  ],
+  [
+    'a variable with one underscore',
+    { CONDUCTOR_LOG_LEVEL: 'x' },
+    'CONDUCTOR_LOG_LEVEL: no key of the configuration has this environment variable; did you mean CONDUCTOR_LOG__LEVEL?',
+  ],
+  [
+    'a variable without the S of transports',
+    { CONDUCTOR_TRANSPORT__RABBIT__URL: 'x' },
+    'CONDUCTOR_TRANSPORT__RABBIT__URL: no key of the configuration has this environment variable; did you mean CONDUCTOR_TRANSPORTS__RABBIT__URL?',
+  ],
+  [
+    'a variable with one underscore behind transports',
+    { CONDUCTOR_TRANSPORTS_RABBIT__URL: 'x' },
+    'CONDUCTOR_TRANSPORTS_RABBIT__URL: no key of the configuration has this environment variable; did you mean CONDUCTOR_TRANSPORTS__RABBIT__URL?',
+  ],
+  [
+    'a variable with a misspelt key of its transport',
+    { CONDUCTOR_TRANSPORTS__RABBIT__AUTH__MOD: 'x' },
+    'CONDUCTOR_TRANSPORTS__RABBIT__AUTH__MOD: no key of the configuration has this environment variable; did you mean CONDUCTOR_TRANSPORTS__RABBIT__AUTH__MODE?',
   ],
   [
     'a kind that is not one',

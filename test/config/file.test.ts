@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/core/config/load.ts';
 import { ConfigError } from '../../src/core/errors.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { minimal, rabbit, read } from './support.ts';
+import { edge, minimal, rabbit, read } from './support.ts';
 
 test('what the file does not say has its default', (t) => {
   const { database, workers, maxInFlight, replica, transports } = read(minimal);
@@ -105,4 +105,35 @@ test('a file is read with the environment over it', async (t) => {
   await writeFile(file, minimal);
   const config = await loadConfig(file, { CONDUCTOR_REPLICA: 'a', HOME: '/' }, transportKinds);
   t.is(config.replica, 'a');
+});
+
+test('a file begins with a byte order mark where an editor has put one', async (t) => {
+  const file = join(temporaryDirectory('config'), 'conductor.yaml');
+  await writeFile(file, `\u{feff}${minimal}`);
+  t.is((await loadConfig(file, {}, transportKinds)).database.url, 'postgresql://db/trove');
+});
+
+test('a directory is no configuration', async (t) => {
+  const folder = temporaryDirectory('config');
+  const error = await t.throwsAsync(loadConfig(folder, {}, transportKinds), { instanceOf: ConfigError });
+  t.is(error.message, `cannot read the configuration file: ${folder} is a directory; name the file in it`);
+});
+
+test('a file in another encoding is refused', async (t) => {
+  const file = join(temporaryDirectory('config'), 'conductor.yaml');
+  for (const bytes of [
+    Buffer.from(`\u{feff}${minimal}`, 'utf16le'),
+    Buffer.from(`${minimal} # é`, 'latin1'),
+  ]) {
+    await writeFile(file, bytes);
+    const error = await t.throwsAsync(loadConfig(file, {}, transportKinds), { instanceOf: ConfigError });
+    t.is(error.message, `${file}: is not UTF-8; save it as UTF-8`);
+  }
+});
+
+test('a subject is taken where its last word is the sender', (t) => {
+  for (const routingKey of ['conductor.*', 'conductor.#', '*', '#'])
+    t.notThrows(() => read(rabbit(`routingKey: '${routingKey}'`, 'auth: { mode: subject }')));
+  for (const topic of ['conductor/+', 'conductor/#', '+', '#'])
+    t.notThrows(() => read(edge(`topic: '${topic}'`, 'auth: { mode: subject }')));
 });

@@ -5,11 +5,15 @@ import { edge, kindNames, minimal, rabbit, refusal } from './support.ts';
 
 /** What is refused, each in one line that names the key and what was expected. */
 
-const keys = Object.keys(baseSchema).join(', ');
+const keys = [...Object.keys(baseSchema), 'transports'].join(', ');
 const mqttKeys = Object.keys(mqttSchema).join(', ');
 
 for (const [what, text, message] of [
-  ['an unknown key at the top', `${minimal}\nworker: 1`, `worker: unknown key; expected one of ${keys}`],
+  [
+    'an unknown key at the top',
+    `${minimal}\nworker: 1`,
+    `worker: unknown key; expected one of ${keys}; did you mean workers?`,
+  ],
   [
     'an unknown key in a section',
     'database: { url: postgresql://db/trove, user: eve }',
@@ -18,7 +22,7 @@ for (const [what, text, message] of [
   [
     'an unknown key in a transport',
     edge('ulr: mqtt://mq'),
-    `transports.edge.ulr: unknown key; expected one of ${mqttKeys}`,
+    `transports.edge.ulr: unknown key; expected one of ${mqttKeys}; did you mean url?`,
   ],
   [
     'an unknown key in a section of a transport',
@@ -29,6 +33,51 @@ for (const [what, text, message] of [
     'an option of another kind',
     edge('queue: conductor'),
     `transports.edge.queue: unknown key; expected one of ${mqttKeys}`,
+  ],
+  [
+    'one transport for transports',
+    `${minimal}\ntransport: { edge: { kind: mqtt } }`,
+    `transport: unknown key; expected one of ${keys}; did you mean transports?`,
+  ],
+  [
+    'a key in other letters',
+    'DataBase: { url: postgresql://db/trove }',
+    `DataBase: unknown key; expected one of ${keys}; did you mean database?`,
+  ],
+  [
+    'a key whose colon has no space behind it',
+    'database: { url:postgresql://u:secret@db/trove }',
+    'database.url…: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, preparedStatements',
+  ],
+  [
+    'a subject that does not name the sender, on RabbitMQ',
+    rabbit('routingKey: conductor.all', 'auth: { mode: subject }'),
+    'transports.rabbit.routingKey: conductor.all does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
+  ],
+  [
+    'a subject whose wildcard is not where the sender is, on RabbitMQ',
+    rabbit("routingKey: '*.conductor'", 'auth: { mode: subject }'),
+    'transports.rabbit.routingKey: *.conductor does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
+  ],
+  [
+    "a subject on Trove's queue",
+    rabbit('codec: oslo', 'auth: { mode: subject }'),
+    'transports.rabbit.routingKey: trove-conductor does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
+  ],
+  [
+    'a topic that does not name the sender',
+    edge('topic: conductor/all', 'auth: { mode: subject }'),
+    'transports.edge.topic: conductor/all does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does',
+  ],
+  [
+    'a topic whose wildcard is not where the sender is',
+    edge('topic: conductor/+/reports', 'auth: { mode: subject }'),
+    'transports.edge.topic: conductor/+/reports does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does',
+  ],
+  [
+    'a tab that indents',
+    'database:\n\turl: postgresql://db/trove',
+    'conductor.yaml is not YAML: Tabs are not allowed as indentation at line 2, column 1',
   ],
   ['a key __proto__', `${minimal}\n__proto__: { log: 1 }`, `__proto__: unknown key; expected one of ${keys}`],
   ['a text for a number', `${minimal}\nmaxInFlight: '400'`, 'maxInFlight: must be a number, not a string'],
@@ -154,7 +203,7 @@ for (const [what, text, message] of [
   [
     'a model with an unknown key',
     `${minimal}\nmodels: { instance: { table: instances, reed: '*' } }`,
-    'models.instance.reed: unknown key; expected one of table, read, write',
+    'models.instance.reed: unknown key; expected one of table, read, write; did you mean read?',
   ],
   [
     'columns that are a text',
@@ -169,7 +218,7 @@ for (const [what, text, message] of [
   [
     'columns that are excepted by a misspelt word',
     `${minimal}\nmodels: { instance: { table: instances, read: { exept: [encrypted_key] } } }`,
-    'models.instance.read.exept: unknown key; expected one of except',
+    'models.instance.read.exept: unknown key; expected one of except; did you mean except?',
   ],
   [
     'an exception of nothing',
@@ -180,7 +229,7 @@ for (const [what, text, message] of [
   [
     'a service with an unknown key',
     `${minimal}\nservices: { api: { method: '*' } }`,
-    'services.api.method: unknown key; expected one of methods, models',
+    'services.api.method: unknown key; expected one of methods, models; did you mean methods?',
   ],
   [
     'a service whose methods are a text',
@@ -216,7 +265,7 @@ for (const [what, text, message] of [
   [
     'a tag that nobody knows',
     `${minimal}\nreplica: !env HOST`,
-    'conductor.yaml is not YAML: Unresolved tag: !env at line 2, column 10',
+    'conductor.yaml is not YAML: Unresolved tag: a text that begins with ! needs quotes at line 2, column 10',
   ],
   [
     'a key that is a list',
@@ -226,7 +275,7 @@ for (const [what, text, message] of [
   [
     'an alias that leads nowhere',
     'replica: *name',
-    'conductor.yaml is not YAML: Unresolved alias (the anchor must be set before the alias): name',
+    'conductor.yaml is not YAML: Unresolved alias: a text that begins with * needs quotes',
   ],
   [
     'several documents',

@@ -4,6 +4,9 @@ import { printable, secretsOf } from '../../src/core/config/load.ts';
 import { createMasker, maskSecret } from '../../src/core/config/secrets.ts';
 import { rabbit, read } from './support.ts';
 
+const url = (text: string) => ({ text, isUrl: true });
+const plain = (text: string) => ({ text, isUrl: false });
+
 test('what is printed has the passwords of the database and of the transports masked', (t) => {
   const config = read(rabbit(), {
     CONDUCTOR_DATABASE__URL: 'postgresql://conductor:first-secret@db/trove',
@@ -14,8 +17,8 @@ test('what is printed has the passwords of the database and of the transports ma
   t.true(text.includes('postgresql://conductor:***@db/trove'));
   t.true(text.includes('amqp://guest:***@mq'));
   t.deepEqual(secretsOf(config), [
-    'postgresql://conductor:first-secret@db/trove',
-    'amqp://guest:second-secret@mq',
+    url('postgresql://conductor:first-secret@db/trove'),
+    url('amqp://guest:second-secret@mq'),
   ]);
 });
 
@@ -27,47 +30,73 @@ test('what is printed says the rest as it is', (t) => {
 });
 
 test('a password among the parameters of a URL is masked too', (t) => {
-  const url = 'postgresql://db/trove?user=eve&password=hunter2&sslpassword=hunter3';
-  t.is(maskSecret(url), 'postgresql://db/trove?user=eve&password=***&sslpassword=***');
-  t.is(createMasker([url])(`cannot connect to ${url}`), `cannot connect to ${maskSecret(url)}`);
+  const secret = url('postgresql://db/trove?user=eve&password=hunter2&sslpassword=hunter3');
+  t.is(maskSecret(secret), 'postgresql://db/trove?user=eve&password=***&sslpassword=***');
+  t.is(createMasker([secret])(`cannot connect to ${secret.text}`), `cannot connect to ${maskSecret(secret)}`);
 });
 
 test('a password in a URL that names several servers is masked, and only that', (t) => {
-  const url = 'postgresql://eve:p%40ssword%2F1@db1:1,db2:2/trove?sslmode=prefer&sslpassword=hunter22';
-  t.is(maskSecret(url), 'postgresql://eve:***@db1:1,db2:2/trove?sslmode=prefer&sslpassword=***');
-  const mask = createMasker([url]);
-  t.is(mask(`cannot connect to ${url}`), `cannot connect to ${maskSecret(url)}`);
+  const several = url(
+    'postgresql://eve:p%40ssword%2F1@db1:1,db2:2/trove?sslmode=prefer&sslpassword=hunter22',
+  );
+  t.is(maskSecret(several), 'postgresql://eve:***@db1:1,db2:2/trove?sslmode=prefer&sslpassword=***');
+  const mask = createMasker([several]);
+  t.is(mask(`cannot connect to ${several.text}`), `cannot connect to ${maskSecret(several)}`);
   t.is(mask('login with p@ssword/1 and hunter22 failed'), 'login with *** and *** failed');
   for (const open of ['postgresql://eve@db1:1,db2:2/trove', 'postgresql://db1,db2/trove?sslmode=prefer'])
-    t.is(maskSecret(open), open);
+    t.is(maskSecret(url(open)), open);
 });
 
 test('a secret that is no URL is masked whole, an empty one is nothing', (t) => {
-  t.is(maskSecret('hunter2'), '***');
-  t.is(maskSecret(''), '');
-  t.is(createMasker(['hunter2', ''])('the key hunter2 is wrong'), 'the key *** is wrong');
+  t.is(maskSecret(plain('hunter2')), '***');
+  t.is(maskSecret(plain('')), '');
+  t.is(createMasker([plain('hunter2'), plain('')])('the key hunter2 is wrong'), 'the key *** is wrong');
+});
+
+test('a password that looks like a URL is masked whole', (t) => {
+  const config = read(rabbit('password: "Pa55:word"', 'auth: { instRpcKeyEncrKey: "hunter://2secret" }'));
+  const [{ printable: printed } = {}] = config.transports;
+  t.is(printed?.password, '***');
+  t.like(printed?.auth, { instRpcKeyEncrKey: '***' });
+  const mask = createMasker(secretsOf(config));
+  t.is(mask('Pa55:word and hunter://2secret and hunter%3A%2F%2F2secret'), '*** and *** and ***');
+});
+
+test('the password of each server of a cluster is masked, and a token that stands for a user', (t) => {
+  t.is(maskSecret(url('nats://u:one@a,nats://u:two@b:4222')), 'nats://u:***@a,nats://u:***@b:4222');
+  t.is(maskSecret(url('nats://tokentoken@a')), 'nats://***@a');
+  t.is(createMasker([url('nats://tokentoken@a')])('token tokentoken refused'), 'token *** refused');
+});
+
+test('a password is masked as it is written too, where the URL is not written as the standard has it', (t) => {
+  const written = 'amqp://guest:p@s%2fs"word@mq';
+  t.is(createMasker([url(written)])(`cannot connect to ${written}`), 'cannot connect to amqp://guest:***@mq');
+});
+
+test('a secret that is a part of another leaves nothing of it', (t) => {
+  t.is(createMasker([plain('hunter2'), plain('hunter2-and-more')])('hunter2-and-more'), '***');
 });
 
 test('a URL without a password hides nothing', (t) => {
-  t.is(maskSecret('amqp://mq:5672/vhost'), 'amqp://mq:5672/vhost');
-  t.is(createMasker(['amqp://mq'])('cannot connect to amqp://mq'), 'cannot connect to amqp://mq');
+  t.is(maskSecret(url('amqp://mq:5672/vhost')), 'amqp://mq:5672/vhost');
+  t.is(createMasker([url('amqp://mq')])('cannot connect to amqp://mq'), 'cannot connect to amqp://mq');
 });
 
 test('a long password is masked wherever it stands, decoded or not', (t) => {
-  const mask = createMasker(['amqp://guest:p%40ssword%2F1@mq']);
+  const mask = createMasker([url('amqp://guest:p%40ssword%2F1@mq')]);
   t.is(mask('amqp://guest:p%40ssword%2F1@mq'), 'amqp://guest:***@mq');
   t.is(mask('amqp://guest:p@ssword/1@mq'), 'amqp://guest:***@mq');
   t.is(mask('login with p@ssword/1 failed'), 'login with *** failed');
 });
 
 test('a short password is masked in its URL only, so that ordinary words stay', (t) => {
-  const mask = createMasker(['amqp://guest:guest@mq']);
+  const mask = createMasker([url('amqp://guest:guest@mq')]);
   t.is(mask('amqp://guest:guest@mq: no guest'), 'amqp://guest:***@mq: no guest');
 });
 
 test('a password is masked inside a line of JSON', (t) => {
   const password = 'quote"and\\backslash';
-  const mask = createMasker([`amqp://guest:${encodeURIComponent(password)}@mq`]);
+  const mask = createMasker([url(`amqp://guest:${encodeURIComponent(password)}@mq`)]);
   t.is(mask(JSON.stringify({ password })), '{"password":"***"}');
 });
 
@@ -75,9 +104,9 @@ test('no password of eight characters or more is left in any text', (t) => {
   const property = fc.property(fc.string({ minLength: 8 }), fc.string(), fc.string(), (secret, a, b) => {
     // What a replacement leaves behind may look like a secret that is made of asterisks.
     fc.pre(!secret.includes('*') && secret.isWellFormed());
-    const url = `amqp://guest:${encodeURIComponent(secret)}@mq`;
-    const text = `${a}${secret}${b}${url}`;
-    return !createMasker([url])(text).includes(secret);
+    const broker = `amqp://guest:${encodeURIComponent(secret)}@mq`;
+    const text = `${a}${secret}${b}${broker}`;
+    return !createMasker([url(broker)])(text).includes(secret);
   });
   t.notThrows(() => fc.assert(property));
 });

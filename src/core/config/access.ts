@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { shown, suggestion } from './names.ts';
 
 /** Columns of a table: those that are named, or all but those. */
 export interface Columns {
@@ -77,7 +78,7 @@ function readService(entry: unknown, key: string, known: ReadonlyMap<string, Mod
       entriesOf(models, `${key}.models`, (grant, grantKey, name) => {
         if (!known.has(name))
           throw new ConfigError(
-            `${grantKey}: is not one of models: ${[...known.keys()].join(', ') || 'there are none'}`,
+            `${grantKey}: is not one of models: ${[...known.keys()].map(shown).join(', ') || 'there are none'}${suggestion(name, known.keys())}`,
           );
         return readGrant(grant, grantKey);
       }),
@@ -122,7 +123,7 @@ function entriesOf<Entry>(
   if (!isObject(value)) throw new ConfigError(`${key}: must be a map of names, not ${kindOf(value)}`);
   return Object.entries(value).map(([name, entry]) => {
     if (name === '') throw new ConfigError(`${key}: a name is empty`);
-    return [name, read(entry, `${key}.${name}`, name)];
+    return [name, read(entry, `${key}.${shown(name)}`, name)];
   });
 }
 
@@ -136,7 +137,9 @@ function mapOf<Key extends string>(
     throw new ConfigError(`${key}: must be a map of keys to values, not ${kindOf(value)}`);
   const unknown = Object.keys(value).find((name) => !keys.some((known) => known === name));
   if (unknown !== undefined)
-    throw new ConfigError(`${key}.${unknown}: unknown key; expected one of ${keys.join(', ')}`);
+    throw new ConfigError(
+      `${key}.${shown(unknown)}: unknown key; expected one of ${keys.join(', ')}${suggestion(unknown, keys)}`,
+    );
   const map: Partial<Record<Key, unknown>> = {};
   for (const name of keys) map[name] = value[name];
   return map;

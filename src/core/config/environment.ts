@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
+import { shown, suggestion } from './names.ts';
 import type { TransportKind } from './transport-kind.ts';
 import { isOption, type Option, type Section } from './validate.ts';
 import { parseYaml } from './yaml.ts';
@@ -35,7 +36,11 @@ export function overlayEnvironment(
     if (!name.startsWith(prefix) || text === undefined || serviceLink.test(name)) continue;
     const [first, ...rest] = name.slice(prefix.length).split('__');
     if (first === 'TRANSPORTS') overlayTransport(raw, rest, name, text, environment, kinds);
-    else overlaySegments(raw, schema, [first ?? '', ...rest], name, text);
+    else
+      overlaySegments(raw, schema, [first ?? '', ...rest], name, text, [
+        ...optionNames(schema),
+        ...transportNames(name),
+      ]);
   }
 }
 
@@ -51,9 +56,18 @@ function overlayTransport(
     throw new ConfigError(`${name}: expected ${environmentName(['transports', '<name>', '<key>'])}`);
   }
   const transports = childObject(raw, 'transports', name);
-  const key =
-    Object.keys(transports).find((existing) => segmentName(existing) === transport) ??
-    transport.toLowerCase();
+  const existing = Object.keys(transports).find((one) => segmentName(one) === transport);
+  if (
+    existing === undefined &&
+    environment[environmentName(['transports', transport, 'kind'])] === undefined
+  ) {
+    const names = Object.keys(transports).map((one) => environmentName(['transports', one, ...rest]));
+    throw new ConfigError(
+      `${name}: there is no transport of this name: the file has ${Object.keys(transports).map(shown).join(', ') || 'none'}, ` +
+        `and a further one needs ${environmentName(['transports', transport, 'kind'])}${suggestion(name, names)}`,
+    );
+  }
+  const key = existing ?? transport.toLowerCase();
   const entry = childObject(transports, key, name);
   if (rest.join() === 'KIND') {
     entry.kind = text;
@@ -63,7 +77,15 @@ function overlayTransport(
   const kindName = environment[environmentName(['transports', transport, 'kind'])] ?? entry.kind;
   const kind = typeof kindName === 'string' && Object.hasOwn(kinds, kindName) ? kinds[kindName] : undefined;
   // Without a kind there is no schema to look the key up in; the missing kind is reported by whoever reads the entry.
-  if (kind !== undefined) overlaySegments(entry, kind.schema, rest, name, text);
+  if (kind !== undefined)
+    overlaySegments(
+      entry,
+      kind.schema,
+      rest,
+      name,
+      text,
+      optionNames(kind.schema, ['transports', transport]),
+    );
 }
 
 function overlaySegments(
@@ -72,15 +94,31 @@ function overlaySegments(
   segments: string[],
   name: string,
   text: string,
+  known: ReadonlyArray<string>,
 ): void {
   const [segment = '', ...rest] = segments;
   const key = Object.keys(section).find((candidate) => segmentName(candidate) === segment);
   const node = key === undefined ? undefined : section[key];
   if (key === undefined || node === undefined || isOption(node) !== (rest.length === 0)) {
-    throw new ConfigError(`${name}: no key of the configuration has this environment variable`);
+    throw new ConfigError(
+      `${name}: no key of the configuration has this environment variable${suggestion(name, known)}`,
+    );
   }
   if (isOption(node)) target[key] = parseValue(node, name, text);
-  else overlaySegments(childObject(target, key, name), node, rest, name, text);
+  else overlaySegments(childObject(target, key, name), node, rest, name, text, known);
+}
+
+/** The variables of all options. */
+function optionNames(section: Section, path: ReadonlyArray<string> = []): string[] {
+  return Object.entries(section).flatMap(([key, node]) =>
+    isOption(node) ? [environmentName([...path, key])] : optionNames(node, [...path, key]),
+  );
+}
+
+/** Without its S, or with one underscore behind it, a variable of a transport is none. */
+function transportNames(name: string): string[] {
+  const [, rest] = /^CONDUCTOR_TRANSPORTS?_+(.+)$/.exec(name) ?? [];
+  return rest === undefined ? [] : [`${prefix}TRANSPORTS__${rest}`];
 }
 
 /** Texts are taken as they are; everything else is written as in the file, so that "2" is a number. */

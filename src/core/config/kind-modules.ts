@@ -2,6 +2,7 @@ import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import { environmentName } from './environment.ts';
 import { moduleUrl } from './module.ts';
+import { shown, suggestion } from './names.ts';
 import type { TransportKind } from './transport-kind.ts';
 
 type Kinds = Readonly<Record<string, TransportKind>>;
@@ -25,7 +26,7 @@ export async function withKindModules(
   const all = { ...kinds };
   for (const [key, kind] of namedKinds(raw, environment)) {
     if (Object.hasOwn(all, kind)) continue;
-    all[kind] = await loadKind(key, kind, file, Object.keys(kinds).join(', '));
+    all[kind] = await loadKind(key, kind, file, Object.keys(kinds));
   }
   return all;
 }
@@ -39,18 +40,27 @@ function* namedKinds(
     // A variable goes before the file.
     const overlaid = environment[environmentName(['transports', name, 'kind'])] !== undefined;
     if (isObject(entry) && typeof entry.kind === 'string' && !overlaid)
-      yield [`transports.${name}.kind`, entry.kind];
+      yield [`transports.${shown(name)}.kind`, entry.kind];
   }
   for (const [name, kind] of Object.entries(environment)) {
     if (kindVariable.test(name) && kind !== undefined) yield [name, kind];
   }
 }
 
-async function loadKind(key: string, name: string, file: string, known: string): Promise<TransportKind> {
+async function loadKind(
+  key: string,
+  name: string,
+  file: string,
+  names: ReadonlyArray<string>,
+): Promise<TransportKind> {
+  const known = names.join(', ');
+  // It may have a password, so it is not quoted.
+  if (name.includes('://') && !name.startsWith('file:'))
+    throw new ConfigError(`${key}: must be one of ${known}, or a module, not a URL, which belongs under url`);
   const loaded = await load(name, file).catch((error: unknown) => {
     const [reason = ''] = messageOf(error).split('\n');
     throw new ConfigError(
-      `${key}: must be one of ${known}, or a module, and ${name} cannot be loaded: ${reason}`,
+      `${key}: must be one of ${known}, or a module, and ${name} cannot be loaded: ${reason}${suggestion(name, names)}`,
       { cause: error },
     );
   });

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { ConfigError, messageOf } from '../errors.ts';
+import { TextDecoder } from 'node:util';
+import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
 import { moduleUrl } from './module.ts';
+import { shown, suggestion } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
-import { maskValues, secretsIn } from './secrets.ts';
+import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
 import { isOption, validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
@@ -24,7 +26,7 @@ export function printable({ transports, access: _, ...base }: Config): JsonObjec
 }
 
 /** The values of all sensitive options, to be masked wherever they turn up. */
-export function secretsOf({ transports, access: _, ...base }: Config): string[] {
+export function secretsOf({ transports, access: _, ...base }: Config): Secret[] {
   return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
 }
 
@@ -85,7 +87,7 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
-  const values = validate<BaseConfig>(baseSchema, base);
+  const values = validate<BaseConfig>(baseSchema, base, '', ['transports']);
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),
@@ -116,13 +118,16 @@ export function configureTransports(
   kinds: Readonly<Record<string, TransportKind>>,
 ): ReadonlyArray<ConfiguredTransport> {
   return Object.entries(entries).map(([name, entry]) => {
+    const at = `transports.${shown(name)}`;
     if (!isObject(entry))
-      throw new ConfigError(`transports.${name}: must be a map of keys to values, not ${kindOf(entry)}`);
+      throw new ConfigError(`${at}: must be a map of keys to values, not ${kindOf(entry)}`);
     const known = Object.keys(kinds).join(', ');
-    if (typeof entry.kind !== 'string')
-      throw new ConfigError(`transports.${name}.kind: is required: one of ${known}`);
+    if (typeof entry.kind !== 'string') throw new ConfigError(`${at}.kind: is required: one of ${known}`);
     const kind = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
-    if (kind === undefined) throw new ConfigError(`transports.${name}.kind: must be one of ${known}`);
+    if (kind === undefined)
+      throw new ConfigError(
+        `${at}.kind: must be one of ${known}${suggestion(entry.kind, Object.keys(kinds))}`,
+      );
     // A module's kind has a name of its own; what was written is what is printed.
     const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
     return { ...configured, printable: { ...configured.printable, kind: entry.kind } };
@@ -134,10 +139,21 @@ function ownNameOf({ schema }: TransportKind): unknown {
 }
 
 async function readText(file: string): Promise<string> {
+  let bytes: Buffer;
   try {
-    return await readFile(file, 'utf8');
+    bytes = await readFile(file);
   } catch (error) {
+    if (codeOf(error) === 'EISDIR')
+      throw new ConfigError(
+        `cannot read the configuration file: ${file} is a directory; name the file in it`,
+      );
     throw new ConfigError(`cannot read the configuration file: ${messageOf(error)}`);
+  }
+  try {
+    // A byte order mark at the beginning is left out.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new ConfigError(`${file}: is not UTF-8; save it as UTF-8`, { cause: error });
   }
 }
 

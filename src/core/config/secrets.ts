@@ -1,17 +1,32 @@
 import { isObject, type JsonObject } from '../json.ts';
-import { isOption, type Section } from './validate.ts';
+import { isOption, type Option, type Section } from './validate.ts';
 
 const mask = '***';
 /** Postgres takes them as parameters of its URL too. */
 const secretParameters = ['password', 'sslpassword'];
 
-/** A URL with its passwords masked; any other text masked whole. */
-export function maskSecret(secret: string): string {
-  const url = URL.parse(secret);
-  if (url === null) return secret === '' ? '' : (readList(secret)?.masked ?? mask);
+/** The value of a sensitive option. */
+export interface Secret {
+  readonly text: string;
+  /** A URL is secret in its credentials only; any other text is secret as a whole, whatever it looks like. */
+  readonly isUrl: boolean;
+}
+
+/** A URL, or several with commas between, with the passwords masked; any other text masked whole. */
+export function maskSecret({ text, isUrl }: Secret): string {
+  if (!isUrl) return text === '' ? '' : mask;
+  return urlsIn(text).map(maskUrl).join(',');
+}
+
+/** One URL. What cannot be taken apart is masked whole. */
+function maskUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url === null) return text === '' ? '' : (readList(text)?.masked ?? mask);
   const parameters = secretParameters.filter((name) => url.searchParams.has(name));
-  if (url.password === '' && parameters.length === 0) return secret;
+  const token = isToken(url);
+  if (url.password === '' && parameters.length === 0 && !token) return text;
   if (url.password !== '') url.password = mask;
+  if (token) url.username = mask;
   for (const name of parameters) url.searchParams.set(name, mask);
   return url.toString();
 }
@@ -39,16 +54,45 @@ function readList(text: string): ServerList | undefined {
 
 const parameterPattern = new RegExp(`([?&](?:${secretParameters.join('|')})=)([^&]*)`, 'g');
 
+/** Clients of NATS take a user without a password for a token. */
+function isToken({ protocol, username, password }: URL): boolean {
+  return username !== '' && password === '' && (protocol === 'nats:' || protocol === 'tls:');
+}
+
+/** A cluster's servers stand in one text. A comma in a password is none between URLs. */
+function urlsIn(text: string): string[] {
+  return text.split(/,(?=\s*(?:[a-z][a-z\d+.-]*:\/\/|$))/i);
+}
+
 /** A copy of validated values with everything sensitive masked, to print. */
 export function maskValues(section: Section, values: object): JsonObject {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
       const node = section[key];
       if (isOption(node))
-        return [key, node.sensitive === true && typeof value === 'string' ? maskSecret(value) : value];
+        return [
+          key,
+          node.sensitive === true && typeof value === 'string' ? maskSecret(secretOf(node, value)) : value,
+        ];
       return [key, node !== undefined && isObject(value) ? maskValues(node, value) : value];
     }),
   );
+}
+
+/** The option says whether it holds a URL, for a password may look like one. */
+function secretOf({ format }: Option, text: string): Secret {
+  return { text, isUrl: /^\s*[a-z][a-z\d+.-]*:\/\//i.test(text) && refusesWords(format) };
+}
+
+/** The formats of URLs do; a password has no format, or one that a word may have. */
+function refusesWords(format: Option['format']): boolean {
+  if (typeof format !== 'function') return false;
+  try {
+    format('word');
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /**
@@ -56,10 +100,11 @@ export function maskValues(section: Section, values: object): JsonObject {
  *
  * @param secrets the values of sensitive options.
  */
-export function createMasker(secrets: ReadonlyArray<string>): (text: string) => string {
-  const hidden = secrets.flatMap(appearancesOf);
+export function createMasker(secrets: ReadonlyArray<Secret>): (text: string) => string {
+  // The longest first: one secret may be a part of another.
+  const hidden = secrets.flatMap(appearancesOf).sort((a, b) => b.secret.length - a.secret.length);
   return (text) =>
-    hidden.reduce((masked, { secret, replacement }) => masked.replaceAll(secret, replacement), text);
+    hidden.reduce((masked, { secret, replacement }) => masked.replaceAll(secret, () => replacement), text);
 }
 
 interface Appearance {
@@ -68,38 +113,58 @@ interface Appearance {
 }
 
 /** The forms in which a secret may turn up. */
-function appearancesOf(secret: string): Appearance[] {
-  const passwords = passwordsIn(secret);
-  if (passwords === undefined) return formsOf(secret).map((form) => ({ secret: form, replacement: mask }));
-  return passwords.flatMap(formsOf).flatMap((form) => [
+function appearancesOf({ text, isUrl }: Secret): Appearance[] {
+  if (!isUrl) return formsOf(text).map((form) => ({ secret: form, replacement: mask }));
+  return urlsIn(text).flatMap(appearancesOfUrl);
+}
+
+function appearancesOfUrl(text: string): Appearance[] {
+  const url = URL.parse(text);
+  const passwords = url === null ? readList(text)?.passwords.flatMap(decoded) : passwordsOf(text, url);
+  if (passwords === undefined) return formsOf(text).map((form) => ({ secret: form, replacement: mask }));
+  const inUrl = passwords.flatMap(formsOf);
+  const tokens =
+    url !== null && isToken(url) ? [url.username, decodeURIComponent(url.username)].flatMap(formsOf) : [];
+  return [
     // A short one elsewhere than in its URL ("guest") would mask ordinary words.
-    ...(form.length >= 8 ? [{ secret: form, replacement: mask }] : []),
-    { secret: `:${form}@`, replacement: `:${mask}@` },
-    { secret: `password=${form}`, replacement: `password=${mask}` },
-  ]);
+    ...[...inUrl, ...tokens]
+      .filter((form) => form.length >= 8)
+      .map((form) => ({ secret: form, replacement: mask })),
+    ...inUrl.flatMap((form) => [
+      { secret: `:${form}@`, replacement: `:${mask}@` },
+      { secret: `password=${form}`, replacement: `password=${mask}` },
+    ]),
+    ...tokens.map((form) => ({ secret: `//${form}@`, replacement: `//${mask}@` })),
+  ];
 }
 
-/** Those in a URL, as they stand there and decoded; undefined if it is none. */
-function passwordsIn(secret: string): string[] | undefined {
-  const url = URL.parse(secret);
-  if (url !== null) {
-    const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
-    return [url.password, decodeURIComponent(url.password), ...parameters];
-  }
-  return readList(secret)?.passwords.flatMap((password) => [password, decodeURIComponent(password)]);
+/** As it stands in a URL, and decoded. */
+function decoded(password: string): string[] {
+  return [password, decodeURIComponent(password)];
 }
 
-/** As it is and as it stands inside a line of JSON, which log lines are. Nothing, if it is empty. */
+/** As the text has them, as the parser normalizes them, and decoded. */
+function passwordsOf(text: string, url: URL): string[] {
+  const [, written = ''] = /^[^/]*\/\/[^:/?#]*:([^/?#]*)@/.exec(text) ?? [];
+  const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
+  return [written, url.password, decodeURIComponent(url.password), ...parameters];
+}
+
+/** As it is, as URLs have it, and each as it stands inside a line of JSON, which log lines are. Nothing, if it is empty. */
 function formsOf(secret: string): string[] {
-  return secret === '' ? [] : [secret, JSON.stringify(secret).slice(1, -1)];
+  if (secret === '') return [];
+  const encoded = secret.isWellFormed() ? [encodeURIComponent(secret)] : [];
+  return [...new Set([secret, ...encoded].flatMap((form) => [form, JSON.stringify(form).slice(1, -1)]))];
 }
 
 /** The values of all sensitive options. */
-export function secretsIn(section: Section, values: object): string[] {
+export function secretsIn(section: Section, values: object): Secret[] {
   return Object.entries(values).flatMap(([key, value]) => {
     const node = section[key];
     if (isOption(node))
-      return node.sensitive === true && typeof value === 'string' && value !== '' ? [value] : [];
+      return node.sensitive === true && typeof value === 'string' && value !== ''
+        ? [secretOf(node, value)]
+        : [];
     return node !== undefined && isObject(value) ? secretsIn(node, value) : [];
   });
 }

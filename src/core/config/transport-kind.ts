@@ -6,7 +6,8 @@ import type { JsonObject } from '../json.ts';
 import type { Share } from '../lane.ts';
 import type { Logger } from '../logger.ts';
 import type { Sender } from '../sending.ts';
-import { maskValues, secretsIn } from './secrets.ts';
+import { shown } from './names.ts';
+import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import { type SecurityOptions, securitySchema, withPasswordFile } from './security.ts';
 import { type Section, validate } from './validate.ts';
 
@@ -61,7 +62,7 @@ export interface ConfiguredTransport {
   /** The options with everything sensitive masked. */
   readonly printable: JsonObject;
   /** The values of the sensitive ones. */
-  readonly secrets: ReadonlyArray<string>;
+  readonly secrets: ReadonlyArray<Secret>;
   create(context: Omit<TransportContext, 'name'>): Transport;
   /** The sending side of the same entry; throws ConfigError where the kind has none. */
   createSender(context: SenderContext): Sender;
@@ -96,18 +97,21 @@ export interface TransportKind {
  * Binds a kind's schema to its factories, so that the options keep their type in between.
  *
  * @param createSender left out: nothing can be sent with the client library.
+ * @param check of what no single option shows; throws ConfigError with `prefix` and the key.
  */
 export function defineKind<Options extends CommonOptions>(
   schema: convict.Schema<Options> & Section,
   create: (options: Options, context: TransportContext) => Transport,
   createSender?: (options: Options, context: SenderContext) => Sender,
+  check: (options: Options, prefix: string) => void = () => {},
 ): TransportKind {
   return {
     schema,
     configure(name, raw) {
-      const prefix = `transports.${name}.`;
+      const prefix = `transports.${shown(name)}.`;
       const options = withPasswordFile(validate(schema, raw, prefix), prefix);
       checkTroveAuth(options, prefix);
+      check(options, prefix);
       return {
         name,
         options,

@@ -1,6 +1,7 @@
 import convict from 'convict';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { shown, suggestion } from './names.ts';
 
 /** A leaf of a schema: an option. */
 export interface Option {
@@ -26,16 +27,18 @@ export function isOption(node: Option | Section | undefined): node is Option {
  * takes each value as it is.
  *
  * @param prefix of the keys in messages: where in the file `raw` stands.
+ * @param beside keys that stand there too and are read elsewhere.
  */
 export function validate<Values>(
   schema: convict.Schema<Values> & Section,
   raw: JsonObject,
   prefix = '',
+  beside: ReadonlyArray<string> = [],
 ): Values {
   const config = convict<Values>(schema, { args: [], env: {} });
   // The keys of a type that is not known here cannot be told from other texts.
   const target: { set(key: string, value: unknown): unknown } = config;
-  for (const [key, value] of givenOptions(schema, raw, prefix, '')) target.set(key, value);
+  for (const [key, value] of givenOptions(schema, raw, prefix, '', beside)) target.set(key, value);
   const values = config.getProperties();
   checkFormats(schema, values, prefix);
   return values;
@@ -47,13 +50,15 @@ function* givenOptions(
   raw: JsonObject,
   prefix: string,
   path: string,
+  beside: ReadonlyArray<string> = [],
 ): Generator<[key: string, value: unknown]> {
   for (const [name, value] of Object.entries(raw)) {
     const key = path + name;
     const node = Object.hasOwn(section, name) ? section[name] : undefined;
     if (node === undefined) {
+      const known = [...Object.keys(section), ...beside];
       throw new ConfigError(
-        `${prefix}${key}: unknown key; expected one of ${Object.keys(section).join(', ')}`,
+        `${prefix}${path}${shown(name)}: unknown key; expected one of ${known.join(', ')}${suggestion(name, known)}`,
       );
     }
     if (!isOption(node)) {

@@ -20,8 +20,30 @@ export function parseYaml(text: string, what: string): unknown {
   }
 }
 
-/** The parser shows the line and points at the column on further lines. */
+/** What the parser says with a piece of the text, which may be a secret that lacks its quotes; and what is said instead. */
+const quoting: ReadonlyArray<readonly [says: RegExp, instead: string]> = [
+  [/^Unresolved tag/, 'Unresolved tag: a text that begins with ! needs quotes'],
+  [/^Could not resolve tag|^Not a valid tag|^Verbatim tags|^The .* tag has no suffix/s, 'Not a valid tag'],
+  [/ used for .* collection, but expects /s, 'A tag of another kind of value'],
+  [/^Unresolved alias/, 'Unresolved alias: a text that begins with * needs quotes'],
+  [/^Block scalar header includes extra characters/, 'Block scalar header includes extra characters'],
+  [/^Invalid escape sequence/, 'Invalid escape sequence: a backslash in double quotes is written twice'],
+  [/^Plain value cannot start with/, 'A text that begins with a special character needs quotes'],
+  [/^Anchor must not contain/, 'Anchor must not contain whitespace or control characters'],
+  [
+    /^(Unknown directive|Unsupported YAML version)/,
+    'Unknown directive: a text that begins with % needs quotes',
+  ],
+  [/^(Not a YAML token|Unexpected \S+ token in YAML)/, 'Unexpected text'],
+];
+
+/** The parser shows the line and points at the column on further lines, which may have a secret. */
 function notYaml(error: unknown, what: string): ConfigError {
-  const [firstLine = ''] = messageOf(error).split('\n');
-  return new ConfigError(`${what} is not YAML: ${firstLine.replace(/:$/, '')}`);
+  const message = messageOf(error);
+  const [, where = ''] = /( at line \d+, column \d+):?\n/.exec(message) ?? [];
+  const [firstLine = ''] = message.split('\n');
+  const instead = quoting.find(([says]) => says.test(message))?.[1];
+  return new ConfigError(
+    `${what} is not YAML: ${instead === undefined ? firstLine.replace(/:$/, '') : instead + where}`,
+  );
 }

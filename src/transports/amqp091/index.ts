@@ -1,7 +1,7 @@
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { classify, openConnection } from './connection.ts';
-import { type Amqp091Options, amqp091Schema, withCodecDefaults } from './options.ts';
+import { type Amqp091Options, amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { Prefetch } from './prefetch.ts';
 import { Publisher } from './publisher.ts';
 import { Amqp091Sender } from './sender.ts';
@@ -45,4 +45,5 @@ export const amqp091 = defineKind(
   amqp091Schema,
   (options, context) => new Amqp091Transport(withCodecDefaults(options), context),
   (options, context) => new Amqp091Sender(withCodecDefaults(options), context),
+  checkSubject,
 );

@@ -2,6 +2,7 @@ import type convict from 'convict';
 import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
 import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
 import type { Section } from '../../core/config/validate.ts';
+import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 
 type Durability = 'auto' | 'durable' | 'transient';
@@ -77,4 +78,13 @@ export function withCodecDefaults(options: Amqp091Options): Amqp091Options {
     exchangeDurability: durability(options.exchangeDurability),
     queueDurability: durability(options.queueDurability),
   };
+}
+
+/** The last word is the sender: one that is the same for all proves nothing. Throws ConfigError. */
+export function checkSubject(options: Amqp091Options, prefix: string): void {
+  const { auth, routingKey } = withCodecDefaults(options);
+  if (auth.mode !== 'subject' || /(^|\.)[*#]$/.test(routingKey)) return;
+  throw new ConfigError(
+    `${prefix}routingKey: ${routingKey} does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does`,
+  );
 }

@@ -4,7 +4,7 @@ import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import { connected, createClient, maxReceiveMaximum } from './connection.ts';
-import { type MqttOptions, mqttSchema } from './options.ts';
+import { checkSubject, type MqttOptions, mqttSchema } from './options.ts';
 import { probe, warnOfForgottenSession, warnOfPassingName } from './probe.ts';
 import { MqttSender } from './sender.ts';
 import { MqttSession } from './session.ts';
@@ -108,4 +108,5 @@ export const mqtt = defineKind(
   mqttSchema,
   (options, context) => new MqttTransport(options, context),
   (options, context) => new MqttSender(options, context),
+  checkSubject,
 );

@@ -2,6 +2,7 @@ import type convict from 'convict';
 import { milliseconds, nonEmptyText, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
 import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
 import type { Section } from '../../core/config/validate.ts';
+import { ConfigError } from '../../core/errors.ts';
 
 export interface MqttOptions extends CommonOptions {
   url: string;
@@ -71,3 +72,11 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
     format: milliseconds,
   },
 };
+
+/** The last level is the sender: one that is the same for all proves nothing. Throws ConfigError. */
+export function checkSubject({ auth, topic }: MqttOptions, prefix: string): void {
+  if (auth.mode !== 'subject' || /(^|\/)[+#]$/.test(topic)) return;
+  throw new ConfigError(
+    `${prefix}topic: ${topic} does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does`,
+  );
+}

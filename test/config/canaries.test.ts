@@ -1,0 +1,119 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { stringify } from 'yaml';
+import { run } from '../command-line/support.ts';
+import { runConductor } from '../support/conductor.ts';
+import { freePort } from '../support/ports.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { waitFor } from '../support/wait.ts';
+import { minimal, refusal } from './support.ts';
+
+/** Secrets of every shape, none of which may be printed. Each has a word that is looked for by itself. */
+const canaries = [
+  'Pa55:canary-word',
+  'canary://looks-like-a-url',
+  'canary:canary@canary-host',
+  'nats://canary@host',
+  `can"ary'canary-quotes\\`,
+  '100%canary%25percent',
+  'canary\nnewline-canary',
+  ' canary with spaces ',
+  '#canary#hash',
+  'canary@at@canary',
+  'kanari\u{1f426}canary\u00e9',
+  '{canary: [flow]}',
+  '$&canary$1',
+];
+
+function file(text: string): string {
+  const path = join(temporaryDirectory('canaries'), 'conductor.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+/** The configuration that has the canary in each place for a secret. */
+function configurationWith(canary: string, port: number): string {
+  const inUrl = encodeURIComponent(canary);
+  return stringify({
+    database: { url: `postgresql://user:${inUrl}@127.0.0.1:${port}/trove?sslpassword=${inUrl}` },
+    log: { level: 'trace' },
+    transports: {
+      url: { kind: 'amqp091', url: `amqp://user:${inUrl}@127.0.0.1:${port}` },
+      own: { kind: 'mqtt', url: `mqtt://127.0.0.1:${port}`, user: 'user', password: canary },
+      key: {
+        kind: 'amqp091',
+        url: `amqp://127.0.0.1:${port}`,
+        codec: 'oslo',
+        auth: { mode: 'trove', instRpcKeyEncrKey: canary },
+      },
+      token: { kind: 'nats', url: `nats://127.0.0.1:${port}`, token: canary },
+      servers: { kind: 'nats', url: `nats://user:${inUrl}@127.0.0.1,nats://127.0.0.1:${port}` },
+      bare: { kind: 'nats', url: `nats://${inUrl}@127.0.0.1:${port}` },
+    },
+  });
+}
+
+for (const canary of canaries) {
+  test.serial(`check-config prints nothing of a secret ${JSON.stringify(canary)}`, async (t) => {
+    const path = file(configurationWith(canary, 4));
+    const variables = { CONDUCTOR_TRANSPORTS__OWN__PASSWORD: canary };
+    const { code, stdout, errors } = await run(t, ['check-config', path], variables);
+    t.is(code, 0, errors.join('\n'));
+    t.notRegex(stdout, /canary|kanari/);
+    t.deepEqual(errors, []);
+  });
+}
+
+test.serial('the log of a start that fails has nothing of a secret', async (t) => {
+  // Nobody listens there.
+  const port = await freePort();
+  for (const canary of canaries.slice(3, 6)) {
+    const conductor = runConductor(t, ['start', '--config', file(configurationWith(canary, port))]);
+    await waitFor(() => conductor.stderr().includes('ECONNREFUSED'), {
+      what: 'the start to fail',
+      process: conductor,
+    });
+    await conductor.kill();
+    t.notRegex(conductor.output(), /canary|kanari/);
+  }
+});
+
+for (const [what, text] of [
+  ['an alias', 'password: *canary'],
+  ['a tag', 'password: !canary'],
+  ['a tag with a handle', 'password: !canary!canary x'],
+  ['a verbatim tag', 'password: !<canary'],
+  ['an escape', 'password: "\\canary"'],
+  ['an escape with digits', 'password: "\\xcanary"'],
+  ['a block', 'password: |canary'],
+  ['a reserved character', 'password: @canary'],
+  ['a percent sign', '%canary'],
+  ['a colon within', 'password: canary: canary'],
+  ['a quote that is not closed', 'password: "canary'],
+  ['a text behind a quote', 'password: "x"canary'],
+  ['a bracket', 'password: [canary'],
+  ['a key without a space', 'database: { password:canary }'],
+  ['a URL without a space', 'database: { url:postgresql://u:canary@db/trove }'],
+  ['an equals sign', 'database: { password=canary }'],
+  ['a transport without a space', 'transports: { url:amqp://u:canary@mq }'],
+  ['a key in quotes', 'database: { "password: canary": 1 }'],
+  ['a URL for a kind', `${minimal}\ntransports: { edge: { kind: 'amqp://u:canary@mq' } }`],
+  ['a URL for a section', 'database: postgresql://u:canary@db/trove'],
+  ['a URL of another scheme', 'database: { url: "http://u:canary@db" }'],
+  ['a URL with a bare %', 'database: { url: "postgresql://u:canary%@db" }'],
+  ['a list', 'database: { url: [canary] }'],
+] as const) {
+  test(`a wrong configuration with ${what} is refused without what stands there`, (t) => {
+    t.notRegex(refusal(text), /canary/);
+  });
+  test(`a variable with ${what} is refused without what stands there`, (t) => {
+    const environment = {
+      CONDUCTOR_MODELS: text,
+      CONDUCTOR_MAX_IN_FLIGHT: text,
+      CONDUCTOR_DATABASE__URL: text,
+    };
+    for (const [name, value] of Object.entries(environment))
+      t.notRegex(refusal(minimal, { [name]: value }), /canary/);
+  });
+}
