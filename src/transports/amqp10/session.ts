@@ -82,7 +82,7 @@ export class Amqp10Session implements Session {
     this.connection = connection;
     this.options = options;
     this.deliver = deliver;
-    this.publisher = new Publisher(connection);
+    this.publisher = new Publisher(connection, options);
     this.accepting = new Accepting(bound, (settled) => this.write(handlesOf(settled), 'done'));
     this.closed = connection.ended.then((error) => {
       this.open = false;
