@@ -18,3 +18,47 @@ test('nothing is kept of the links to callers that were answered long ago', asyn
   });
   t.pass();
 });
+
+const own = { product: 'RabbitMQ' };
+for (const { what, properties, options, refused, allowed } of [
+  {
+    what: 'RabbitMQ 3',
+    properties: { ...own, version: '3.10.8' },
+    options: { address: 'conductor', target: '/exchange/guests/conductor.{sender}' },
+    refused: [
+      'conductor',
+      '/queue/conductor',
+      '/amq/queue/conductor',
+      '/queue/%63onductor',
+      '/exchange//conductor',
+      '/exchange/amq.default/conductor',
+      '/exchange/guests/conductor.i-1',
+    ],
+    allowed: ['conductor2', '/queue/r', '/exchange/others/conductor.i-1', '/exchange/guests/r'],
+  },
+  {
+    what: 'RabbitMQ 4',
+    properties: { ...own, version: '4.1.0' },
+    options: { address: 'a/b', target: '/queues/a%2Fb' },
+    refused: ['a/b', '/queues/a%2Fb', '/exchanges/amq.default/a%2Fb'],
+    allowed: ['a', '/queues/b', '/exchanges/x/a%2Fb', '/queues/%zz'],
+  },
+  {
+    what: 'another broker',
+    properties: { product: 'other', version: '1.0' },
+    options: { address: 'conductor', target: '{sender}' },
+    refused: ['conductor', 'queue://conductor', 'conductor::conductor'],
+    allowed: ['r', 'conductor.r', 'topic://r'],
+  },
+] as const) {
+  test(`no answer goes to our own queue, however it is written: ${what}`, async (t) => {
+    const broker = await startFakeBroker(t, { properties, offeredCapabilities: 'ANONYMOUS-RELAY' });
+    const session = await make('amqp10', { url: broker.url, ...options }, 10).connect(() => true);
+    t.teardown(() => session.stop(AbortSignal.timeout(5000)));
+    const publish = (name: string) =>
+      session.publish({ to: { kind: 'reply', name }, body: Buffer.from('{}') });
+    for (const name of refused)
+      await t.throwsAsync(publish(name), { name: 'Undeliverable', message: /come back/ }, name);
+    for (const name of allowed) await t.notThrowsAsync(publish(name), name);
+  });
+}

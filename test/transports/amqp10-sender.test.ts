@@ -119,3 +119,40 @@ test('an address may bind the sender; stopping waits for what is under way', asy
   t.deepEqual(got.toSorted(), ['/exchange/guests/conductor.a%2Fb m-1', '/exchange/guests/conductor.i-1 m-1']);
   t.is(await session.closed, undefined);
 });
+
+test('an answer that cannot be read ends nothing, and those behind it come', async (t) => {
+  const { broker, replies } = await connectToFake(t);
+  const [sender] = broker.senders;
+  const good = rhea.message.encode({
+    correlation_id: 'c',
+    body: rhea.message.data_section(Buffer.from('{}')),
+  });
+  const bad = [
+    Buffer.alloc(0),
+    Buffer.alloc(50),
+    Buffer.from([0, 0x53, 0x73, 0xd0, 255, 255, 255, 255]),
+    good.subarray(0, 7),
+    good.subarray(0, -1),
+    Buffer.from('{}'),
+    rhea.message.encode({ body: { a: 1 }, correlation_id: rhea.types.wrap_binary(Buffer.from([255, 0])) }),
+    Buffer.concat([good, good]),
+  ];
+  for (const bytes of bad) for (const each of [bytes, good]) sender?.send(each, undefined, 0);
+  await waitFor(() => replies.filter(({ correlationId }) => correlationId === 'c').length >= bad.length, {
+    what: 'the good ones',
+  });
+  t.is(replies.length, bad.length * 2);
+});
+
+test('what is thrown over an answer ends the session with a line', async (t) => {
+  const broker = await startFakeBroker(t);
+  const session = await transportKinds.amqp10
+    ?.configure('bus', { kind: 'amqp10', url: broker.url })
+    .createSender({ clientName: 'test', logger: pino({ level: 'silent' }) })
+    .connect(() => {
+      throw new TypeError('a mistake of ours');
+    });
+  broker.senders[0]?.send({ body: 'x' });
+  const error = await session?.closed;
+  t.regex(error?.message ?? '', /given up, .*a mistake of ours/);
+});

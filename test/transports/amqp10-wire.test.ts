@@ -133,6 +133,122 @@ test('a message that breaks off or makes no sense is handed on whole', (t) => {
   t.deepEqual(decodeMessage(Buffer.alloc(100)).body, Buffer.alloc(100));
 });
 
+/** A section as it is encoded, with a descriptor of one byte. */
+const section = (code: number, value: Buffer) => Buffer.concat([Buffer.from([0, 0x53, code]), value]);
+const string = (text: string) => Buffer.concat([Buffer.from([0xa1, text.length]), Buffer.from(text)]);
+const nothing = Buffer.from([0x40]);
+const listOf = (...fields: Buffer[]) => {
+  const bytes = Buffer.concat(fields);
+  return Buffer.concat([Buffer.from([0xc0, bytes.length + 1, fields.length]), bytes]);
+};
+const mapOf = (...items: Buffer[]) => {
+  const map = listOf(...items);
+  map[0] = 0xc1;
+  return map;
+};
+const bodySection = section(0x75, Buffer.concat([Buffer.from([0xa0, body.length]), body]));
+
+test('sections count in any order, and those that nobody knows do not', (t) => {
+  const sections = [
+    section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 9]))),
+    section(0x71, mapOf(string('x'), string('y'))),
+    section(0x72, mapOf(string('x'), nothing)),
+    section(0x73, listOf(string('m'), nothing, nothing, nothing, string('r'))),
+    section(0x74, mapOf(string('compression'), string('gzip'))),
+    bodySection,
+    section(0x78, mapOf()),
+    section(0x79, string('unknown')),
+  ];
+  for (let turn = 0; turn < sections.length; turn += 1) {
+    sections.push(...sections.splice(0, 1));
+    for (const order of [sections, sections.toReversed()]) {
+      t.like(decodeMessage(Buffer.concat(order)), {
+        ttl: 9,
+        messageId: 'm',
+        replyTo: 'r',
+        compression: 'gzip',
+        body,
+      });
+    }
+  }
+});
+
+test('of two sections of properties none counts: the broker may have checked the other', (t) => {
+  const from = (user: string) =>
+    section(0x73, listOf(string('m'), Buffer.concat([Buffer.from([0xa0, user.length]), Buffer.from(user)])));
+  t.is(decodeMessage(Buffer.concat([from('i-1'), bodySection])).userId?.toString(), 'i-1');
+  for (const order of [
+    [from('i-1'), from('i-2'), bodySection],
+    [from('i-1'), bodySection, from('i-1')],
+  ]) {
+    const message = Buffer.concat(order);
+    t.like(decodeMessage(message), { body: message, userId: undefined, messageId: undefined });
+  }
+});
+
+test('a user is proven by a binary only, as brokers check it', (t) => {
+  const decoded = decodeMessage(Buffer.concat([section(0x73, listOf(nothing, string('i-1'))), bodySection]));
+  t.like(decoded, { userId: undefined, body });
+});
+
+test('properties of a wrong type are none', (t) => {
+  const values = [
+    Buffer.from([0x41]),
+    Buffer.from([0x52, 1]),
+    Buffer.from([0x82, 0, 0, 0, 0, 0, 0, 0, 1]),
+    Buffer.from([0xa3, 1, 0x78]),
+    Buffer.from([0xe0, 2, 0, 0x41]),
+    listOf(nothing),
+    mapOf(string('a'), nothing),
+    Buffer.concat([Buffer.from([0, 0x53, 0x24]), listOf()]),
+  ];
+  for (const value of values) {
+    const message = Buffer.concat([
+      section(0x73, listOf(...Array.from({ length: 13 }, () => value))),
+      bodySection,
+    ]);
+    t.deepEqual(decodeMessage(message), {
+      body,
+      messageId: undefined,
+      userId: undefined,
+      replyTo: undefined,
+      correlationId: undefined,
+      ttl: undefined,
+      absoluteExpiryTime: undefined,
+      redelivered: false,
+      compression: undefined,
+    });
+  }
+});
+
+test('compression is the application property of that name, if it is a string; no other one disturbs the body', (t) => {
+  const name = string('compression');
+  for (const [properties, expected] of [
+    [mapOf(name, string('application/x-gzip')), 'application/x-gzip'],
+    [mapOf(string('compressions'), string('a'), string('compressiom'), nothing, name, string('b')), 'b'],
+    [mapOf(string('a'), mapOf(name, string('not this one')), name, string('this')), 'this'],
+    [mapOf(name, Buffer.from([0xa0, 1, 0x78])), undefined],
+    [mapOf(name, nothing), undefined],
+    [mapOf(nothing, name), undefined],
+    [mapOf(string('a'), name), undefined],
+    [mapOf(name), undefined],
+    [listOf(name, string('x')), undefined],
+    [Buffer.from([0xc1, 3, 200, 0xa1, 9]), undefined],
+    [Buffer.from([0xc1, 0]), undefined],
+    [nothing, undefined],
+  ] as const) {
+    const message = Buffer.concat([section(0x74, properties), bodySection]);
+    const decoded = decodeMessage(message);
+    t.is(decoded.compression, expected, properties.toString('hex'));
+    t.deepEqual(decoded.body, body);
+  }
+  t.is(
+    decodeMessage(library({ application_properties: { a: 1, compression: 'bzip2', b: [] }, body }))
+      .compression,
+    'bzip2',
+  );
+});
+
 test('no bytes make the reading throw, or lead out of the message', (t) => {
   const valid = library({ message_id: 7, reply_to: 'r', ttl: 3, body: rhea.message.data_section(body) });
   const mutated = fc

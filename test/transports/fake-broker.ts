@@ -22,6 +22,8 @@ export interface FakeBroker {
   readonly senders: Sender[];
   readonly receivers: Receiver[];
   readonly connections: Connection[];
+  /** What they are on, for bytes that the client library would not write. */
+  readonly sockets: ReadonlySet<Socket>;
   /** Cuts every connection. */
   cut(): void;
 }
@@ -81,7 +83,7 @@ export async function startFakeBroker(t: Test, options: FakeOptions = {}): Promi
     server.close();
   });
   const { port }: AddressInfo = addressOf(server.address());
-  return { url: `amqp://127.0.0.1:${port}`, container, senders, receivers, connections, cut };
+  return { url: `amqp://127.0.0.1:${port}`, container, senders, receivers, connections, sockets, cut };
 }
 
 function addressOf(address: AddressInfo | string | null): AddressInfo {

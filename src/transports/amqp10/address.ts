@@ -39,3 +39,43 @@ export function replyAddress(broker: Broker, name: string): string {
   const bare = broker.rabbitmq?.major === 3 && name.startsWith(made) ? name.slice(made.length) : name;
   return queueAddress(broker, bare);
 }
+
+/** Where a transport's messages come from, and where their senders send them to. */
+export interface OwnAddresses {
+  readonly address: string;
+  readonly target: string;
+}
+
+/**
+ * Whether a name that a caller gives for its answer leads to the transport's own messages: the answer would come back as one, and
+ * become a dead letter. What is bound to an exchange is not known here, except that `target` is.
+ */
+export function isOwn(broker: Broker, name: string, { address, target }: OwnAddresses): boolean {
+  const place = placeOf(broker, replyAddress(broker, name));
+  if (place === placeOf(broker, queueAddress(broker, address))) return true;
+  const own = placeOf(broker, queueAddress(broker, target).replace('%7Bsender%7D', '{sender}'));
+  const [before = '', ...others] = own.split('{sender}');
+  const behind = others.at(-1);
+  if (behind === undefined) return place === own;
+  // A target that is nothing but its sender says nothing of what is ours.
+  return before !== '' && before !== queuePlace && place.startsWith(before) && place.endsWith(behind);
+}
+
+const queuePlace = 'queue ';
+
+/** One name for all forms of an address. */
+function placeOf({ rabbitmq }: Broker, address: string): string {
+  // Artemis takes the kind of an address in front of it, and a queue behind it.
+  if (rabbitmq === undefined) return address.replace(/^[a-z]+:\/\//, '').replace(/::.*$/s, '');
+  const queue = /^\/(?:amq\/queue|queues?|exchanges?\/(?:amq\.default)?)\/(.*)$/s.exec(address)?.[1];
+  return queue === undefined ? unescaped(address) : queuePlace + unescaped(queue);
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}

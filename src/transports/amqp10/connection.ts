@@ -1,22 +1,14 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import rhea, { type Connection, type EventContext, type Session } from 'rhea';
+import rhea, { type Connection, type EventContext, type Receiver, type Session } from 'rhea';
 import { type Credentials, credentialsOf, tlsOptions } from '../../core/config/security.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
 import { type Broker, brokerOf } from './address.ts';
 import type { Amqp10Options } from './options.ts';
-import { connectionError } from './refusal.ts';
+import { connectionError, unreadable } from './refusal.ts';
 import { credentialKeys, saslMechanisms } from './sasl.ts';
-
-/** Any format but 0, which is AMQP's own: what comes is handed on as bytes. */
-const undecoded = 1;
-const noTag = Buffer.alloc(0);
-
-/** A transfer frame as the client library has read it (AMQP 1.0, section 2.7.5). */
-interface TransferFrame {
-  readonly performative: { message_format: number; delivery_tag: Buffer };
-}
+import { guardWriting, type Take, Transfers } from './transfers.ts';
 
 /**
  * One connection, for a session or a sender. It has a container of its own: handlers on a shared one would hear of every
@@ -32,6 +24,7 @@ export class Amqp10Connection {
   /** Called before a transfer is read. */
   beforeTransfer: () => void = () => {};
   private readonly connection: Connection;
+  private readonly transfers: Transfers;
   private readonly options: Amqp10Options;
   private said: Broker | undefined;
   private socket: Socket | undefined;
@@ -56,7 +49,14 @@ export class Amqp10Connection {
     this.connection = rhea
       .create_container({ id: `${name} ${rhea.generate_uuid()}` })
       .create_connection(this.settings(options));
-    this.handBytesOn();
+    this.transfers = new Transfers(this.connection, {
+      reads: () => !this.hasEnded,
+      before: () => this.beforeTransfer(),
+      failed: (error) => this.end(unreadable(error)),
+    });
+    guardWriting(this.connection, (error) =>
+      this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
+    );
     this.listen();
   }
 
@@ -88,6 +88,11 @@ export class Amqp10Connection {
   /** @param buffer deliveries that an AMQP session keeps track of, in either direction. */
   createSession(buffer: number): Session {
     return this.connection.create_session(buffer);
+  }
+
+  /** Hands on what comes on a link. If `take` throws, the connection ends with that error. */
+  receive(receiver: Receiver, take: Take): void {
+    this.transfers.receive(receiver, take);
   }
 
   /** The connection is of no use any more: `ended` resolves with this error. */
@@ -181,22 +186,6 @@ export class Amqp10Connection {
     };
   }
 
-  /**
-   * The library decodes a message only if its format is AMQP's own: told another one, it hands the bytes on. And the delivery's tag
-   * is forgotten, since it would keep the bytes of its whole frame in memory until everything before it is settled; nothing uses it.
-   */
-  private handBytesOn(): void {
-    const { connection } = this;
-    const onTransfer: unknown = connection.on_transfer;
-    if (typeof onTransfer !== 'function') throw new TypeError('rhea handles transfers in another place');
-    connection.on_transfer = (frame: TransferFrame) => {
-      this.beforeTransfer();
-      frame.performative.message_format = undecoded;
-      frame.performative.delivery_tag = noTag;
-      Reflect.apply(onTransfer, connection, [frame]);
-    };
-  }
-
   private listen(): void {
     const { connection } = this;
     connection.on('connection_error', ({ error }: EventContext) => this.end(this.explain(error)));
@@ -209,14 +198,13 @@ export class Amqp10Connection {
       // What the broker said of itself is asked for as soon as it is open.
       const silently =
         this.said === undefined
-          ? 'the broker closed the connection before it was open'
+          ? 'the broker closed the connection before it was open: look whether the port in url is one for AMQP 1.0'
           : 'the connection was lost';
       this.end(error === undefined ? new NotConnected(silently) : this.explain(error));
     });
     // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
-    for (const name of ['protocol_error', 'error']) {
-      connection.on(name, (error: unknown) => this.end(new NotConnected(messageOf(error), { cause: error })));
-    }
+    for (const name of ['protocol_error', 'error'])
+      connection.on(name, (error: unknown) => this.end(unreadable(error)));
   }
 }
 

@@ -35,6 +35,12 @@ export class Credit {
     this.grant();
   }
 
+  /** What was received last was aborted: there is nothing to settle. */
+  aborted(): void {
+    this.unsettled -= 1;
+    this.grant();
+  }
+
   settled(count: number, settlement: Settlement): void {
     this.unsettled -= count;
     if (settlement === 'done') this.settledInWindow += count;

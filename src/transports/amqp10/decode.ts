@@ -13,11 +13,14 @@ export interface DecodedMessage {
   /** Milliseconds since the epoch. */
   absoluteExpiryTime: number | undefined;
   redelivered: boolean;
+  /** The application property `compression`, as kombu names how it has compressed the body. */
+  compression: string | undefined;
 }
 
 /** Section codes (AMQP 1.0, section 3.2). */
 const header = 0x70;
 const properties = 0x73;
+const applicationProperties = 0x74;
 const data = 0x75;
 const sequence = 0x76;
 const value = 0x77;
@@ -28,7 +31,7 @@ const symbolicSections: Readonly<Record<string, number>> = {
   'amqp:delivery-annotations:map': 0x71,
   'amqp:message-annotations:map': 0x72,
   'amqp:properties:list': properties,
-  'amqp:application-properties:map': 0x74,
+  'amqp:application-properties:map': applicationProperties,
   'amqp:data:binary': data,
   'amqp:amqp-sequence:list': sequence,
   'amqp:value:*': value,
@@ -43,10 +46,24 @@ const symbolicSections: Readonly<Record<string, number>> = {
  *
  * The body is the bytes of the data sections, or of a value that is a string or binary. Anything else is handed on as it is
  * encoded: that begins with a zero byte, is no JSON for any codec, and so becomes a dead letter with its bytes. The same goes for a
- * message that breaks off or whose encoding is wrong, as a whole.
+ * message that breaks off or whose encoding is wrong, as a whole. Sections count in any order. Two sections of properties say two
+ * things of the sender, of which the broker has checked one: such a message goes on as a whole too, and from nobody.
  */
 export function decodeMessage(message: Buffer): DecodedMessage {
-  const decoded: DecodedMessage = {
+  const decoded = unread(message);
+  try {
+    const body = readSections(message, decoded);
+    if (body === undefined) return unread(message);
+    decoded.body = body;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return decoded;
+}
+
+/** A message of which nothing is known. */
+function unread(message: Buffer): DecodedMessage {
+  return {
     body: message,
     messageId: undefined,
     userId: undefined,
@@ -55,29 +72,32 @@ export function decodeMessage(message: Buffer): DecodedMessage {
     ttl: undefined,
     absoluteExpiryTime: undefined,
     redelivered: false,
+    compression: undefined,
   };
-  try {
-    decoded.body = readSections(message, decoded);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-  }
-  return decoded;
 }
 
-/** Returns the body. Throws RangeError where the encoding leads out of the message or makes no sense. */
-function readSections(message: Buffer, decoded: DecodedMessage): Buffer {
+/**
+ * Returns the body; undefined where two sections say who has sent it. Throws RangeError where the encoding leads out of the message
+ * or makes no sense.
+ */
+function readSections(message: Buffer, decoded: DecodedMessage): Buffer | undefined {
   const parts: Buffer[] = [];
   let encodedFrom = -1;
   let encodedTo = -1;
+  let hasProperties = false;
   const cursor = new Cursor(message);
   while (cursor.next < message.length) {
     const begin = cursor.next;
     const section = cursor.readSection();
     if (section === header) readHeader(message, cursor, decoded);
-    else if (section === properties) readProperties(message, cursor, decoded);
-    else if (section === data || (section === value && isBytes(cursor.code))) {
+    else if (section === properties) {
+      if (hasProperties) return undefined;
+      hasProperties = true;
+      readProperties(message, cursor, decoded);
+    } else if (section === applicationProperties) readCompression(message, cursor, decoded);
+    else if ((section === data || section === value) && isBytes(cursor.code)) {
       parts.push(message.subarray(cursor.start, cursor.end));
-    } else if (section === sequence || (section === value && cursor.code !== nullCode)) {
+    } else if (isBody(section) && cursor.code !== nullCode) {
       if (encodedFrom === -1) encodedFrom = begin;
       encodedTo = cursor.end;
     }
@@ -88,14 +108,26 @@ function readSections(message: Buffer, decoded: DecodedMessage): Buffer {
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 }
 
+function isBody(section: number): boolean {
+  return section === data || section === sequence || section === value;
+}
+
 /** Binary and string; a symbol is neither. */
 function isBytes(code: number): boolean {
-  return code === 0xa0 || code === 0xb0 || code === 0xa1 || code === 0xb1;
+  return isBinary(code) || isString(code);
+}
+
+function isBinary(code: number): boolean {
+  return code === 0xa0 || code === 0xb0;
+}
+
+function isString(code: number): boolean {
+  return code === 0xa1 || code === 0xb1;
 }
 
 /** Section 3.2.1: durable, priority, ttl, first-acquirer, delivery-count. */
 function readHeader(message: Buffer, section: Cursor, decoded: DecodedMessage): void {
-  const field = section.fields();
+  const field = section.items(list);
   for (let index = 0; index < 5 && field.readField(); index += 1) {
     if (index === 2) decoded.ttl = readUint(message, field);
     // Its default is false as well, so only a broker that says so means it.
@@ -106,19 +138,43 @@ function readHeader(message: Buffer, section: Cursor, decoded: DecodedMessage): 
 
 /** Section 3.2.4: message-id, user-id, to, subject, reply-to, correlation-id, two of content, absolute-expiry-time. */
 function readProperties(message: Buffer, section: Cursor, decoded: DecodedMessage): void {
-  const field = section.fields();
+  const field = section.items(list);
   for (let index = 0; index < 9 && field.readField(); index += 1) {
     const { code, start, end } = field;
     if (code === nullCode) continue;
     if (index === 0) decoded.messageId = readId(message, code, start, end);
-    else if (index === 1) decoded.userId = isBytes(code) ? message.subarray(start, end) : undefined;
+    else if (index === 1) decoded.userId = isBinary(code) ? message.subarray(start, end) : undefined;
     else if (index === 4 && isBytes(code)) decoded.replyTo = message.toString('utf8', start, end);
     else if (index === 5) decoded.correlationId = readId(message, code, start, end);
     else if (index === 8 && code === 0x83) decoded.absoluteExpiryTime = Number(message.readBigInt64BE(start));
   }
 }
 
+const compressionKey = 'compression';
+
+/** Section 3.2.5: a map. Its size has been read; what makes no sense inside says nothing, and does no harm to the body. */
+function readCompression(message: Buffer, section: Cursor, decoded: DecodedMessage): void {
+  try {
+    const item = section.items(map);
+    while (item.readField()) {
+      const found =
+        isString(item.code) &&
+        item.end - item.start === compressionKey.length &&
+        message.toString('latin1', item.start, item.end) === compressionKey;
+      if (!item.readField()) return;
+      if (!found) continue;
+      if (isString(item.code)) decoded.compression = message.toString('utf8', item.start, item.end);
+      return;
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+}
+
 const nullCode = 0x40;
+/** Codes of the forms with a size of one byte; those with four are 0x10 above them. */
+const list = 0xc0;
+const map = 0xc1;
 
 function isFalse(message: Buffer, { code, start }: Cursor): boolean {
   return code === 0x42 || (code === 0x56 && message[start] === 0);
@@ -174,15 +230,15 @@ class Cursor {
     return section;
   }
 
-  /** The fields of the list that was read last; none if it is no list. */
-  fields(): Cursor {
+  /** The items of the list or map that was read last; none if it is something else. */
+  items(kind: typeof list | typeof map): Cursor {
     const { message, code, start, end } = this;
-    if (code === 0xc0) return new Cursor(message, start + 1, end, message.readUInt8(start));
-    if (code === 0xd0) return new Cursor(message, start + 4, end, message.readUInt32BE(start));
+    if (code === kind) return new Cursor(message, start + 1, end, message.readUInt8(start));
+    if (code === kind + 0x10) return new Cursor(message, start + 4, end, message.readUInt32BE(start));
     return new Cursor(message, end, end, 0);
   }
 
-  /** Reads the next field of a list; false if there is none. */
+  /** Reads the next item of a list or map; false if there is none. */
   readField(): boolean {
     if (this.left === 0) return false;
     this.left -= 1;

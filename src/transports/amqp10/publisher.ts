@@ -1,7 +1,7 @@
 import type { Publication } from '../../core/contracts.ts';
 import { Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { queueAddress, replyAddress } from './address.ts';
+import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';
 import { encodeMessage } from './encode.ts';
 import { SenderLinks } from './sender-links.ts';
@@ -12,10 +12,13 @@ import { SenderLinks } from './sender-links.ts';
  */
 export class Publisher {
   private readonly connection: Amqp10Connection;
+  private readonly own: OwnAddresses;
   private readonly links: SenderLinks;
 
-  constructor(connection: Amqp10Connection) {
+  /** @param own where no answer may go. */
+  constructor(connection: Amqp10Connection, own: OwnAddresses) {
     this.connection = connection;
+    this.own = own;
     this.links = new SenderLinks(connection);
   }
 
@@ -24,6 +27,8 @@ export class Publisher {
     // RabbitMQ 3.10 answers nothing more on a connection where an address has what is no character.
     if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
+    if (to.kind === 'reply' && isOwn(broker, to.name, this.own))
+      throw new Undeliverable(`no answer may go to ${to.name}: it would come back as a message of our own`);
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
     const payload = encodeMessage({ to: address, body, correlationId });
     const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);

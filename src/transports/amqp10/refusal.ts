@@ -44,14 +44,29 @@ export function isNotFound({ condition }: Refusal): boolean {
 /** @param what was refused, as in "the broker refuses {what}". */
 export function refused(what: string, refusal: Refusal): ConfigError | NotConnected {
   const because = [refusal.condition, refusal.description].filter((part) => part !== '').join(': ');
-  const message = `the broker refuses ${what}: ${firstLine(because)}`;
+  const message = `the broker refuses ${what}: ${oneLine(because)}`;
   return finalConditions.has(refusal.condition) ? new ConfigError(message) : new NotConnected(message);
 }
 
-/** RabbitMQ 3 describes an error of its own by its whole stack. */
-function firstLine(text: string): string {
-  const [line = ''] = text.split('\n');
+/** RabbitMQ 3 describes an error of its own by its whole stack, over many lines. */
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
+}
+
+/** What the client library says where the first bytes are no header of AMQP 1.0 (section 2.2). */
+const otherProtocol = /^(Invalid protocol header|Unsupported AMQP version|Invalid AMQP protocol id)/;
+
+/**
+ * Something came that is not AMQP 1.0, that the client library cannot read, or that made our own reading fail: nothing more can be
+ * read on the connection.
+ */
+export function unreadable(error: unknown): NotConnected {
+  const text = oneLine(messageOf(error));
+  const message = otherProtocol.test(text)
+    ? `url: AMQP 1.0 is not spoken on this port: look at the port, and whether the broker's AMQP 1.0 is enabled (${text})`
+    : `the connection is given up, since what came on it could not be read: ${text}`;
+  return new NotConnected(message, { cause: error });
 }
 
 /** Outcome codes of SASL (AMQP 1.0, section 5.3.3.6): wrong credentials, and an error that will stay. */
@@ -84,9 +99,13 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
   const failure = tlsFailure(error, cert);
   if (failure !== undefined) return failure;
   const refusal = refusalOf(error);
-  // RabbitMQ 3 says it of a virtual host, with the first session: neither which one, nor whether it is there.
-  if (refusal?.condition === 'amqp:unauthorized-access' && virtualHost !== '')
-    return refused(`the virtual host in virtualHost or url, ${virtualHost}`, refusal);
+  // RabbitMQ 3 says it with the first session: neither of which virtual host, nor why.
+  if (refusal?.condition === 'amqp:unauthorized-access' && virtualHost !== '') {
+    const what = `the virtual host in virtualHost or url, ${virtualHost}`;
+    const { name, message } = refused(what, refusal);
+    const text = `${message} (RabbitMQ 3 says so of one that is not there, of permissions, and of a limit of connections that is reached)`;
+    return name === 'ConfigError' ? new ConfigError(text) : new NotConnected(text);
+  }
   if (refusal !== undefined) return refused('the connection', refusal);
   return new NotConnected(message || codeOf(error) || 'the connection failed', { cause: error });
 }

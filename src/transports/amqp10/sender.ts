@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EventContext, Receiver } from 'rhea';
+import type { Receiver } from 'rhea';
 import type { SenderContext } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
@@ -57,10 +57,9 @@ async function receiveReplies(
     source: address === undefined ? { dynamic: true } : { address },
     credit_window: replyCredit,
   });
-  receiver.on('message', ({ message }: EventContext) => {
-    const bytes: unknown = message;
-    if (!Buffer.isBuffer(bytes)) return;
-    const { correlationId, body } = decodeMessage(bytes);
+  connection.receive(receiver, (message, handle) => {
+    if (handle === undefined) return;
+    const { correlationId, body } = decodeMessage(message);
     receive({ correlationId, body });
   });
   const gone = (error: unknown) => {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EventContext, Receiver, Delivery as RheaDelivery, Session as RheaSession } from 'rhea';
+import type { Receiver, Delivery as RheaDelivery, Session as RheaSession } from 'rhea';
 import type {
   Deliver,
   Delivery,
@@ -10,7 +10,7 @@ import type {
 } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
-import { SettledPrefix } from '../../core/settled-prefix.ts';
+import { Accepting } from './accepting.ts';
 import { queueAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';
 import { Credit } from './credit.ts';
@@ -19,16 +19,10 @@ import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publisher.ts';
 import { isTerminus, refusalOf, refused } from './refusal.ts';
 
-/**
- * Deliveries that the client library keeps track of for each that may be unsettled: it forgets them in the order in which they
- * came, so that one that takes long keeps those behind it, settled or not.
- */
+/** Frames that may come before the client library has had its turn, for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
 /** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
 const maxBuffer = 65_535;
-
-/** Milliseconds that what is settled may wait behind what is not, before it is accepted out of order. */
-const blockedPatience = 1000;
 
 /**
  * Milliseconds that the broker has to answer when we stop. RabbitMQ 3.10 under load sometimes never does while it is delivering; what
@@ -43,6 +37,8 @@ class Amqp10Delivery implements Delivery {
   readonly handle: RheaDelivery;
   readonly body: Buffer;
   readonly meta: DeliveryMeta;
+  /** Settled by us, whether or not it is written yet. */
+  settled = false;
 
   constructor(session: Session, handle: RheaDelivery, body: Buffer, meta: DeliveryMeta) {
     this.session = session;
@@ -72,8 +68,7 @@ export class Amqp10Session implements Session {
   private readonly deliver: Deliver;
   private readonly credit: Credit;
   private readonly publisher: Publisher;
-  private readonly tracked = new SettledPrefix<Amqp10Delivery>();
-  private patience: NodeJS.Timeout | undefined;
+  private readonly accepting: Accepting<Amqp10Delivery>;
   /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
   private withheld: RheaDelivery[] = [];
   /** What has been settled in this turn, and is not written yet. */
@@ -87,10 +82,11 @@ export class Amqp10Session implements Session {
     this.connection = connection;
     this.options = options;
     this.deliver = deliver;
-    this.publisher = new Publisher(connection);
+    this.publisher = new Publisher(connection, options);
+    this.accepting = new Accepting(bound, (settled) => this.write(handlesOf(settled), 'done'));
     this.closed = connection.ended.then((error) => {
       this.open = false;
-      clearTimeout(this.patience);
+      this.accepting.stop();
       return this.stopping ? undefined : error;
     });
     const address = queueAddress(connection.broker, options.address);
@@ -98,7 +94,8 @@ export class Amqp10Session implements Session {
     this.session.on('session_close', () => this.refused(address, this.session.error));
     this.session.open();
     this.receiver = this.session.open_receiver({
-      source: { address },
+      // A queue, which replicas compete on: a broker that has topics of the same names is told so.
+      source: { address, capabilities: ['queue'] },
       // Unsettled, and forgotten by the broker with our settling it (AMQP 1.0, sections 2.8.2 and 2.8.3).
       snd_settle_mode: 0,
       rcv_settle_mode: 0,
@@ -118,7 +115,7 @@ export class Amqp10Session implements Session {
       void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
     });
     receiver.on('receiver_close', () => this.refused(address, receiver.error));
-    receiver.on('message', (context: EventContext) => this.receive(context));
+    connection.receive(receiver, (message, handle) => this.receive(message, handle));
   }
 
   /** Resolves once the broker has attached us to the address. Rejects with ConfigError if it refuses, else with NotConnected. */
@@ -139,14 +136,16 @@ export class Amqp10Session implements Session {
    */
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
-    const own = deliveries.filter((delivery) => delivery instanceof Amqp10Delivery);
-    if (settlement === 'release') {
-      this.tracked.remove(own);
-      this.write(handlesOf(own), 'release');
-    } else {
-      for (const delivery of own) if (!delivery.handle.settled) this.tracked.settle(delivery);
+    const own = deliveries
+      .filter((delivery) => delivery instanceof Amqp10Delivery)
+      .filter(({ settled }) => !settled);
+    for (const delivery of own) delivery.settled = true;
+    if (settlement === 'done') {
+      this.accepting.settle(own);
+      return;
     }
-    this.accept();
+    this.write(handlesOf(own), 'release');
+    this.accepting.remove(own);
   }
 
   publish(publication: Publication): Promise<void> {
@@ -173,7 +172,7 @@ export class Amqp10Session implements Session {
     this.stopping = true;
     this.draining = true;
     if (!this.open) return;
-    this.write(handlesOf(this.tracked.takeAll()), 'done');
+    this.accepting.flush();
     this.release();
     // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
     const patience = AbortSignal.any([deadline, AbortSignal.timeout(stopPatience)]);
@@ -191,15 +190,17 @@ export class Amqp10Session implements Session {
     await Promise.race([ended, this.connection.ended]);
   }
 
-  private receive({ message, delivery: handle }: EventContext): void {
-    const bytes: unknown = message;
-    if (handle === undefined || !Buffer.isBuffer(bytes)) return;
+  private receive(message: Buffer, handle: RheaDelivery | undefined): void {
     this.credit.received();
+    if (handle === undefined) {
+      this.credit.aborted();
+      return;
+    }
     if (!this.draining && this.withheld.length === 0) {
-      const decoded = decodeMessage(bytes);
+      const decoded = decodeMessage(message);
       const delivery = new Amqp10Delivery(this, handle, decoded.body, this.metaOf(decoded));
       if (this.deliver(delivery)) {
-        this.tracked.track(delivery);
+        this.accepting.track(delivery);
         return;
       }
       this.credit.refused();
@@ -208,7 +209,7 @@ export class Amqp10Session implements Session {
   }
 
   private metaOf(decoded: DecodedMessage): DeliveryMeta {
-    const { messageId, replyTo, correlationId, redelivered, userId } = decoded;
+    const { messageId, replyTo, correlationId, compression, redelivered, userId } = decoded;
     const byUserId = this.options.auth.mode === 'user-id';
     const receivedAt = performance.now();
     return {
@@ -218,24 +219,10 @@ export class Amqp10Session implements Session {
       deadline: deadlineOf(decoded, receivedAt),
       sender: byUserId ? userId?.toString() : undefined,
       senderProof: byUserId ? 'user-id' : undefined,
+      compression,
       redelivered,
       receivedAt,
     };
-  }
-
-  /** What is settled and has nothing before it that is not; the rest once that has waited too long. */
-  private accept(): void {
-    const prefix = this.tracked.takePrefix();
-    if (prefix.length > 0) {
-      this.write(handlesOf(prefix), 'done');
-      clearTimeout(this.patience);
-      this.patience = undefined;
-    }
-    if (!this.tracked.blocked) return;
-    this.patience ??= setTimeout(() => {
-      this.patience = undefined;
-      this.write(handlesOf(this.tracked.takeAll()), 'done');
-    }, blockedPatience);
   }
 
   private release(): void {
