@@ -1,5 +1,6 @@
 import type { CallAddress, Codec, Envelope, Principal } from '../core/envelope.ts';
 import { CallRefused, messageOf, Rejected } from '../core/errors.ts';
+import { parseExact } from '../core/exact-json.ts';
 import { isObject, kindOf } from '../core/json.ts';
 import { type CallResult, dead, type Notification, type Outcome } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
@@ -177,7 +178,7 @@ async function runMethod(
       encodeResult(call, address, value);
       return JSON.stringify(value) ?? 'null';
     });
-    return JSON.parse(result);
+    return parseExact(result);
   };
   for (let failures = 0; ; ) {
     try {

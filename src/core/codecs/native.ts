@@ -1,5 +1,6 @@
 import type { Codec, Context, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
+import { parseRemembering } from '../exact-json.ts';
 import { isObject, type JsonObject, kindOf, parseObject, refuseHostile, textOf } from '../json.ts';
 
 /**
@@ -11,11 +12,12 @@ import { isObject, type JsonObject, kindOf, parseObject, refuseHostile, textOf }
 export const native: Codec = {
   callsAreInTheBody: false,
 
-  decode(body, { messageId, isCall }) {
-    const message = parseObject(textOf(body), 'the body');
+  decode(body, { messageId, isCall }, whole) {
+    const text = textOf(body);
+    const message = parseObject(text, 'the body');
     const replyTo = readText(message, 'reply_to');
     const called = isCall || replyTo !== undefined;
-    const { method, args, version } = readCall(message);
+    const { method, args, version } = readCall(called && whole ? withExactNumbers(text, message) : message);
     return {
       method,
       args,
@@ -37,6 +39,12 @@ function readText(message: JsonObject, name: string): string | undefined {
   const value = message[name];
   if (value === undefined || (typeof value === 'string' && value !== '')) return value;
   throw new Rejected('bad_envelope', `${name} is ${value === '' ? 'empty' : kindOf(value)}, not a text`);
+}
+
+/** The same message, whose numbers can be had as they were written: values of models come in calls only. */
+export function withExactNumbers(text: string, message: JsonObject): JsonObject {
+  const remembering = parseRemembering(text);
+  return isObject(remembering) ? remembering : message;
 }
 
 /** Undefined for an id that Postgres could not keep as a text: nothing could be known by it again. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
 import { Rejected } from '../errors.ts';
 import { type JsonObject, kindOf, parseObject, textOf, trimmed } from '../json.ts';
-import { type ContextNames, contextOf, readCall, storableId } from './native.ts';
+import { type ContextNames, contextOf, readCall, storableId, withExactNumbers } from './native.ts';
 import { contextBegin, contextPrefix, repeatedBehindContext } from './oslo-context.ts';
 
 export { contextPrefix };
@@ -23,13 +23,13 @@ export const oslo: Codec = {
     const cut = contextBegin(bytes);
     if (cut !== undefined && !whole) {
       try {
-        return read(textOf(bytes, cut) + end, false);
+        return read(textOf(bytes, cut) + end, false, false);
       } catch (error) {
         // Cut in the wrong place, or bad in itself: the whole of it says which.
         if (!(error instanceof Rejected)) throw error;
       }
     }
-    return read(textOf(bytes), cut === undefined);
+    return read(textOf(bytes), cut === undefined, whole);
   },
 
   encodeAnswer,
@@ -39,7 +39,7 @@ export const oslo: Codec = {
 const end = '}"}';
 
 /** @param isOpen whether something else than the context may stand behind where the context begins. */
-function read(text: string, isOpen: boolean): Envelope {
+function read(text: string, isOpen: boolean, whole: boolean): Envelope {
   const inner = innerText(text);
   const message = parseObject(inner, 'oslo.message');
   const twice = isOpen ? repeatedBehindContext(inner) : undefined;
@@ -50,7 +50,9 @@ function read(text: string, isOpen: boolean): Envelope {
       `oslo.message: the key ${name} stands before the context and again behind it`,
     );
   }
-  return envelopeOf(message, '_context_user' in message ? contextIn(message) : undefined);
+  const context = '_context_user' in message ? contextIn(message) : undefined;
+  const isCall = whole && readCallAddress(message) !== undefined;
+  return envelopeOf(isCall ? withExactNumbers(inner, message) : message, context);
 }
 
 /** The inner object: the message itself. Throws Rejected. */

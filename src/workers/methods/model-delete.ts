@@ -1,3 +1,4 @@
+import { exactAt } from '../../core/exact-json.ts';
 import type { CallMethod } from '../manager.ts';
 import { onlyArguments, type RowId, readModelName, readRowId } from '../models/arguments.ts';
 import { onModel } from '../models/open.ts';
@@ -17,7 +18,11 @@ export const modelDelete: CallMethod<DeleteArgs> = {
 
   parse(args) {
     onlyArguments(args, ['model', 'id', 'if_updated']);
-    return { model: readModelName(args), id: readRowId(args.id), ifUpdated: args.if_updated };
+    return {
+      model: readModelName(args),
+      id: readRowId(exactAt(args, 'id', args.id)),
+      ifUpdated: args.if_updated,
+    };
   },
 
   run(db, { model, id, ifUpdated }, call) {

@@ -1,3 +1,4 @@
+import { exactAt } from '../../core/exact-json.ts';
 import type { CallMethod } from '../manager.ts';
 import { onlyArguments, type RowId, readFlag, readModelName, readRowId } from '../models/arguments.ts';
 import { onModel } from '../models/open.ts';
@@ -19,7 +20,7 @@ export const modelGet: CallMethod<GetArgs> = {
     onlyArguments(args, ['model', 'id', 'include_deleted']);
     return {
       model: readModelName(args),
-      id: readRowId(args.id),
+      id: readRowId(exactAt(args, 'id', args.id)),
       includeDeleted: readFlag(args, 'include_deleted'),
     };
   },

@@ -1,3 +1,4 @@
+import { exactAt } from '../../core/exact-json.ts';
 import type { CallMethod } from '../manager.ts';
 import {
   type Filter,
@@ -38,7 +39,10 @@ export const modelList: CallMethod<ListArgs> = {
       order: readOrder(args.order_by),
       limit: args.limit,
       // So that an answer's marker can be given back as it is.
-      marker: marker === undefined || marker === null ? undefined : readRowId(marker, 'marker'),
+      marker:
+        marker === undefined || marker === null
+          ? undefined
+          : readRowId(exactAt(args, 'marker', marker), 'marker'),
       includeDeleted: readFlag(args, 'include_deleted'),
     };
   },

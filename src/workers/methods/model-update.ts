@@ -1,3 +1,4 @@
+import { exactAt } from '../../core/exact-json.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { CallMethod } from '../manager.ts';
 import {
@@ -60,7 +61,7 @@ function readTarget(args: JsonObject): UpdateArgs['target'] {
     throw badRequest('id', `or args.ids or args.filters says which rows; ${found}`);
   }
   if (args.ids !== undefined) return { ids: args.ids };
-  if (args.filters === undefined) return { id: readRowId(args.id) };
+  if (args.filters === undefined) return { id: readRowId(exactAt(args, 'id', args.id)) };
   const filters = readFilters(args.filters);
   // Most likely a filter that got lost on the way.
   if (filters.length === 0) throw badRequest('filters', 'is empty: it would change every row');

@@ -1,3 +1,4 @@
+import { type ExactNumber, exactAt, isExact } from '../../core/exact-json.ts';
 import { isObject, type JsonObject, kindOf } from '../../core/json.ts';
 import { badRequest, shown } from './refusals.ts';
 
@@ -7,7 +8,7 @@ import { badRequest, shown } from './refusals.ts';
  */
 
 /** What names a row: the value of its primary key, or an object with all of its columns. */
-export type RowId = string | number | JsonObject;
+export type RowId = string | number | ExactNumber | JsonObject;
 
 /** One condition on one column. */
 export interface Filter {
@@ -46,7 +47,7 @@ export function readModelName({ model }: JsonObject): string {
 }
 
 export function readRowId(id: unknown, path = 'id'): RowId {
-  if (typeof id === 'string' || typeof id === 'number' || isObject(id)) return id;
+  if (typeof id === 'string' || typeof id === 'number' || isExact(id) || isObject(id)) return id;
   throw badRequest(path, `is ${kindOf(id)}, not what names a row`);
 }
 
@@ -55,7 +56,7 @@ export function readRowIds(ids: unknown, maxRows: number): RowId[] {
   if (!Array.isArray(ids)) throw badRequest('ids', `is ${kindOf(ids)}, not an array`);
   if (ids.length === 0 || ids.length > maxRows)
     throw badRequest('ids', `names ${ids.length} rows, not 1 to ${maxRows} (calls.maxRows)`);
-  return ids.map((id: unknown, index) => readRowId(id, `ids[${index}]`));
+  return ids.map((id: unknown, index) => readRowId(exactAt(ids, index, id), `ids[${index}]`));
 }
 
 export function readFlag(args: JsonObject, name: string): boolean {
@@ -73,7 +74,9 @@ export function readValues(values: unknown, path = 'values'): JsonObject {
 export function readFilters(filters: unknown): Filter[] {
   if (filters === undefined) return [];
   if (!isObject(filters)) throw badRequest('filters', `is ${kindOf(filters)}, not an object`);
-  const all = Object.entries(filters).flatMap(([column, condition]) => readConditions(column, condition));
+  const all = Object.entries(filters).flatMap(([column, condition]) =>
+    readConditions(column, exactAt(filters, column, condition)),
+  );
   if (all.length > maxFilters)
     throw badRequest('filters', `has ${all.length} conditions, more than ${maxFilters}`);
   return all;
@@ -82,7 +85,8 @@ export function readFilters(filters: unknown): Filter[] {
 function readConditions(column: string, condition: unknown): Filter[] {
   const path = `filters[${shown(column)}]`;
   if (condition === null) return [{ column, operator: 'null', operand: true, path }];
-  if (!isObject(condition)) return [{ column, operator: 'eq', operand: condition, path }];
+  if (isExact(condition) || !isObject(condition))
+    return [{ column, operator: 'eq', operand: condition, path }];
   const entries = Object.entries(condition);
   if (entries.length === 0) throw badRequest(path, `has no operator; there are ${operators.join(', ')}`);
   return entries.map(([name, operand]) => {
@@ -90,7 +94,7 @@ function readConditions(column: string, condition: unknown): Filter[] {
     if (operator === undefined)
       throw badRequest(path, `has an operator ${shown(name)}; there are ${operators.join(', ')}`);
     checkOperand(operator, operand, `${path}.${operator}`);
-    return { column, operator, operand, path: `${path}.${operator}` };
+    return { column, operator, operand: exactAt(condition, name, operand), path: `${path}.${operator}` };
   });
 }
 

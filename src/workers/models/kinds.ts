@@ -1,3 +1,4 @@
+import { isExact, parseExact, stringifyExact } from '../../core/exact-json.ts';
 import { kindOf } from '../../core/json.ts';
 
 /**
@@ -24,7 +25,18 @@ export class Unfit extends Error {}
 
 function unfit(value: unknown, expected: string): Unfit {
   const given = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : kindOf(value);
-  return new Unfit(`is ${typeof value === 'number' ? value : given}, not ${expected}`);
+  return new Unfit(`is ${digitsOf(value)?.slice(0, 64) ?? given}, not ${expected}`);
+}
+
+/** The digits of a number, as they were written. */
+function digitsOf(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return isExact(value) ? value.rawJSON : undefined;
+}
+
+/** The nearest number that JavaScript has; NaN for anything else. */
+function nearest(value: unknown): number {
+  return Number(digitsOf(value) ?? Number.NaN);
 }
 
 const asText = (text: string) => text;
@@ -35,8 +47,8 @@ function integer(bits: 16 | 32): Kind {
     name: 'integer',
     ordered: true,
     toText(value) {
-      if (typeof value === 'number' && Number.isInteger(value) && value >= -limit && value < limit)
-        return String(value);
+      const number = nearest(value);
+      if (Number.isInteger(number) && number >= -limit && number < limit) return String(number);
       throw unfit(value, `a whole number from ${-limit} to ${limit - 1}`);
     },
     fromText: Number,
@@ -47,7 +59,9 @@ const bigint: Kind = {
   name: 'bigint',
   ordered: true,
   toText(value) {
-    const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
+    const number = nearest(value);
+    // A number beyond 2^53 may have been rounded by its sender already.
+    const text = Number.isSafeInteger(number) ? String(number) : value;
     if (
       typeof text === 'string' &&
       /^-?\d{1,19}$/.test(text) &&
@@ -63,10 +77,10 @@ const numeric: Kind = {
   name: 'numeric',
   ordered: true,
   toText(value) {
-    if (typeof value === 'number' && Number.isFinite(value)) return String(value);
+    const digits = digitsOf(value) ?? value;
     // An exponent of six figures would be as many digits.
-    if (typeof value === 'string' && /^(-?\d{1,1000}(\.\d{1,1000})?(e[+-]?\d{1,3})?|NaN)$/i.test(value))
-      return value;
+    if (typeof digits === 'string' && /^(-?\d{1,1000}(\.\d{1,1000})?(e[+-]?\d{1,3})?|NaN)$/i.test(digits))
+      return digits;
     throw unfit(value, 'a number, or a text with one');
   },
   fromText: asText,
@@ -79,7 +93,8 @@ const float: Kind = {
   name: 'float',
   ordered: true,
   toText(value) {
-    if (typeof value === 'number' && Number.isFinite(value)) return String(value);
+    const number = nearest(value);
+    if (Number.isFinite(number)) return String(number);
     if (typeof value === 'string' && notFinite.includes(value)) return value;
     throw unfit(value, `a number, ${notFinite.map((word) => `"${word}"`).join(', ')}`);
   },
@@ -202,8 +217,8 @@ const bytes: Kind = {
 const json: Kind = {
   name: 'json',
   ordered: false,
-  toText: (value) => JSON.stringify(value),
-  fromText: (written) => JSON.parse(written),
+  toText: stringifyExact,
+  fromText: parseExact,
 };
 
 /** Anything else travels as Postgres writes it, and is refused by Postgres where it does not read it. */

@@ -1,3 +1,4 @@
+import { exactAt, isExact } from '../../../core/exact-json.ts';
 import { isObject } from '../../../core/json.ts';
 import type { Filter, RowId } from '../../models/arguments.ts';
 import type { Column, Table } from '../../models/catalog.ts';
@@ -37,7 +38,7 @@ function keyValues(
   path: string,
 ): { column: Column; value: unknown; at: string }[] {
   const [first, ...others] = key;
-  if (!isObject(id)) {
+  if (isExact(id) || !isObject(id)) {
     if (first === undefined || others.length > 0) {
       const names = key.map(({ name }) => name).join(', ');
       throw badRequest(path, `has to be an object with ${names}, which name a row together`);
@@ -48,7 +49,7 @@ function keyValues(
   if (unknown !== undefined) throw badRequest(path, `has ${shown(unknown)}, which is not in the primary key`);
   return key.map((column) => {
     const at = `${path}.${column.name}`;
-    const value = Object.hasOwn(id, column.name) ? id[column.name] : undefined;
+    const value = Object.hasOwn(id, column.name) ? exactAt(id, column.name, id[column.name]) : undefined;
     if (value === undefined || value === null) throw badRequest(at, 'is missing');
     return { column, value, at };
   });
@@ -93,7 +94,7 @@ function present(operand: unknown, path: string): unknown {
 
 function listOf(operand: unknown, path: string): ReadonlyArray<unknown> {
   if (!Array.isArray(operand)) throw badRequest(path, 'is not an array');
-  return operand.map((value: unknown, index) => present(value, `${path}[${index}]`));
+  return operand.map((value: unknown, index) => present(exactAt(operand, index, value), `${path}[${index}]`));
 }
 
 /** Whether its values can be compared, and ordered by. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { exactAt } from '../../../core/exact-json.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Db } from '../../db.ts';
 import type { Column, Table } from '../../models/catalog.ts';
@@ -44,7 +45,11 @@ export async function insertRows(
   const tuples = rows.map(({ values, path }) => {
     const own = named.map((column) => {
       if (Object.hasOwn(values, column.name))
-        return statement.value(column, values[column.name], `${path}.${column.name}`);
+        return statement.value(
+          column,
+          exactAt(values, column.name, values[column.name]),
+          `${path}.${column.name}`,
+        );
       return column === id ? statement.value(column, randomUUID(), path) : 'DEFAULT';
     });
     return `(${[...own, ...kept.map(({ value }) => value)].join(', ')})`;

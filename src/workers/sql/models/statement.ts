@@ -1,3 +1,4 @@
+import { exactAt } from '../../../core/exact-json.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { kindOf } from '../../../core/json.ts';
 import type { Db } from '../../db.ts';
@@ -60,8 +61,9 @@ function parameterOf(column: Column, value: unknown, path: string): unknown {
 }
 
 function nested(column: Column, values: ReadonlyArray<unknown>, path: string): unknown[] {
-  return values.map((value, index) => {
+  return values.map((element, index) => {
     const at = `${path}[${index}]`;
+    const value = exactAt(values, index, element);
     if (value === null) return null;
     // An array inside an array of JSON is an element; everywhere else it is a further dimension.
     if (Array.isArray(value) && column.kind.name !== 'json') return nested(column, value, at);

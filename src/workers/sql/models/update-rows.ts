@@ -1,3 +1,4 @@
+import { exactAt } from '../../../core/exact-json.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Db } from '../../db.ts';
 import type { Filter, RowId } from '../../models/arguments.ts';
@@ -30,7 +31,7 @@ export async function updateRows(
     const path = `values.${name.slice(0, 64)}`;
     const column = model.writable(name, path);
     if (table.key.includes(column)) throw badRequest(path, 'names the row, and cannot be changed');
-    return `${column.quoted} = ${statement.value(column, value, path)}`;
+    return `${column.quoted} = ${statement.value(column, exactAt(values, name, value), path)}`;
   });
   const where = whereOf(statement, model, target);
   return changeRows(db, model, statement, {
