@@ -96,11 +96,13 @@ export interface TransportKind {
  * Binds a kind's schema to its factories, so that the options keep their type in between.
  *
  * @param createSender left out: nothing can be sent with the client library.
+ * @param check of what no single option shows; throws ConfigError with `prefix` and the key.
  */
 export function defineKind<Options extends CommonOptions>(
   schema: convict.Schema<Options> & Section,
   create: (options: Options, context: TransportContext) => Transport,
   createSender?: (options: Options, context: SenderContext) => Sender,
+  check: (options: Options, prefix: string) => void = () => {},
 ): TransportKind {
   return {
     schema,
@@ -108,6 +110,7 @@ export function defineKind<Options extends CommonOptions>(
       const prefix = `transports.${name}.`;
       const options = withPasswordFile(validate(schema, raw, prefix), prefix);
       checkTroveAuth(options, prefix);
+      check(options, prefix);
       return {
         name,
         options,
