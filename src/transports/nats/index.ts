@@ -3,7 +3,7 @@ import { defineKind, type TransportContext } from '../../core/config/transport-k
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
 import { classify, openConnection } from './connection.ts';
 import { CoreSession } from './core-session.ts';
-import { type NatsOptions, natsSchema } from './options.ts';
+import { checkSender, type NatsOptions, natsSchema } from './options.ts';
 import { NatsSender } from './sender.ts';
 import { NatsSession } from './session.ts';
 import { ensureTopology } from './topology.ts';
@@ -50,4 +50,5 @@ export const nats = defineKind(
   natsSchema,
   (options, context) => new NatsTransport(options, context),
   (options, context) => new NatsSender(options, context),
+  checkSender,
 );

@@ -8,6 +8,7 @@ import {
 } from '../../core/config/formats.ts';
 import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
 import type { Section } from '../../core/config/validate.ts';
+import { ConfigError } from '../../core/errors.ts';
 
 export interface NatsOptions extends CommonOptions {
   url: string;
@@ -51,7 +52,7 @@ export const natsSchema: convict.Schema<NatsOptions> & Section = {
   nkeySeedFile: { doc: 'A file whose first line is the seed.', default: '' },
   credentialsFile: { doc: 'A file with JWT and seed, as `nsc` writes it (`.creds`).', default: '' },
   subject: {
-    doc: 'The subject that guests publish to; its last token is the sender.',
+    doc: 'The subject that guests publish to; its last token is the sender, `*`. There may be no other wildcard.',
     default: 'conductor.*',
     format: subject,
   },
@@ -123,10 +124,24 @@ function name(value: unknown): void {
     throw new Error('must be a name without spaces, dots, slashes, * and >');
 }
 
+/** A sender puts its name in place of the last token; another wildcard it would publish as it stands there. */
 function subject(value: unknown): void {
   nonEmptyText(value);
-  if (typeof value !== 'string' || /\s/.test(value) || value.split('.').includes(''))
+  const tokens = typeof value === 'string' ? value.split('.') : [''];
+  if (tokens.some((token) => token === '' || /\s/.test(token)))
     throw new Error('must be tokens with a dot between each, such as conductor.*');
+  const isWild = (token: string) => /[*>]/.test(token);
+  const last = tokens.at(-1) ?? '';
+  if (tokens.slice(0, -1).some(isWild) || (isWild(last) && last.length > 1))
+    throw new Error('must have * or > as its whole last token only, such as conductor.*');
+}
+
+/** The last token is the sender. One that is the same for all proves nothing; below `>` a guest may take names of its own. Throws ConfigError. */
+export function checkSender({ auth, subject }: NatsOptions, prefix: string): void {
+  if (auth.mode !== 'subject' || subject.split('.').at(-1) === '*') return;
+  throw new ConfigError(
+    `${prefix}subject: ${subject} does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does`,
+  );
 }
 
 /** A sixth of it is a timer's, which needs some room. */
