@@ -1,0 +1,306 @@
+import { randomUUID } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import mqtt, { type IClientOptions } from 'mqtt';
+import { pino } from 'pino';
+import { arrive, soon, until } from '../../src/conformance/harness.ts';
+import type { Delivery, Session, Transport } from '../../src/core/contracts.ts';
+import { within } from '../../src/core/deadline.ts';
+import type { Logger } from '../../src/core/logger.ts';
+import { transportKinds } from '../../src/transports/index.ts';
+import { openNetwork } from '../conformance/subjects/subject.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
+import { needs, service } from '../support/services.ts';
+
+const mosquittoTest = needs(test, 'mosquitto');
+const versions = ['5', '3.1.1'] as const;
+type Version = (typeof versions)[number];
+
+/** Milliseconds. */
+const patience = 5000;
+
+for (const version of versions) {
+  for (const keepSession of [true, false]) {
+    mosquittoTest(
+      `mqtt ${version}, ${keepSession ? 'by default' : 'keepSession: false'}: a session that is stopped before it has all, on a slow line, keeps the rest`,
+      async (t) => {
+        const count = 2000;
+        const broker = await startMosquitto({ maxInflightMessages: 20 });
+        t.teardown(broker.stop);
+        const { url, network } = await openNetwork(t, broker.url);
+        const place = await open(t, version, keepSession ? {} : { keepSession }, broker.url);
+        await place.keep();
+        await place.publish(count);
+        const seen = new Set<string>();
+        const take = (delivery: Delivery) => {
+          seen.add(delivery.body.toString());
+          // Behind the SUBSCRIBE, before the SUBACK.
+          setTimeout(() => delivery.session.settle([delivery], 'done'), 50);
+          return true;
+        };
+        network.delay(200);
+        const first = await place.transport(20, url).connect(take);
+        // All that has come is settled by now, and the next messages are on their way.
+        await first.stop(soon());
+        if (keepSession) t.true(seen.size < count, 'it was stopped before it had all');
+        const second = await place.transport(100).connect(take);
+        await until('all of them', () => seen.size === count);
+        await second.stop(soon());
+      },
+    );
+  }
+
+  mosquittoTest(
+    `mqtt ${version}, keepSession: false: what the broker has is taken before the session ends`,
+    async (t) => {
+      const place = await open(t, version, { keepSession: false });
+      await place.keep();
+      await place.publish(2000);
+      let taken = 0;
+      const session = await place.transport(50).connect((delivery) => {
+        taken += 1;
+        setTimeout(() => delivery.session.settle([delivery], 'done'), 1);
+        return true;
+      });
+      await session.drain(AbortSignal.timeout(20_000));
+      t.is(taken, 2000);
+      await session.stop(soon());
+      t.false(await place.hasSession());
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: a broker that has forgotten the session of a replica is warned of`,
+    async (t) => {
+      const place = await open(t, version);
+      const transport = place.transport(10);
+      const first = await transport.connect(() => true);
+      // Another connection with the same client id, which is not to be kept, ends both.
+      await place.endSession();
+      await within(first.closed, patience);
+      t.deepEqual(place.codes(), []);
+      const second = await transport.connect(() => true);
+      t.deepEqual(place.codes(), ['session_forgotten']);
+      await second.stop(soon());
+      const third = await transport.connect(() => true);
+      t.deepEqual(place.codes(), ['session_forgotten']);
+      await third.stop(soon());
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: two replicas of one name are told that another one has the client id`,
+    async (t) => {
+      const place = await open(t, version);
+      const first = await place.transport(10).connect(() => true);
+      const second = await place.transport(10).connect(() => true);
+      t.teardown(() => second.stop(soon()));
+      const error = await within(first.closed, patience);
+      t.regex(
+        error?.message ?? '',
+        /another connection has the client id .*give each replica a name of its own/,
+      );
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: one message that takes long keeps no other one from coming, unless ackOrder is strict`,
+    async (t) => {
+      const bound = 10;
+      const broker = await startMosquitto({ maxInflightMessages: bound });
+      t.teardown(broker.stop);
+      const after = async (ackOrder: string) => {
+        const place = await open(t, version, { ackOrder }, broker.url);
+        const deliveries: Delivery[] = [];
+        let session: Session | undefined;
+        session = await place.transport(bound).connect((delivery) => {
+          if (deliveries.push(delivery) > 1) setImmediate(() => session?.settle([delivery], 'done'));
+          return true;
+        });
+        t.teardown(async () => session?.stop(soon()));
+        await place.publish(100);
+        return { session, deliveries, place };
+      };
+      const relaxed = await after('relaxed');
+      await arrive(relaxed.deliveries, 100);
+      const strict = await after('strict');
+      await arrive(strict.deliveries, bound);
+      // Long enough for the other one to have had all of them.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      t.is(strict.deliveries.length, bound);
+      strict.session.settle(strict.deliveries.slice(0, 1), 'done');
+      await arrive(strict.deliveries, 100);
+
+      // Mosquitto has understood which of them is left.
+      await relaxed.session.stop(soon());
+      const again: Delivery[] = [];
+      const next = await relaxed.place.transport(bound).connect((delivery) => again.push(delivery) > 0);
+      await arrive(again, 1);
+      await relaxed.place.publish(1, 100);
+      await arrive(again, 2);
+      t.deepEqual(
+        again.map(({ body }) => body.toString()),
+        ['message 0', 'message 100'],
+      );
+      next.settle(again, 'done');
+      await next.stop(soon());
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: what a session has left of QoS 2 is delivered, acknowledged after the commit, and then gone`,
+    async (t) => {
+      const place = await open(t, version);
+      await place.keep(2);
+      await place.publish(10, 0, 2);
+      const deliveries: Delivery[] = [];
+      const take = (delivery: Delivery) => deliveries.push(delivery) > 0;
+      const first = await place.transport(100).connect(take);
+      await arrive(deliveries, 10);
+      first.settle(deliveries.slice(0, 4), 'done');
+      await first.stop(soon());
+      const second = await place.transport(100).connect(take);
+      await arrive(deliveries, 16);
+      await place.publish(1, 10, 1);
+      await arrive(deliveries, 17);
+      t.deepEqual(
+        deliveries.slice(10).map(({ body }) => body.toString()),
+        [4, 5, 6, 7, 8, 9, 10].map((number) => `message ${number}`),
+      );
+      second.settle(deliveries, 'done');
+      await second.stop(soon());
+      const third = await place.transport(100).connect(take);
+      await place.publish(1, 11, 1);
+      await arrive(deliveries, 18);
+      t.is(deliveries.at(-1)?.body.toString(), 'message 11');
+      await third.stop(soon());
+    },
+  );
+}
+
+mosquittoTest(
+  'mqtt 5, not shared: a retained message comes once, however often the connection is made, and not when it is cleared',
+  async (t) => {
+    const place = await open(t, '5', { shared: false });
+    await place.retain('not json');
+    const deliveries: Delivery[] = [];
+    const transport = place.transport(10);
+    let settled = 0;
+    for (let connection = 0; connection < 10; connection += 1) {
+      const session = await transport.connect((delivery) => {
+        deliveries.push(delivery);
+        setImmediate(() => {
+          delivery.session.settle([delivery], 'done');
+          settled += 1;
+        });
+        return true;
+      });
+      await until('the retained message to be settled', () => settled > 0);
+      if (connection === 5) await place.retain('');
+      await session.stop(soon());
+    }
+    const last = await transport.connect((delivery) => deliveries.push(delivery) > 0);
+    await place.publish(1);
+    await arrive(deliveries, 2);
+    t.deepEqual(
+      deliveries.map(({ body }) => body.toString()),
+      ['not json', 'message 0'],
+    );
+    await last.stop(soon());
+  },
+);
+
+for (const [name, warns] of [
+  ['conductor-7d9f8b6c5-x2x4k', true],
+  ['conductor-q8zvp', true],
+  ['4f1a2b3c4d5e', true],
+  ['conductor-0', false],
+  ['conductor-west-1', false],
+  ['edge-north', false],
+  ['mq.example.org', false],
+] as const) {
+  test(`mqtt: a replica called ${name} ${warns ? 'is warned of: it may not have the name again' : 'is not warned of'}`, (t) => {
+    const { logger, codes } = logOfCodes();
+    create({ url: 'mqtt://mq' }, 1, name, logger);
+    t.deepEqual(codes(), warns ? ['passing_name'] : []);
+  });
+}
+
+/** A topic and a client id of the test's own, with what the conductor knows nothing of. */
+async function open(
+  t: ExecutionContext,
+  version: Version,
+  more: Readonly<Record<string, unknown>> = {},
+  url = service('mosquitto').url,
+) {
+  const id = randomUUID();
+  const topic = `session/${id}`;
+  const options = { version, topic: `${topic}/+`, clientId: id, ...more };
+  const { logger, codes } = logOfCodes();
+  const asReplica: IClientOptions = {
+    clientId: id,
+    clean: false,
+    reconnectPeriod: 0,
+    protocolVersion: version === '5' ? 5 : 4,
+    ...(version === '5' && { properties: { sessionExpiryInterval: 3600 } }),
+  };
+  const endSession = async () => {
+    const client = await mqtt.connectAsync(url, { ...asReplica, clean: true, properties: {} });
+    await client.endAsync();
+  };
+  const publisher = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 });
+  t.teardown(async () => {
+    await publisher.endAsync();
+    await endSession();
+  });
+  return {
+    codes,
+    endSession,
+    transport: (messages: number, by = url): Transport =>
+      create({ ...options, url: by }, messages, 'one', logger),
+    /** The session as a replica leaves it that is killed. */
+    keep: async (qos: 1 | 2 = 1) => {
+      const client = await mqtt.connectAsync(url, asReplica);
+      await client.subscribeAsync(`$share/conductors/${topic}/+`, { qos });
+      await client.endAsync();
+    },
+    publish: async (count: number, from = 0, qos: 1 | 2 = 1) => {
+      const texts = Array.from({ length: count }, (_, number) => `message ${from + number}`);
+      await Promise.all(texts.map((text) => publisher.publishAsync(`${topic}/guest`, text, { qos })));
+    },
+    retain: async (text: string) => {
+      await publisher.publishAsync(`${topic}/guest`, text, { qos: 1, retain: true });
+    },
+    hasSession: async () => {
+      const client = mqtt.connect(url, { ...asReplica, manualConnect: true });
+      const present = new Promise<boolean>((resolve) =>
+        client.once('connect', ({ sessionPresent }) => resolve(sessionPresent)),
+      );
+      client.connect();
+      try {
+        return await present;
+      } finally {
+        await client.endAsync();
+      }
+    },
+  };
+}
+
+function create(
+  options: Readonly<Record<string, unknown>>,
+  messages: number,
+  replica: string,
+  logger: Logger,
+): Transport {
+  const kind = transportKinds.mqtt;
+  if (kind === undefined) throw new Error('mqtt is not a kind');
+  return kind
+    .configure('guests', { kind: 'mqtt', ...options })
+    .create({ share: { messages, bytes: 2 ** 24 }, replica, logger });
+}
+
+/** The codes of the warnings that are logged; the bound of the broker has none. */
+function logOfCodes() {
+  const lines: { code?: string }[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  return { logger, codes: () => lines.flatMap(({ code }) => (code === undefined ? [] : [code])) };
+}
