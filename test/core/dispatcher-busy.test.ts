@@ -219,3 +219,15 @@ test('a call that is held keeps its room', async (t) => {
   await tellAll(setup);
   t.is(broker.lane.account.outcomes[outcomeKinds[6]], 1);
 });
+
+test('a slow call that holds most of the bytes does not keep its session paused', async (t) => {
+  const setup = await setUp(t, { shares: [{ bytes: 40 }] });
+  const { broker } = setup;
+  await broker.publish('call of 24 bytes in all.');
+  await tellAll(setup);
+  await broker.publish('cast of 10', 'cast of 10', 'another');
+  t.true(broker.session.paused);
+  await tellAll(setup);
+  t.deepEqual(broker.settled('done'), ['cast of 10', 'cast of 10', 'another']);
+  t.false(broker.session.paused);
+});
