@@ -5,7 +5,7 @@ import { fullJitter, pause } from './core/backoff.ts';
 import { codecs } from './core/codecs/index.ts';
 import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
-import { settledBy } from './core/deadline.ts';
+import { settledBy, unlessAborted } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
@@ -48,6 +48,8 @@ export interface Conductor {
 /**
  * Starts a replica: database, then workers, then transports. Rejects with ConfigError if it can never work. A broker that is
  * not there is waited for in the background, a database that is not there before anything else.
+ *
+ * @param signal aborted: whoever asks for the replica is going to stop it, and need not wait until it has started.
  */
 export async function startConductor(
   config: Config,
@@ -169,8 +171,12 @@ export async function startConductor(
   try {
     admin = await startAdmin(config.admin, conductor);
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
-    await pool.ready();
-    await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
+    await unlessAborted(pool.ready(), signal);
+    // Who asks it to stop need not wait until a broker that says nothing is given up.
+    if (signal?.aborted) return conductor;
+    const started = lanes.map(({ name, supervisor }) => startTransport(name, supervisor));
+    await unlessAborted(Promise.all(started), signal);
+    if (signal?.aborted) return conductor;
     maintenance.start();
     watch.start();
   } catch (error) {
