@@ -150,15 +150,15 @@ export async function startConductor(
   async function stop(): Promise<void> {
     const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
     const supervisors = lanes.map(({ supervisor }) => supervisor);
+    watch.stop();
+    probe.close();
     await Promise.all([
       // A round waits for the database, which may not answer.
       settledBy(maintenance.stop(), finished),
-      watch.stop(finished),
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
     dispatcher.stop();
-    probe.drop();
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
     await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
     deadLetters.stop();

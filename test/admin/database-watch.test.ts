@@ -35,7 +35,7 @@ test.serial(
       interval: 1000,
       logger,
     });
-    t.teardown(() => watch.stop(AbortSignal.abort()));
+    t.teardown(() => watch.stop());
     const pass = async () => {
       await tick();
       mock.timers.tick(1000);
@@ -105,7 +105,7 @@ needs(test, 'postgres')(
     const proxy = await startProxy(Number(new URL(database.url).port));
     t.teardown(proxy.stop);
     const probe = new DatabaseProbe(proxy.url(database.url), 'test');
-    t.teardown(() => probe.drop());
+    t.teardown(() => probe.close());
     t.is(await probe.ask(), undefined);
     t.is(await probe.ask(), undefined);
     t.is(proxy.connections, 1, 'one connection serves all');
