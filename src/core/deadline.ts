@@ -13,7 +13,7 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
 /** Waits for the promise and rejects as it does, but not past the moment at which the signal is aborted. */
 export async function unlessAborted(
   promise: Promise<unknown>,
-  signal = new AbortController().signal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   await settledBy(promise, signal);
   if (!signal.aborted) await promise;
