@@ -5,7 +5,7 @@ import { fullJitter, pause } from './core/backoff.ts';
 import { codecs } from './core/codecs/index.ts';
 import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
-import { settledBy } from './core/deadline.ts';
+import { settledBy, unlessAborted } from './core/deadline.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
@@ -51,6 +51,8 @@ export interface Conductor {
 /**
  * Starts a replica: database, then workers, then transports. Rejects with ConfigError if it can never work. A broker that is
  * not there is waited for in the background, a database that is not there before anything else.
+ *
+ * @param signal aborted: whoever asks for the replica is going to stop it, and need not wait until it has started.
  */
 export async function startConductor(
   config: Config,
@@ -160,15 +162,15 @@ export async function startConductor(
   async function stop(): Promise<void> {
     const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
     const supervisors = lanes.map(({ supervisor }) => supervisor);
+    watch.stop();
+    probe.close();
     await Promise.all([
       // A round waits for the database, which may not answer.
       settledBy(maintenance.stop(), finished),
-      watch.stop(finished),
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
     dispatcher.stop();
-    probe.drop();
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
     await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
     deadLetters.stop();
@@ -181,8 +183,12 @@ export async function startConductor(
   try {
     admin = await startAdmin(config.admin, conductor);
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
-    await pool.ready();
-    await Promise.all(lanes.map(({ name, supervisor }) => startTransport(name, supervisor)));
+    await unlessAborted(pool.ready(), signal);
+    // Who asks it to stop need not wait until a broker that says nothing is given up.
+    if (signal?.aborted) return conductor;
+    const started = lanes.map(({ name, supervisor }) => startTransport(name, supervisor));
+    await unlessAborted(Promise.all(started), signal);
+    if (signal?.aborted) return conductor;
     maintenance.start();
     watch.start();
   } catch (error) {

@@ -34,8 +34,8 @@ export class Answering {
   /** Callers choose what fails and how often. */
   private readonly failures = new LineBudget(10, 1000);
   private readonly unpublished = new LineBudget(10, 1000);
-  /** Answers to refused calls that the broker has not taken in time, nor refused. */
-  private late = 0;
+  /** How many answers to refused calls the broker has neither taken in time nor refused, by transport. */
+  private readonly late = new Map<string, number>();
 
   constructor(options: AnsweringOptions) {
     this.options = options;
@@ -61,7 +61,7 @@ export class Answering {
    */
   async refuse(transport: string, call: Delivery, address = noAddress): Promise<void> {
     const { correlationId, replyTo = address.replyTo } = call.meta;
-    if (replyTo === undefined || this.late > 0) return;
+    if (replyTo === undefined || this.lateOf(transport) > 0) return;
     const body = this.options.busy(transport, address);
     const told = this.publish(transport, call, {
       to: { kind: 'reply', name: replyTo },
@@ -70,11 +70,11 @@ export class Answering {
     });
     let isLate = false;
     void told.then(() => {
-      if (isLate) this.late -= 1;
+      if (isLate) this.late.set(transport, this.lateOf(transport) - 1);
     });
     await within(told, refusalPatience).catch(() => {
       isLate = true;
-      this.late += 1;
+      this.late.set(transport, this.lateOf(transport) + 1);
     });
   }
 
@@ -90,6 +90,10 @@ export class Answering {
       all &&= published;
     }
     return all;
+  }
+
+  private lateOf(transport: string): number {
+    return this.late.get(transport) ?? 0;
   }
 
   private async execute(transport: string, call: Delivery): Promise<CallResult> {

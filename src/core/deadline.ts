@@ -10,6 +10,15 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
   deadline.removeEventListener('abort', passed);
 }
 
+/** Waits for the promise and rejects as it does, but not past the moment at which the signal is aborted. */
+export async function unlessAborted(
+  promise: Promise<unknown>,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  await settledBy(promise, signal);
+  if (!signal.aborted) await promise;
+}
+
 /** The promise, or a rejection after so many milliseconds. */
 export async function within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;

@@ -191,10 +191,15 @@ export class Lane {
     this.session.pause();
   }
 
-  /** Resumes a paused session below half of the share, so that pause and resume do not chase each other. */
+  /**
+   * Resumes a paused session below half of the share, so that pause and resume do not chase each other. Of what calls leave of the
+   * share: they may hold theirs for long.
+   */
   resumeIfLow(): void {
-    const { account, share } = this;
-    const low = account.held <= share.messages / 2 && account.heldBytes <= share.bytes / 2;
+    const { account, share, held } = this;
+    const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
+    const low =
+      isLow(account.held, held.messages, share.messages) && isLow(account.heldBytes, held.bytes, share.bytes);
     if (!this.paused || !low) return;
     this.paused = false;
     this.session?.resume();

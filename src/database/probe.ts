@@ -12,6 +12,7 @@ export class DatabaseProbe {
   private readonly address: DatabaseAddress;
   private readonly applicationName: string;
   private client: pg.Client | undefined;
+  private closed = false;
 
   constructor(address: DatabaseAddress, applicationName: string) {
     this.address = address;
@@ -27,6 +28,7 @@ export class DatabaseProbe {
         this.client.query<{ setting: string }>("SELECT current_setting('transaction_read_only') AS setting"),
         patience,
       );
+      if (this.closed) this.drop();
       if (rows[0]?.setting === 'off') return undefined;
       // It may be a standby by now, with another server in its place.
       this.drop();
@@ -34,12 +36,17 @@ export class DatabaseProbe {
     } catch (error) {
       this.drop();
       // A connection that has been kept may have ended since; a new one knows how the server is now.
-      return isKept ? this.ask() : messageOf(error);
+      return isKept && !this.closed ? this.ask() : messageOf(error);
     }
   }
 
-  /** Closes the connection, without waiting for a server that does not answer. */
-  drop(): void {
+  /** Closes the connection, without waiting for a server that does not answer, and makes no other one. */
+  close(): void {
+    this.closed = true;
+    this.drop();
+  }
+
+  private drop(): void {
     const { client } = this;
     this.client = undefined;
     // Its end, or that it cannot come to one, concerns nobody.

@@ -1,5 +1,4 @@
 import { pause } from '../core/backoff.ts';
-import { settledBy } from '../core/deadline.ts';
 import type { Logger } from '../core/logger.ts';
 import { Outage } from '../core/quiet-log.ts';
 
@@ -20,7 +19,6 @@ export class DatabaseWatch {
   private readonly options: DatabaseWatchOptions;
   private readonly stopping = new AbortController();
   private readonly outage = new Outage();
-  private loop: Promise<void> = Promise.resolve();
   private committed = 0;
   /** What is wrong with the database; undefined while it answers. */
   problem: string | undefined;
@@ -30,15 +28,15 @@ export class DatabaseWatch {
   }
 
   start(): void {
-    if (!this.stopping.signal.aborted) this.loop = this.run();
+    void this.run();
   }
 
-  /** Does not wait for a database that does not answer. */
-  async stop(deadline: AbortSignal): Promise<void> {
+  /** Asks no more. Does not wait for the answer of a database that may have none. */
+  stop(): void {
     this.stopping.abort();
-    await settledBy(this.loop, deadline);
   }
 
+  /** Never rejects. */
   private async run(): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { settledBy } from '../../src/core/deadline.ts';
+import { settledBy, unlessAborted } from '../../src/core/deadline.ts';
 
 const never = new AbortController().signal;
 const pending = new Promise(() => {});
@@ -22,4 +22,15 @@ test("a promise that fails once the deadline has passed is nobody's unhandled re
   // An unhandled rejection fails the run by the next round of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
   t.pass();
+});
+
+test('a promise is waited for unless the signal is aborted, and its rejection is passed on', async (t) => {
+  await t.throwsAsync(unlessAborted(Promise.reject(new Error('no')), never), { message: 'no' });
+  await t.throwsAsync(unlessAborted(Promise.reject(new Error('no'))), { message: 'no' });
+  await t.notThrowsAsync(unlessAborted(Promise.resolve(), never));
+  const abort = new AbortController();
+  const waited = unlessAborted(pending, abort.signal);
+  abort.abort();
+  await t.notThrowsAsync(waited);
+  await t.notThrowsAsync(unlessAborted(Promise.reject(new Error('too late')), abort.signal));
 });

@@ -144,7 +144,7 @@ test('calls whose callers wait no more give way to others', async (t) => {
 });
 
 test('a broker that takes no answers keeps refused calls for a second, and those after them not at all', async (t) => {
-  const setup = await setUp(t, { shares: [{ messages: 4 }] });
+  const setup = await setUp(t, { shares: [{ messages: 4 }, { messages: 4 }] });
   const { broker } = setup;
   let letGo = () => {};
   const stuck = new Promise<void>((resolve) => {
@@ -161,6 +161,11 @@ test('a broker that takes no answers keeps refused calls for a second, and those
   await tellAll(setup);
   t.is(publish.mock.callCount(), 1);
   t.is(broker.lane.account.outcomes.refused, 4);
+  const [, other] = setup.brokers;
+  if (other === undefined) throw new Error('no broker');
+  await publishCalls(other, 3);
+  await tellAll(setup);
+  t.true(answers(other).length > 0, 'another broker is none of it');
   letGo();
   await tick();
   await publishCalls(broker, 1);
@@ -218,4 +223,16 @@ test('a call that is held keeps its room', async (t) => {
   await publishCalls(broker, 2);
   await tellAll(setup);
   t.is(broker.lane.account.outcomes[outcomeKinds[6]], 1);
+});
+
+test('a slow call that holds most of the bytes does not keep its session paused', async (t) => {
+  const setup = await setUp(t, { shares: [{ bytes: 40 }] });
+  const { broker } = setup;
+  await broker.publish('call of 24 bytes in all.');
+  await tellAll(setup);
+  await broker.publish('cast of 10', 'cast of 10', 'another');
+  t.true(broker.session.paused);
+  await tellAll(setup);
+  t.deepEqual(broker.settled('done'), ['cast of 10', 'cast of 10', 'another']);
+  t.false(broker.session.paused);
 });

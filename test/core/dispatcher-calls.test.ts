@@ -1,4 +1,7 @@
+import { mock } from 'node:test';
 import test from 'ava';
+import { pino } from 'pino';
+import { Undeliverable } from '../../src/core/errors.ts';
 import { type Broker, body, setUp, textOf, tick } from './support.ts';
 
 /** Calls come to light in a batch and run by themselves. */
@@ -162,4 +165,38 @@ test('a call that is refused does not prove that the database is back', async (t
   t.is(workers.calls.length, 3);
   await workers.calls[2]?.answer('pong');
   t.is(dispatcher.heldBecause, undefined);
+});
+
+test('a call that has lost its connection is told how often, each time that it is tried', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call');
+  await workers.only.tellCalls();
+  for (const losses of [0, 1, 2]) {
+    while (workers.calls.length <= losses) await tick();
+    t.is(workers.calls[losses]?.losses, losses);
+    await workers.calls[losses]?.report({ outcome: undefined, heldBecause: 'lost', lost: true });
+  }
+  while (workers.calls.length < 4) await tick();
+  // Held for another reason.
+  await workers.calls[3]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
+  while (workers.calls.length < 5) await tick();
+  t.is(workers.calls[4]?.losses, 3);
+  await workers.calls[4]?.report({ outcome: 'refused', reply: { body: body('it was told') } });
+  t.deepEqual(broker.settled('done'), ['call']);
+});
+
+test('answers that the broker does not take, and methods that fail, are some lines, not one each', async (t) => {
+  const lines: string[] = [];
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+  const { broker, workers } = await setUp(t, { logger, shares: [{ messages: 1000 }] });
+  mock.method(broker.session, 'publish', () => Promise.reject(new Undeliverable('nobody listens')));
+  for (let n = 0; n < 100; n += 1) {
+    await publishCall(broker, 'call');
+    await workers.only.tellCalls();
+    const reply = { body: body('it failed') };
+    await workers.calls.at(-1)?.report({ outcome: 'refused', problem: 'x is not a function', reply });
+  }
+  const count = (message: string) => lines.filter((line) => line === message).length;
+  t.true(count('could not publish') >= 10 && count('could not publish') < 20, `${lines.length}`);
+  t.true(count('a method failed') >= 10 && count('a method failed') < 20, `${lines.length}`);
 });

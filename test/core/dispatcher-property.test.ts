@@ -1,13 +1,14 @@
 import { mock } from 'node:test';
 import test from 'ava';
 import fc from 'fast-check';
-import { HELD } from '../../src/core/outcome.ts';
-import { type Batch, type Broker, letters, type Setup, setUp, tick } from './support.ts';
+import { CALL, HELD } from '../../src/core/outcome.ts';
+import { type Broker, letters, type Setup, setUp, tick } from './support.ts';
 
 /** One thing that happens; `broker` and `batch` are reduced to those there are. */
 type Happening =
   | { readonly kind: 'publish'; readonly broker: number; readonly sizes: number[] }
   | { readonly kind: 'report'; readonly batch: number; readonly outcomes: number[] }
+  | { readonly kind: 'call'; readonly outcome: 'answered' | 'refused' | undefined }
   | { readonly kind: 'lose' | 'connect'; readonly broker: number }
   | { readonly kind: 'wait'; readonly milliseconds: number };
 
@@ -26,7 +27,14 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('report'),
       batch: fc.nat(),
-      outcomes: fc.array(fc.constantFrom(0, 0, 1, 2, 3, 4, HELD), { minLength: 1, maxLength: 4 }),
+      outcomes: fc.array(fc.constantFrom(0, 0, 1, 2, 3, 4, CALL, HELD), { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('call'),
+      outcome: fc.constantFrom('answered', 'refused', undefined),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('lose', 'connect'), broker }) },
@@ -85,6 +93,11 @@ async function happen(one: Happening, { workers, brokers }: Setup, published: st
       const dead = letters(...[...codes].filter((code) => code === 4).map(() => 'refused' as const));
       return batch.report({ codes, dead, heldBecause: codes.includes(HELD) ? 'no database' : undefined });
     }
+    case 'call':
+      return workers.runningCalls[0]?.report({
+        outcome: one.outcome,
+        ...(one.outcome === undefined && { heldBecause: 'no database' }),
+      });
     case 'lose':
       if (brokers[one.broker]?.transport.session !== undefined) brokers[one.broker]?.lose();
       return tick();
@@ -105,7 +118,7 @@ function checkInvariants({ workers, brokers }: Setup): void {
   for (const one of brokers) {
     const { account } = one.lane;
     check(account.unexplained === 0, `${account.unexplained} messages are unexplained`);
-    const held = heldOf(one, running);
+    const held = heldOf(one, workers);
     check(account.held === held.length, `${account.held} are said to be held, ${held.length} are`);
     const bytes = held.reduce((sum, { length }) => sum + length, 0);
     check(account.heldBytes === bytes, `${account.heldBytes} bytes are said to be held, ${bytes} are`);
@@ -115,10 +128,13 @@ function checkInvariants({ workers, brokers }: Setup): void {
 }
 
 /** The bodies in memory: what the open session has not settled, and what still runs of sessions that have ended. */
-function heldOf({ transport }: Broker, running: ReadonlyArray<Batch>): Uint8Array[] {
-  const late = running
-    .filter((batch) => batch.transport === transport.name)
-    .flatMap(({ deliveries }) => deliveries.filter(({ session }) => session !== transport.session));
+function heldOf({ transport }: Broker, { running, runningCalls }: Setup['workers']): Uint8Array[] {
+  const late = [
+    ...running.flatMap(({ transport, deliveries }) => deliveries.map((one) => ({ transport, one }))),
+    ...runningCalls.map(({ transport, delivery }) => ({ transport, one: delivery })),
+  ]
+    .filter((late) => late.transport === transport.name && late.one.session !== transport.session)
+    .map(({ one }) => one);
   return [...(transport.session?.held ?? []), ...late.map(({ body }) => body)];
 }
 
@@ -134,6 +150,7 @@ async function finishAll({ workers, brokers }: Setup): Promise<void> {
   for (let round = 0; left(); round += 1) {
     check(round < 1000, 'messages are left that nobody works at');
     for (const batch of workers.running) await batch.finish();
+    for (const call of workers.runningCalls) await call.report({ outcome: 'answered' });
     mock.timers.tick(10);
     await tick();
   }

@@ -90,15 +90,29 @@ export class Batch {
 
 /** A call that runs until the test ends it. */
 export class Call {
-  readonly text: string;
+  readonly transport: string;
+  readonly delivery: Delivery;
   readonly timeout: number;
+  readonly losses: number;
   private readonly resolve: (result: CallResult) => void;
   over = false;
 
-  constructor(text: string, timeout: number, resolve: (result: CallResult) => void) {
-    this.text = text;
+  constructor(
+    transport: string,
+    delivery: Delivery,
+    timeout: number,
+    losses: number,
+    resolve: (result: CallResult) => void,
+  ) {
+    this.transport = transport;
+    this.delivery = delivery;
     this.timeout = timeout;
+    this.losses = losses;
     this.resolve = resolve;
+  }
+
+  get text(): string {
+    return textOf(this.delivery.body);
   }
 
   report(result: CallResult): Promise<void> {
@@ -119,11 +133,15 @@ export class Workers {
   /** Every call there was, oldest first. */
   readonly calls: Call[] = [];
 
-  readonly call = (_: string, { body }: Delivery, timeout: number): Promise<CallResult> =>
-    new Promise((resolve) => this.calls.push(new Call(textOf(body), timeout, resolve)));
+  readonly call: DispatcherOptions['call'] = (transport, delivery, timeout, losses) =>
+    new Promise((resolve) => this.calls.push(new Call(transport, delivery, timeout, losses, resolve)));
 
   readonly run = (transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> =>
     new Promise((resolve, reject) => this.batches.push(new Batch(transport, deliveries, resolve, reject)));
+
+  get runningCalls(): Call[] {
+    return this.calls.filter(({ over }) => !over);
+  }
 
   get running(): Batch[] {
     return this.batches.filter(({ over }) => !over);

@@ -3,6 +3,7 @@ import { type ConductorProcess, spawnConductor, startConductorProcess } from '..
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
 import { brokerKinds, type TestBroker } from './brokers.ts';
 import { slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
@@ -125,3 +126,34 @@ async function stop(t: ExecutionContext, conductor: ConductorProcess) {
   t.is(Number(applied) + Number(stale) + Number(duplicate) + Number(released), Number(received));
   return account;
 }
+
+needs(test.serial, 'postgres')(
+  'a conductor that is asked to stop while a broker takes connections and says nothing ends in time',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    const proxy = await startProxy(Number(new URL(database.url).port));
+    t.teardown(proxy.stop);
+    proxy.halfOpen();
+    const url = `127.0.0.1:${proxy.port}`;
+    const transports = {
+      rabbit: { kind: 'amqp091', url: `amqp://${url}`, connectTimeout: 30_000 },
+      edge: { kind: 'mqtt', url: `mqtt://${url}`, connectTimeout: 30_000 },
+      stream: { kind: 'nats', url: `nats://${url}`, connectTimeout: 30_000 },
+    };
+    const conductor = spawnConductor(t, {
+      database: database.url,
+      transports,
+      settings: { shutdown: { deadline } },
+    });
+    await waitFor(() => proxy.connections === 3, {
+      what: 'the brokers to be tried',
+      process: conductor,
+      timeout: 30_000,
+    });
+    const begin = performance.now();
+    conductor.signal('SIGTERM');
+    t.deepEqual(await conductor.exited, { code: 0, signal: null }, conductor.output());
+    const took = performance.now() - begin;
+    t.true(took < deadline, `it took ${took} ms`);
+  },
+);

@@ -36,6 +36,8 @@ export interface LogLine {
 }
 
 export interface Log {
+  /** All lines that are there, oldest first. */
+  all(): LogLine[];
   /** The lines with this message that are there, oldest first. */
   lines(message: string): LogLine[];
   /** Waits for the nth line with this message; the first unless told. */
@@ -120,6 +122,7 @@ function environmentWithoutOurs(): Record<string, string | undefined> {
 function logOf(all: () => LogLine[], process?: Process): Log {
   const lines = (message: string) => all().filter(({ msg }) => msg === message);
   return {
+    all,
     lines,
     line: (message, nth = 1) =>
       waitFor(() => lines(message)[nth - 1], {
