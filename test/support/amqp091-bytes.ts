@@ -48,6 +48,13 @@ export function table(...fields: ReadonlyArray<Buffer>): Buffer {
   return withLength(Buffer.concat(fields));
 }
 
+/** A table in a table, so often, as the content of the outermost. */
+export function nested(depth: number): Buffer {
+  let inner: Buffer = Buffer.alloc(0);
+  for (let count = 0; count < depth; count += 1) inner = field('', 'F', inner);
+  return inner;
+}
+
 /** All properties, in the order of the protocol. Those of one or eight octets and the table are taken as they are. */
 const properties = [
   'contentType',

@@ -1,24 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { Socket } from 'node:net';
-import { type ConfirmChannel, connect } from 'amqplib';
 import test from 'ava';
 import {
   field,
   fieldTypes,
+  nested,
   type PropertyBytes,
   property,
   published,
   table,
 } from '../support/amqp091-bytes.ts';
+import { openRaw } from '../support/amqp091-raw.ts';
 import { needs, service } from '../support/services.ts';
-import { waitFor } from '../support/wait.ts';
 import { assertFloodIsHarmless, type GoodMessage } from './flood.ts';
 
 const good = 20_000;
-/** How many are on their way to the broker at once. */
-const window = 2000;
-
 /** Always the same numbers, so that a failure comes again. */
 function randomOf(seed: number): (below: number) => number {
   let state = seed;
@@ -56,12 +51,6 @@ function fieldsOf(depth: number): Buffer {
   return Buffer.concat(some(depth, () => anyField(depth)));
 }
 
-function nested(depth: number): Buffer {
-  let inner: Buffer = Buffer.alloc(0);
-  for (let count = 0; count < depth; count += 1) inner = field('', 'F', inner);
-  return table(inner);
-}
-
 /** The properties that a sender may choose: the broker checks three of them: `delivery_mode`, `expiration` and `user_id`. */
 function anyProperties(userId: string): PropertyBytes {
   const maybe = (name: keyof PropertyBytes, value: () => Buffer) => (chance(3) ? { [name]: value() } : {});
@@ -69,7 +58,7 @@ function anyProperties(userId: string): PropertyBytes {
     ...maybe('contentType', shortBytes),
     ...maybe('contentEncoding', shortBytes),
     headers: chance(200)
-      ? nested(1 + random(4000))
+      ? table(nested(1 + random(4000)))
       : table(fieldsOf(0), ...(chance(4) ? [compression()] : [])),
     ...maybe('deliveryMode', () => Buffer.of(1 + random(2))),
     ...maybe('priority', () => Buffer.of(random(256))),
@@ -99,58 +88,6 @@ function anyBody({ body }: GoodMessage): Buffer {
   const message: { args: { sent: number } } = JSON.parse(body.toString());
   message.args.sent -= 1000;
   return Buffer.from(JSON.stringify(message));
-}
-
-/** What has been published and not confirmed yet, on one channel. */
-class Raw {
-  private readonly socket: Socket;
-  private readonly waiting = new Set<number>();
-  private last = 0;
-  private refused: Error | undefined;
-
-  constructor(socket: Socket, channel: ConfirmChannel) {
-    this.socket = socket;
-    channel.on('error', (error) => this.fail(error));
-    channel.on('nack', ({ deliveryTag }) =>
-      this.fail(new Error(`RabbitMQ does not take message ${deliveryTag}`)),
-    );
-    channel.on('ack', ({ deliveryTag, multiple }) => {
-      if (!multiple) this.waiting.delete(deliveryTag);
-      else for (const tag of this.waiting) if (tag <= deliveryTag) this.waiting.delete(tag);
-    });
-  }
-
-  fail(error: Error): void {
-    this.refused ??= error;
-  }
-
-  async send(message: Buffer): Promise<void> {
-    this.last += 1;
-    this.waiting.add(this.last);
-    if (!this.socket.write(message)) await once(this.socket, 'drain');
-    if (this.waiting.size >= window) await this.confirmed(window / 2);
-  }
-
-  async confirmed(left = 0): Promise<void> {
-    await waitFor(
-      () => {
-        if (this.refused !== undefined) return true;
-        return this.waiting.size <= left;
-      },
-      { what: 'RabbitMQ to confirm', timeout: 60_000, interval: 5 },
-    );
-    if (this.refused !== undefined) throw this.refused;
-  }
-}
-
-async function openRaw(url: string): Promise<{ raw: Raw; close(): Promise<void> }> {
-  const connection = await connect(url);
-  const channel = await connection.createConfirmChannel();
-  const stream: unknown = Reflect.get(connection.connection, 'stream');
-  if (!(stream instanceof Socket)) throw new Error('the library has no socket');
-  const raw = new Raw(stream, channel);
-  connection.on('error', (error) => raw.fail(error));
-  return { raw, close: () => connection.close() };
 }
 
 needs(
