@@ -1,9 +1,10 @@
 import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/contracts.ts';
-import { classify, openConnection } from './connection.ts';
+import { openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { Prefetch } from './prefetch.ts';
 import { Publisher } from './publisher.ts';
+import { classify } from './replies.ts';
 import { Amqp091Sender } from './sender.ts';
 import { Amqp091Session } from './session.ts';
 import { ensureTopology } from './topology.ts';

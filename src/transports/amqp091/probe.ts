@@ -17,6 +17,9 @@ const tries = 16;
 /** RabbitMQ's words for it; other brokers have others, and then nothing is learned. */
 const inequivalent = /inequivalent arg '([^']+)' for queue .* received .* but current is (.*?)"?$/;
 
+/** Of an argument that queues of the type that was learned do not have. */
+const invalid = /invalid arg '([^']+)' for queue /;
+
 /**
  * Learns what an existing queue was made with. AMQP 0-9-1 has no way to read it, but declaring a queue that exists changes nothing,
  * and RabbitMQ answers a declaration that differs with the first difference and what is true instead. Undefined where it
@@ -42,6 +45,11 @@ export async function probeQueue(
 
 /** Takes one difference over. False if it is not understood. */
 function learn(traits: QueueTraits, message: string): boolean {
+  const [, notOfItsType] = invalid.exec(message) ?? [];
+  if (notOfItsType !== undefined && notOfItsType in traits.arguments) {
+    delete traits.arguments[notOfItsType];
+    return true;
+  }
   const [, name, current = ''] = inequivalent.exec(message) ?? [];
   const value = /^(?:the value )?'([^']*)'(?: of type '([^']*)')?$/.exec(current);
   if (name === 'durable') {
@@ -49,12 +57,37 @@ function learn(traits: QueueTraits, message: string): boolean {
   } else if (name?.startsWith('x-') && current.startsWith('none')) {
     delete traits.arguments[name];
   } else if (name?.startsWith('x-') && value !== null) {
-    const [, text = '', type = ''] = value;
+    const [, text = '', type = name === 'x-queue-type' ? 'longstr' : ''] = value;
     traits.arguments[name] = type === 'longstr' ? text : type === 'bool' ? text === 'true' : Number(text);
   } else {
     return false;
   }
   return true;
+}
+
+/** RabbitMQ compares the type first. */
+const anotherType = /inequivalent arg 'type' for exchange .* but current is '([^']*)'/;
+
+/**
+ * Learns the type of an existing exchange in the same way. Undefined where it cannot be learned.
+ *
+ * @param expected the type that it should have.
+ */
+export async function probeExchangeType(
+  connection: ChannelModel,
+  { exchange, exchangeDurability }: Pick<Amqp091Options, 'exchange' | 'exchangeDurability'>,
+  expected: string,
+): Promise<string | undefined> {
+  try {
+    await onChannel(connection, (channel) =>
+      channel.assertExchange(exchange, expected, { durable: exchangeDurability === 'durable' }),
+    );
+    return expected;
+  } catch (error) {
+    if (codeOfReply(error) !== replyCode.preconditionFailed) return undefined;
+    const [, type = expected] = anotherType.exec(messageOf(error)) ?? [];
+    return type;
+  }
 }
 
 /** Logs what may lose messages that the broker has confirmed. What a policy of the broker's adds is not seen here. */

@@ -1,6 +1,7 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/writable-name.ts';
+import { failOnFault } from './faults.ts';
 
 /** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */
 export const maxShortString = 255;
@@ -71,8 +72,9 @@ export class Publisher {
       };
       connection.once('close', forget);
       const channel = await connection.createConfirmChannel();
-      channel.once('error', forget);
-      channel.once('close', forget);
+      channel.on('error', forget);
+      channel.on('close', forget);
+      failOnFault(connection, [channel], forget);
       return channel;
     } catch (error) {
       this.channel = undefined;

@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import { ConfigError, messageOf } from '../../core/errors.ts';
+import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 
 /** Reply codes of AMQP 0-9-1, section 1.2. */
 export const replyCode = {
@@ -27,6 +27,13 @@ export function asConfigError(error: unknown, prefix = ''): unknown {
   const final = [replyCode.accessRefused, replyCode.preconditionFailed, replyCode.notAllowed];
   if (!final.some((one) => one === code)) return error;
   return new ConfigError(`${prefix}${messageOf(error)}`, { cause: error });
+}
+
+/** The error of an operation on a connection, by its consequence. */
+export function classify(error: unknown): Error {
+  const final = asConfigError(error);
+  if (final instanceof ConfigError) return final;
+  return error instanceof NotConnected ? error : new NotConnected(messageOf(error), { cause: error });
 }
 
 /** The reply code: the library has it on channel errors, and in the message of a handshake's. */

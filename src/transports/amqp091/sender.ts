@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { credentialsOf } from '../../core/config/security.ts';
 import type { SenderContext } from '../../core/config/transport-kind.ts';
@@ -6,13 +5,13 @@ import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
 import { isWritableName } from '../../core/writable-name.ts';
-import { classify, letGo, openConnection } from './connection.ts';
+import { openConnection } from './connection.ts';
+import { failOnFault } from './faults.ts';
+import { letGo } from './frames.ts';
 import type { Amqp091Options } from './options.ts';
 import { maxShortString } from './publisher.ts';
-import { asConfigError } from './replies.ts';
-
-/** RabbitMQ's direct reply-to: a name that stands for the connection itself, without a queue or a right to make one. */
-const directReplyTo = 'amq.rabbitmq.reply-to';
+import { asConfigError, classify } from './replies.ts';
+import { openReplies, type ReplyQueue } from './reply-queue.ts';
 
 /** Publishes with confirms; what is bound nowhere comes back and is refused. */
 export class Amqp091Sender implements Sender {
@@ -36,8 +35,9 @@ export class Amqp091Sender implements Sender {
       // The rejection says the same; without a listener the event would end the process.
       channel.on('error', () => {});
       await this.checkExchange(channel);
-      const replyTo = await this.openReplies(connection, channel, receive);
-      return new Amqp091SenderSession(connection, channel, this.options, replyTo);
+      const { logger } = this.context;
+      const replies = await openReplies(connection, channel, this.options, receive, logger);
+      return new Amqp091SenderSession(connection, channel, this.options, replies);
     } catch (error) {
       await connection.close().catch(() => {});
       throw classify(error);
@@ -51,43 +51,6 @@ export class Amqp091Sender implements Sender {
       await channel.checkExchange(exchange);
     } catch (error) {
       throw new NotConnected(`exchange ${exchange} cannot be sent to: ${messageOf(error)}`, { cause: error });
-    }
-  }
-
-  /** Undefined where the broker does not allow it: casts need no replies. */
-  private async openReplies(
-    connection: ChannelModel,
-    channel: ConfirmChannel,
-    receive: (reply: Reply) => void,
-  ): Promise<string | undefined> {
-    const consume = async (from: Channel, queue: string) => {
-      await from.consume(
-        queue,
-        (message) => {
-          const correlationId: unknown = message?.properties.correlationId;
-          if (message !== null)
-            receive({
-              body: message.content,
-              correlationId: typeof correlationId === 'string' ? correlationId : undefined,
-            });
-        },
-        { noAck: true },
-      );
-      return queue;
-    };
-    if (this.options.codec !== 'oslo') return consume(channel, directReplyTo);
-    // The broker translates the direct name in a message's properties only; in oslo's form it stands in the body. A refused
-    // operation closes its channel, so this has one of its own.
-    const replies = await connection.createChannel();
-    replies.on('error', () => {});
-    try {
-      const name = `reply_${randomUUID().replaceAll('-', '')}`;
-      await replies.assertQueue(name, { exclusive: true, autoDelete: true, durable: false });
-      return await consume(replies, name);
-    } catch (error) {
-      if (!(asConfigError(error) instanceof ConfigError)) throw error;
-      this.context.logger.warn({ error: messageOf(error) }, 'may not make a queue for replies: no calls');
-      return undefined;
     }
   }
 }
@@ -115,12 +78,12 @@ class Amqp091SenderSession implements SenderSession {
     connection: ChannelModel,
     channel: ConfirmChannel,
     options: Amqp091Options,
-    replyTo: string | undefined,
+    replies: ReplyQueue | undefined,
   ) {
     this.connection = connection;
     this.channel = channel;
     this.options = options;
-    this.replyTo = replyTo;
+    this.replyTo = replies?.name;
     this.userId = options.auth.mode === 'user-id' ? credentialsOf(options, options.url)?.user : undefined;
     this.closed = new Promise((resolve) => {
       this.end = (error) => {
@@ -134,13 +97,17 @@ class Amqp091SenderSession implements SenderSession {
     });
     channel.on('error', (error: Error) => {
       this.refusal = error;
-      this.fail(error);
     });
-    channel.on('close', () => {
-      if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
-    });
+    const channels = new Set<Channel>([channel, ...(replies === undefined ? [] : [replies.channel])]);
+    for (const one of channels) {
+      one.on('error', (error) => this.fail(error));
+      one.on('close', () => {
+        if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
+      });
+    }
     connection.on('error', (error) => this.end(error));
     connection.on('close', (error) => this.end(error));
+    failOnFault(connection, channels, (error) => this.fail(error));
   }
 
   async send(message: OutgoingMessage): Promise<void> {

@@ -1,16 +1,11 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
-import type {
-  Deliver,
-  Delivery,
-  DeliveryMeta,
-  Publication,
-  Session,
-  Settlement,
-} from '../../core/contracts.ts';
+import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
+import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import { SettledPrefix } from '../../core/settled-prefix.ts';
-import { letGo } from './connection.ts';
+import { Amqp091Delivery, metaOf } from './delivery.ts';
+import { failOnFault, faultOf } from './faults.ts';
+import { letGo } from './frames.ts';
 import type { Amqp091Options } from './options.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Publisher } from './publisher.ts';
@@ -18,21 +13,6 @@ import { ensureTopicQueue } from './topology.ts';
 
 /** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
 const blockedPatience = 1000;
-
-/** What is kept of a message while it is held: not the library's form of it, with its properties and headers. */
-class Amqp091Delivery implements Delivery {
-  readonly session: Session;
-  readonly deliveryTag: number;
-  readonly body: Buffer;
-  readonly meta: DeliveryMeta;
-
-  constructor(session: Session, deliveryTag: number, body: Buffer, meta: DeliveryMeta) {
-    this.session = session;
-    this.deliveryTag = deliveryTag;
-    this.body = body;
-    this.meta = meta;
-  }
-}
 
 /**
  * One connection with one channel and one consumer, and another to publish on.
@@ -91,6 +71,7 @@ export class Amqp091Session implements Session {
     });
     connection.on('error', (error) => this.end(error));
     connection.on('close', (error) => this.end(error));
+    failOnFault(connection, [channel], (error) => this.fail(error));
   }
 
   /** Starts consuming. Rejects if the broker refuses it. */
@@ -101,7 +82,18 @@ export class Amqp091Session implements Session {
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
-    const own = deliveries.filter((delivery) => delivery instanceof Amqp091Delivery);
+    try {
+      this.settleOwn(
+        deliveries.filter((delivery) => delivery instanceof Amqp091Delivery),
+        settlement,
+      );
+    } catch (error) {
+      // The library throws where its channel is being closed under us: the broker has them back.
+      this.fail(faultOf(error));
+    }
+  }
+
+  private settleOwn(own: ReadonlyArray<Amqp091Delivery>, settlement: Settlement): void {
     if (settlement === 'release') {
       this.tracked.remove(own);
       // Never reject: that counts toward a quorum queue's delivery limit.
@@ -115,6 +107,9 @@ export class Amqp091Session implements Session {
 
   /** A reply goes to the queue that the caller named, by way of the default exchange. */
   async publish({ to, body, correlationId }: Publication): Promise<void> {
+    const { queue } = this.options;
+    if (to.kind === 'reply' && to.name === queue)
+      throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
     if (to.kind === 'topic') await this.ensureListened(to.name);
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
     await this.publisher.publish(exchange, to.name, body, {
@@ -183,9 +178,13 @@ export class Amqp091Session implements Session {
     }
     if (this.wanted && this.consumerTag === undefined && prefetch.mayConsume(tracked.size)) {
       await this.channel.prefetch(prefetch.grant(tracked.size));
-      const { consumerTag } = await this.channel.consume(this.options.queue, (message) =>
-        this.receive(message),
-      );
+      const { consumerTag } = await this.channel.consume(this.options.queue, (message) => {
+        try {
+          this.receive(message);
+        } catch (error) {
+          this.fail(faultOf(error));
+        }
+      });
       this.consumerTag = consumerTag;
     }
   }
@@ -201,9 +200,10 @@ export class Amqp091Session implements Session {
       );
       return;
     }
-    this.sample ??= { ...message, content: Buffer.alloc(0) };
+    this.sample ??= sampleOf(message);
     const { deliveryTag } = message.fields;
-    const delivery = new Amqp091Delivery(this, deliveryTag, message.content, this.metaOf(message));
+    const meta = metaOf(message, this.options.auth.mode);
+    const delivery = new Amqp091Delivery(this, deliveryTag, message.content, meta);
     if (this.deliver(delivery)) {
       this.tracked.track(delivery);
     } else {
@@ -212,32 +212,6 @@ export class Amqp091Session implements Session {
       if (this.wanted) this.prefetch.refused(this.tracked.size);
       this.pause();
     }
-  }
-
-  private metaOf({ fields, properties }: ConsumeMessage): DeliveryMeta {
-    const { mode } = this.options.auth;
-    const userId: unknown = properties.userId;
-    const messageId: unknown = properties.messageId;
-    const replyTo: unknown = properties.replyTo;
-    const correlationId: unknown = properties.correlationId;
-    const receivedAt = performance.now();
-    const expiration = Number(properties.expiration);
-    return {
-      messageId: typeof messageId === 'string' ? messageId : undefined,
-      replyTo: typeof replyTo === 'string' ? replyTo : undefined,
-      correlationId: typeof correlationId === 'string' ? correlationId : undefined,
-      // Milliseconds, as a text. The broker drops what has waited longer in the queue, so that at most this is left.
-      deadline: Number.isFinite(expiration) ? receivedAt + expiration : undefined,
-      sender:
-        mode === 'subject'
-          ? fields.routingKey.slice(fields.routingKey.lastIndexOf('.') + 1)
-          : mode === 'user-id' && typeof userId === 'string'
-            ? userId
-            : undefined,
-      senderProof: mode === 'subject' || mode === 'user-id' ? mode : undefined,
-      redelivered: fields.redelivered,
-      receivedAt,
-    };
   }
 
   private acknowledge(): void {
@@ -251,8 +225,12 @@ export class Amqp091Session implements Session {
     if (this.tracked.blocked) {
       this.patience ??= setTimeout(() => {
         this.patience = undefined;
-        this.acknowledgeSingly();
-        this.adjustPrefetch(0);
+        try {
+          this.acknowledgeSingly();
+          this.adjustPrefetch(0);
+        } catch (error) {
+          this.fail(faultOf(error));
+        }
       }, blockedPatience);
     }
   }
@@ -284,4 +262,11 @@ export class Amqp091Session implements Session {
     letGo(this.connection);
     this.end(undefined);
   }
+}
+
+/** Without the bytes that came with it. */
+function sampleOf({ fields, properties }: ConsumeMessage): ConsumeMessage {
+  const { consumerTag, deliveryTag, redelivered, exchange, routingKey } = fields;
+  const copied = { consumerTag, deliveryTag, redelivered, exchange, routingKey };
+  return { content: Buffer.alloc(0), properties, fields: copied };
 }

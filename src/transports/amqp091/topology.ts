@@ -1,8 +1,9 @@
 import type { Channel, ChannelModel } from 'amqplib';
+import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Amqp091Options } from './options.ts';
-import { probeQueue, warnOfLosses } from './probe.ts';
+import { probeExchangeType, probeQueue, warnOfLosses } from './probe.ts';
 import { asConfigError, codeOfReply, onChannel, replyCode } from './replies.ts';
 
 /**
@@ -15,14 +16,23 @@ export async function ensureTopology(
   logger: Logger,
 ): Promise<void> {
   const { exchange, queue, routingKey } = options;
-  if (!(await exists(connection, (channel) => channel.checkExchange(exchange)))) {
+  if (options.queueArguments[queueType] === 'stream')
+    throw new ConfigError(`queueArguments: ${queueType} may not be stream: ${noStream}`);
+  if (await exists(connection, (channel) => channel.checkExchange(exchange))) {
+    await checkExchangeType(connection, options, logger);
+  } else {
     await declare(connection, `exchange ${exchange}`, (channel) =>
-      channel.assertExchange(exchange, 'topic', { durable: options.exchangeDurability === 'durable' }),
+      channel.assertExchange(exchange, topic, { durable: options.exchangeDurability === 'durable' }),
     );
     logger.info({ exchange, durability: options.exchangeDurability }, 'made the exchange');
   }
   if (await exists(connection, (channel) => channel.checkQueue(queue))) {
-    warnOfLosses(connection, await probeQueue(connection, options), queue, logger);
+    const traits = await probeQueue(connection, options);
+    if (traits?.arguments[queueType] === 'stream')
+      throw new ConfigError(
+        `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
+      );
+    warnOfLosses(connection, traits, queue, logger);
   } else {
     await declare(connection, `queue ${queue}`, (channel) =>
       channel.assertQueue(queue, {
@@ -41,6 +51,30 @@ export async function ensureTopology(
   }
 }
 
+const topic = 'topic';
+const queueType = 'x-queue-type';
+const noStream =
+  'a replica would be given only what comes after it has connected, and each replica all of it';
+
+/** An exchange of another type takes what guests publish and gives the queue nothing of it, or too much, without a word. */
+async function checkExchangeType(
+  connection: ChannelModel,
+  options: Amqp091Options,
+  logger: Logger,
+): Promise<void> {
+  const { exchange, routingKey } = options;
+  const type = await probeExchangeType(connection, options, topic);
+  if (type === undefined || type === topic) return;
+  if (type === 'direct' && !/[*#]/.test(routingKey)) return;
+  if (type.startsWith('x-')) {
+    logger.warn({ exchange, type }, `a plugin's exchange: make sure that it routes by topic, ${routingKey}`);
+    return;
+  }
+  throw new ConfigError(
+    `exchange: ${exchange} is of type ${type}, not topic, and does not route by ${routingKey}: delete it on the broker, so that it is made anew, or name another one`,
+  );
+}
+
 /**
  * Makes sure that a queue is bound to a topic and has its name, as oslo.messaging does before it publishes a notification
  * (oslo_messaging/_drivers/impl_rabbit.py, `_publish_and_creates_default_queue`).
@@ -48,22 +82,22 @@ export async function ensureTopology(
 export async function ensureTopicQueue(
   connection: ChannelModel,
   { exchange, queueDurability, queueArguments }: Amqp091Options,
-  topic: string,
+  name: string,
 ): Promise<void> {
-  if (!(await exists(connection, (channel) => channel.checkQueue(topic)))) {
-    await declare(connection, `queue ${topic}`, (channel) =>
-      channel.assertQueue(topic, {
+  if (!(await exists(connection, (channel) => channel.checkQueue(name)))) {
+    await declare(connection, `queue ${name}`, (channel) =>
+      channel.assertQueue(name, {
         durable: queueDurability === 'durable',
         arguments: kindOnly(queueArguments),
       }),
     );
   }
-  await onChannel(connection, (channel) => channel.bindQueue(topic, exchange, topic));
+  await onChannel(connection, (channel) => channel.bindQueue(name, exchange, name));
 }
 
 /** A listener declares the queue as well: quorum queues are oslo's business too, what else the operator has set is not. */
-function kindOnly({ 'x-queue-type': kind }: JsonObject): JsonObject {
-  return kind === undefined ? {} : { 'x-queue-type': kind };
+function kindOnly({ [queueType]: kind }: JsonObject): JsonObject {
+  return kind === undefined ? {} : { [queueType]: kind };
 }
 
 async function exists(
