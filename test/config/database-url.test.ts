@@ -83,6 +83,12 @@ for (const [url, message] of [
   });
 }
 
+test('a blank in options may be written as a program or as libpq does', (t) => {
+  for (const written of ['-c+role=x', '-c%20role%3Dx'])
+    t.is(parseDatabaseUrl(`postgresql://db?options=${written}`).options, '-c role=x');
+  t.is(parseDatabaseUrl('postgresql://db?password=a+b').password, 'a+b');
+});
+
 test('parameters that have a key of their own are taken', (t) => {
   t.is(refusal('postgresql://db/trove?statement_timeout=0&lock_timeout=0&connect_timeout=1'), undefined);
   t.is(refusal('postgresql://db/trove?application_name=x&uselibpqcompat=true&sslmode=require'), undefined);

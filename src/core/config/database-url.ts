@@ -138,8 +138,9 @@ function readParameters(query: string): ReadonlyMap<string, string> {
     const [name, value] = splitOnce(part, '=');
     if (!withEffect.has(name) && !withoutEffect.has(name))
       throw new Error(`has the parameter ${name}, which the conductor does not know; leave it out`);
-    // libpq takes a + as it is, unlike HTML forms.
-    parameters.set(name, decode(value, `parameter ${name}`) ?? '');
+    // libpq takes a + as it is, unlike HTML forms. In options it can only be the blank that programs write so.
+    const written = name === 'options' ? value?.replaceAll('+', ' ') : value;
+    parameters.set(name, decode(written, `parameter ${name}`) ?? '');
   }
   return parameters;
 }
