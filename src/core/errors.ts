@@ -32,9 +32,9 @@ export class Undeliverable extends Error {
  * | `forbidden` | was sent by a principal that may not send it |
  * | `undecryptable` | is encrypted, and the key of the instance that it names does not open it |
  * | `foreign_backup` | reports about a backup that belongs to another instance |
- * | `refused` | breaks a constraint of the database |
+ * | `refused` | is refused by the database or its method, while others of its method are applied |
  * | `never_known` | is about an instance or backup that was still unknown after the last retry |
- * | `never_unlocked` | is about a row that was still locked by another session after the last retry |
+ * | `never_unlocked` | still had other transactions in its way after the last retry |
  * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
 const deadReasons = [
