@@ -40,6 +40,7 @@ interface Trial {
  */
 export async function takeApart(run: Run, failure: Failure): Promise<string | undefined> {
   const problems: string[] = [];
+  let held: MethodHeld | undefined;
   const byMethod = Map.groupBy(failure.works, ({ task }) => (isTask(task) ? task.methodName : undefined));
   for (const [method, works] of byMethod) {
     // Those of one method have been tried already, if there is no other.
@@ -47,10 +48,21 @@ export async function takeApart(run: Run, failure: Failure): Promise<string | un
     if (own === undefined) continue;
     const trial: Trial = { suspects: [], untried: [], hasCommitted: false, failure: own };
     await bisect(run, method, own, trial);
-    const problem = await judge(run, method, trial);
-    if (problem !== undefined) problems.push(problem);
+    try {
+      const problem = await judge(run, method, trial);
+      if (problem !== undefined) problems.push(problem);
+    } catch (error) {
+      if (!(error instanceof MethodHeld)) throw error;
+      held = error;
+    }
   }
+  if (held !== undefined) throw held;
   return problems.length === 0 ? undefined : problems.join('; ');
+}
+
+/** What is left of one method's messages is to be held. Other methods go on. */
+class MethodHeld extends Error {
+  override readonly name = 'MethodHeld';
 }
 
 /** A slot is busy all the while: parts wait for a lock a tenth as long as a whole batch does. */
@@ -101,7 +113,7 @@ async function judge(run: Run, method: string | undefined, trial: Trial): Promis
   if (open.length === 0 || method === undefined) return undefined;
   const { error, cause } = trial.failure;
   // A locked table, say: it will soon be free, and putting everybody aside would take longer.
-  if (cause === 'contention') throw error;
+  if (cause === 'contention') throw new MethodHeld(explain(error), { cause: error });
   return putAside(run, method, open, error);
 }
 
@@ -130,12 +142,12 @@ async function verdictOn(
   return 'unproven';
 }
 
-/** Throws if the database refuses so many that the schema is more likely at fault. */
+/** Throws MethodHeld if the database refuses so many that the schema is more likely at fault. */
 function refuse(run: Run, method: string | undefined, work: Work, error: unknown): Outcome {
   const key = isTask(work.task) ? work.task.args.key : String(work.index);
   run.storm.refuses(`${method} ${key}`);
   if (run.storm.rages()) {
-    throw new Error(
+    throw new MethodHeld(
       `the database refuses more than deadLetters.stormShare of all messages; those are held, not buried. The last one: ${explain(error)}`,
       { cause: error },
     );
@@ -143,7 +155,7 @@ function refuse(run: Run, method: string | undefined, work: Work, error: unknown
   return dead('refused', `it is refused: ${explain(error)}`);
 }
 
-/** Defers messages that nobody is blamed for. Throws if there is no room for them: then they are held. */
+/** Defers messages that nobody is blamed for. Throws MethodHeld if there is no room for them. */
 async function putAside(
   run: Run,
   method: string,
@@ -169,7 +181,8 @@ async function putAside(
     // One of them cannot be kept.
     for (const { work, outcome } of resolved) await keep(run, work, outcome);
   }
-  if (!hasRoom) throw new Error(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
+  if (!hasRoom)
+    throw new MethodHeld(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
   return because;
 }
 

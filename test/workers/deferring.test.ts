@@ -161,7 +161,7 @@ test('a message that waits is kept, whatever its message id is', async (t) => {
     return raw(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
   };
   const outcomes = await apply(context, [fault('i1', 'a\0b'), fault('i2', 'c')], 'oslo');
-  t.deepEqual(outcomes, ['deferred: contended', 'applied']);
+  t.deepEqual(outcomes, ['deferred: locked', 'applied']);
   t.deepEqual(await database.query('SELECT instance_id FROM deferred'), [{ instance_id: 'i1' }]);
 });
 

@@ -5,6 +5,7 @@ import { Rejected } from '../../core/errors.ts';
 import { isObject, type JsonObject, kindOf } from '../../core/json.ts';
 import { applied, type Outcome } from '../../core/outcome.ts';
 import type { GuestArgs, Method } from '../manager.ts';
+import { findLocked } from '../sql/find-locked.ts';
 import { type Fault, upsertFaults } from '../sql/upsert-faults.ts';
 import { readId, readText } from './arguments.ts';
 import { formatOutput } from './format-output.ts';
@@ -68,6 +69,12 @@ export const notifyExcInfo: Method<NotifyExcInfoArgs> = {
     const faults = new Map(batch.map(({ fault }) => [fault.instanceId, fault]));
     await upsertFaults(db, [...faults.values()]);
     return batch.map((args) => announced(args, notifications));
+  },
+
+  async findLocked(db, batch) {
+    const ids = batch.map(({ instanceId }) => instanceId);
+    const locked = await findLocked(db, 'instances', ids);
+    return new Set(batch.flatMap(({ instanceId, key }) => (locked.has(instanceId) ? [key] : [])));
   },
 };
 
