@@ -70,7 +70,7 @@ export function decode(
     refuseOversize(incoming);
     let envelope = envelopeOf(incoming, codec, false);
     if (envelope.call !== undefined) return CALL;
-    decoded = envelope;
+    decoded = incoming.body.length > small || incoming.inflated !== undefined ? essence(envelope) : envelope;
     const principal = principalOf(incoming, auth, settings.access);
     const method = methodOf(envelope, manager);
     if (!takesBatches(method)) {
@@ -88,6 +88,15 @@ export function decode(
         : dead('crash', `reading the message failed: ${messageOf(error)}`);
     return { index, transport, incoming, decoded, task: outcome };
   }
+}
+
+/** Bytes of a body whose arguments may be kept as they are for as long as the batch takes. */
+const small = 16_384;
+
+/** As much of a message as a dead letter says of it: of a batch of large ones the arguments would not fit in the thread's memory. */
+function essence({ method, args, messageId }: Envelope): Partial<Envelope> {
+  const instanceId = isObject(args) ? args.instance_id : undefined;
+  return { method, messageId, args: { instance_id: instanceId } };
 }
 
 /** What the message says: its body's, or what opening it has brought to light. Throws Rejected. */

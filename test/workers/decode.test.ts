@@ -66,6 +66,17 @@ test('an id that cannot be kept as a text is no id', (t) => {
   t.is(work === CALL ? CALL : work.decoded.messageId, undefined);
 });
 
+test('of a large message no more is kept than a dead letter says of it', (t) => {
+  const args = `{"instance_id": "i", "sent": 1, "payload": {"x": [${'{}, '.repeat(60_000)}0]}}`;
+  for (const form of forms) {
+    for (const method of ['heartbeat', 'nope']) {
+      const work = read(raw(bodyOf(form, method, args, ', "message_id": "m", "_unique_id": "m"')), form);
+      if (work === CALL) throw new Error('it is a cast');
+      t.deepEqual(work.decoded, { method, messageId: 'm', args: { instance_id: 'i' } });
+    }
+  }
+});
+
 /** JSON as a text, with what JSON.stringify would not write. */
 const hostileJson = fc
   .letrec((tie) => ({
