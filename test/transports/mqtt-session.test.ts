@@ -44,6 +44,7 @@ for (const version of versions) {
         if (keepSession) t.true(seen.size < count, 'it was stopped before it had all');
         const second = await place.transport(100).connect(take);
         await until('all of them', () => seen.size === count);
+        t.is(seen.size, count);
         await second.stop(soon());
       },
     );
