@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { messageOf } from '../core/errors.ts';
-import { isConnectionState, raiseRoutine } from './connection-state.ts';
+import { isConnectionState, isRaised } from './connection-state.ts';
 import { cameFromDatabase, TransactionUndone } from './db.ts';
 
 /**
@@ -42,7 +42,7 @@ export function causeOf(error: unknown, isInside: boolean): Cause {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined)
     return isMistake(error, isInside) ? 'unproven' : 'infrastructure';
   // A trigger may raise any code. It is the schema's opinion of a row, and says nothing of the server.
-  if (error.routine === raiseRoutine) return 'unproven';
+  if (isRaised(error)) return 'unproven';
   if (isConnectionState(error)) return 'connection';
   // A NUL that a trigger or a generated column makes is not the message's.
   const cause = causes[error.code];

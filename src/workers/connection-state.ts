@@ -17,7 +17,12 @@ const broken: ReadonlySet<string> = new Set([
 ]);
 
 /** The part of Postgres that executes RAISE in PL/pgSQL. */
-export const raiseRoutine = 'exec_stmt_raise';
+const raiseRoutine = 'exec_stmt_raise';
+
+/** Whether a trigger or a function has raised it. It may have any code, and says nothing of the server or the connection. */
+export function isRaised(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.routine === raiseRoutine;
+}
 
 /** What Postgres plans with; its name stands beside the errors that it raises, in whatever language. */
 const planRoutine = 'RevalidateCachedQuery';
@@ -35,8 +40,7 @@ export function isForgottenStatement(error: unknown): boolean {
 export function isConnectionState(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError)) return false;
   const { code = '', routine } = error;
-  // A trigger may raise any code.
-  if (routine === raiseRoutine) return false;
+  if (isRaised(error)) return false;
   // feature_not_supported stands for many things, of which "cached plan must not change result type" is one.
   if (code === '0A000') return routine === planRoutine;
   return forgotten.has(code) || broken.has(code);

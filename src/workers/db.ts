@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { endsStandbyWait, isConnectionState } from './connection-state.ts';
+import { endsStandbyWait, isConnectionState, isRaised } from './connection-state.ts';
 import { DatabasePool } from './database-pool.ts';
 import type { WorkerSettings } from './protocol.ts';
 import { callErrorOf } from './sqlstate.ts';
@@ -122,7 +122,7 @@ const notOnStandby =
 /** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
 function leavesWell(error: unknown, isOwn: boolean): boolean {
   if (isConnectionState(error)) return false;
-  return isOwn || callErrorOf(error) !== undefined;
+  return isOwn || isRaised(error) || callErrorOf(error) !== undefined;
 }
 
 /** The error that says that the connection cannot be used again, if it cannot. */
