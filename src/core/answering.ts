@@ -108,7 +108,7 @@ export class Answering {
       if (result.problem !== undefined) {
         const leftOut = this.failures.take();
         if (leftOut !== undefined)
-          logger.error({ transport, error: result.problem, leftOut }, 'a method failed');
+          logger.error({ transport, error: result.problem, ...more(leftOut) }, 'a method failed');
       }
       return result;
     } catch (error) {
@@ -129,9 +129,14 @@ export class Answering {
       const { kind, name } = publication.to;
       const leftOut = this.unpublished.take();
       if (leftOut === undefined) return false;
-      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), leftOut };
+      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), ...more(leftOut) };
       this.options.logger.warn(line, 'could not publish');
       return false;
     }
   }
+}
+
+/** How many lines a line stands for, where it is not for itself alone. */
+function more(leftOut: number): { readonly leftOut?: number } {
+  return leftOut === 0 ? {} : { leftOut };
 }

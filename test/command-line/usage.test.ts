@@ -120,6 +120,6 @@ test('a variable that names no key ends with exit code 2 and one line', async (t
   const { code, errors } = await run(t, ['start', '--config', configuration(database)], variables);
   t.is(code, 2);
   t.deepEqual(errors, [
-    'conductor: CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable',
+    'conductor: CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable; did you mean CONDUCTOR_DATABASE__PASSWORD_FILE?',
   ]);
 });
