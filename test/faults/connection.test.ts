@@ -75,7 +75,7 @@ const servers: ReadonlyArray<(t: ExecutionContext) => Promise<{ server: Server; 
   async (t) => {
     const server = await startNats();
     t.teardown(server.kill);
-    return { server, broker: await openNats(server) };
+    return { server, broker: await openNats(server, { restarted: true }) };
   },
 ];
 
