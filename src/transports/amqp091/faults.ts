@@ -3,8 +3,8 @@ import { messageOf, NotConnected } from '../../core/errors.ts';
 import { onConnectionFault } from './frames.ts';
 
 /**
- * Ends with an error of ours over whatever a listener or a callback of ours throws within the library: left to the library, it closes
- * a channel later or never, or ends the process.
+ * Calls `fail` with an error of ours as soon as a listener or a callback of ours throws within the library. Left to itself, the library
+ * closes the channel later or never, or the error ends the process.
  */
 export function failOnFault(
   connection: ChannelModel,
@@ -16,7 +16,7 @@ export function failOnFault(
   for (const channel of channels) channel.on('handler-error', tell);
 }
 
-/** What is said of something thrown where nothing should be. */
+/** The line about an error that was thrown where nothing should throw. */
 export function faultOf(error: unknown): NotConnected {
   return new NotConnected(`the connection is given up over a fault: ${messageOf(error)}`, { cause: error });
 }

@@ -65,7 +65,7 @@ export function letGo(model: Model): void {
   internalsOf(model).stream.destroy();
 }
 
-/** Calls back with what a listener of the connection's own events throws. The library only tells who listens inside of it. */
+/** Tells of an error that a listener of the connection's own events throws. The library tells only its inner connection. */
 export function onConnectionFault(model: Model, tell: (error: unknown) => void): void {
   internalsOf(model).on('handler-error', tell);
 }
@@ -86,7 +86,7 @@ class FrameReader {
     connection.rest = Buffer.alloc(0);
   }
 
-  /** The next frame as the library wants it, or false. What it throws ends the connection. */
+  /** The next frame as the library wants it, or false. An error that it throws ends the connection. */
   next(): unknown {
     for (;;) {
       const { bytes, at } = this;

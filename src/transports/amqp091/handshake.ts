@@ -28,7 +28,7 @@ const largest = 1 << 20;
 
 /**
  * Opens a connection as far as it goes, and ends it. The library does not pass on what a broker says when it refuses the virtual
- * host, nor what another protocol says: so whoever wants to know why a handshake has failed tries it once more.
+ * host, nor what another protocol says: to learn why a handshake has failed, it is tried once more by this.
  *
  * @param target with the virtual host as its path.
  * @param patience in milliseconds.

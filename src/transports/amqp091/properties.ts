@@ -1,7 +1,7 @@
 /**
  * The properties of a message (AMQP 0-9-1, section 4.2.6.1), read by ourselves: the library reads all of them, ends the connection
- * over a header that it does not know, and the message comes again, on every replica. These are the ones that we use. What is in
- * between is skipped by its length, and what is broken ends the reading: the message goes on with what was read until then.
+ * over a header that it does not know, and the message comes again, on every replica. Only those that we use are read. Others are
+ * skipped by their length. A broken list ends the reading, and the message goes on with the properties before the break.
  */
 export interface Properties {
   headers: { compression: string } | undefined;

@@ -42,7 +42,7 @@ export async function openReplies(
   }
 }
 
-/** What is thrown here ends the session: see faults.ts. */
+/** An error that the callback throws ends the session: see faults.ts. */
 async function consume(channel: Channel, name: string, receive: (reply: Reply) => void): Promise<ReplyQueue> {
   await channel.consume(
     name,
