@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { soon } from '../../src/conformance/harness.ts';
 import { ConfigError, NotConnected } from '../../src/core/errors.ts';
 import { make } from '../conformance/subjects/subject.ts';
+import { frame, short, table } from '../support/amqp091-bytes.ts';
 import { needs, service } from '../support/services.ts';
 
 const rabbitTest = needs(test, 'rabbitmq');
@@ -121,6 +122,44 @@ rabbitTest(
     });
   },
 );
+
+const connection = (id: number, ...fields: Buffer[]) =>
+  frame(1, 0, Buffer.concat([Buffer.of(0, 10, 0, id), ...fields]));
+const long = (text: string) => table(Buffer.from(text));
+
+/** A broker as far as connection.open, which it answers with a refusal. */
+function refusingWith(code: number, text: string): (socket: Socket) => void {
+  const number = Buffer.alloc(2);
+  number.writeUInt16BE(code);
+  return (socket) => {
+    const answers = [
+      connection(30, Buffer.of(0, 0, 0, 2, 0, 0, 0, 0)),
+      connection(50, number, short(text), Buffer.of(0, 0, 0, 0)),
+    ];
+    // In two pieces, as a network may cut it.
+    const start = connection(10, Buffer.of(0, 9), long(''), long('PLAIN'), long('en_US'));
+    socket.write(start.subarray(0, 9));
+    socket.write(start.subarray(9));
+    socket.on('data', () => socket.write(answers.shift() ?? ''));
+  };
+}
+
+for (const [what, code, text] of [
+  ['a virtual host that is down', 541, "INTERNAL_ERROR - access to vhost '/' refused: vhost '/' is down"],
+  ['a bound of the node', 530, 'NOT_ALLOWED - connection refused: node connection limit (9) is reached'],
+  ['a refusal of another kind', 506, 'RESOURCE_ERROR - out of everything'],
+] as const) {
+  test(`amqp091: ${what} is tried again, with the broker's own words`, async (t) => {
+    const url = await foreignServer(t, refusingWith(code, text));
+    await t.throwsAsync(
+      make('amqp091', { url }, 1).connect(() => false),
+      {
+        instanceOf: NotConnected,
+        message: `the broker refuses the connection to virtual host /: ${text}`,
+      },
+    );
+  });
+}
 
 /** A server of another protocol, which answers whatever it is sent first. */
 async function foreignServer(t: ExecutionContext, answer: (socket: Socket) => void): Promise<string> {

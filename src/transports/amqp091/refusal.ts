@@ -75,7 +75,7 @@ function explainRefusal(
 ): Error {
   const vhost = decodeURIComponent(pathname.slice(1)) || '/';
   // A bound on connections, a virtual host that is down: both may pass.
-  if (code !== replyCode.notAllowed || /\blimit\b|\bis down\b/.test(text))
+  if (code !== replyCode.notAllowed || /\blimit \(\d+\) is reached|\bis down$/.test(text))
     return new NotConnected(`the broker refuses the connection to virtual host ${vhost}: ${text}`, cause);
   return new ConfigError(
     `the broker refuses the virtual host in url, ${vhost}: it is not there, or the user may not use it: ${text}`,
