@@ -1,6 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import test from 'ava';
 import mqtt, { type IClientPublishOptions, type MqttClient } from 'mqtt';
+import { within } from '../../src/core/deadline.ts';
 import { needs, service } from '../support/services.ts';
 import { assertFloodIsHarmless } from './flood.ts';
 
@@ -8,7 +9,10 @@ const good = 20_000;
 /** Messages on their way to the broker at once. */
 const publishWindow = 500;
 
-/** Texts that MQTT can carry (MQTT 5, section 1.5.4: no NUL, no surrogates), though hardly anything else expects them. */
+/**
+ * Texts that MQTT can carry, though hardly anything else expects them. Over control characters and what is no character Mosquitto ends
+ * the sender's connection.
+ */
 const texts = [
   '',
   ' ',
@@ -21,29 +25,27 @@ const texts = [
   'constructor',
   'toString',
   'message-id',
-  '\u0001\u001f\u007f\u009f',
-  '\u{1f980}\u{10ffff}',
+  '\u{1f980}\u{e000}',
   '\ufffd\ufeff\u202e',
   "'; DROP TABLE instances --",
   '"\\',
-  '\r\n',
-  'é'.repeat(2000),
-  'x'.repeat(20_000),
   '/'.repeat(300),
 ];
+/** Rare, or they would be all that the test has time for. */
+const longText = 'é'.repeat(15_000);
 
 const any = <Item>(items: ReadonlyArray<Item>): Item | undefined => items[randomInt(items.length)];
-const text = () => any(texts) ?? '';
+const text = () => (randomInt(300) === 0 ? longText : (any(texts) ?? ''));
 const maybe = <Value>(value: () => Value): Value | undefined => (randomInt(2) === 0 ? value() : undefined);
 
 function userProperties(): Record<string, string | string[]> {
   const properties: Record<string, string | string[]> = Object.create(null);
-  for (let count = randomInt(6); count > 0; count -= 1)
+  for (let count = randomInt(1, 6); count > 0; count -= 1)
     properties[text()] = randomInt(2) === 0 ? text() : Array.from({ length: randomInt(1, 20) }, text);
   return properties;
 }
 
-/** Undefined ones are left out: the library would write them as empty. */
+/** The library writes wrong lengths for what is undefined or has no entry. */
 function properties(): NonNullable<IClientPublishOptions['properties']> {
   const all = {
     payloadFormatIndicator: maybe(() => randomInt(2) === 0),
@@ -81,11 +83,17 @@ needs(
       async send(messages) {
         const connections = await Promise.all([1, 2].map(() => publisher(url)));
         const [regular, odd] = connections;
+        let open = true;
+        for (const client of connections)
+          client.on('close', () => {
+            open = false;
+          });
         if (regular === undefined || odd === undefined) throw new Error('there are two');
         let cleared = 0;
         for (let begin = 0; begin < messages.length; begin += publishWindow) {
           const window = messages.slice(begin, begin + publishWindow);
-          await Promise.all(
+          if (!open) throw new Error('the broker has refused something');
+          const confirmed = Promise.all(
             window.flatMap(({ instance, body }) => {
               const other = any(bodies)?.(body) ?? body;
               const retain = randomInt(20) === 0;
@@ -101,6 +109,7 @@ needs(
               ];
             }),
           );
+          await within(confirmed, 10_000);
         }
         for (const client of connections) await client.endAsync();
         return messages.length - cleared;
