@@ -1,15 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import test from 'ava';
+import { pino } from 'pino';
 import { arrive, soon } from '../../src/conformance/harness.ts';
 import type { Delivery } from '../../src/core/contracts.ts';
 import { within } from '../../src/core/deadline.ts';
 import { NotConnected } from '../../src/core/errors.ts';
+import { warnOfPassingName } from '../../src/transports/mqtt/probe.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';
 
-/** Peers that do what no broker should. */
+/** Peers that do what no broker should, and names that no replica should have. */
 
 const isPatient = 5000;
 
@@ -95,6 +97,24 @@ for (const [what, banner] of [
       { instanceOf: NotConnected },
     );
     t.regex(error?.message ?? '', /does url name a port where MQTT is spoken/);
+  });
+}
+
+for (const [name, warns] of [
+  ['conductor-7d9f8b6c5-x2x4k', true],
+  ['conductor-q8zvp', true],
+  ['4f1a2b3c4d5e', true],
+  ['conductor-0', false],
+  ['conductor-west-1', false],
+  ['edge-north', false],
+  ['mq.example.org', false],
+] as const) {
+  test(`mqtt: a replica called ${name} ${warns ? 'is warned of: it may not have the name again' : 'is not warned of'}`, (t) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    warnOfPassingName(name, { clientId: '', sessionExpiry: 60 }, logger);
+    t.is(lines.length, warns ? 1 : 0);
+    if (warns) t.regex(lines.join(), /"code":"passing_name".*Set replica to a name that lasts/);
   });
 }
 

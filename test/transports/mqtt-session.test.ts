@@ -210,22 +210,6 @@ mosquittoTest(
   },
 );
 
-for (const [name, warns] of [
-  ['conductor-7d9f8b6c5-x2x4k', true],
-  ['conductor-q8zvp', true],
-  ['4f1a2b3c4d5e', true],
-  ['conductor-0', false],
-  ['conductor-west-1', false],
-  ['edge-north', false],
-  ['mq.example.org', false],
-] as const) {
-  test(`mqtt: a replica called ${name} ${warns ? 'is warned of: it may not have the name again' : 'is not warned of'}`, (t) => {
-    const { logger, codes } = logOfCodes();
-    create({ url: 'mqtt://mq' }, 1, name, logger);
-    t.deepEqual(codes(), warns ? ['passing_name'] : []);
-  });
-}
-
 /** A topic and a client id of the test's own, with what the conductor knows nothing of. */
 async function open(
   t: ExecutionContext,
