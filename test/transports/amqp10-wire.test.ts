@@ -173,6 +173,12 @@ test('sections count in any order, and those that nobody knows do not', (t) => {
   }
 });
 
+test('of two headers the first counts, which is the one that the broker writes', (t) => {
+  const first = section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 9]), Buffer.from([0x41])));
+  const second = section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 7]), Buffer.from([0x42])));
+  t.like(decodeMessage(Buffer.concat([first, second, bodySection])), { ttl: 9, redelivered: false });
+});
+
 test('of two sections of properties none counts: the broker may have checked the other', (t) => {
   const from = (user: string) =>
     section(0x73, listOf(string('m'), Buffer.concat([Buffer.from([0xa0, user.length]), Buffer.from(user)])));

@@ -84,13 +84,17 @@ function readSections(message: Buffer, decoded: DecodedMessage): Buffer | undefi
   const parts: Buffer[] = [];
   let encodedFrom = -1;
   let encodedTo = -1;
+  let hasHeader = false;
   let hasProperties = false;
   const cursor = new Cursor(message);
   while (cursor.next < message.length) {
     const begin = cursor.next;
     const section = cursor.readSection();
-    if (section === header) readHeader(message, cursor, decoded);
-    else if (section === properties) {
+    if (section === header) {
+      // The broker's own stands in front.
+      if (!hasHeader) readHeader(message, cursor, decoded);
+      hasHeader = true;
+    } else if (section === properties) {
       if (hasProperties) return undefined;
       hasProperties = true;
       readProperties(message, cursor, decoded);

@@ -136,10 +136,12 @@ export class Amqp10Session implements Session {
    */
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
-    const own = deliveries
-      .filter((delivery) => delivery instanceof Amqp10Delivery)
-      .filter(({ settled }) => !settled);
-    for (const delivery of own) delivery.settled = true;
+    const own: Amqp10Delivery[] = [];
+    for (const delivery of deliveries) {
+      if (!(delivery instanceof Amqp10Delivery) || delivery.settled) continue;
+      delivery.settled = true;
+      own.push(delivery);
+    }
     if (settlement === 'done') {
       this.accepting.settle(own);
       return;

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import ava from 'ava';
+import fc from 'fast-check';
+import { decodeMessage } from '../../src/transports/amqp10/decode.ts';
+import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { openPublisher } from '../support/amqp10.ts';
+import { needs, service } from '../support/services.ts';
+import { Hostile } from './amqp10-hostile.ts';
+import { startFakeBroker } from './fake-broker.ts';
+import { assertFloodIsHarmless } from './flood.ts';
+
+const good = 20_000;
+const seed = 20_261_126;
+/** Messages that the publisher has under way. */
+const atOnce = 500;
+
+/** Brokers write the header anew: durable, no priority, no time to live, delivered for the first time. */
+const brokersHeader = Buffer.from([0, 0x53, 0x70, 0xc0, 6, 5, 0x41, 0x40, 0x40, 0x41, 0x43]);
+
+const test = needs(ava.serial, 'postgres');
+
+test('20,000 good messages among 20,000 with sections of all kinds, repeated, missing and cut', async (t) => {
+  const broker = await startFakeBroker(t, { offeredCapabilities: 'ANONYMOUS-RELAY' });
+  const hostile = new Hostile(seed, false);
+  await assertFloodIsHarmless(t, {
+    entry: { kind: 'amqp10', url: broker.url },
+    good,
+    send: async (messages) => {
+      const [sender] = broker.senders;
+      if (sender === undefined) throw new Error('nobody consumes');
+      const queue = messages
+        .flatMap(({ body }) => [
+          encodeMessage({ body }),
+          Buffer.concat([brokersHeader, hostile.message(body)]),
+        ])
+        .reverse();
+      await new Promise<void>((resolve) => {
+        const fill = () => {
+          while (queue.length > 0 && sender.sendable()) {
+            const next = queue.pop();
+            if (next !== undefined) sender.send(next, undefined, 0);
+          }
+          if (queue.length === 0) resolve();
+        };
+        sender.on('sendable', fill);
+        sender.on('settled', fill);
+        fill();
+      });
+      return messages.length;
+    },
+  });
+});
+
+needs(
+  ava.serial,
+  'postgres',
+  'rabbitmq',
+)('20,000 good messages among 20,000 with properties of all types, through RabbitMQ', async (t) => {
+  const rabbitmq = service('rabbitmq');
+  const vhost = `flood-${randomUUID()}`;
+  const url = await rabbitmq.createVhost(vhost);
+  t.teardown(() => rabbitmq.deleteVhost(vhost));
+  await rabbitmq.request('PUT', `/queues/${vhost}/conductor`, { durable: true });
+  const hostile = new Hostile(seed, true);
+  await assertFloodIsHarmless(t, {
+    entry: { kind: 'amqp10', url },
+    good,
+    send: async (messages) => {
+      const publisher = await openPublisher({
+        port: rabbitmq.port,
+        vhost,
+        user: vhost,
+        address: '/amq/queue/conductor',
+      });
+      let taken = 0;
+      for (let from = 0; from < messages.length; from += atOnce) {
+        const part = messages.slice(from, from + atOnce);
+        await Promise.all([
+          ...part.map(({ body }) => publisher.send(encodeMessage({ body }))),
+          ...part.map(async ({ body }) => {
+            await publisher.send(hostile.message(body));
+            taken += 1;
+          }),
+        ]);
+      }
+      await publisher.close();
+      return taken;
+    },
+  });
+});
+
+ava('no message of any kind makes the reading throw, or lead out of it', (t) => {
+  fc.assert(
+    fc.property(fc.integer(), fc.boolean(), (from, onlyUsual) => {
+      const message = new Hostile(from, onlyUsual).message(Buffer.from('{"a": 1}'));
+      return decodeMessage(message).body.length <= message.length;
+    }),
+    { numRuns: 5000 },
+  );
+  t.pass();
+});
