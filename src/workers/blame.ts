@@ -50,8 +50,9 @@ export function causeOf(error: unknown, isInside: boolean): Cause {
   return cause ?? (serverClasses.has(error.code.slice(0, 2)) ? 'infrastructure' : 'unproven');
 }
 
-/** Whether a method or our own code has made a mistake, rather than that the database could not be reached. */
-function isMistake(error: unknown, isInside: boolean): boolean {
+/** Whether a method or our own code has made a mistake, rather than that the database could not be reached or says no. */
+export function isMistake(error: unknown, isInside: boolean): boolean {
+  if (error instanceof pg.DatabaseError) return false;
   if (error instanceof TransactionUndone || (isInside && !cameFromDatabase(error))) return true;
   const isOfTheLanguage =
     error instanceof TypeError ||

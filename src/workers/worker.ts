@@ -3,7 +3,7 @@ import { workerData } from 'piscina';
 import { messageOf, Rejected } from '../core/errors.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/outcome.ts';
 import { applyBatch } from './apply.ts';
-import { causeOf } from './blame.ts';
+import { isMistake } from './blame.ts';
 import { addressOf, runCall } from './call.ts';
 import { type Context, createContext } from './context.ts';
 import { decode, type Work } from './decode.ts';
@@ -68,14 +68,14 @@ async function openEach(transport: string, batch: ReadonlyArray<Incoming>): Prom
   try {
     return await open(batch);
   } catch (error) {
-    if (causeOf(error, false) === 'infrastructure') throw error;
+    if (!isMistake(error, false)) throw error;
   }
   const opened: Incoming[] = [];
   for (const message of batch) {
     try {
       opened.push(...(await open([message])));
     } catch (error) {
-      if (causeOf(error, false) === 'infrastructure') throw error;
+      if (!isMistake(error, false)) throw error;
       const rejected = new Rejected('crash', `opening the message failed: ${messageOf(error)}`);
       opened.push({ ...message, opened: { rejected, call: undefined } });
     }
