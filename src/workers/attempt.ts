@@ -53,12 +53,18 @@ export interface AttemptOptions {
   readonly looksForLocks: boolean;
 }
 
+/**
+ * How locked rows are met. `wait`: wait for them a little, since most are only busy, and Postgres's lock queues are fair. `look`: go on
+ * without those that are locked, and look at them again and again, holding nothing meanwhile; put aside those that have been for long.
+ */
+type Phase = 'wait' | 'look';
+
 /** Milliseconds between two looks at rows that are locked. */
 const lookInterval = 50;
 
 /** What one transaction has come to so far. */
 interface Progress {
-  /** Works whose rows are locked and that are worth another look. */
+  /** Works whose rows are locked and worth waiting for. */
   readonly left: Work[];
   /** Methods of which a message has been applied. */
   readonly applied: Set<string>;
@@ -76,15 +82,14 @@ export async function attempt(
   { lockTimeout, looksForLocks }: AttemptOptions,
 ): Promise<Failure | undefined> {
   let pending = works;
-  let looks = !run.hooks.waits || hasLockedKey(run, works);
+  let phase: Phase = !run.hooks.waits || hasLockedKey(run, works) ? 'look' : 'wait';
   let stalePlans = 0;
-  let contentions = 0;
   let races = 0;
   for (;;) {
     const startedAt = performance.now();
     const progress: Progress = { left: [], applied: new Set() };
     try {
-      await transact(run, lockTimeout, (db) => applyWorks(run, db, pending, looks, progress));
+      await transact(run, lockTimeout, (db) => applyWorks(run, db, pending, phase, progress));
     } catch (failed) {
       if (!(failed instanceof TransactionFailed)) throw failed;
       const { error, blame: cause } = failed;
@@ -95,9 +100,8 @@ export async function attempt(
         if (stalePlans <= run.pool.options.max + 1) continue;
         throw error;
       }
-      if (cause === 'contention' && looksForLocks && contentions === 0) {
-        contentions += 1;
-        looks = true;
+      if (cause === 'contention' && looksForLocks && phase === 'wait') {
+        phase = 'look';
         continue;
       }
       if (mayBeRace(error) && races === 0) {
@@ -109,7 +113,7 @@ export async function attempt(
     for (const name of progress.applied) run.appliedAt.set(name, performance.now());
     if (progress.left.length === 0) return undefined;
     pending = progress.left;
-    looks = true;
+    phase = 'look';
     await sleep(lookInterval);
   }
 }
@@ -161,7 +165,7 @@ async function applyWorks(
   run: Run,
   db: Db,
   works: ReadonlyArray<Work>,
-  looks: boolean,
+  phase: Phase,
   progress: Progress,
 ): Promise<ReadonlyArray<Resolved>> {
   const { manager, settings, hooks } = run;
@@ -183,7 +187,7 @@ async function applyWorks(
       if (work.task.args.guard === undefined) isUnguarded = true;
     }
     if (own.length === 0) continue;
-    if (looks && method.findLocked !== undefined) {
+    if (phase === 'look' && method.findLocked !== undefined) {
       own = await withoutLocked(run, { name, method, own, args, db }, resolved, progress);
       args = own.map(argsOf);
       if (own.length === 0) continue;

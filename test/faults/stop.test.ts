@@ -121,9 +121,14 @@ async function stop(t: ExecutionContext, conductor: ConductorProcess) {
   conductor.signal('SIGTERM');
   t.deepEqual(await conductor.exited, { code: 0, signal: null }, conductor.output());
   const account = await conductor.log.line('stopped');
-  const { received, applied, stale, duplicate, released } = account;
-  t.like(account, { deferred: 0, dead: 0 });
-  t.is(Number(applied) + Number(stale) + Number(duplicate) + Number(released), Number(received));
+  const { received, applied, stale, duplicate, deferred, released } = account;
+  t.is(account.dead, 0);
+  // Deferred: another batch held its row for long, as the slow database has it.
+  const outcomes = [applied, stale, duplicate, deferred, released].map(Number);
+  t.is(
+    outcomes.reduce((sum, count) => sum + count, 0),
+    Number(received),
+  );
   return account;
 }
 

@@ -81,7 +81,7 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       format: milliseconds,
     },
     lockTimeout: {
-      doc: 'Milliseconds to wait for a row that another session has locked, before its message is deferred.',
+      doc: 'Milliseconds. The message about a row that another session is found to keep locked for so long is deferred. All others go on meanwhile.',
       default: 1000,
       format: milliseconds,
     },
