@@ -222,17 +222,25 @@ export class Amqp091Session implements Session {
       clearTimeout(this.patience);
       this.patience = undefined;
     }
-    if (this.tracked.blocked) {
-      this.patience ??= setTimeout(() => {
-        this.patience = undefined;
-        try {
-          this.acknowledgeSingly();
-          this.adjustPrefetch(0);
-        } catch (error) {
-          this.fail(faultOf(error));
-        }
-      }, blockedPatience);
+    if (this.tracked.blocked) this.overtake();
+  }
+
+  /** Once the first message has been here for long, those behind it are acknowledged as they are settled: it may be a slow call. */
+  private overtake(): void {
+    const age = performance.now() - (this.tracked.oldest?.meta.receivedAt ?? 0);
+    if (age >= blockedPatience) {
+      this.acknowledgeSingly();
+      return;
     }
+    this.patience ??= setTimeout(() => {
+      this.patience = undefined;
+      try {
+        this.acknowledge();
+        this.adjustPrefetch(0);
+      } catch (error) {
+        this.fail(faultOf(error));
+      }
+    }, blockedPatience - age);
   }
 
   private acknowledgeSingly(): void {
