@@ -5,7 +5,7 @@ import { within } from '../../src/core/deadline.ts';
 import { needs, service } from '../support/services.ts';
 import { assertFloodIsHarmless } from './flood.ts';
 
-const good = 5_000;
+const good = 20_000;
 /** Messages on their way to the broker at once. */
 const publishWindow = 500;
 
