@@ -136,7 +136,7 @@ export class Answering {
   }
 }
 
-/** How many lines a line stands for, where it is not for itself alone. */
+/** The number of lines that were left out before this one, if any were. */
 function more(leftOut: number): { readonly leftOut?: number } {
   return leftOut === 0 ? {} : { leftOut };
 }

@@ -18,7 +18,7 @@ export function maskSecret({ text, isUrl }: Secret): string {
   return urlsIn(text).map(maskUrl).join(',');
 }
 
-/** One URL. What cannot be taken apart is masked whole. */
+/** Masks one URL. A text that is no URL is masked whole. */
 function maskUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null) return text === '' ? '' : (readList(text)?.masked ?? mask);
