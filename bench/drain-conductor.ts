@@ -16,7 +16,7 @@ const text = stringify({
 const config = parseConfig(text, 'bench', {}, transportKinds);
 const stopwatch = new Stopwatch(messages);
 const conductor = await startConductor(config, createLogger('warn'));
-const account = conductor.accounts.get('bench');
+const account = conductor.counters.get('bench');
 const poll = setInterval(() => {
   if (account === undefined) return;
   const { applied, stale, duplicate, deferred, dead } = account.outcomes;

@@ -5,7 +5,7 @@ import { environmentName } from '../src/core/config/environment.ts';
 import { baseSchema } from '../src/core/config/schema.ts';
 import { isOption, type Option, type Section } from '../src/core/config/validate.ts';
 import { messageOf } from '../src/core/errors.ts';
-import { kindOf } from '../src/core/json.ts';
+import { jsonTypeOf } from '../src/core/json.ts';
 import { transportKinds } from '../src/transports/index.ts';
 
 export const referenceFile = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
@@ -82,7 +82,7 @@ function defaultOf(key: string, option: Option): string {
 /** What the option's own error says that a value must be. */
 function acceptedBy(option: Option): string {
   if (Array.isArray(option.format)) return option.format.map((word) => `\`${word}\``).join(', ');
-  const [type, ...problems] = [kindOf(option.default), problemOf(option, '?'), problemOf(option, '')];
+  const [type, ...problems] = [jsonTypeOf(option.default), problemOf(option, '?'), problemOf(option, '')];
   const rule = problems.find((problem) => problem?.startsWith('must be '));
   return rule?.slice('must be '.length) ?? names[type] ?? type;
 }

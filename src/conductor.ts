@@ -1,26 +1,27 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
-import type { Account } from './core/accounting.ts';
 import { fullJitter, pause } from './core/backoff.ts';
-import { codecs } from './core/codecs/index.ts';
 import { type Access, anonymous } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
 import { settledBy, unlessAborted } from './core/deadline.ts';
-import { Dispatcher } from './core/dispatcher.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
+import type { Counters } from './core/gateway/counters.ts';
+import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
+import { Dispatcher } from './core/gateway/dispatcher.ts';
+import { PutAside } from './core/gateway/put-aside.ts';
+import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
-import { PutAside } from './core/put-aside.ts';
-import { DeadLetterLog, Outage } from './core/quiet-log.ts';
-import { Supervisor, type SupervisorState } from './core/supervisor.ts';
+import { codecs } from './core/message/codecs/index.ts';
+import { Outage } from './core/quiet-log.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import { Maintenance } from './jobs/maintenance.ts';
-import { missingFromModels } from './workers/models/check.ts';
+import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
-import type { WorkerSettings } from './workers/protocol.ts';
+import type { WorkerSettings } from './workers/settings.ts';
 
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
@@ -37,7 +38,7 @@ const busy = {
 /** A running replica. */
 export interface Conductor {
   /** What became of the messages, by transport. */
-  readonly accounts: ReadonlyMap<string, Account>;
+  readonly counters: ReadonlyMap<string, Counters>;
   /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside at the moment; undefined while they are not. */
@@ -94,7 +95,7 @@ export async function startConductor(
     messages: Math.floor(config.maxInFlight / config.transports.length),
     bytes: Math.floor(config.maxInFlightBytes / config.transports.length),
   };
-  const lanes = config.transports.map((configured) => {
+  const perTransport = config.transports.map((configured) => {
     const child = logger.child({ transport: configured.name });
     if (configured.options.auth.mode === 'none') {
       child.warn('auth.mode is none: any sender may report for any instance');
@@ -109,12 +110,12 @@ export async function startConductor(
     if (configured.options.codec === 'oslo' && config.notifications.topic === '') {
       child.warn('notifications.topic is empty: what guests notify is not published');
     }
-    const lane = dispatcher.lane(configured.name, share);
+    const inlet = dispatcher.inlet(configured.name, share);
     const transport = configured.create({ share, replica: config.replica, logger: child });
     return {
       name: configured.name,
-      lane,
-      supervisor: new Supervisor({ transport, lane, backoff: reconnect, logger: child }),
+      inlet,
+      supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
     };
   });
   const maintenance = new Maintenance({
@@ -133,7 +134,7 @@ export async function startConductor(
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
-    committed: () => lanes.reduce((sum, { lane }) => sum + lane.account.committed, 0),
+    committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
     isHeld: () => dispatcher.heldBecause !== undefined,
     interval: watchInterval,
     logger,
@@ -142,7 +143,7 @@ export async function startConductor(
   let stopped: Promise<void> | undefined;
   let admin: AdminServer | undefined;
   const conductor: Conductor = {
-    accounts: new Map(lanes.map(({ name, lane }) => [name, lane.account])),
+    counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
     },
@@ -151,7 +152,7 @@ export async function startConductor(
     },
     states: () =>
       Object.fromEntries(
-        lanes.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
+        perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
       ),
     stop() {
       stopped ??= stop();
@@ -161,7 +162,7 @@ export async function startConductor(
 
   async function stop(): Promise<void> {
     const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
-    const supervisors = lanes.map(({ supervisor }) => supervisor);
+    const supervisors = perTransport.map(({ supervisor }) => supervisor);
     watch.stop();
     probe.close();
     await Promise.all([
@@ -174,8 +175,8 @@ export async function startConductor(
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
     await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
     deadLetters.stop();
-    for (const { name, lane } of lanes) {
-      const { received, redelivered, outcomes, released } = lane.account;
+    for (const { name, inlet } of perTransport) {
+      const { received, redelivered, outcomes, released } = inlet.counters;
       logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
     }
   }
@@ -186,7 +187,7 @@ export async function startConductor(
     await unlessAborted(pool.ready(), signal);
     // Who asks it to stop need not wait until a broker that says nothing is given up.
     if (signal?.aborted) return conductor;
-    const started = lanes.map(({ name, supervisor }) => startTransport(name, supervisor));
+    const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
     if (signal?.aborted) return conductor;
     maintenance.start();

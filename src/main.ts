@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
+import { runDemo } from './commands/demo.ts';
 import { addSendingCommands } from './commands/sending.ts';
 import { startConductor } from './conductor.ts';
 import { type Config, loadConfig, printable, secretsOf } from './core/config/load.ts';
@@ -9,7 +10,6 @@ import { createMasker } from './core/config/secrets.ts';
 import { ConfigError, messageOf } from './core/errors.ts';
 import { createLogger } from './core/logger.ts';
 import { migrate } from './database/migrate.ts';
-import { runDemo } from './demo.ts';
 import { transportKinds } from './transports/index.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 usage or configuration. */

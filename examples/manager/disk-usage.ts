@@ -2,9 +2,9 @@ import {
   applied,
   type CallMethod,
   CallRefused,
+  type CastMethod,
   deferred,
   type GuestArgs,
-  type Method,
   type Outcome,
   oneAtATime,
   Rejected,
@@ -25,7 +25,7 @@ interface DiskUsage extends GuestArgs {
 }
 
 /** Batch-first: one statement for all messages of a batch, however many guests they are from. */
-const reportDisk: Method<DiskUsage> = {
+const reportDisk: CastMethod<DiskUsage> = {
   parse(args) {
     const instanceId = readId(args, 'instance_id');
     const sent = readSent(args, true) ?? 0;

@@ -10,7 +10,7 @@ import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 // In a project of your own: from 'conductor-gateway/transport'.
-import * as conductor from '../../src/transport.ts';
+import * as conductor from '../../src/public/transport.ts';
 
 interface SpoolOptions extends conductor.CommonOptions {
   directory: string;
@@ -27,7 +27,7 @@ const schema = {
 class SpoolSession implements conductor.Session {
   readonly closed: Promise<Error | undefined>;
   private readonly options: SpoolOptions;
-  private readonly context: conductor.TransportContext;
+  private readonly context: conductor.TransportSetup;
   private readonly deliver: conductor.Deliver;
   private readonly unread: string;
   private readonly mine: string;
@@ -38,7 +38,7 @@ class SpoolSession implements conductor.Session {
   private looking: Promise<void> = Promise.resolve();
   private resolve: (error: Error | undefined) => void = () => {};
 
-  constructor(options: SpoolOptions, context: conductor.TransportContext, deliver: conductor.Deliver) {
+  constructor(options: SpoolOptions, context: conductor.TransportSetup, deliver: conductor.Deliver) {
     this.options = options;
     this.context = context;
     this.deliver = deliver;

@@ -1,9 +1,9 @@
-import type { Account } from '../core/accounting.ts';
-import type { SupervisorState } from '../core/supervisor.ts';
+import type { Counters } from '../core/gateway/counters.ts';
+import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
 /** What a replica can say of itself. */
 export interface Subject {
-  readonly accounts: ReadonlyMap<string, Account>;
+  readonly counters: ReadonlyMap<string, Counters>;
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside; undefined while they are not. */
   readonly putAsideBecause: string | undefined;
@@ -39,8 +39,8 @@ interface TransportHealth extends TransportState {
 /** The health of a replica at this moment. */
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
-  const transports = [...subject.accounts].map(([name, account]): [string, TransportHealth] => {
-    const { received, redelivered, outcomes, released, held, heldBytes } = account;
+  const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
+    const { received, redelivered, outcomes, released, held, heldBytes } = counters;
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
   });

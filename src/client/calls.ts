@@ -1,6 +1,6 @@
-import type { Answer } from '../core/envelope.ts';
 import { NotConnected, Undeliverable } from '../core/errors.ts';
-import type { OutgoingMessage, SenderSession } from '../core/sending.ts';
+import type { Answer } from '../core/message/envelope.ts';
+import type { OutgoingMessage, SenderSession } from '../core/transport/sender.ts';
 import { BufferFull, CallTimeout, RemoteError } from './errors.ts';
 
 /** A call as it is asked for. */

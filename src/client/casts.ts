@@ -1,7 +1,7 @@
 import { messageOf, NotConnected } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/json.ts';
-import type { OutgoingMessage, SenderSession } from '../core/sending.ts';
+import type { OutgoingMessage, SenderSession } from '../core/transport/sender.ts';
 import { type Buffered, type HeartbeatKey, OutboundBuffer } from './buffer.ts';
 
 /** `sent`: the broker has it. `superseded`: a newer heartbeat of the same instance took its place before it could be sent. */

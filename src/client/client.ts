@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { BackoffOptions } from '../core/backoff.ts';
-import { wireForms } from '../core/codecs/index.ts';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
 import { settledBy } from '../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Rejected } from '../core/errors.ts';
-import { isObject, type JsonObject, kindOf } from '../core/json.ts';
+import { isObject, type JsonObject, jsonTypeOf } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Request, WireForm } from '../core/request.ts';
-import type { Reply, SenderSession } from '../core/sending.ts';
+import { wireForms } from '../core/message/codecs/index.ts';
+import type { Reply, Request, WireForm } from '../core/message/request.ts';
+import type { SenderSession } from '../core/transport/sender.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
 import { Link, type LinkState } from './link.ts';
@@ -230,7 +230,7 @@ export class Client {
   }
 
   private request(method: string, args: unknown, messageId: string, sender: string): Request {
-    if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${kindOf(args)}, not an object`);
+    if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(args)}, not an object`);
     return {
       method,
       args: completeArguments(method, args, checkSender(sender), this.stamp),

@@ -2,7 +2,8 @@ import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
 import { settledBy } from '../core/deadline.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Reply, Sender, SenderSession } from '../core/sending.ts';
+import type { Reply } from '../core/message/request.ts';
+import type { Sender, SenderSession } from '../core/transport/sender.ts';
 
 export interface LinkOptions {
   readonly sender: Sender;

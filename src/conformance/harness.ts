@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Delivery, Session } from '../core/contracts.ts';
+import type { Delivery, Session } from '../core/transport/contract.ts';
 import type { Offer, Opened, Subject, Test } from './subject.ts';
 
 /** One thing that a transport has to do. */

@@ -1,7 +1,8 @@
 import type { TransportKind } from '../core/config/transport-kind.ts';
-import type { SenderProof, Transport } from '../core/contracts.ts';
 import { createLogger } from '../core/logger.ts';
-import type { OutgoingMessage, Reply } from '../core/sending.ts';
+import type { Reply } from '../core/message/request.ts';
+import type { SenderProof, Transport } from '../core/transport/contract.ts';
+import type { OutgoingMessage } from '../core/transport/sender.ts';
 
 /**
  * A transport that the suite is run on, with a broker beside it that the suite can publish on. What it does not offer is a stated

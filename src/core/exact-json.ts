@@ -33,20 +33,25 @@ export function parseExact(text: string): unknown {
   );
 }
 
-/** What numbers were written as, by the object or array that holds them and their name in it. */
-const written = new WeakMap<object, Map<string, string>>();
+/** The property of an object or array that keeps how its numbers were written, by their names in it. Nothing enumerates it. */
+const written = Symbol('as written');
 
 /** Parses JSON into the same as JSON.parse does, and remembers for `exactAt` and `stringifyExact` how its numbers were written. */
 export function parseRemembering(text: string): unknown {
   if (!suspicious.test(text)) return JSON.parse(text);
   return JSON.parse(text, function (this: object, name: string, value: unknown, { source }) {
     if (isOther(value, source)) {
-      const own = written.get(this) ?? new Map<string, string>();
+      const own = writtenIn(this) ?? new Map<string, string>();
       own.set(name, source);
-      written.set(this, own);
+      Object.defineProperty(this, written, { value: own });
     }
     return value;
   });
+}
+
+function writtenIn(holder: object): Map<unknown, unknown> | undefined {
+  const own: unknown = Reflect.get(holder, written);
+  return own instanceof Map ? own : undefined;
 }
 
 function isOther(value: unknown, source: string | undefined): source is string {
@@ -55,8 +60,8 @@ function isOther(value: unknown, source: string | undefined): source is string {
 
 /** The value under a name or an index; an ExactNumber if it is a number that was written otherwise. */
 export function exactAt(holder: object, name: string | number, value: unknown): unknown {
-  const source = typeof value === 'number' ? written.get(holder)?.get(String(name)) : undefined;
-  return source === undefined ? value : JSON.rawJSON(source);
+  const source = typeof value === 'number' ? writtenIn(holder)?.get(String(name)) : undefined;
+  return typeof source === 'string' ? JSON.rawJSON(source) : value;
 }
 
 export function isExact(value: unknown): value is ExactNumber {

@@ -49,7 +49,8 @@ export function parseObject(text: string, what: string): JsonObject {
   } catch (error) {
     throw new Rejected('not_json', `${what} is not JSON: ${messageOf(error)}`);
   }
-  if (!isObject(value)) throw new Rejected('bad_envelope', `${what} is ${kindOf(value)}, not a JSON object`);
+  if (!isObject(value))
+    throw new Rejected('bad_envelope', `${what} is ${jsonTypeOf(value)}, not a JSON object`);
   return value;
 }
 
@@ -58,7 +59,7 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** Names a value's JSON type for an error message. */
-export function kindOf(value: unknown): string {
+export function jsonTypeOf(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';

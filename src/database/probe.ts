@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { DatabaseAddress } from '../core/database-hosts.ts';
+import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import { within } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
 import { openSession } from './session.ts';

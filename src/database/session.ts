@@ -7,7 +7,7 @@ import {
   type SessionAnswer,
   sessionQuestion,
   tlsAdvice,
-} from '../core/database-hosts.ts';
+} from '../core/config/database-hosts.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../core/errors.ts';
 import type { Query } from './query.ts';
 

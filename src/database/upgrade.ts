@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { ConfigError } from '../core/errors.ts';
 import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
-import type { MigrateOptions } from './migrate.ts';
+import type { MigrateOptions } from './options.ts';
 import { checkPrivileges } from './privileges.ts';
 import { type Query, queryOn } from './query.ts';
 import {

@@ -1,8 +1,8 @@
 /** Where the figures of the demo's summary come from: the guests from Postgres, the rest from the conductor's own account. */
 import pg from 'pg';
-import type { Account } from '../core/accounting.ts';
 import { messageOf } from '../core/errors.ts';
-import type { CastOutcomeKind } from '../core/outcome.ts';
+import type { Counters } from '../core/gateway/counters.ts';
+import type { CastOutcomeKind } from '../core/message/outcome.ts';
 
 /** Seconds without a heartbeat after which a guest is shown as silent. */
 const silentAfter = 5;
@@ -42,7 +42,7 @@ export interface Sources {
   readonly database: string;
   /** The simulated guests. */
   readonly ids: readonly string[];
-  readonly account: Account;
+  readonly counters: Counters;
   readonly heldBecause: () => string | undefined;
 }
 
@@ -82,7 +82,7 @@ export class Reader {
   /** Never rejects: while Postgres does not answer, its part stays as it was and `problem` says why. */
   async read(): Promise<Readings> {
     const problem = await this.readDatabase();
-    const { account, heldBecause } = this.sources;
+    const { counters, heldBecause } = this.sources;
     const seconds = (performance.now() - this.begin) / 1000;
     return {
       seconds,
@@ -90,7 +90,7 @@ export class Reader {
       others: this.others,
       rate: this.rate(),
       latency: this.latency(seconds),
-      outcomes: { ...account.outcomes },
+      outcomes: { ...counters.outcomes },
       problem: heldBecause() ?? problem,
     };
   }
@@ -112,7 +112,7 @@ export class Reader {
   }
 
   private latency(seconds: number): Readings['latency'] {
-    const { latency } = this.sources.account;
+    const { latency } = this.sources.counters;
     if (!this.warm && seconds >= warmAfter) {
       latency.reset();
       this.warm = true;
@@ -124,7 +124,7 @@ export class Reader {
   private rate(): number {
     const { totals } = this;
     const at = performance.now();
-    const total = Object.values(this.sources.account.outcomes).reduce((sum, count) => sum + count, 0);
+    const total = Object.values(this.sources.counters.outcomes).reduce((sum, count) => sum + count, 0);
     totals.push({ at, total });
     while (totals.length > 2 && (totals[0]?.at ?? at) < at - rateWindow * 1000) totals.shift();
     const [oldest] = totals;

@@ -1,5 +1,5 @@
 /** The demo's summary: from figures to text, without any side effect. */
-import { type CastOutcomeKind, castOutcomeKinds } from '../core/outcome.ts';
+import { type CastOutcomeKind, castOutcomeKinds } from '../core/message/outcome.ts';
 import { phases } from './guests-lifecycle.ts';
 import type { Readings } from './summary-readings.ts';
 

@@ -1,6 +1,6 @@
 import { type Access, anonymous, type Service } from '../core/config/access.ts';
-import type { Principal } from '../core/envelope.ts';
 import { Rejected } from '../core/errors.ts';
+import type { Principal } from '../core/message/envelope.ts';
 
 /** Throws Rejected unless the principal is a service that is granted the method. */
 export function requireGrant(principal: Principal, methodName: string, access: Access): void {

@@ -1,21 +1,22 @@
 import { messageOf } from '../core/errors.ts';
-import { CALL, type DeferredReason, dead, type Outcome } from '../core/outcome.ts';
-import { applyBatch } from './apply.ts';
-import type { Hooks } from './attempt.ts';
-import type { Context } from './context.ts';
-import { type Db, inTransaction } from './db.ts';
-import { decode, isTask, type Work } from './decode.ts';
-import { deferredWork } from './deferred-work.ts';
-import { takesBatches } from './manager.ts';
-import type { DeferredVersion, MaintenanceResult } from './protocol.ts';
-import { sealedPrefix } from './record.ts';
-import { openBatch } from './secure.ts';
-import { type ClaimedMessage, claimDeferred } from './sql/claim-deferred.ts';
-import { deleteDeferred } from './sql/delete-deferred.ts';
-import { lockDeferred } from './sql/lock-deferred.ts';
-import { trimCallResults } from './sql/trim-call-results.ts';
-import { trimDeadLetters, trimStep } from './sql/trim-dead-letters.ts';
-import { updateDeferredReasons } from './sql/update-deferred-reasons.ts';
+import { CALL, type DeferredReason, dead, type Outcome } from '../core/message/outcome.ts';
+import { applyBatch } from './batch/apply.ts';
+import type { Hooks } from './batch/attempt.ts';
+import { type BatchItem, isTask } from './batch/item.ts';
+import { deferredItem } from './batch/leftovers/deferred-item.ts';
+import { sealedPrefix } from './batch/leftovers/record.ts';
+import { type ClaimedMessage, claimDeferred } from './batch/leftovers/sql/claim-deferred.ts';
+import { deleteDeferred } from './batch/leftovers/sql/delete-deferred.ts';
+import { lockDeferred } from './batch/leftovers/sql/lock-deferred.ts';
+import { trimDeadLetters, trimStep } from './batch/leftovers/sql/trim-dead-letters.ts';
+import { updateDeferredReasons } from './batch/leftovers/sql/update-deferred-reasons.ts';
+import { decode } from './batch/read.ts';
+import type { ThreadState } from './batch/thread-state.ts';
+import { unsealBatch } from './batch/unseal.ts';
+import { trimCallResults } from './calls/sql/trim-call-results.ts';
+import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
+import { takesBatches } from './methods/contract.ts';
+import { type Db, inTransaction } from './postgres/transaction.ts';
 
 /** Deferred messages that one round tries. */
 const retryLimit = 500;
@@ -27,10 +28,10 @@ const trimSteps = 25;
  * Tries the deferred messages that are due, and keeps the tables bounded, each by itself: one that fails keeps none of the others
  * from its turn. Replicas share the work; never throws.
  */
-export async function maintain(context: Context): Promise<MaintenanceResult> {
-  const retrying = await settled(retry(context));
-  const trimming = await settled(trim(context));
-  const clearing = await settled(clearResults(context));
+export async function maintain(state: ThreadState): Promise<MaintenanceResult> {
+  const retrying = await settled(retry(state));
+  const trimming = await settled(trim(state));
+  const clearing = await settled(clearResults(state));
   const retried = retrying.value ?? { retried: 0, resolved: 0 };
   const failedBecause = retrying.error ?? retrying.value?.failedBecause ?? trimming.error ?? clearing.error;
   return {
@@ -49,25 +50,25 @@ async function settled<Value>(step: Promise<Value>): Promise<{ value?: Value; er
   }
 }
 
-async function retry(context: Context): Promise<Omit<MaintenanceResult, 'trimmed'>> {
-  const claimed = await claim(context);
+async function retry(state: ThreadState): Promise<Omit<MaintenanceResult, 'trimmed'>> {
+  const claimed = await claim(state);
   if (claimed.length === 0) return { retried: 0, resolved: 0 };
   const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
-  const works = [
+  const items = [
     ...plain.map(
       (message, index) =>
-        [{ ...deferredWork(message, index, context.manager), hasRow: true }, message] as const,
+        [{ ...deferredItem(message, index, state.manager), hasRow: true }, message] as const,
     ),
-    ...(await openSealed(context, sealed, plain.length)),
+    ...(await openSealed(state, sealed, plain.length)),
   ];
-  const byWork = new Map<Work, ClaimedMessage>(works);
-  const result = await applyBatch(context, [...byWork.keys()], retryHooks(byWork));
-  const notifications = [...result.outcomes].flatMap(([work, outcome]) => {
-    const message = byWork.get(work);
+  const byWork = new Map<BatchItem, ClaimedMessage>(items);
+  const result = await applyBatch(state, [...byWork.keys()], retryHooks(byWork));
+  const notifications = [...result.outcomes].flatMap(([item, outcome]) => {
+    const message = byWork.get(item);
     if (message === undefined || outcome.kind !== 'applied' || outcome.notification === undefined) return [];
     const { method, key, sent } = message;
     const row = { method, key, sent };
-    return [{ transport: work.transport, notification: outcome.notification, row }];
+    return [{ transport: item.transport, notification: outcome.notification, row }];
   });
   const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
   const { heldBecause } = result;
@@ -81,7 +82,7 @@ async function retry(context: Context): Promise<Omit<MaintenanceResult, 'trimmed
 }
 
 /** Only what this replica can read and apply: another one may have more transports and methods. */
-function claim({ pool, settings, manager }: Context): Promise<ClaimedMessage[]> {
+function claim({ pool, settings, manager }: ThreadState): Promise<ClaimedMessage[]> {
   const { preparedStatements } = settings.database;
   const methods = Object.entries(manager).flatMap(([name, method]) =>
     takesBatches(method) ? [name, `${sealedPrefix}${name}`] : [],
@@ -92,7 +93,7 @@ function claim({ pool, settings, manager }: Context): Promise<ClaimedMessage[]> 
   );
 }
 
-async function trim({ pool, settings }: Context): Promise<number> {
+async function trim({ pool, settings }: ThreadState): Promise<number> {
   const { preparedStatements } = settings.database;
   let trimmed = 0;
   for (let step = 0; step < trimSteps; step += 1) {
@@ -105,31 +106,31 @@ async function trim({ pool, settings }: Context): Promise<number> {
   return trimmed;
 }
 
-function clearResults({ pool, settings }: Context): Promise<void> {
+function clearResults({ pool, settings }: ThreadState): Promise<void> {
   const { preparedStatements } = settings.database;
   return inTransaction(pool, { preparedStatements }, (db) =>
     trimCallResults(db, settings.calls.resultRetention, settings.calls.maxResults),
   );
 }
 
-function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
+function retryHooks(byWork: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
   return {
     waits: false,
     needsContrast: true,
-    failingSince: (work) => {
-      const failingFor = byWork.get(work)?.failingFor ?? undefined;
+    failingSince: (item) => {
+      const failingFor = byWork.get(item)?.failingFor ?? undefined;
       return failingFor === undefined ? undefined : performance.now() - failingFor;
     },
     begin: overtaken,
-    judge: (work, outcome) =>
-      outcome.kind === 'deferred' && byWork.get(work)?.last === true
+    judge: (item, outcome) =>
+      outcome.kind === 'deferred' && byWork.get(item)?.last === true
         ? (atLast[outcome.reason] ?? outcome)
         : outcome,
     async finish(db, resolved) {
       const done: ClaimedMessage[] = [];
       const other: { method: string; key: string; reason: DeferredReason }[] = [];
-      for (const { work, outcome } of resolved) {
-        const message = byWork.get(work);
+      for (const { item, outcome } of resolved) {
+        const message = byWork.get(item);
         if (message === undefined) continue;
         if (outcome.kind === 'deferred') {
           if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
@@ -141,11 +142,11 @@ function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
   };
 
   /** A message without a guard is overtaken once its row has gone: a newer one took it along. Until the end nobody can take it. */
-  async function overtaken(db: Db, works: ReadonlyArray<Work>): Promise<ReadonlySet<Work>> {
-    const unguarded = works.flatMap((work) => {
-      const message = byWork.get(work);
-      return message !== undefined && isTask(work.task) && message.sent === Number.NEGATIVE_INFINITY
-        ? [{ work, message }]
+  async function overtaken(db: Db, items: ReadonlyArray<BatchItem>): Promise<ReadonlySet<BatchItem>> {
+    const unguarded = items.flatMap((item) => {
+      const message = byWork.get(item);
+      return message !== undefined && isTask(item.task) && message.sent === Number.NEGATIVE_INFINITY
+        ? [{ item, message }]
         : [];
     });
     if (unguarded.length === 0) return new Set();
@@ -155,8 +156,8 @@ function retryHooks(byWork: ReadonlyMap<Work, ClaimedMessage>): Hooks {
     );
     const names = new Set(there.map(({ method, key }) => `${method} ${key}`));
     return new Set(
-      unguarded.flatMap(({ work, message: { method, key } }) =>
-        names.has(`${method} ${key}`) ? [] : [work],
+      unguarded.flatMap(({ item, message: { method, key } }) =>
+        names.has(`${method} ${key}`) ? [] : [item],
       ),
     );
   }
@@ -169,7 +170,7 @@ function isDue(outcome: Outcome, { last }: ClaimedMessage): boolean {
 
 /** Lets go of deferred messages whose notifications are published. Rejects if the database cannot be reached: they come again. */
 export async function forget(
-  { pool, settings }: Context,
+  { pool, settings }: ThreadState,
   rows: ReadonlyArray<DeferredVersion>,
 ): Promise<void> {
   const { preparedStatements } = settings.database;
@@ -184,13 +185,13 @@ const atLast: Partial<Record<DeferredReason, Outcome>> = {
 
 /** Messages that could not be opened when they came. Rejects if keys cannot be read. */
 async function openSealed(
-  context: Context,
+  state: ThreadState,
   claimed: ReadonlyArray<ClaimedMessage>,
   firstIndex: number,
-): Promise<ReadonlyArray<readonly [Work, ClaimedMessage]>> {
-  const works: [Work, ClaimedMessage][] = [];
+): Promise<ReadonlyArray<readonly [BatchItem, ClaimedMessage]>> {
+  const items: [BatchItem, ClaimedMessage][] = [];
   for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
-    const incoming = messages.map(({ args: { body, message_id: messageId } }) => ({
+    const raw = messages.map(({ args: { body, message_id: messageId } }) => ({
       body: Buffer.from(String(body)),
       oversize: undefined,
       messageId: typeof messageId === 'string' ? messageId : undefined,
@@ -198,18 +199,18 @@ async function openSealed(
       senderProof: undefined,
       isCall: false,
     }));
-    const opened = await openBatch(context, transport, incoming, { exceptCalls: true });
+    const unsealed = await unsealBatch(state, transport, raw, { exceptCalls: true });
     for (const [position, message] of messages.entries()) {
-      const one = opened[position];
+      const one = unsealed[position];
       if (one === undefined) throw new Error(`message ${position} was left unopened`);
-      const work = decode(one, firstIndex + works.length, transport, context.manager, context.settings);
-      if (work === CALL) throw new Error('a call was deferred');
-      const isLast = work.sealed !== undefined && message.last;
-      const task = isLast ? (atLast.unknown ?? work.task) : work.task;
-      works.push([{ ...work, task, hasRow: true }, message]);
+      const item = decode(one, firstIndex + items.length, transport, state.manager, state.settings);
+      if (item === CALL) throw new Error('a call was deferred');
+      const isLast = item.sealed !== undefined && message.last;
+      const task = isLast ? (atLast.unknown ?? item.task) : item.task;
+      items.push([{ ...item, task, hasRow: true }, message]);
     }
   }
-  return works;
+  return items;
 }
 
 function partition<Item>(items: ReadonlyArray<Item>, isFirst: (item: Item) => boolean): [Item[], Item[]] {

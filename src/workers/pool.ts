@@ -1,17 +1,12 @@
 import { Piscina } from 'piscina';
-import type { Delivery } from '../core/contracts.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import { type BatchResult, type CallResult, HELD } from '../core/outcome.ts';
-import { Slots } from '../core/slots.ts';
-import {
-  type DeferredVersion,
-  type MaintenanceResult,
-  type PackedBatch,
-  type PackedCall,
-  pack,
-  type WorkerSettings,
-} from './protocol.ts';
+import { type BatchResult, type CallResult, HELD } from '../core/message/outcome.ts';
+import { Semaphore } from '../core/semaphore.ts';
+import type { Delivery } from '../core/transport/contract.ts';
+import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
+import { type PackedBatch, type PackedCall, pack } from './packing.ts';
+import type { WorkerSettings } from './settings.ts';
 
 export interface PoolOptions {
   readonly threads: number;
@@ -26,7 +21,7 @@ const heapLimit = { ordinary: 512, quarantine: 256 };
 
 /**
  * The main thread's side of the workers. A thread that dies takes its batches with it; none of them is lost:
- * each message is run again, alone, in the quarantine, and one that ends that thread too is buried.
+ * each message is run again, alone, in the quarantine, and one that ends that thread too becomes a dead letter unread.
  */
 export class WorkerPool {
   private readonly options: PoolOptions;
@@ -36,7 +31,7 @@ export class WorkerPool {
    * For the quarantine's thread, which is one message's at a time: piscina leaves what it has queued to wait for ever when that
    * thread ends, and refuses what its queue has no room for, which would pass for a message that ended the thread.
    */
-  private readonly alone = new Slots(1);
+  private readonly alone = new Semaphore(1);
   private closing = false;
 
   constructor(options: PoolOptions) {
@@ -89,7 +84,7 @@ export class WorkerPool {
         logger.error({ error: messageOf(error) }, 'a worker died with a call');
       }
     }
-    const { dead, heldBecause } = await this.send(this.ordinary, 'bury', transport, [delivery]);
+    const { dead, heldBecause } = await this.send(this.ordinary, 'deadLetter', transport, [delivery]);
     return heldBecause === undefined
       ? { outcome: 'dead', dead: dead[0] }
       : { outcome: undefined, heldBecause };
@@ -162,7 +157,7 @@ export class WorkerPool {
         { error: messageOf(error) },
         'a message ended two workers; it becomes a dead letter',
       );
-      return this.send(this.ordinary, 'bury', transport, [delivery]);
+      return this.send(this.ordinary, 'deadLetter', transport, [delivery]);
     }
   }
 
@@ -188,7 +183,7 @@ export class WorkerPool {
 
   private send(
     piscina: Piscina,
-    name: 'run' | 'bury',
+    name: 'run' | 'deadLetter',
     transport: string,
     deliveries: ReadonlyArray<Delivery>,
   ): Promise<BatchResult> {
@@ -207,7 +202,7 @@ function createPiscina(
   // Compiled or not, the worker's entry stands beside this file.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new Piscina({
-    filename: new URL(`./worker.${extension}`, import.meta.url).href,
+    filename: new URL(`./thread.${extension}`, import.meta.url).href,
     minThreads,
     maxThreads,
     concurrentTasksPerWorker,

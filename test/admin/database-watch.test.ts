@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import type { Health } from '../../src/admin/health.ts';
 import { DatabaseProbe } from '../../src/database/probe.ts';
 import { DatabaseWatch } from '../../src/jobs/database-watch.ts';
-import { tick } from '../core/support.ts';
+import { tick } from '../core/gateway/support.ts';
 import { makeReadOnly, startOwnPostgres } from '../faults/databases.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';

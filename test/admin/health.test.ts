@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { type Health, healthOf, isReady } from '../../src/admin/health.ts';
-import { Account } from '../../src/core/accounting.ts';
-import type { SupervisorState } from '../../src/core/supervisor.ts';
+import { Counters } from '../../src/core/gateway/counters.ts';
+import type { SupervisorState } from '../../src/core/gateway/supervisor.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { freePort } from '../support/ports.ts';
@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.ts';
 function health(states: readonly SupervisorState[], heldBecause?: string, putAsideBecause?: string): Health {
   const names = states.map((_, index) => `transport ${index}`);
   return healthOf({
-    accounts: new Map(names.map((name) => [name, new Account()])),
+    counters: new Map(names.map((name) => [name, new Counters()])),
     heldBecause,
     putAsideBecause,
     states: () =>

@@ -4,7 +4,7 @@ import test from 'ava';
 import mqtt from 'mqtt';
 import { pino } from 'pino';
 import { Maintenance } from '../../src/jobs/maintenance.ts';
-import { tick } from '../core/support.ts';
+import { tick } from '../core/gateway/support.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
@@ -70,7 +70,7 @@ needs(
   await Promise.all(
     Array.from({ length: 500 }, () => client.publishAsync(`${name}/i-1`, 'no JSON', { qos: 1 })),
   );
-  await waitFor(() => conductor.accounts.get('edge')?.outcomes.dead === 500, { what: 'them to be recorded' });
+  await waitFor(() => conductor.counters.get('edge')?.outcomes.dead === 500, { what: 'them to be recorded' });
   await conductor.stop();
   const named = conductor.log.lines('dead letter').length;
   t.true(named >= 10 && named < 60, `${named}`);

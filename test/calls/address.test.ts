@@ -1,6 +1,6 @@
 import test from 'ava';
-import { addressOf } from '../../src/workers/call.ts';
-import type { Incoming } from '../../src/workers/protocol.ts';
+import { addressOf } from '../../src/workers/calls/run.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { native, raw, workerSettings } from '../support/worker.ts';
 
 /** Where the answer to a call goes that is not run, in each wire form. */
@@ -10,7 +10,7 @@ const oslo = (message: object) =>
   raw(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
 const address = { replyTo: 'q', id: 'm-1' };
 
-for (const [what, transport, incoming, expected] of [
+for (const [what, transport, rawMessage, expected] of [
   [
     'oslo names its queue and itself',
     'oslo',
@@ -20,7 +20,7 @@ for (const [what, transport, incoming, expected] of [
   [
     'Trove’s secure form names them in clear',
     'oslo',
-    { ...raw('sealed'), opened: { call: address } },
+    { ...raw('sealed'), unsealed: { call: address } },
     address,
   ],
   [
@@ -37,8 +37,8 @@ for (const [what, transport, incoming, expected] of [
   ],
   ['a native body need not say anything', 'plain', native('ping', {}, { isCall: true }), undefined],
   ['a native body that cannot be read says nothing', 'plain', raw('{', { isCall: true }), undefined],
-] satisfies [string, string, Incoming, unknown][]) {
+] satisfies [string, string, RawMessage, unknown][]) {
   test(what, (t) => {
-    t.deepEqual(addressOf(incoming, transport, settings), expected);
+    t.deepEqual(addressOf(rawMessage, transport, settings), expected);
   });
 }

@@ -3,7 +3,7 @@ import ava from 'ava';
 import fc from 'fast-check';
 import { exactAt, isExact, parseExact, parseRemembering, stringifyExact } from '../../src/core/exact-json.ts';
 import { isObject } from '../../src/core/json.ts';
-import { runCall } from '../../src/workers/call.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
 import { needs } from '../support/services.ts';
 import { raw } from '../support/worker.ts';
 import { type Caller, openCaller } from './support.ts';
@@ -15,8 +15,8 @@ const test = needs(ava, 'postgres');
 /** The answer's body, as the caller gets it; args are given as JSON's text. */
 async function answer({ context }: Caller, method: string, args: string, messageId: string = randomUUID()) {
   const body = `{"method": "${method}", "args": ${args}}`;
-  const incoming = raw(body, { messageId, sender: 'api', senderProof: 'subject', isCall: true });
-  const { reply } = await runCall({ context, incoming, transport: 'proven', timeout: 5000 });
+  const rawMessage = raw(body, { messageId, sender: 'api', senderProof: 'subject', isCall: true });
+  const { reply } = await runCall({ state: context, raw: rawMessage, transport: 'proven', timeout: 5000 });
   return Buffer.from(reply?.body ?? []).toString();
 }
 

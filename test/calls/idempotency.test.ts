@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import { isObject } from '../../src/core/json.ts';
-import { runCall } from '../../src/workers/call.ts';
-import { decode } from '../../src/workers/decode.ts';
+import { decode } from '../../src/workers/batch/read.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
 import { maintain } from '../../src/workers/maintain.ts';
 import { lockWith } from '../faults/databases.ts';
 import { needs } from '../support/services.ts';
@@ -167,7 +167,7 @@ test("in oslo's form the unique id tells a call from another", async (t) => {
       _unique_id: uniqueId,
     };
     const body = JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) });
-    const { reply } = await runCall({ context: open, incoming: raw(body), transport: 'oslo', timeout: 5000 });
+    const { reply } = await runCall({ state: open, raw: raw(body), transport: 'oslo', timeout: 5000 });
     const { 'oslo.message': inner }: Record<string, string> = JSON.parse(
       Buffer.from(reply?.body ?? '').toString(),
     );
@@ -209,12 +209,8 @@ test('answers are forgotten when their time is over, and the oldest when they ar
 test('a call without an answer address is refused as a cast', async (t) => {
   const { context } = await openCaller(t);
   for (const method of ['model_create', 'model_get', 'model_list', 'model_update', 'model_delete']) {
-    const incoming = native(
-      method,
-      { model: 'thing' },
-      { messageId: 'm', sender: 'api', senderProof: 'subject' },
-    );
-    const work = decode(incoming, 0, 'proven', context.manager, context.settings);
+    const raw = native(method, { model: 'thing' }, { messageId: 'm', sender: 'api', senderProof: 'subject' });
+    const work = decode(raw, 0, 'proven', context.manager, context.settings);
     t.like(work, { task: { kind: 'dead', reason: 'not_a_cast' } });
   }
 });

@@ -24,7 +24,7 @@ needs(
   const figures = await callMany(url, { calls, inFlight: 32 });
   t.log(`p50 ${figures.p50.toFixed(1)} ms, p99 ${figures.p99.toFixed(1)} ms`);
   t.like(figures, { answered: calls, surplus: 0, errors: 0 });
-  const account = conductor.accounts.get('rabbit');
+  const account = conductor.counters.get('rabbit');
   await waitFor(() => account?.held === 0, { what: 'all to be settled' });
   t.like(account, { received: calls, redelivered: 0, unexplained: 0 });
   t.is(account?.outcomes.answered, calls);

@@ -1,9 +1,10 @@
 import test from 'ava';
-import { applied, type CallResult } from '../../src/core/outcome.ts';
-import { runCall } from '../../src/workers/call.ts';
-import type { Context } from '../../src/workers/context.ts';
-import { loadedFrom } from '../../src/workers/load-manager.ts';
-import { type CallMethod, manager } from '../../src/workers/manager.ts';
+import { applied, type CallResult } from '../../src/core/message/outcome.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
+import type { CallMethod } from '../../src/workers/methods/contract.ts';
+import { loadedFrom } from '../../src/workers/methods/load.ts';
+import { createManager } from '../../src/workers/methods/table.ts';
 import { makeReadOnly } from '../faults/databases.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
@@ -19,7 +20,7 @@ function contextWith(
   t: { teardown(end: () => Promise<void>): void },
   database: TestDatabase,
   method: object,
-): Context {
+): ThreadState {
   const own = openContext(t, database, { concurrency: 0 });
   return { ...own, manager: loadedFrom({ misuse: method, other }, 'test') };
 }
@@ -32,9 +33,9 @@ const other: CallMethod = {
   run: (db) => db.query('shared', 'SELECT 1 AS one', []),
 };
 
-function call(context: Context, method: string, losses = 0): Promise<CallResult> {
-  const incoming = native(method, {}, { messageId: `m-${Math.random()}`, isCall: true });
-  return runCall({ context, incoming, transport: 'plain', timeout: 5000, losses });
+function call(context: ThreadState, method: string, losses = 0): Promise<CallResult> {
+  const raw = native(method, {}, { messageId: `m-${Math.random()}`, isCall: true });
+  return runCall({ state: context, raw, transport: 'plain', timeout: 5000, losses });
 }
 
 const circular: Record<string, unknown> = {};
@@ -262,5 +263,5 @@ test('a call that meets no server is held, however often', async (t) => {
 });
 
 test('our own methods stand where a deployer has none', (t) => {
-  t.deepEqual(Object.keys(loadedFrom({ other }, 'test')), [...Object.keys(manager), 'other']);
+  t.deepEqual(Object.keys(loadedFrom({ other }, 'test')), [...Object.keys(createManager()), 'other']);
 });

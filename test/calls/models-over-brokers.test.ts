@@ -59,7 +59,7 @@ for (const { label, service, open } of callBrokers) {
       const guest = await broker.open('i-1');
       t.like(await guest.ask('model_list', { model: 'instance' }), { error: { class: 'Forbidden' } });
       await api.cast('model_delete', { model: 'instance', id });
-      const account = conductor.accounts.get('guests');
+      const account = conductor.counters.get('guests');
       await waitFor(() => account?.deadBy.not_a_cast === 1, { what: 'the cast among the dead letters' });
       t.is(account?.unexplained, 0);
       for (const answers of [...api.answers, ...guest.answers])

@@ -130,7 +130,7 @@ for (const { label, name, open } of [
       transports: { guests: side.entry },
       settings: { manager, maxInFlight: bound, guests: { autoRegister: true }, calls: { timeout: 30_000 } },
     });
-    const account = conductor.accounts.get('guests');
+    const account = conductor.counters.get('guests');
     // A batch may overtake another one, whose heartbeats are stale then.
     const done = () => {
       const { applied = 0, stale = 0, duplicate = 0 } = account?.outcomes ?? {};

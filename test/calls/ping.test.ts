@@ -50,7 +50,7 @@ rabbitTest('a native call over AMQP 0-9-1 is answered with its correlation id', 
   const { body: answer, correlationId } = await reply();
   t.like(answer, { result: { pong: true } });
   t.is(correlationId, 'c-1');
-  const account = conductor.accounts.get('rabbit');
+  const account = conductor.counters.get('rabbit');
   await waitFor(() => account?.outcomes.answered === 1, { what: 'the call to be settled' });
   t.is(account?.unexplained, 0);
 });
@@ -91,7 +91,7 @@ rabbitTest(
 rabbitTest('a cast of a method that has an answer becomes a dead letter', async (t) => {
   const { conductor, channel } = await overRabbitmq(t, 'native');
   channel.publish('conductor', 'conductor.x', Buffer.from(JSON.stringify({ method: 'ping', args: {} })));
-  const account = conductor.accounts.get('rabbit');
+  const account = conductor.counters.get('rabbit');
   await waitFor(() => account?.deadBy.not_a_cast === 1, { what: 'the dead letter' });
   t.is(account?.unexplained, 0);
 });
@@ -199,7 +199,7 @@ for (const replyTo of ['replies/#', '+', '$SYS/broker', 'a\u0000b', 'conductor/s
       t.teardown(() => client.endAsync());
       const body = { method: 'ping', args: {}, reply_to: replyTo.replace('conductor/', `${name}/`) };
       await client.publishAsync(`${name}/caller`, JSON.stringify(body), { qos: 1 });
-      const account = conductor.accounts.get('edge');
+      const account = conductor.counters.get('edge');
       await waitFor(() => account?.outcomes.answered === 1, { what: 'the call to be settled' });
       t.is(conductor.log.lines('could not publish').length, 1);
       t.is(conductor.log.lines('not connected').length, 0);

@@ -121,11 +121,11 @@ for (const { label, name, open, patience } of [
       await waitFor(() => busy().length >= calls - 4 - Math.ceil(took / 1000 / takes), {
         what: 'callers to be told',
       });
-      t.is(conductor.accounts.get('guests')?.outcomes.refused, busy().length);
+      t.is(conductor.counters.get('guests')?.outcomes.refused, busy().length);
       await waitFor(() => side.answers().some(({ result }) => result === 'rested'), {
         what: 'one that was run to be answered',
       });
-      t.is(conductor.accounts.get('guests')?.unexplained, 0);
+      t.is(conductor.counters.get('guests')?.unexplained, 0);
       t.is(conductor.heldBecause, undefined);
     },
   );

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readAccess } from '../../src/core/config/access.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
-import { runCall } from '../../src/workers/call.ts';
-import type { Context } from '../../src/workers/context.ts';
-import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
+import type { WorkerSettings } from '../../src/workers/settings.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { native, openContext } from '../support/worker.ts';
 
@@ -84,13 +85,13 @@ export interface Answered {
 
 export interface Caller {
   readonly database: TestDatabase;
-  readonly context: Context;
+  readonly context: ThreadState;
   /** Executes one call of the service `api`, with a message id of its own unless told. */
-  answer(method: string, args: JsonObject, more?: Partial<Incoming>): Promise<Answered>;
+  answer(method: string, args: JsonObject, more?: Partial<RawMessage>): Promise<Answered>;
   /** The result, which has to be an object. */
-  result(method: string, args: JsonObject, more?: Partial<Incoming>): Promise<JsonObject>;
+  result(method: string, args: JsonObject, more?: Partial<RawMessage>): Promise<JsonObject>;
   /** The error as `Class argument: message`. */
-  refusal(method: string, args: JsonObject, more?: Partial<Incoming>): Promise<string>;
+  refusal(method: string, args: JsonObject, more?: Partial<RawMessage>): Promise<string>;
 }
 
 export async function openCaller(
@@ -133,7 +134,7 @@ export function callerOn(
     },
   });
   const answer: Caller['answer'] = async (method, args, more) => {
-    const incoming = native(method, args, {
+    const raw = native(method, args, {
       messageId: randomUUID(),
       sender: 'api',
       senderProof: 'subject',
@@ -141,8 +142,8 @@ export function callerOn(
       ...more,
     });
     const { timeout } = context.settings.calls;
-    const transport = incoming.senderProof === undefined ? 'open' : 'proven';
-    return answerOf(await runCall({ context, incoming, transport, timeout }));
+    const transport = raw.senderProof === undefined ? 'open' : 'proven';
+    return answerOf(await runCall({ state: context, raw, transport, timeout }));
   };
   return {
     database,

@@ -1,5 +1,5 @@
 import ava from 'ava';
-import { CallTimeout, NotConnected, RemoteError, Undeliverable } from '../../src/client.ts';
+import { CallTimeout, NotConnected, RemoteError, Undeliverable } from '../../src/public/client.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect as connectAmqp } from 'amqplib';
 import mqtt from 'mqtt';
-import { type Client, type ConnectOptions, connect } from '../../src/client.ts';
+import { type Client, type ConnectOptions, connect } from '../../src/public/client.ts';
 import { openRabbitmq, type WireForm } from '../faults/brokers.ts';
 import type { TcpProxy } from '../support/proxy.ts';
 import type { Rabbitmq } from '../support/rabbitmq-api.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ava, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import { serviceStatuses } from '../../src/client/methods.ts';
-import { statuses } from '../../src/workers/methods/statuses.ts';
+import { statuses } from '../../src/workers/methods/heartbeat/statuses.ts';
 import { runConductor } from '../support/conductor.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { startProcess } from '../support/processes.ts';
@@ -45,7 +45,7 @@ test('the snippets of docs/client.md run, one after the other', async (t) => {
   const program = snippets
     .join('\n')
     .replace('mqtt://127.0.0.1:1883', url)
-    .replaceAll("'conductor-gateway/client'", JSON.stringify(path('src/client.ts')));
+    .replaceAll("'conductor-gateway/client'", JSON.stringify(path('src/public/client.ts')));
   const file = join(temporaryDirectory('documentation'), 'guest.mjs');
   writeFileSync(file, program);
   const child = startProcess(process.execPath, [file]);

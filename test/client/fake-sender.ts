@@ -2,7 +2,8 @@ import { pino } from 'pino';
 import { Client, type ClientOptions } from '../../src/client/client.ts';
 import type { ConfiguredTransport } from '../../src/core/config/transport-kind.ts';
 import { NotConnected } from '../../src/core/errors.ts';
-import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../src/core/sending.ts';
+import type { Reply } from '../../src/core/message/request.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../src/core/transport/sender.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { waitFor } from '../support/wait.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connect as connectAmqp } from 'amqplib';
 import ava, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
-import { ConfigError, type ConnectOptions, connect, Undeliverable } from '../../src/client.ts';
+import { ConfigError, type ConnectOptions, connect, Undeliverable } from '../../src/public/client.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { startProcess } from '../support/processes.ts';
 import { startRabbitmq } from '../support/rabbitmq.ts';

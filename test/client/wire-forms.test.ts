@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
-import { codecs, wireForms } from '../../src/core/codecs/index.ts';
 import { Rejected } from '../../src/core/errors.ts';
+import { codecs, wireForms } from '../../src/core/message/codecs/index.ts';
 
 const args = fc.dictionary(
   fc.string({ unit: 'grapheme' }).filter((key) => key !== '__proto__' && !key.includes('\0')),

@@ -14,8 +14,8 @@ import {
   soon,
 } from '../../src/conformance/harness.ts';
 import { validate } from '../../src/core/config/validate.ts';
-import type { Transport } from '../../src/core/contracts.ts';
 import { ConfigError } from '../../src/core/errors.ts';
+import type { Transport } from '../../src/core/transport/contract.ts';
 import { lossesOf } from '../../src/transports/amqp091/probe.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { mqttSchema } from '../../src/transports/mqtt/options.ts';

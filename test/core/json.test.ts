@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { native } from '../../src/core/codecs/native.ts';
 import { Rejected } from '../../src/core/errors.ts';
-import { kindOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
+import { jsonTypeOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
+import { native } from '../../src/core/message/codecs/native.ts';
 import { rejection } from './rejection.ts';
 
 const deep = 100_000;
@@ -114,7 +114,7 @@ test('a value is not refused for what it holds innocently', (t) => {
 });
 
 test('every kind of value has its name', (t) => {
-  t.deepEqual([undefined, null, [], {}, 'a', 1, true].map(kindOf), [
+  t.deepEqual([undefined, null, [], {}, 'a', 1, true].map(jsonTypeOf), [
     'missing',
     'null',
     'an array',

@@ -1,7 +1,8 @@
 import { mock } from 'node:test';
 import ava from 'ava';
 import { pino } from 'pino';
-import { DeadLetterLog, LineBudget, Outage } from '../../src/core/quiet-log.ts';
+import { DeadLetterLog } from '../../src/core/gateway/dead-letter-log.ts';
+import { LineBudget, Outage } from '../../src/core/quiet-log.ts';
 
 const test = ava.serial;
 let now = 0;

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { native } from '../../src/core/codecs/native.ts';
 import { isObject } from '../../src/core/json.ts';
+import { native } from '../../src/core/message/codecs/native.ts';
 import { heartbeatOf, mishap, nextPhase, type Phase, phases } from '../../src/embedded/guests-lifecycle.ts';
-import { heartbeat } from '../../src/workers/methods/heartbeat.ts';
+import { heartbeat } from '../../src/workers/methods/heartbeat/index.ts';
 
 /** Evenly from 0 to 1, 1 excluded. */
 const draws = Array.from({ length: 1000 }, (_, index) => index / 1000);

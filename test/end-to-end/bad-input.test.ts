@@ -77,7 +77,7 @@ async function endsAsDeadLetters(
   await fleet.arrives(database);
 
   await conductor.stop();
-  const account = conductor.accounts.get('guests');
+  const account = conductor.counters.get('guests');
   t.is(account?.unexplained, 0);
   t.like(account, { held: 0, heldBytes: 0, received: 2 * bad.length + fleet.instances.length });
   t.is(account?.outcomes.dead, bad.length);

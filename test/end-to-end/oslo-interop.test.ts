@@ -25,7 +25,7 @@ async function start(t: ExecutionContext, transport: object = {}, settings: obje
     transports: { rabbit: { kind: 'amqp091', url, codec: 'oslo', ...transport } },
     settings: { notifications: { topic: 'notifications', publisherHost: 'mq-1' }, ...settings },
   });
-  const account = conductor.accounts.get('rabbit');
+  const account = conductor.counters.get('rabbit');
   if (account === undefined) throw new Error('no account');
   return { url, vhost, database, account };
 }

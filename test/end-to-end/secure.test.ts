@@ -56,7 +56,7 @@ rabbitTest(
     const { database, conductor, heartbeat } = await start(t);
     const instance = randomUUID();
     heartbeat(instance, 'a-key');
-    await waitFor(() => conductor.accounts.get('rabbit')?.outcomes.deferred === 1, {
+    await waitFor(() => conductor.counters.get('rabbit')?.outcomes.deferred === 1, {
       what: 'it to be deferred',
     });
     await insertInstances(database, instance);

@@ -40,8 +40,8 @@ needs(
   const { absent, rabbit } = conductor.states();
   t.is(rabbit?.state, 'consuming');
   t.not(absent?.state, 'consuming');
-  t.like(conductor.accounts.get('rabbit'), { received: 1000, unexplained: 0 });
-  t.is(conductor.accounts.get('absent')?.received, 0);
+  t.like(conductor.counters.get('rabbit'), { received: 1000, unexplained: 0 });
+  t.is(conductor.counters.get('absent')?.received, 0);
   await conductor.stop();
   t.like(conductor.states(), { absent: { state: 'stopped' }, rabbit: { state: 'stopped' } });
   await fleet.assertArrived(t, database);
@@ -81,7 +81,7 @@ needs(
     await fleet.assertArrived(t, database);
     const ofRabbit = conductor.log.lines('not connected').filter(({ transport }) => transport === 'rabbit');
     t.deepEqual(ofRabbit, []);
-    t.like(conductor.accounts.get('rabbit'), { received: 1000, unexplained: 0 });
+    t.like(conductor.counters.get('rabbit'), { received: 1000, unexplained: 0 });
   },
 );
 

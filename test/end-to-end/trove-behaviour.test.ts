@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import test, { type ExecutionContext } from 'ava';
-import { osloBody } from '../../src/core/codecs/oslo.ts';
+import { osloBody } from '../../src/core/message/codecs/oslo.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
@@ -47,7 +47,7 @@ async function start(t: ExecutionContext): Promise<Trove> {
     transports: { rabbit: { kind: 'amqp091', url, codec: 'oslo' } },
     settings: { deferred: { interval: 50, firstDelay: 50, maxDelay: 100 } },
   });
-  const account = conductor.accounts.get('rabbit');
+  const account = conductor.counters.get('rabbit');
   if (account === undefined) throw new Error('no account');
   const connection = await connect(url);
   t.teardown(() => connection.close());

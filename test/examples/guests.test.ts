@@ -178,7 +178,7 @@ for (const example of examples) {
     async (t) => {
       const running = await start(t, example);
       const { conductor, proxy, guest } = running;
-      const account = conductor.accounts.get('broker');
+      const account = conductor.counters.get('broker');
       const complaints = () => guest.stderr().split('\n').length;
       await heardOf(running);
       proxy.refuse();

@@ -86,14 +86,14 @@ for (const [what, strike, finish] of [
       await finish(t, victim);
       await fleet.arrives(database);
       await fleet.assertArrived(t, database);
-      t.is(survivor.accounts.get('guests')?.outcomes.dead, 0);
+      t.is(survivor.counters.get('guests')?.outcomes.dead, 0);
     },
   );
 }
 
 /** Messages that it has applied a second, from now on. */
 async function rateOf(survivor: ConductorHere): Promise<number> {
-  const applied = () => survivor.accounts.get('guests')?.outcomes.applied ?? 0;
+  const applied = () => survivor.counters.get('guests')?.outcomes.applied ?? 0;
   const [begin, count] = [performance.now(), applied()];
   await sleep(span);
   return ((applied() - count) / (performance.now() - begin)) * 1000;

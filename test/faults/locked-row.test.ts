@@ -65,7 +65,7 @@ for (const { label, service, open } of brokerKinds) {
         what: 'nothing to be put aside any more',
       });
       await fleet.assertArrived(t, database);
-      const account = conductor.accounts.get('guests');
+      const account = conductor.counters.get('guests');
       t.is(account?.received, (1 + reports + later) * instances);
       t.is(account?.unexplained, 0);
       t.is(account?.outcomes.dead, 0);

@@ -58,7 +58,7 @@ for (const { label, service, open } of brokerKinds.filter(({ label }) => label =
         await rows.release();
         await fleet.arrives(database);
         await fleet.assertArrived(t, database);
-        t.is(conductor.accounts.get('guests')?.outcomes.dead, 0);
+        t.is(conductor.counters.get('guests')?.outcomes.dead, 0);
       },
     );
   }

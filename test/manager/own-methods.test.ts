@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import test from 'ava';
-import { loadManager } from '../../src/workers/load-manager.ts';
+import { loadManager } from '../../src/workers/methods/load.ts';
 import { configuration, run } from '../command-line/support.ts';
 import { startConductorProcess } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -95,7 +95,7 @@ needs(test, 'postgres')(
     const database = await createDatabase(t, { migrated: true });
     await database.query('CREATE TABLE seen (n serial, key text, sent double precision)');
     const file = join(temporaryDirectory('manager'), 'methods.ts');
-    const entry = new URL('../../src/manager.ts', import.meta.url).href;
+    const entry = new URL('../../src/public/manager.ts', import.meta.url).href;
     writeFileSync(
       file,
       `import { applied, oneAtATime, readId, readSent } from '${entry}';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { loadedFrom } from '../../src/workers/load-manager.ts';
+import { loadedFrom } from '../../src/workers/methods/load.ts';
 import { workerSettings } from '../support/worker.ts';
 
 /** What is missing from a deployer's own method is said when it is loaded, not when it is called. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ExecutionContext } from 'ava';
-import { type MigrateOptions, migrate } from '../../src/database/migrate.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import type { MigrateOptions } from '../../src/database/options.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 export async function emptyDatabase(t: ExecutionContext): Promise<TestDatabase> {

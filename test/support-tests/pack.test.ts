@@ -21,10 +21,10 @@ test('a package that is packed in a fresh clone has the program in it', async (t
   const files = archive.stdout().split('\n');
   for (const name of [
     'main.js',
-    'client.js',
+    'public/client.js',
     'client.d.ts',
-    'manager.js',
-    'transport.js',
+    'public/manager.js',
+    'public/transport.js',
     'conformance/index.js',
   ])
     t.true(files.includes(`package/dist/${name}`), name);

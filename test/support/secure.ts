@@ -1,4 +1,4 @@
-import { cipherKeyOf, encrypt } from '../../src/core/codecs/trove-secure.ts';
+import { cipherKeyOf, encrypt } from '../../src/core/message/codecs/trove-secure.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Trove's secure form, as its guests write it. */

@@ -1,10 +1,12 @@
-import { CALL } from '../../src/core/outcome.ts';
-import { applyBatch } from '../../src/workers/apply.ts';
-import { type Context, createContext } from '../../src/workers/context.ts';
-import { decode, type Work } from '../../src/workers/decode.ts';
-import { manager } from '../../src/workers/manager.ts';
-import type { Incoming, WorkerSettings } from '../../src/workers/protocol.ts';
-import { openBatch } from '../../src/workers/secure.ts';
+import { CALL } from '../../src/core/message/outcome.ts';
+import { applyBatch } from '../../src/workers/batch/apply.ts';
+import type { BatchItem } from '../../src/workers/batch/item.ts';
+import { decode } from '../../src/workers/batch/read.ts';
+import { createThreadState, type ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { createManager } from '../../src/workers/methods/table.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
+import type { WorkerSettings } from '../../src/workers/settings.ts';
 import type { TestDatabase } from './database.ts';
 
 /** What a worker thread does, without the thread. */
@@ -53,19 +55,19 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
   };
 }
 
-export function openContext(t: Test, { url }: TestDatabase, overrides?: Overrides): Context {
+export function openContext(t: Test, { url }: TestDatabase, overrides?: Overrides): ThreadState {
   const settings = workerSettings(url, overrides);
-  const context = createContext(settings, manager);
+  const context = createThreadState(settings, createManager());
   t.teardown(() => context.pool.end());
   return context;
 }
 
 /** A message in native form, as a worker gets it. */
-export function native(method: string, args: unknown, more: Partial<Incoming> = {}): Incoming {
+export function native(method: string, args: unknown, more: Partial<RawMessage> = {}): RawMessage {
   return raw(JSON.stringify({ method, args }), more);
 }
 
-export function raw(body: string | Uint8Array, more: Partial<Incoming> = {}): Incoming {
+export function raw(body: string | Uint8Array, more: Partial<RawMessage> = {}): RawMessage {
   return {
     body: typeof body === 'string' ? Buffer.from(body) : body,
     oversize: undefined,
@@ -77,19 +79,23 @@ export function raw(body: string | Uint8Array, more: Partial<Incoming> = {}): In
   };
 }
 
-export function heartbeat(instance: string, sent: number | undefined, status?: string): Incoming {
+export function heartbeat(instance: string, sent: number | undefined, status?: string): RawMessage {
   return native('heartbeat', { instance_id: instance, sent, payload: { service_status: status } });
 }
 
-export function backup(instance: string, id: string, sent: number, fields: object): Incoming {
+export function backup(instance: string, id: string, sent: number, fields: object): RawMessage {
   return native('update_backup', { instance_id: instance, backup_id: id, sent, ...fields });
 }
 
 /** Opens, decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
-export async function apply(context: Context, messages: Incoming[], transport = 'plain'): Promise<string[]> {
-  const opened = await openBatch(context, transport, messages, { exceptCalls: true });
-  const works = opened.map((incoming, index) => {
-    const work = decode(incoming, index, transport, context.manager, context.settings);
+export async function apply(
+  context: ThreadState,
+  messages: RawMessage[],
+  transport = 'plain',
+): Promise<string[]> {
+  const opened = await unsealBatch(context, transport, messages, { exceptCalls: true });
+  const works = opened.map((rawMessage, index) => {
+    const work = decode(rawMessage, index, transport, context.manager, context.settings);
     if (work === CALL) throw new Error('a call is not applied in a batch');
     return work;
   });
@@ -97,7 +103,7 @@ export async function apply(context: Context, messages: Incoming[], transport = 
 }
 
 function outcomesOf(
-  works: Work[],
+  works: BatchItem[],
   { outcomes, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
 ): string[] {
   return works.map((work) => {

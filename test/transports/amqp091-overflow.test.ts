@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import test from 'ava';
 import { soon } from '../../src/conformance/harness.ts';
-import type { Delivery } from '../../src/core/contracts.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import type { Delivery } from '../../src/core/contracts.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import rhea, { type EventContext, type Message } from 'rhea';
-import type { Delivery } from '../../src/core/contracts.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';

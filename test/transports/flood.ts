@@ -1,7 +1,7 @@
 /** Good messages among as many with properties that a sender has chosen to do harm. */
 import { randomUUID } from 'node:crypto';
 import type { ExecutionContext } from 'ava';
-import { outcomeKinds } from '../../src/core/outcome.ts';
+import { outcomeKinds } from '../../src/core/message/outcome.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { waitFor } from '../support/wait.ts';
@@ -45,7 +45,7 @@ export async function assertFloodIsHarmless(
     [messages.map(({ instance }) => instance)],
   );
   const conductor = await startConductorHere(t, { database: database.url, transports: { guests: entry } });
-  const account = conductor.accounts.get('guests');
+  const account = conductor.counters.get('guests');
   if (account === undefined) throw new Error('the transport has no account');
   const hostile = await send(messages);
   const settled = () => outcomeKinds.reduce((sum, kind) => sum + account.outcomes[kind], 0);

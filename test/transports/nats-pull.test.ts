@@ -3,7 +3,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import ava from 'ava';
 import { pino } from 'pino';
-import type { Delivery } from '../../src/core/contracts.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { type Nats, startNats } from '../support/nats.ts';
 import { needs, service } from '../support/services.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';

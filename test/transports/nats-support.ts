@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AckPolicy, type ConsumerConfig, jetstream, type StreamConfig } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { pino } from 'pino';
-import type { Delivery } from '../../src/core/contracts.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ava from 'ava';
-import type { Session } from '../../src/core/contracts.ts';
 import { NotConnected } from '../../src/core/errors.ts';
-import type { SenderSession } from '../../src/core/sending.ts';
+import type { Session } from '../../src/core/transport/contract.ts';
+import type { SenderSession } from '../../src/core/transport/sender.ts';
 import { needs } from '../support/services.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';
 import { open, soon } from './nats-support.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { doubleArray, integerArray, textArray } from '../../src/workers/sql/binary-array.ts';
+import { doubleArray, integerArray, textArray } from '../../src/workers/postgres/binary-array.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 

@@ -1,7 +1,7 @@
 import ava from 'ava';
-import { applied } from '../../src/core/outcome.ts';
-import type { Method } from '../../src/manager.ts';
-import { manager } from '../../src/workers/manager.ts';
+import { applied } from '../../src/core/message/outcome.ts';
+import type { CastMethod } from '../../src/public/manager.ts';
+import { createManager } from '../../src/workers/methods/table.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { apply, heartbeat, insertInstances, native, openContext, raw } from '../support/worker.ts';
@@ -11,13 +11,13 @@ const test = needs(ava, 'postgres');
 const ids = Array.from({ length: 1000 }, (_, index) => `i${index}`);
 
 /** A method of a deployer's own that does this for a message that asks for it. */
-function withMethod(apply: Method<{ instanceId: string; key: string; guard: undefined }>['apply']) {
-  const method: Method<{ instanceId: string; key: string; guard: undefined }> = {
+function withMethod(apply: CastMethod<{ instanceId: string; key: string; guard: undefined }>['apply']) {
+  const method: CastMethod<{ instanceId: string; key: string; guard: undefined }> = {
     parse: ({ instance_id: id }) => ({ instanceId: String(id), key: String(id), guard: undefined }),
     toWire: ({ instanceId }) => ({ instance_id: instanceId }),
     apply,
   };
-  return { ...manager, own: method };
+  return { ...createManager(), own: method };
 }
 
 const fails = (what: string, fail: () => never) => [what, fail] as const;

@@ -1,9 +1,9 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import ava from 'ava';
-import { runCall } from '../../src/workers/call.ts';
+import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import type { Incoming } from '../../src/workers/protocol.ts';
-import { openBatch } from '../../src/workers/secure.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { encryptionKey, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
@@ -46,7 +46,7 @@ test('compressed messages are applied like any others, beside them', async (t) =
 test('a compressed body that cannot be read is dead for its reason, and kept as it came', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { maxBody: 1000 });
-  const bodies: ReadonlyArray<readonly [incoming: Incoming, outcome: string]> = [
+  const bodies: ReadonlyArray<readonly [rawMessage: RawMessage, outcome: string]> = [
     [kombu(heartbeat('i1'), 'application/x-lzma'), 'dead: bad_envelope'],
     [raw(heartbeat('i1'), { compression: 'gzip' }), 'dead: bad_envelope'],
     [raw(deflateSync(heartbeat('i1')).subarray(0, 30), { compression: 'gzip' }), 'dead: bad_envelope'],
@@ -66,7 +66,7 @@ test('a compressed body that cannot be read is dead for its reason, and kept as 
   t.deepEqual(
     await apply(
       context,
-      bodies.map(([incoming]) => incoming),
+      bodies.map(([rawMessage]) => rawMessage),
     ),
     bodies.map(([, outcome]) => outcome),
   );
@@ -84,16 +84,21 @@ test('a compressed call of oslo is told apart by its body, and answered', async 
   const context = openContext(t, await createDatabase(t, { migrated: true }));
   const body = osloBody({ method: 'ping', args: {}, _msg_id: 'm', _reply_q: 'q', _context_user: 'u' });
   await t.throwsAsync(apply(context, [kombu(body)], 'oslo'), { message: 'a call is not applied in a batch' });
-  const [incoming] = await openBatch(context, 'oslo', [kombu(body)], { exceptCalls: false });
-  if (incoming === undefined) throw new Error('it is gone');
-  const { outcome, reply } = await runCall({ context, incoming, transport: 'oslo', timeout: 5000 });
+  const [rawMessage] = await unsealBatch(context, 'oslo', [kombu(body)], { exceptCalls: false });
+  if (rawMessage === undefined) throw new Error('it is gone');
+  const { outcome, reply } = await runCall({
+    state: context,
+    raw: rawMessage,
+    transport: 'oslo',
+    timeout: 5000,
+  });
   t.is(outcome, 'answered');
   t.is(reply?.name, 'q');
-  const [broken] = await openBatch(context, 'plain', [raw('{}', { compression: 'gzip', isCall: true })], {
+  const [broken] = await unsealBatch(context, 'plain', [raw('{}', { compression: 'gzip', isCall: true })], {
     exceptCalls: false,
   });
   if (broken === undefined) throw new Error('it is gone');
-  const refused = await runCall({ context, incoming: broken, transport: 'plain', timeout: 5000 });
+  const refused = await runCall({ state: context, raw: broken, transport: 'plain', timeout: 5000 });
   t.is(refused.outcome, 'refused');
   t.regex(Buffer.from(refused.reply?.body ?? []).toString(), /cannot be inflated/);
 });

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import type { QueryResultRow } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
-import { isConnectionState } from '../../src/workers/connection-state.ts';
-import type { Context } from '../../src/workers/context.ts';
-import { type Db, inTransaction, type TransactionOptions } from '../../src/workers/db.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { isConnectionState } from '../../src/workers/postgres/connection-state.ts';
+import { type Db, inTransaction, type TransactionOptions } from '../../src/workers/postgres/transaction.ts';
 import { lockWith, startOwnPostgres } from '../faults/databases.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
@@ -30,7 +30,7 @@ const ours = {
 };
 
 function transact<Result>(
-  { pool }: Context,
+  { pool }: ThreadState,
   work: (db: Db) => Promise<Result>,
   options: Partial<TransactionOptions> = {},
 ): Promise<Result> {
@@ -38,7 +38,7 @@ function transact<Result>(
 }
 
 /** What the settings are inside a transaction. */
-async function settingsIn(context: Context, options?: Partial<TransactionOptions>) {
+async function settingsIn(context: ThreadState, options?: Partial<TransactionOptions>) {
   const columns = settingNames.map((name) => `current_setting('${name}') AS ${name}`).join(', ');
   const [row] = await transact(
     context,
@@ -112,7 +112,11 @@ const oneCall = {
 };
 
 /** Opens this many connections at once and does this on each of them. */
-async function onEach(context: Context, count: number, work: (db: Db) => Promise<unknown>): Promise<void> {
+async function onEach(
+  context: ThreadState,
+  count: number,
+  work: (db: Db) => Promise<unknown>,
+): Promise<void> {
   const gate = Promise.withResolvers<void>();
   let there = 0;
   await Promise.all(
@@ -130,7 +134,7 @@ async function onEach(context: Context, count: number, work: (db: Db) => Promise
 const connections = 3;
 
 /** The same statement again and again, one after the other; how each ended. */
-async function repeat(t: ExecutionContext, context: Context, work: (db: Db) => Promise<unknown>) {
+async function repeat(t: ExecutionContext, context: ThreadState, work: (db: Db) => Promise<unknown>) {
   const ends: string[] = [];
   for (let count = 0; count < connections + 1; count += 1) {
     try {

@@ -1,10 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { CALL } from '../../src/core/outcome.ts';
-import { decode, isTask, type Work } from '../../src/workers/decode.ts';
-import { manager } from '../../src/workers/manager.ts';
-import type { Incoming } from '../../src/workers/protocol.ts';
+import { CALL } from '../../src/core/message/outcome.ts';
+import { type BatchItem, isTask } from '../../src/workers/batch/item.ts';
+import { decode } from '../../src/workers/batch/read.ts';
+import { createManager } from '../../src/workers/methods/table.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { raw, workerSettings } from '../support/worker.ts';
+
+const manager = createManager();
 
 /** Any message is read or dead for a reason; nothing is thrown, and no body takes long. */
 
@@ -12,11 +15,11 @@ const settings = workerSettings('');
 type Form = 'plain' | 'oslo';
 const forms: ReadonlyArray<Form> = ['plain', 'oslo'];
 
-function read(incoming: Incoming, form: Form): Work | typeof CALL {
-  return decode(incoming, 0, form, manager, settings);
+function read(rawMessage: RawMessage, form: Form): BatchItem | typeof CALL {
+  return decode(rawMessage, 0, form, manager, settings);
 }
 
-function outcomeOf(work: Work | typeof CALL): string {
+function outcomeOf(work: BatchItem | typeof CALL): string {
   if (work === CALL) return 'call';
   if (isTask(work.task)) return 'task';
   return work.task.kind === 'dead' ? `dead: ${work.task.reason}: ${work.task.detail}` : work.task.kind;
@@ -203,10 +206,10 @@ const large: ReadonlyArray<readonly [what: string, make: (form: Form) => Buffer]
 for (const [what, make] of large) {
   for (const form of forms) {
     test(`a megabyte of ${what} is done with in less than 50 ms of CPU, in form ${form}`, (t) => {
-      const incoming = raw(make(form));
+      const rawMessage = raw(make(form));
       const costs = Array.from({ length: 5 }, () => {
         const begin = process.cpuUsage();
-        t.regex(outcomeOf(read(incoming, form)), /^dead: (?!crash)/);
+        t.regex(outcomeOf(read(rawMessage, form)), /^dead: (?!crash)/);
         const { user, system } = process.cpuUsage(begin);
         return (user + system) / 1000;
       });

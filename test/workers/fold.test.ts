@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Outcome } from '../../src/core/outcome.ts';
-import type { GuestArgs } from '../../src/workers/manager.ts';
+import type { Outcome } from '../../src/core/message/outcome.ts';
+import type { GuestArgs } from '../../src/workers/methods/contract.ts';
 import {
   applyFolded,
   byGuard,

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import fc from 'fast-check';
-import { decode } from '../../src/workers/decode.ts';
-import { manager } from '../../src/workers/manager.ts';
-import { formatOutput } from '../../src/workers/methods/format-output.ts';
-import { eventOf } from '../../src/workers/methods/notification.ts';
+import { decode } from '../../src/workers/batch/read.ts';
+import { formatOutput } from '../../src/workers/methods/notify/format-output.ts';
+import { eventOf } from '../../src/workers/methods/notify/notification.ts';
+import { createManager } from '../../src/workers/methods/table.ts';
 import { onlyIf } from '../support/services.ts';
 import { hasTrove, python, withoutTrove } from '../support/trove.ts';
 import { raw, workerSettings } from '../support/worker.ts';
+
+const manager = createManager();
 
 /** Texts and names that have to be the same as Trove's. */
 

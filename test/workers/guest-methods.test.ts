@@ -1,11 +1,11 @@
 import test from 'ava';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
-import type { Notification } from '../../src/core/outcome.ts';
-import { applyBatch } from '../../src/workers/apply.ts';
-import type { Context } from '../../src/workers/context.ts';
-import { decode } from '../../src/workers/decode.ts';
+import type { Notification } from '../../src/core/message/outcome.ts';
+import { applyBatch } from '../../src/workers/batch/apply.ts';
+import { decode } from '../../src/workers/batch/read.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import type { Incoming } from '../../src/workers/protocol.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
@@ -14,7 +14,7 @@ import { apply, insertInstances, native, openContext } from '../support/worker.t
 
 const withPostgres = needs(test, 'postgres');
 
-function cast(method: string, args: unknown, user?: string, messageId?: string): Incoming {
+function cast(method: string, args: unknown, user?: string, messageId?: string): RawMessage {
   const context = { user, tenant: 't1', request_id: 'req-1', auth_token: 'a-secret' };
   return {
     ...native(method, args, messageId === undefined ? {} : { messageId }),
@@ -79,8 +79,8 @@ const serialized = (more: object = {}) => ({
 });
 
 /** Applies one message; what is to be published, read as a listener would. */
-async function notificationOf(context: Context, incoming: Incoming) {
-  const work = decode(incoming, 0, 'plain', context.manager, context.settings);
+async function notificationOf(context: ThreadState, rawMessage: RawMessage) {
+  const work = decode(rawMessage, 0, 'plain', context.manager, context.settings);
   if (typeof work === 'number') throw new Error('a call');
   const { notifications = [] } = await applyBatch(context, [work]);
   return notifications.map(([, notification]) => read(notification));
@@ -119,9 +119,9 @@ withPostgres(
 withPostgres('a notification is not published where no topic is configured', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { notifications: { topic: '', publisherHost: 'h' } });
-  const incoming = cast('notify_end', { serialized_notification: serialized(), notification_args: {} });
-  t.deepEqual(await notificationOf(context, incoming), []);
-  t.deepEqual(await apply(context, [incoming]), ['applied']);
+  const rawMessage = cast('notify_end', { serialized_notification: serialized(), notification_args: {} });
+  t.deepEqual(await notificationOf(context, rawMessage), []);
+  t.deepEqual(await apply(context, [rawMessage]), ['applied']);
 });
 
 for (const [what, args, detail] of [

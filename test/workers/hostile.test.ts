@@ -1,10 +1,10 @@
 import test from 'ava';
 import { readAccess } from '../../src/core/config/access.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import { runCall } from '../../src/workers/call.ts';
-import type { Context } from '../../src/workers/context.ts';
-import type { Manager } from '../../src/workers/manager.ts';
-import type { Incoming } from '../../src/workers/protocol.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
+import type { Manager } from '../../src/workers/methods/contract.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { encryptionKey, seal } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
@@ -57,9 +57,14 @@ const hostile: ReadonlyArray<readonly [what: string, body: string]> = [
   ],
 ];
 
-async function call(context: Context, body: string): Promise<string> {
-  const incoming: Incoming = raw(body, { isCall: true });
-  const { outcome, heldBecause } = await runCall({ context, incoming, transport: 'plain', timeout: 5000 });
+async function call(context: ThreadState, body: string): Promise<string> {
+  const rawMessage: RawMessage = raw(body, { isCall: true });
+  const { outcome, heldBecause } = await runCall({
+    state: context,
+    raw: rawMessage,
+    transport: 'plain',
+    timeout: 5000,
+  });
   return outcome ?? `held: ${heldBecause}`;
 }
 
@@ -122,8 +127,13 @@ for (const method of Object.keys(careless)) {
     async (t) => {
       const opened = openContext(t, await createDatabase(t, { migrated: true }));
       const context = { ...opened, manager: careless };
-      const incoming = raw(message(method, {}), { isCall: true });
-      const { outcome, problem } = await runCall({ context, incoming, transport: 'plain', timeout: 5000 });
+      const rawMessage = raw(message(method, {}), { isCall: true });
+      const { outcome, problem } = await runCall({
+        state: context,
+        raw: rawMessage,
+        transport: 'plain',
+        timeout: 5000,
+      });
       t.is(outcome, 'refused');
       t.truthy(problem);
     },
@@ -137,8 +147,8 @@ withPostgres('what cannot be opened yet, nor be kept as it is, is a dead letter'
   });
   const body = seal('heartbeat', { instance_id: 'i-3' }, { instance: 'i-3', key: 'key-3' });
   // Postgres keeps no NUL.
-  const incoming = raw(body, { messageId: 'a\0b' });
-  t.deepEqual(await apply(context, [incoming], 'oslo'), ['dead: refused']);
+  const rawMessage = raw(body, { messageId: 'a\0b' });
+  t.deepEqual(await apply(context, [rawMessage], 'oslo'), ['dead: refused']);
   t.deepEqual(await database.query('SELECT method, reason FROM dead_letters'), [
     { method: 'heartbeat', reason: 'refused' },
   ]);
@@ -149,9 +159,9 @@ withPostgres('a sender who proves to be called anonymous is a guest like any oth
     transports: { proven: { codec: 'native', auth: 'subject' } },
     access: readAccess({}, { anonymous: { methods: '*' } }),
   });
-  const incoming = raw(message('heartbeat', { instance_id: 'i-1', sent: 1, payload: {} }), {
+  const rawMessage = raw(message('heartbeat', { instance_id: 'i-1', sent: 1, payload: {} }), {
     sender: 'anonymous',
     senderProof: 'subject',
   });
-  t.deepEqual(await apply(context, [incoming], 'proven'), ['dead: forbidden']);
+  t.deepEqual(await apply(context, [rawMessage], 'proven'), ['dead: forbidden']);
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Incoming } from '../../src/workers/protocol.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { apply, backup, heartbeat, insertBackup, insertInstances, openContext } from '../support/worker.ts';
 
@@ -16,7 +16,7 @@ interface Sent {
 }
 
 /** What was sent when says what it said, so that the newest of each determines the end. */
-function messageOf({ instance, sent, kind }: Sent): Incoming {
+function messageOf({ instance, sent, kind }: Sent): RawMessage {
   if (kind === 'touch') return heartbeat(instance, sent);
   if (kind === 'heartbeat') return heartbeat(instance, sent, words[sent % words.length]);
   return backup(instance, `b-${instance}`, sent, {

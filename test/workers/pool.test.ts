@@ -1,10 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { pino } from 'pino';
-import type { Delivery, DeliveryMeta, Session } from '../../src/core/contracts.ts';
-import { outcomeKinds } from '../../src/core/outcome.ts';
+import { outcomeKinds } from '../../src/core/message/outcome.ts';
+import type { Delivery, DeliveryMeta, Session } from '../../src/core/transport/contract.ts';
+import { pack, unpack } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
-import { pack, unpack } from '../../src/workers/protocol.ts';
 import { createDatabase } from '../support/database.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
 

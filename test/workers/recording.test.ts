@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
-import { inTransaction } from '../../src/workers/db.ts';
+import { claimDeferred } from '../../src/workers/batch/leftovers/sql/claim-deferred.ts';
+import { deleteDeferred } from '../../src/workers/batch/leftovers/sql/delete-deferred.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import { claimDeferred } from '../../src/workers/sql/claim-deferred.ts';
-import { deleteDeferred } from '../../src/workers/sql/delete-deferred.ts';
+import { inTransaction } from '../../src/workers/postgres/transaction.ts';
 import { createDatabase } from '../support/database.ts';
 import { waitFor } from '../support/wait.ts';
 import {

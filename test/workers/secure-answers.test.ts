@@ -1,7 +1,7 @@
 import test from 'ava';
-import { runCall } from '../../src/workers/call.ts';
-import type { Manager } from '../../src/workers/manager.ts';
-import { openBatch } from '../../src/workers/secure.ts';
+import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
+import type { Manager } from '../../src/workers/methods/contract.ts';
 import { createDatabase } from '../support/database.ts';
 import { encryptionKey, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
@@ -33,9 +33,9 @@ needs(test, 'postgres')('a call whose sealed answer is too large changes nothing
   const context = { ...opened, manager: tell };
   const more = { _msg_id: 'm-1', _reply_q: 'replies' };
   const body = seal('tell', {}, { instance: 'i-1', key: 'key-1', more });
-  const [incoming] = await openBatch(context, 'oslo', [raw(body)], { exceptCalls: false });
-  if (incoming === undefined) throw new Error('no message');
-  const { outcome } = await runCall({ context, incoming, transport: 'oslo', timeout: 5000 });
+  const [rawMessage] = await unsealBatch(context, 'oslo', [raw(body)], { exceptCalls: false });
+  if (rawMessage === undefined) throw new Error('no message');
+  const { outcome } = await runCall({ state: context, raw: rawMessage, transport: 'oslo', timeout: 5000 });
   t.is(outcome, 'refused');
   t.deepEqual(await database.query('SELECT name FROM instances'), [{ name: 'i-1' }]);
 });

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { cipherKeyOf, decrypt } from '../../src/core/codecs/trove-secure.ts';
 import { isObject } from '../../src/core/json.ts';
-import { runCall } from '../../src/workers/call.ts';
-import type { Context } from '../../src/workers/context.ts';
+import { cipherKeyOf, decrypt } from '../../src/core/message/codecs/trove-secure.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { runCall } from '../../src/workers/calls/run.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import { openBatch } from '../../src/workers/secure.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { encryptionKey, entity, type SealOptions, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
@@ -19,7 +19,7 @@ const transports = {
 } as const;
 
 /** Two instances with keys of their own. */
-async function start(t: ExecutionContext): Promise<{ database: TestDatabase; context: Context }> {
+async function start(t: ExecutionContext): Promise<{ database: TestDatabase; context: ThreadState }> {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i-1', 'i-2');
   await storeKey(database, 'i-1', 'key-1');
@@ -251,7 +251,7 @@ withPostgres('while keys cannot be read, messages are held', async (t) => {
     { url: 'postgresql://127.0.0.1:1/trove', query: () => Promise.resolve([]) },
     { transports },
   );
-  await t.throwsAsync(openBatch(away, 'oslo', [heartbeat()], { exceptCalls: true }), {
+  await t.throwsAsync(unsealBatch(away, 'oslo', [heartbeat()], { exceptCalls: true }), {
     code: 'ECONNREFUSED',
   });
   t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['applied']);
@@ -266,10 +266,15 @@ withPostgres('keys that are kept are not read again', async (t) => {
 });
 
 /** Calls a method in secure form; what the caller reads of the answer. */
-async function call(context: Context, body: string) {
-  const [incoming] = await openBatch(context, 'oslo', [raw(body)], { exceptCalls: false });
-  if (incoming === undefined) throw new Error('no message');
-  const { outcome, reply } = await runCall({ context, incoming, transport: 'oslo', timeout: 5000 });
+async function call(context: ThreadState, body: string) {
+  const [rawMessage] = await unsealBatch(context, 'oslo', [raw(body)], { exceptCalls: false });
+  if (rawMessage === undefined) throw new Error('no message');
+  const { outcome, reply } = await runCall({
+    state: context,
+    raw: rawMessage,
+    transport: 'oslo',
+    timeout: 5000,
+  });
   const outer: unknown = JSON.parse(Buffer.from(reply?.body ?? []).toString());
   const message: unknown = isObject(outer) ? JSON.parse(String(outer['oslo.message'])) : undefined;
   if (!isObject(message)) throw new Error('no answer');

@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts';
-import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
 import { shown, suggestion } from './names.ts';
 
 /** Columns of a table: those that are named, or all but those. */
@@ -89,7 +89,7 @@ function readService(entry: unknown, key: string, known: ReadonlyMap<string, Mod
 function readGrant(entry: unknown, key: string): ModelGrant {
   const { read, write, delete: mayDelete = false } = mapOf(entry, key, ['read', 'write', 'delete']);
   if (typeof mayDelete !== 'boolean')
-    throw new ConfigError(`${key}.delete: must be a boolean, not ${kindOf(mayDelete)}`);
+    throw new ConfigError(`${key}.delete: must be a boolean, not ${jsonTypeOf(mayDelete)}`);
   return {
     read: read === undefined ? none : readColumns(read, `${key}.read`),
     write: write === undefined ? none : readColumns(write, `${key}.write`),
@@ -106,10 +106,10 @@ function readColumns(value: unknown, key: string): Columns {
 }
 
 function namesOf(value: unknown, key: string, expected: string): string[] {
-  if (!Array.isArray(value)) throw new ConfigError(`${key}: must be ${expected}, not ${kindOf(value)}`);
+  if (!Array.isArray(value)) throw new ConfigError(`${key}: must be ${expected}, not ${jsonTypeOf(value)}`);
   return value.map((name: unknown, index) => {
     if (typeof name !== 'string' || name === '')
-      throw new ConfigError(`${key}[${index}]: must be a name, not ${kindOf(name)}`);
+      throw new ConfigError(`${key}[${index}]: must be a name, not ${jsonTypeOf(name)}`);
     if (name === '*') throw new ConfigError(`${key}[${index}]: '*' stands alone, not in a list`);
     return name;
   });
@@ -120,7 +120,7 @@ function entriesOf<Entry>(
   key: string,
   read: (entry: unknown, key: string, name: string) => Entry,
 ): [name: string, entry: Entry][] {
-  if (!isObject(value)) throw new ConfigError(`${key}: must be a map of names, not ${kindOf(value)}`);
+  if (!isObject(value)) throw new ConfigError(`${key}: must be a map of names, not ${jsonTypeOf(value)}`);
   return Object.entries(value).map(([name, entry]) => {
     if (name === '') throw new ConfigError(`${key}: a name is empty`);
     return [name, read(entry, `${key}.${shown(name)}`, name)];
@@ -134,7 +134,7 @@ function mapOf<Key extends string>(
   keys: ReadonlyArray<Key>,
 ): Partial<Record<Key, unknown>> {
   if (!isObject(value))
-    throw new ConfigError(`${key}: must be a map of keys to values, not ${kindOf(value)}`);
+    throw new ConfigError(`${key}: must be a map of keys to values, not ${jsonTypeOf(value)}`);
   const unknown = Object.keys(value).find((name) => !keys.some((known) => known === name));
   if (unknown !== undefined)
     throw new ConfigError(

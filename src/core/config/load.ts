@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
-import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
@@ -86,7 +86,7 @@ export function parseConfig(
 function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, TransportKind>>): Config {
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
-    throw new ConfigError(`transports: must be a map of names to transports, not ${kindOf(transports)}`);
+    throw new ConfigError(`transports: must be a map of names to transports, not ${jsonTypeOf(transports)}`);
   const values = validate<BaseConfig>(baseSchema, base, '', ['transports']);
   const config = {
     ...values,
@@ -120,7 +120,7 @@ export function configureTransports(
   return Object.entries(entries).map(([name, entry]) => {
     const at = `transports.${shown(name)}`;
     if (!isObject(entry))
-      throw new ConfigError(`${at}: must be a map of keys to values, not ${kindOf(entry)}`);
+      throw new ConfigError(`${at}: must be a map of keys to values, not ${jsonTypeOf(entry)}`);
     const known = Object.keys(kinds).join(', ');
     if (typeof entry.kind !== 'string') throw new ConfigError(`${at}.kind: is required: one of ${known}`);
     const kind = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
@@ -159,6 +159,7 @@ async function readText(file: string): Promise<string> {
 
 function parseMap(text: string, file: string): JsonObject {
   const raw = parseYaml(text, file) ?? {};
-  if (!isObject(raw)) throw new ConfigError(`${file}: must be a map of keys to values, not ${kindOf(raw)}`);
+  if (!isObject(raw))
+    throw new ConfigError(`${file}: must be a map of keys to values, not ${jsonTypeOf(raw)}`);
   return raw;
 }

@@ -213,7 +213,7 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       format: positiveInteger,
     },
     stormShare: {
-      doc: 'Share of the messages of a minute, from 0 to 1. If the database refuses more than that, those messages are held, not buried.',
+      doc: 'Share of the messages of a minute, from 0 to 1. If the database refuses more than that, those messages are held.',
       default: 0.1,
       format: share,
     },

@@ -1,14 +1,13 @@
 import type convict from 'convict';
-import { type CodecName, codecNames } from '../codecs/index.ts';
-import type { Transport } from '../contracts.ts';
 import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import type { Share } from '../lane.ts';
 import type { Logger } from '../logger.ts';
-import type { Sender } from '../sending.ts';
+import { type CodecName, codecNames } from '../message/codecs/index.ts';
+import type { Share, Transport } from '../transport/contract.ts';
+import { type SecurityOptions, securitySchema, withPasswordFile } from '../transport/security.ts';
+import type { Sender } from '../transport/sender.ts';
 import { shown } from './names.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
-import { type SecurityOptions, securitySchema, withPasswordFile } from './security.ts';
 import { type Section, validate } from './validate.ts';
 
 /** How a transport's senders are told apart; design: `none` believes what a message claims. */
@@ -47,7 +46,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
 }
 
 /** What a transport is made with, beside its own options. */
-export interface TransportContext {
+export interface TransportSetup {
   readonly name: string;
   readonly share: Share;
   /** A name for this replica that no other one has. */
@@ -63,13 +62,13 @@ export interface ConfiguredTransport {
   readonly printable: JsonObject;
   /** The values of the sensitive ones. */
   readonly secrets: ReadonlyArray<Secret>;
-  create(context: Omit<TransportContext, 'name'>): Transport;
+  create(context: Omit<TransportSetup, 'name'>): Transport;
   /** The sending side of the same entry; throws ConfigError where the kind has none. */
-  createSender(context: SenderContext): Sender;
+  createSender(context: SenderSetup): Sender;
 }
 
 /** What a sender is made with, beside its own options. */
-export interface SenderContext {
+export interface SenderSetup {
   /** Names the connection where the protocol has a place for it. */
   readonly clientName: string;
   readonly logger: Logger;
@@ -101,8 +100,8 @@ export interface TransportKind {
  */
 export function defineKind<Options extends CommonOptions>(
   schema: convict.Schema<Options> & Section,
-  create: (options: Options, context: TransportContext) => Transport,
-  createSender?: (options: Options, context: SenderContext) => Sender,
+  create: (options: Options, context: TransportSetup) => Transport,
+  createSender?: (options: Options, context: SenderSetup) => Sender,
   check: (options: Options, prefix: string) => void = () => {},
 ): TransportKind {
   return {

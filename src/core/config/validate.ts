@@ -1,6 +1,6 @@
 import convict from 'convict';
 import { ConfigError, messageOf } from '../errors.ts';
-import { isObject, type JsonObject, kindOf } from '../json.ts';
+import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
 import { shown, suggestion } from './names.ts';
 
 /** A leaf of a schema: an option. */
@@ -63,10 +63,10 @@ function* givenOptions(
     }
     if (!isOption(node)) {
       if (!isObject(value))
-        throw new ConfigError(`${prefix}${key}: must be a map of keys to values, not ${kindOf(value)}`);
+        throw new ConfigError(`${prefix}${key}: must be a map of keys to values, not ${jsonTypeOf(value)}`);
       yield* givenOptions(node, value, prefix, `${key}.`);
-    } else if (kindOf(value) !== kindOf(node.default)) {
-      throw new ConfigError(`${prefix}${key}: must be ${kindOf(node.default)}, not ${kindOf(value)}`);
+    } else if (jsonTypeOf(value) !== jsonTypeOf(node.default)) {
+      throw new ConfigError(`${prefix}${key}: must be ${jsonTypeOf(node.default)}, not ${jsonTypeOf(value)}`);
     } else {
       yield [key, value];
     }

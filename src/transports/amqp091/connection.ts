@@ -1,5 +1,5 @@
 import { type ChannelModel, connect, credentials } from 'amqplib';
-import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/config/security.ts';
+import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/transport/security.ts';
 import { readMessagesOurselves } from './frames.ts';
 import type { SignIn } from './handshake.ts';
 import type { Amqp091Options } from './options.ts';

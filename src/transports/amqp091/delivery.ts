@@ -1,5 +1,5 @@
 import type { ConsumeMessage } from 'amqplib';
-import type { Delivery, DeliveryMeta, Session } from '../../core/contracts.ts';
+import type { Delivery, DeliveryMeta, Session } from '../../core/transport/contract.ts';
 import type { Amqp091Options } from './options.ts';
 
 /** What is kept of a message while it is held: not the library's form of it, with its properties and headers. */

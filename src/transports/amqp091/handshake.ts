@@ -1,6 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
-import type { TlsOptions } from '../../core/config/security.ts';
+import type { TlsOptions } from '../../core/transport/security.ts';
 
 /** Of SASL. */
 export interface SignIn {

@@ -1,5 +1,5 @@
-import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
-import type { Deliver, Session, Transport } from '../../core/contracts.ts';
+import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
+import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
 import { openConnection } from './connection.ts';
 import { type Amqp091Options, amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { Prefetch } from './prefetch.ts';
@@ -15,9 +15,9 @@ const maxPrefetch = 65_535;
 class Amqp091Transport implements Transport {
   readonly name: string;
   private readonly options: Amqp091Options;
-  private readonly context: TransportContext;
+  private readonly context: TransportSetup;
 
-  constructor(options: Amqp091Options, context: TransportContext) {
+  constructor(options: Amqp091Options, context: TransportSetup) {
     this.name = context.name;
     this.options = options;
     this.context = context;

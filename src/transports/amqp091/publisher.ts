@@ -1,6 +1,6 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import { isWritableName } from '../../core/transport/names.ts';
 import { failOnFault } from './faults.ts';
 
 /** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */

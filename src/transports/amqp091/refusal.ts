@@ -1,6 +1,6 @@
-import type { TlsOptions } from '../../core/config/security.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
-import { tlsFailure } from '../../core/tls-failure.ts';
+import type { TlsOptions } from '../../core/transport/security.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
 import { type Ending, type SignIn, tryHandshake } from './handshake.ts';
 import { classify, replyCode } from './replies.ts';
 

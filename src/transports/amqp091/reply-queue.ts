@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { Reply } from '../../core/sending.ts';
+import type { Reply } from '../../core/message/request.ts';
 import type { Amqp091Options } from './options.ts';
 import { asConfigError } from './replies.ts';
 

@@ -1,10 +1,11 @@
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
-import { credentialsOf } from '../../core/config/security.ts';
-import type { SenderContext } from '../../core/config/transport-kind.ts';
+import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import type { Reply } from '../../core/message/request.ts';
+import { isWritableName } from '../../core/transport/names.ts';
+import { credentialsOf } from '../../core/transport/security.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { openConnection } from './connection.ts';
 import { failOnFault } from './faults.ts';
 import { letGo } from './frames.ts';
@@ -16,10 +17,10 @@ import { openReplies, type ReplyQueue } from './reply-queue.ts';
 /** Publishes with confirms; what is bound nowhere comes back and is refused. */
 export class Amqp091Sender implements Sender {
   private readonly options: Amqp091Options;
-  private readonly context: SenderContext;
+  private readonly context: SenderSetup;
 
   /** Throws ConfigError if there is no one routing key for each sender. */
-  constructor(options: Amqp091Options, context: SenderContext) {
+  constructor(options: Amqp091Options, context: SenderSetup) {
     this.options = options;
     this.context = context;
     if (/[*#]/.test(options.routingKey.replace(/[*#]$/, '')))

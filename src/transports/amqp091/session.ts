@@ -1,8 +1,8 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
-import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
-import { SettledPrefix } from '../../core/settled-prefix.ts';
+import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
+import { SettledPrefix } from '../../core/transport/settled-prefix.ts';
 import { Amqp091Delivery, metaOf } from './delivery.ts';
 import { failOnFault, faultOf } from './faults.ts';
 import { letGo } from './frames.ts';

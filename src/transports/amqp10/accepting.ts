@@ -1,4 +1,4 @@
-import { SettledPrefix } from '../../core/settled-prefix.ts';
+import { SettledPrefix } from '../../core/transport/settled-prefix.ts';
 
 /** Milliseconds that what is settled may wait behind what is not. */
 const patience = 1000;

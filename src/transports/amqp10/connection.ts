@@ -1,9 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import rhea, { type Connection, type EventContext, type Receiver, type Session } from 'rhea';
-import { type Credentials, credentialsOf, tlsOptions } from '../../core/config/security.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
+import { type Credentials, credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { type Broker, brokerOf } from './address.ts';
 import type { Amqp10Options } from './options.ts';
 import { connectionError, unreadable } from './refusal.ts';

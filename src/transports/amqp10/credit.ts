@@ -1,5 +1,5 @@
 import type { Receiver } from 'rhea';
-import type { Settlement } from '../../core/contracts.ts';
+import type { Settlement } from '../../core/transport/contract.ts';
 
 /**
  * How much the broker may send: never more than the bound is unsettled or allowed to come.

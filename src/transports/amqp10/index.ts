@@ -1,5 +1,5 @@
-import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
-import type { Deliver, Session, Transport } from '../../core/contracts.ts';
+import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
+import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
 import { Amqp10Connection } from './connection.ts';
 import { type Amqp10Options, amqp10Schema, withCodecDefaults } from './options.ts';
 import { Amqp10Sender } from './sender.ts';
@@ -11,9 +11,9 @@ const maxBound = 65_535;
 class Amqp10Transport implements Transport {
   readonly name: string;
   private readonly options: Amqp10Options;
-  private readonly context: TransportContext;
+  private readonly context: TransportSetup;
 
-  constructor(options: Amqp10Options, context: TransportContext) {
+  constructor(options: Amqp10Options, context: TransportSetup) {
     this.name = context.name;
     this.options = options;
     this.context = context;

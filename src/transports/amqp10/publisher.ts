@@ -1,6 +1,6 @@
-import type { Publication } from '../../core/contracts.ts';
 import { Undeliverable } from '../../core/errors.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import type { Publication } from '../../core/transport/contract.ts';
+import { isWritableName } from '../../core/transport/names.ts';
 import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';
 import { encodeMessage } from './encode.ts';

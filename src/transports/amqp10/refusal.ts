@@ -1,5 +1,5 @@
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
-import { tlsFailure } from '../../core/tls-failure.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
 
 /** What a broker says when it ends a link, a session or a connection (AMQP 1.0, section 2.8.14). */
 export interface Refusal {

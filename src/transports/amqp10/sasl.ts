@@ -1,5 +1,5 @@
-import type { Credentials } from '../../core/config/security.ts';
 import { ConfigError } from '../../core/errors.ts';
+import type { Credentials } from '../../core/transport/security.ts';
 import type { Amqp10Options } from './options.ts';
 
 /** One mechanism, as the client library wants it: `start` gives the initial response. */

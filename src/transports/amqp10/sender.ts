@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Receiver } from 'rhea';
-import type { SenderContext } from '../../core/config/transport-kind.ts';
+import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import type { Reply } from '../../core/message/request.ts';
+import { isWritableName } from '../../core/transport/names.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { queueAddress } from './address.ts';
 import { Amqp10Connection } from './connection.ts';
 import { decodeMessage } from './decode.ts';
@@ -18,11 +19,11 @@ const replyCredit = 100;
 
 export class Amqp10Sender implements Sender {
   private readonly options: Amqp10Options;
-  private readonly context: SenderContext;
+  private readonly context: SenderSetup;
   /** The same for all sessions, so that a queue which outlives them is one and not many. */
   private readonly id = randomUUID();
 
-  constructor(options: Amqp10Options, context: SenderContext) {
+  constructor(options: Amqp10Options, context: SenderSetup) {
     this.options = options;
     this.context = context;
   }

@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Receiver, Delivery as RheaDelivery, Session as RheaSession } from 'rhea';
+import { settledBy } from '../../core/deadline.ts';
+import { NotConnected } from '../../core/errors.ts';
 import type {
   Deliver,
   Delivery,
@@ -7,9 +9,7 @@ import type {
   Publication,
   Session,
   Settlement,
-} from '../../core/contracts.ts';
-import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
+} from '../../core/transport/contract.ts';
 import { Accepting } from './accepting.ts';
 import { queueAddress } from './address.ts';
 import type { Amqp10Connection } from './connection.ts';

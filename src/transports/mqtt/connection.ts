@@ -1,7 +1,7 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
-import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/config/security.ts';
 import { ConfigError, codeOf, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import { tlsFailure } from '../../core/tls-failure.ts';
+import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/transport/security.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
 import type { MqttOptions } from './options.ts';
 
 /** CONNACK codes that trying again does not change: 3.1.1, section 3.2.2.3, and 5, section 3.2.2.2. */

@@ -1,5 +1,5 @@
 import type { IPublishPacket } from 'mqtt';
-import type { Delivery, DeliveryMeta, Session } from '../../core/contracts.ts';
+import type { Delivery, DeliveryMeta, Session } from '../../core/transport/contract.ts';
 
 /** First two bytes of the packets that say that a message is ours: PUBACK, and of QoS 2 PUBREC (MQTT 5, sections 3.4 and 3.5). */
 const puback = 0x4002;

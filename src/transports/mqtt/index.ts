@@ -1,8 +1,8 @@
 import type { MqttClient } from 'mqtt';
-import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
-import type { Deliver, Session, Transport } from '../../core/contracts.ts';
+import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
 import { connected, createClient, maxReceiveMaximum } from './connection.ts';
 import { checkSubject, type MqttOptions, mqttSchema } from './options.ts';
 import { probe, warnOfForgottenSession, warnOfPassingName } from './probe.ts';
@@ -21,13 +21,13 @@ class SubscriptionCut extends NotConnected {}
 class MqttTransport implements Transport {
   readonly name: string;
   private readonly options: MqttOptions;
-  private readonly context: TransportContext;
+  private readonly context: TransportSetup;
   private readonly subscription: string;
   private readonly clientId: string;
   /** The broker has a session of ours from then on. */
   private subscribedBefore = false;
 
-  constructor(options: MqttOptions, context: TransportContext) {
+  constructor(options: MqttOptions, context: TransportSetup) {
     this.name = context.name;
     this.options = options;
     this.context = context;

@@ -1,8 +1,8 @@
 import type { IConnackPacket, MqttClient } from 'mqtt';
-import type { Publication } from '../../core/contracts.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
-import { Slots } from '../../core/slots.ts';
-import { UntilEnd } from '../../core/until-end.ts';
+import { Semaphore } from '../../core/semaphore.ts';
+import type { Publication } from '../../core/transport/contract.ts';
+import { UntilEnd } from '../../core/transport/until-end.ts';
 import { maxReceiveMaximum, publishFailure } from './connection.ts';
 import type { MqttOptions } from './options.ts';
 import { assertFits, mayAnswerTo } from './topic.ts';
@@ -13,7 +13,7 @@ export class Publisher {
   private readonly options: MqttOptions;
   private readonly publishing = new UntilEnd();
   /** The broker says how many may be under way; one more, and it may disconnect (MQTT 5, section 3.3.4). */
-  private slots = new Slots(maxReceiveMaximum);
+  private slots = new Semaphore(maxReceiveMaximum);
   /** Of the broker, in bytes. */
   private maximumPacketSize: number | undefined;
 
@@ -24,7 +24,7 @@ export class Publisher {
 
   /** Keeps to what the broker has said of itself. */
   accepted({ properties }: IConnackPacket): void {
-    this.slots = new Slots(properties?.receiveMaximum ?? maxReceiveMaximum);
+    this.slots = new Semaphore(properties?.receiveMaximum ?? maxReceiveMaximum);
     this.maximumPacketSize = properties?.maximumPacketSize;
   }
 

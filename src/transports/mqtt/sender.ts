@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { MqttClient, Packet } from 'mqtt';
-import type { SenderContext } from '../../core/config/transport-kind.ts';
+import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
-import { Slots } from '../../core/slots.ts';
-import { UntilEnd } from '../../core/until-end.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import type { Reply } from '../../core/message/request.ts';
+import { Semaphore } from '../../core/semaphore.ts';
+import { isWritableName } from '../../core/transport/names.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
+import { UntilEnd } from '../../core/transport/until-end.ts';
 import {
   connected,
   createClient,
@@ -23,10 +24,10 @@ const noMatchingSubscribers = 0x10;
 /** Publishes at QoS 1; the PUBACK says that the broker has it. */
 export class MqttSender implements Sender {
   private readonly options: MqttOptions;
-  private readonly context: SenderContext;
+  private readonly context: SenderSetup;
 
   /** Throws ConfigError if there is no one topic for each sender. */
-  constructor(options: MqttOptions, context: SenderContext) {
+  constructor(options: MqttOptions, context: SenderSetup) {
     this.options = options;
     this.context = context;
     if (/[+#]/.test(options.topic.replace(/[+#]$/, '')))
@@ -45,7 +46,7 @@ export class MqttSender implements Sender {
     try {
       const { properties } = await connected(client);
       const replyTo = await this.subscribe(client, `conductor-replies/${clientId}`);
-      const slots = new Slots(properties?.receiveMaximum ?? maxReceiveMaximum);
+      const slots = new Semaphore(properties?.receiveMaximum ?? maxReceiveMaximum);
       const largest = properties?.maximumPacketSize;
       return new MqttSenderSession(client, this.options, replyTo, slots, largest);
     } catch (error) {
@@ -74,7 +75,7 @@ class MqttSenderSession implements SenderSession {
   private readonly client: MqttClient;
   private readonly options: MqttOptions;
   /** The broker says how many may be under way; one more, and it disconnects. */
-  private readonly slots: Slots;
+  private readonly slots: Semaphore;
   /** Bytes of a packet that the broker takes, if it has said so. */
   private readonly largest: number | undefined;
   /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
@@ -87,7 +88,7 @@ class MqttSenderSession implements SenderSession {
     client: MqttClient,
     options: MqttOptions,
     replyTo: string | undefined,
-    slots: Slots,
+    slots: Semaphore,
     largest: number | undefined,
   ) {
     this.largest = largest;

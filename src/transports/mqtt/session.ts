@@ -1,8 +1,8 @@
 import type { IPublishPacket, MqttClient } from 'mqtt';
-import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
-import { SettledPrefix } from '../../core/settled-prefix.ts';
+import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
+import { SettledPrefix } from '../../core/transport/settled-prefix.ts';
 import { closedSilently, disconnectReason } from './connection.ts';
 import { encodeAcks, isClearing, MqttDelivery } from './delivery.ts';
 import type { MqttOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import { Undeliverable } from '../../core/errors.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import { isWritableName } from '../../core/transport/names.ts';
 import type { MqttOptions } from './options.ts';
 
 /** Mosquitto ends the connection over more than 200, others over more than 128. */

@@ -12,9 +12,9 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { credentialsOf, tlsOptions } from '../../core/config/security.ts';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
-import { tlsFailure } from '../../core/tls-failure.ts';
+import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
 import { guardReader } from './inside.ts';
 import { type NatsOptions, serversOf } from './options.ts';
 

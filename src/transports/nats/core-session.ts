@@ -1,8 +1,8 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
-import type { Deliver, Delivery, DeliveryMeta, Publication, Session } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Deliver, Delivery, DeliveryMeta, Publication, Session } from '../../core/transport/contract.ts';
 import { headerBlock } from './inside.ts';
 import { Connection } from './lifetime.ts';
 import { coreMeta } from './meta.ts';

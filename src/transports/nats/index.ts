@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { defineKind, type TransportContext } from '../../core/config/transport-kind.ts';
-import type { Deliver, Session, Transport } from '../../core/contracts.ts';
+import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
+import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
 import { classify, openConnection } from './connection.ts';
 import { CoreSession } from './core-session.ts';
 import { checkSender, type NatsOptions, natsSchema } from './options.ts';
@@ -11,9 +11,9 @@ import { ensureTopology } from './topology.ts';
 class NatsTransport implements Transport {
   readonly name: string;
   private readonly options: NatsOptions;
-  private readonly context: TransportContext;
+  private readonly context: TransportSetup;
 
-  constructor(options: NatsOptions, context: TransportContext) {
+  constructor(options: NatsOptions, context: TransportSetup) {
     this.name = context.name;
     this.options = options;
     this.context = context;

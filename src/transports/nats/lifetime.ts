@@ -1,7 +1,7 @@
 import { errors, type NatsConnection } from '@nats-io/transport-node';
-import type { Publication } from '../../core/contracts.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { Publication } from '../../core/transport/contract.ts';
 import { permissionViolation, watch } from './connection.ts';
 import { answerHeaders, mayAnswerTo, Publisher } from './publisher.ts';
 

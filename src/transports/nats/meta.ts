@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import type { DeliveryMeta } from '../../core/contracts.ts';
+import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import { type Headers, readHeaders } from './headers.ts';
 import { headerBlock } from './inside.ts';
 import type { NatsOptions } from './options.ts';

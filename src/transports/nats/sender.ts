@@ -7,11 +7,12 @@ import {
   type MsgHdrs,
   type NatsConnection,
 } from '@nats-io/transport-node';
-import type { SenderContext } from '../../core/config/transport-kind.ts';
+import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { OutgoingMessage, Reply, Sender, SenderSession } from '../../core/sending.ts';
-import { isWritableName } from '../../core/writable-name.ts';
+import type { Reply } from '../../core/message/request.ts';
+import { isWritableName } from '../../core/transport/names.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { classify, openConnection, permissionViolation } from './connection.ts';
 import { header, readHeaders, readStatus } from './headers.ts';
 import { headerBlock } from './inside.ts';
@@ -24,9 +25,9 @@ const patience = 30_000;
 /** The sending side: to the stream that keeps the messages, or without JetStream to whoever is there. */
 export class NatsSender implements Sender {
   private readonly options: NatsOptions;
-  private readonly context: SenderContext;
+  private readonly context: SenderSetup;
 
-  constructor(options: NatsOptions, context: SenderContext) {
+  constructor(options: NatsOptions, context: SenderSetup) {
     this.options = options;
     this.context = context;
   }

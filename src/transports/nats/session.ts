@@ -1,4 +1,6 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
+import { settledBy } from '../../core/deadline.ts';
+import { NotConnected } from '../../core/errors.ts';
 import type {
   Deliver,
   Delivery,
@@ -6,10 +8,8 @@ import type {
   Publication,
   Session,
   Settlement,
-} from '../../core/contracts.ts';
-import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
-import type { Share } from '../../core/lane.ts';
+  Share,
+} from '../../core/transport/contract.ts';
 import type { ConsumerTerms } from './checks.ts';
 import { sizeOf } from './inside.ts';
 import { Connection } from './lifetime.ts';

@@ -1,5 +1,5 @@
 import { Rejected } from '../../core/errors.ts';
-import { type JsonObject, kindOf } from '../../core/json.ts';
+import { type JsonObject, jsonTypeOf } from '../../core/json.ts';
 
 /** Readers of single arguments. Each throws Rejected with the argument's name and what was expected. */
 
@@ -11,7 +11,7 @@ export function readId(args: JsonObject, name: string): string {
 export function readText(args: JsonObject, name: string, maxLength: number, minLength = 0): string {
   const value = args[name];
   if (typeof value !== 'string')
-    throw new Rejected('bad_argument', `args.${name} is ${kindOf(value)}, not a string`, name);
+    throw new Rejected('bad_argument', `args.${name} is ${jsonTypeOf(value)}, not a string`, name);
   if (value.length < minLength || (value.length > maxLength && characters(value) > maxLength)) {
     throw new Rejected(
       'bad_argument',
@@ -37,7 +37,7 @@ export function readSent(args: JsonObject, required: boolean): number | undefine
   const { sent } = args;
   if ((sent === undefined || sent === null) && !required) return undefined;
   if (typeof sent !== 'number')
-    throw new Rejected('bad_argument', `args.sent is ${kindOf(sent)}, not a number`, 'sent');
+    throw new Rejected('bad_argument', `args.sent is ${jsonTypeOf(sent)}, not a number`, 'sent');
   // JSON.parse reads 1e400 as Infinity, which would mute the instance for ever.
   if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite', 'sent');
   // Beside others in seconds it would be the newest for ever.

@@ -1,5 +1,5 @@
-import { applied, dead, deferred, duplicate, type Outcome, stale } from '../../core/outcome.ts';
-import type { GuestArgs } from '../manager.ts';
+import { applied, dead, deferred, duplicate, type Outcome, stale } from '../../core/message/outcome.ts';
+import type { GuestArgs } from './contract.ts';
 
 /**
  * Applying many messages about the same thing with one row of one statement, with the result of applying them one after the

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Message } from 'rhea';
-import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Reply } from '../../../src/core/message/request.ts';
+import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';

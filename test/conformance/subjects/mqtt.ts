@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
-import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Reply } from '../../../src/core/message/request.ts';
+import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import type { Mosquitto } from '../../support/mosquitto.ts';
 import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';

@@ -7,7 +7,8 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
-import type { OutgoingMessage, Reply } from '../../../src/core/sending.ts';
+import type { Reply } from '../../../src/core/message/request.ts';
+import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import type { Nats } from '../../support/nats.ts';
 import { password, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';

@@ -1,6 +1,6 @@
 import type { Subject as ConformanceSubject } from '../../../src/conformance/index.ts';
 import { createTransport } from '../../../src/conformance/index.ts';
-import type { Transport } from '../../../src/core/contracts.ts';
+import type { Transport } from '../../../src/core/transport/contract.ts';
 import { transportKinds } from '../../../src/transports/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import type { ServiceName } from '../../support/services.ts';

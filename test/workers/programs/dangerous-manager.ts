@@ -1,5 +1,5 @@
-import type { Db } from '../../../src/workers/db.ts';
-import { heartbeat } from '../../../src/workers/methods/heartbeat.ts';
+import { heartbeat } from '../../../src/workers/methods/heartbeat/index.ts';
+import type { Db } from '../../../src/workers/postgres/transaction.ts';
 
 /** Methods that end the thread they run in, and one that is there to be ended with it. */
 export default {

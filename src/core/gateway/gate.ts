@@ -1,0 +1,77 @@
+import { type BackoffOptions, fullJitter } from '../backoff.ts';
+import type { Logger } from '../logger.ts';
+import { Outage } from '../quiet-log.ts';
+
+export interface GateOptions {
+  /** Between tries while messages are held because the database is gone. */
+  readonly backoff: BackoffOptions;
+  readonly logger: Logger;
+}
+
+/** What follows from a change of the gate's state. */
+export interface GateEvents {
+  readonly onHold: () => void;
+  readonly onProbe: () => void;
+  readonly onFlow: () => void;
+}
+
+/**
+ * Whether messages flow to the workers.
+ *
+ * ```
+ *            a result with held messages                    the pause is over
+ *  flowing ──────────────────────────────► holding ───────────────────────────► probing
+ *     ▲                                       ▲  sessions paused, no batch runs     │ one batch runs
+ *     │                                       └─────────────────────────────────────┤ held again
+ *     └─────────────────────────────────────────────────────────────────────────────┘ committed, or nothing to probe with
+ * ```
+ */
+export class Gate {
+  private readonly options: GateOptions;
+  private readonly events: GateEvents;
+  private readonly outage = new Outage();
+  private failures = 0;
+  private retry: NodeJS.Timeout | undefined;
+  state: 'flowing' | 'holding' | 'probing' = 'flowing';
+  /** Why messages are held at the moment; undefined while they flow. */
+  heldBecause: string | undefined;
+
+  constructor(options: GateOptions, events: GateEvents) {
+    this.options = options;
+    this.events = events;
+  }
+
+  hold(because: string): void {
+    // Batches that were running when the first one was held say nothing new.
+    if (this.state === 'holding') return;
+    const { backoff, logger } = this.options;
+    const delay = fullJitter(this.failures, backoff);
+    this.failures += 1;
+    this.state = 'holding';
+    this.heldBecause = because;
+    logger[this.outage.fail(because) ? 'error' : 'debug'](
+      { because, failures: this.failures, retryInMs: Math.round(delay) },
+      'messages are held, nothing is lost',
+    );
+    this.events.onHold();
+    this.retry = setTimeout(() => {
+      this.state = 'probing';
+      this.events.onProbe();
+    }, delay);
+  }
+
+  flow(): void {
+    if (this.state !== 'probing') return;
+    this.state = 'flowing';
+    this.heldBecause = undefined;
+    const { failures } = this;
+    this.failures = 0;
+    this.options.logger[this.outage.end() ? 'info' : 'debug']({ failures }, 'messages flow again');
+    this.events.onFlow();
+  }
+
+  /** No probe comes any more. */
+  stop(): void {
+    clearTimeout(this.retry);
+  }
+}

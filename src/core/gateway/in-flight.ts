@@ -1,0 +1,276 @@
+import type { CallAddress } from '../message/envelope.ts';
+import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
+import type { Delivery, Session, Share } from '../transport/contract.ts';
+import { Counters } from './counters.ts';
+
+/** A call's outcome, as far as settling it goes. */
+interface SettledCall {
+  readonly outcome: NonNullable<CallResult['outcome']>;
+  readonly dead?: CallResult['dead'];
+}
+
+/** A call that there is no room for. */
+export interface Excess {
+  readonly delivery: Delivery;
+  readonly address: CallAddress | undefined;
+}
+
+/** The part of a share that calls may hold, waiting and running: casts have the rest, however slow the calls are. */
+const callPart = 1 / 4;
+
+/**
+ * What is held of one transport: deliveries that wait for a slot, and those that are in a worker. Bounds it, keeps account of
+ * it, and settles it.
+ */
+export class InFlight {
+  readonly transport: string;
+  readonly counters = new Counters();
+  private readonly share: Share;
+  private readonly closed = new WeakSet<Session>();
+  /** Oldest first. */
+  private pending: Delivery[] = [];
+  /** Calls that a batch has brought to light and that wait to be run by themselves. Oldest first. */
+  private calls: Delivery[] = [];
+  /** What calls may hold, and what those hold that wait or run. */
+  private readonly callShare: Share;
+  private readonly held: Record<keyof Share, number> = { messages: 0, bytes: 0 };
+  /** The one that delivered last, to be paused and resumed. */
+  private session: Session | undefined;
+  private paused = false;
+
+  /** @param callSlots how many calls can run at once: so many may be held, unless that is more than half of a small share. */
+  constructor(transport: string, share: Share, callSlots: number) {
+    this.transport = transport;
+    this.share = share;
+    const most = Math.max(1, Math.floor(share.messages / 2));
+    const messages = Math.max(callSlots, Math.floor(share.messages * callPart));
+    this.callShare = { messages: Math.min(most, messages), bytes: share.bytes * callPart };
+  }
+
+  /** The one to publish on what no delivery stands behind; undefined while nothing was delivered. */
+  get openSession(): Session | undefined {
+    return this.session;
+  }
+
+  /** How many deliveries wait for a slot. */
+  get waiting(): number {
+    return this.pending.length;
+  }
+
+  /** Takes a delivery, or refuses it: then its session delivers nothing more until it is resumed. */
+  add(delivery: Delivery): boolean {
+    const { counters, share } = this;
+    this.session = delivery.session;
+    if (counters.held >= share.messages || counters.heldBytes >= share.bytes) {
+      this.paused = true;
+      return false;
+    }
+    this.pending.push(delivery);
+    counters.received += 1;
+    counters.held += 1;
+    counters.heldBytes += delivery.body.length;
+    if (delivery.meta.redelivered) counters.redelivered += 1;
+    // The broker bounds messages by itself; bytes it does not know about.
+    if (counters.heldBytes >= share.bytes) this.pause();
+    return true;
+  }
+
+  /** Takes the oldest deliveries that wait off the lane, into a worker. */
+  take(count: number): ReadonlyArray<Delivery> {
+    if (this.pending.length > count) return this.pending.splice(0, count);
+    const all = this.pending;
+    this.pending = [];
+    return all;
+  }
+
+  get waitingCalls(): number {
+    return this.calls.length;
+  }
+
+  /** Takes the oldest call that waits off the lane, into a worker. */
+  takeCall(): Delivery | undefined {
+    return this.calls.shift();
+  }
+
+  /** A session has ended: what waits of it is forgotten, since the broker delivers it again. */
+  forget(session: Session): void {
+    this.closed.add(session);
+    if (this.session === session) {
+      this.session = undefined;
+      this.paused = false;
+    }
+    const [gone, kept] = this.partition(this.pending);
+    const [goneCalls, keptCalls] = this.partition(this.calls);
+    this.pending = kept;
+    this.calls = keptCalls;
+    this.freeRoom(goneCalls);
+    this.release(gone.concat(goneCalls));
+  }
+
+  /**
+   * Settles those of a batch that have an outcome. Calls wait for their turn if there is room for them, the others go back to the
+   * front.
+   */
+  settle(
+    batch: ReadonlyArray<Delivery>,
+    result: BatchResult,
+  ): { done: number; held: number; excess: ReadonlyArray<Excess> } {
+    const { counters } = this;
+    const done: Delivery[] = [];
+    const held: Delivery[] = [];
+    const calls: Delivery[] = [];
+    let index = 0;
+    for (const delivery of batch) {
+      const code = result.codes[index] ?? HELD;
+      const kind = outcomeKinds[code];
+      index += 1;
+      if (kind === undefined) {
+        (code === CALL ? calls : held).push(delivery);
+        continue;
+      }
+      counters.outcomes[kind] += 1;
+      counters.held -= 1;
+      counters.heldBytes -= delivery.body.length;
+      done.push(delivery);
+    }
+    for (const { reason } of result.dead) counters.deadBy[reason] = (counters.deadBy[reason] ?? 0) + 1;
+    this.settleOpen(done, 'done');
+    const [oldest] = batch;
+    if (done.length > 0 && oldest !== undefined) {
+      counters.latency.record(Math.max(1, Math.round((performance.now() - oldest.meta.receivedAt) * 1000)));
+    }
+    if (held.length > 0) this.pending = this.keep(held).concat(this.pending);
+    const excess = calls.length > 0 ? this.admit(this.keep(calls)) : [];
+    return { done: done.length, held: held.length, excess: withAddresses(excess, batch, result) };
+  }
+
+  /** Settles a call that has its outcome; one that has none goes back to the front. */
+  settleCall(call: Delivery, { outcome, dead }: Pick<CallResult, 'outcome' | 'dead'>): void {
+    if (outcome === undefined) {
+      const kept = this.keep([call]);
+      if (kept.length === 0) this.freeRoom([call]);
+      this.calls.unshift(...kept);
+      return;
+    }
+    this.freeRoom([call]);
+    this.settleOne(call, { outcome, dead });
+  }
+
+  /** Settles a call that has never been admitted, or is no longer. */
+  settleOne(call: Delivery, { outcome, dead }: SettledCall): void {
+    const code = outcomeKinds.indexOf(outcome);
+    this.settle([call], { codes: Uint8Array.of(code), dead: dead === undefined ? [] : [dead] });
+  }
+
+  /** Gives back to the broker whatever waits. */
+  releaseWaiting(): void {
+    const all = this.pending.concat(this.calls);
+    this.pending = [];
+    this.calls = [];
+    this.release(all);
+  }
+
+  /** Gives deliveries back to the broker. */
+  release(deliveries: ReadonlyArray<Delivery>): void {
+    const { counters } = this;
+    for (const { body } of deliveries) counters.heldBytes -= body.length;
+    counters.held -= deliveries.length;
+    counters.released += deliveries.length;
+    this.settleOpen(deliveries, 'release');
+  }
+
+  pause(): void {
+    if (this.paused || this.session === undefined) return;
+    this.paused = true;
+    this.session.pause();
+  }
+
+  /**
+   * Resumes a paused session below half of the share, so that pause and resume do not chase each other. Of what calls leave of the
+   * share: they may hold theirs for long.
+   */
+  resumeIfLow(): void {
+    const { counters, share, held } = this;
+    const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
+    const low =
+      isLow(counters.held, held.messages, share.messages) &&
+      isLow(counters.heldBytes, held.bytes, share.bytes);
+    if (!this.paused || !low) return;
+    this.paused = false;
+    this.session?.resume();
+  }
+
+  /** Lets calls wait for their turn as far as there is room. Returns the others. */
+  private admit(calls: ReadonlyArray<Delivery>): Delivery[] {
+    const { callShare, held } = this;
+    const hasRoom = () => held.messages < callShare.messages && held.bytes < callShare.bytes;
+    const excess: Delivery[] = [];
+    let expired = false;
+    for (const call of calls) {
+      if (!hasRoom() && !expired) {
+        // Once a batch, for it looks at all of them.
+        expired = true;
+        this.expire();
+      }
+      if (!hasRoom()) {
+        excess.push(call);
+        continue;
+      }
+      held.messages += 1;
+      held.bytes += call.body.length;
+      this.calls.push(call);
+    }
+    return excess;
+  }
+
+  /** Settles waiting calls whose callers wait no more. */
+  private expire(): void {
+    const now = performance.now();
+    const isOver = ({ meta: { deadline } }: Delivery) => deadline !== undefined && deadline <= now;
+    const over = this.calls.filter(isOver);
+    if (over.length === 0) return;
+    this.calls = this.calls.filter((call) => !isOver(call));
+    this.freeRoom(over);
+    for (const call of over) this.settleOne(call, { outcome: 'expired' });
+  }
+
+  /** These calls wait and run no more. */
+  private freeRoom(calls: ReadonlyArray<Delivery>): void {
+    this.held.messages -= calls.length;
+    for (const { body } of calls) this.held.bytes -= body.length;
+  }
+
+  /** Those that can still be settled; what belongs to a session that has ended is given up. */
+  private keep(deliveries: ReadonlyArray<Delivery>): Delivery[] {
+    const [gone, kept] = this.partition(deliveries);
+    this.release(gone);
+    return kept;
+  }
+
+  /** At most one session of a lane is open: the supervisor connects again only after the last one has closed. */
+  private settleOpen(deliveries: ReadonlyArray<Delivery>, settlement: 'done' | 'release'): void {
+    const session = deliveries[0]?.session;
+    // Nearly always all are of one session that is open, which is looked up once then.
+    const same = session !== undefined && deliveries.every((delivery) => delivery.session === session);
+    const open = same && !this.closed.has(session) ? deliveries : this.partition(deliveries)[1];
+    open[0]?.session.settle(open, settlement);
+  }
+
+  /** Those whose session has ended, and the others. */
+  private partition(deliveries: ReadonlyArray<Delivery>): [gone: Delivery[], open: Delivery[]] {
+    const gone: Delivery[] = [];
+    const open: Delivery[] = [];
+    for (const delivery of deliveries) (this.closed.has(delivery.session) ? gone : open).push(delivery);
+    return [gone, open];
+  }
+}
+
+function withAddresses(
+  excess: ReadonlyArray<Delivery>,
+  batch: ReadonlyArray<Delivery>,
+  { addresses = [] }: BatchResult,
+): ReadonlyArray<Excess> {
+  if (excess.length === 0) return [];
+  const byDelivery = new Map(addresses.map(([place, address]) => [batch[place], address]));
+  return excess.map((delivery) => ({ delivery, address: byDelivery.get(delivery) }));
+}

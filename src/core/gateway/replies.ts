@@ -1,0 +1,142 @@
+import { within } from '../deadline.ts';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { CallAddress } from '../message/envelope.ts';
+import type { CallResult, Notification } from '../message/outcome.ts';
+import { LineBudget } from '../quiet-log.ts';
+import type { Delivery, Publication } from '../transport/contract.ts';
+
+export interface RepliesOptions {
+  /**
+   * Runs one call in a worker, in so many milliseconds; `losses` says how often it has lost its connection while its method ran. Should not reject; if it does, the call is held.
+   */
+  readonly call: (transport: string, call: Delivery, timeout: number, losses: number) => Promise<CallResult>;
+  /** Milliseconds that a call may take. */
+  readonly callTimeout: number;
+  /** The answer, in a transport's wire form, to a call that there is no room for. */
+  readonly busy: (transport: string, address: CallAddress) => Uint8Array;
+  readonly logger: Logger;
+}
+
+/** Milliseconds to wait for the broker to take an answer or a notification. */
+const publishPatience = 10_000;
+
+/** Milliseconds to wait for the broker to take the answer to a call that was not run: its room is for others. */
+const refusalPatience = 1000;
+
+const noAddress: CallAddress = { replyTo: undefined, id: undefined };
+
+/** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
+export class Replies {
+  private readonly options: RepliesOptions;
+  /** How often a call has lost its connection while its method ran. */
+  private readonly losses = new WeakMap<Delivery, number>();
+  /** Callers choose what fails and how often. */
+  private readonly failures = new LineBudget(10, 1000);
+  private readonly unpublished = new LineBudget(10, 1000);
+  /** How many answers to refused calls the broker has neither taken in time nor refused, by transport. */
+  private readonly late = new Map<string, number>();
+
+  constructor(options: RepliesOptions) {
+    this.options = options;
+  }
+
+  /** Resolves once the call has been executed and its answer is on the broker. Never rejects. */
+  async run(transport: string, call: Delivery): Promise<CallResult> {
+    const result = await this.execute(transport, call);
+    if (result.outcome === undefined) return result;
+    await this.notify(transport, call, result.notifications ?? []);
+    const { replyTo, correlationId } = call.meta;
+    const { reply } = result;
+    // The broker may have put another name in the property, as RabbitMQ's direct reply-to does.
+    const name = replyTo ?? reply?.name;
+    if (reply !== undefined && name !== undefined)
+      await this.publish(transport, call, { to: { kind: 'reply', name }, body: reply.body, correlationId });
+    return result;
+  }
+
+  /**
+   * Tells the caller that there is no room for the call. Resolves once the broker has the answer, or does not take it: while it takes
+   * none, refused calls are let go without one, for they hold the room of casts. Never rejects.
+   */
+  async refuse(transport: string, call: Delivery, address = noAddress): Promise<void> {
+    const { correlationId, replyTo = address.replyTo } = call.meta;
+    if (replyTo === undefined || this.lateOf(transport) > 0) return;
+    const body = this.options.busy(transport, address);
+    const told = this.publish(transport, call, {
+      to: { kind: 'reply', name: replyTo },
+      body,
+      correlationId,
+    });
+    let isLate = false;
+    void told.then(() => {
+      if (isLate) this.late.set(transport, this.lateOf(transport) - 1);
+    });
+    await within(told, refusalPatience).catch(() => {
+      isLate = true;
+      this.late.set(transport, this.lateOf(transport) + 1);
+    });
+  }
+
+  /** Resolves once the broker has the notifications of a message. Never rejects. */
+  async notify(
+    transport: string,
+    delivery: Pick<Delivery, 'session'>,
+    notifications: ReadonlyArray<Notification>,
+  ): Promise<boolean> {
+    let all = true;
+    for (const { topic: name, body } of notifications) {
+      const published = await this.publish(transport, delivery, { to: { kind: 'topic', name }, body });
+      all &&= published;
+    }
+    return all;
+  }
+
+  private lateOf(transport: string): number {
+    return this.late.get(transport) ?? 0;
+  }
+
+  private async execute(transport: string, call: Delivery): Promise<CallResult> {
+    const { callTimeout, logger } = this.options;
+    const { deadline = Number.POSITIVE_INFINITY } = call.meta;
+    const left = Math.min(callTimeout, deadline - performance.now());
+    if (left <= 0) return { outcome: 'expired' };
+    try {
+      const losses = this.losses.get(call) ?? 0;
+      const result = await this.options.call(transport, call, left, losses);
+      if (result.lost) this.losses.set(call, losses + 1);
+      if (result.problem !== undefined) {
+        const leftOut = this.failures.take();
+        if (leftOut !== undefined)
+          logger.error({ transport, error: result.problem, ...more(leftOut) }, 'a method failed');
+      }
+      return result;
+    } catch (error) {
+      return { outcome: undefined, heldBecause: `a worker failed: ${messageOf(error)}` };
+    }
+  }
+
+  /** What the broker does not take is lost to whoever waits for it, and no reason not to settle. */
+  private async publish(
+    transport: string,
+    { session }: Pick<Delivery, 'session'>,
+    publication: Publication,
+  ): Promise<boolean> {
+    try {
+      await within(session.publish(publication), publishPatience);
+      return true;
+    } catch (error) {
+      const { kind, name } = publication.to;
+      const leftOut = this.unpublished.take();
+      if (leftOut === undefined) return false;
+      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), ...more(leftOut) };
+      this.options.logger.warn(line, 'could not publish');
+      return false;
+    }
+  }
+}
+
+/** The number of lines that were left out before this one, if any were. */
+function more(leftOut: number): { readonly leftOut?: number } {
+  return leftOut === 0 ? {} : { leftOut };
+}

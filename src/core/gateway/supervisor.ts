@@ -1,0 +1,140 @@
+import { type BackoffOptions, fullJitter, pause } from '../backoff.ts';
+import { settledBy } from '../deadline.ts';
+import { ConfigError, messageOf, NotConnected } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import { Outage } from '../quiet-log.ts';
+import type { Session, Transport } from '../transport/contract.ts';
+import type { Inlet } from './dispatcher.ts';
+
+export interface SupervisorOptions {
+  readonly transport: Transport;
+  readonly inlet: Pick<Inlet, 'deliver' | 'forget'>;
+  readonly backoff: BackoffOptions;
+  readonly logger: Logger;
+}
+
+export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'stopped';
+
+/**
+ * The only one who reconnects. The client libraries' own reconnecting is off: a session that closes is dropped whole and a
+ * new one is made, so that no delivery is ever settled on a connection other than its own.
+ *
+ * ```
+ *  connecting ──► consuming ──► waiting ──► connecting ...      stop() from anywhere ──► stopped
+ *       └────── not connected ─────▲
+ * ```
+ */
+export class Supervisor {
+  private readonly options: SupervisorOptions;
+  private readonly stopping = new AbortController();
+  private session: Session | undefined;
+  private loop: Promise<void> = Promise.resolve();
+  private failures = 0;
+  private hasConsumed = false;
+  /** What the log has been told of. */
+  private readonly outage = new Outage();
+  state: SupervisorState = 'connecting';
+  /** What ended the last session or the last attempt. */
+  lastError: string | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Makes the first attempt and goes on by itself, whether or not the broker was there. Rejects with ConfigError if the
+   * configuration cannot work: better said at once than retried all night.
+   */
+  async start(): Promise<void> {
+    const first = this.attempt();
+    // From here on, so that a stop during the first attempt waits for it too.
+    this.loop = first.then((attempt) => (isHopeless(attempt) ? undefined : this.keepConnected(attempt)));
+    const attempt = await first;
+    if (isHopeless(attempt)) throw attempt.error;
+  }
+
+  /** Lets the broker deliver nothing more. Never rejects, nor past the deadline. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.stopping.abort();
+    if (this.session !== undefined) await settledBy(this.session.drain(deadline), deadline);
+  }
+
+  /** Closes the session, if there is one, and never connects again. Never rejects, nor past the deadline. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping.abort();
+    if (this.session !== undefined) await settledBy(this.session.stop(deadline), deadline);
+    await settledBy(this.loop, deadline);
+    this.state = 'stopped';
+  }
+
+  /** Never rejects. */
+  private async keepConnected(first: Attempt): Promise<void> {
+    const { backoff } = this.options;
+    for (let attempt = first; ; attempt = await this.attempt()) {
+      const error = 'session' in attempt ? await this.outlive(attempt.session) : attempt.error;
+      if (this.stopping.signal.aborted) {
+        if (error !== undefined) this.report(error, {});
+        return;
+      }
+      const delay = fullJitter(this.failures, backoff);
+      this.failures += 1;
+      this.state = 'waiting';
+      const closed = new NotConnected('the connection was closed');
+      this.report(error ?? closed, { failures: this.failures, retryInMs: Math.round(delay) });
+      await pause(delay, this.stopping.signal);
+      if (this.stopping.signal.aborted) return;
+    }
+  }
+
+  /** Resolves once the session has ended, with what ended it. */
+  private async outlive(session: Session): Promise<unknown> {
+    const connectedAt = performance.now();
+    const error = await session.closed.catch((reason: unknown) => reason);
+    this.session = undefined;
+    this.options.inlet.forget(session);
+    // A broker that drops us as soon as we are in must not be hammered.
+    if (performance.now() - connectedAt > this.options.backoff.max) this.failures = 0;
+    return error;
+  }
+
+  /** Whatever a transport throws, a fault of its own too, is worth another attempt. Never rejects. */
+  private async attempt(): Promise<Attempt> {
+    const { transport, inlet, logger } = this.options;
+    this.state = 'connecting';
+    let session: Session;
+    try {
+      session = await transport.connect(inlet.deliver);
+    } catch (error) {
+      return { error };
+    }
+    this.session = session;
+    // Asked to stop while connecting: nobody else knows this session yet.
+    if (this.stopping.signal.aborted) {
+      const patience = AbortSignal.timeout(1000);
+      await settledBy(session.stop(patience), patience);
+    } else {
+      this.state = 'consuming';
+      const isSaid = this.outage.end() || !this.hasConsumed;
+      this.hasConsumed = true;
+      logger[isSaid ? 'info' : 'debug']('consuming');
+    }
+    return { session };
+  }
+
+  /** A line an attempt is for who looks for it: an outage may last all night. */
+  private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
+    const text = messageOf(error);
+    this.lastError = text;
+    this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
+      { error: text, ...more },
+      'not connected',
+    );
+  }
+}
+
+/** What an attempt to connect has come to. */
+type Attempt = { readonly session: Session } | { readonly error: unknown };
+
+function isHopeless(attempt: Attempt): attempt is { readonly error: ConfigError } {
+  return 'error' in attempt && attempt.error instanceof ConfigError;
+}

@@ -1,0 +1,88 @@
+import { Rejected } from '../../errors.ts';
+import { parseRemembering } from '../../exact-json.ts';
+import { isObject, type JsonObject, jsonTypeOf, parseObject, refuseHostile, textOf } from '../../json.ts';
+import type { Codec, Envelope, RequestContext } from '../envelope.ts';
+
+/**
+ * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id ride in the
+ * protocol's own properties; where it has none, as MQTT 3.1.1, the body may say them: `message_id`, `reply_to` and
+ * `correlation_id`, of which the last comes back in the answer's body. The answer to a call is `{"result": ...}` or
+ * `{"error": {"class", "message", "argument"?}}`.
+ */
+export const native: Codec = {
+  callsAreInTheBody: false,
+
+  decode(body, { messageId, isCall }, whole) {
+    const text = textOf(body);
+    const message = parseObject(text, 'the body');
+    const replyTo = readText(message, 'reply_to');
+    const called = isCall || replyTo !== undefined;
+    const { method, args, version } = readCall(called && whole ? withExactNumbers(text, message) : message);
+    return {
+      method,
+      args,
+      version,
+      messageId: storableId(messageId) ?? storableId(readText(message, 'message_id')),
+      sentRequired: true,
+      context: readContext(message.context),
+      call: called ? { replyTo, id: readText(message, 'correlation_id') } : undefined,
+    };
+  },
+
+  encodeAnswer({ id }, answer) {
+    const said = 'result' in answer ? { result: answer.result ?? null } : answer;
+    return Buffer.from(JSON.stringify(id === undefined ? said : { correlation_id: id, ...said }));
+  },
+};
+
+function readText(message: JsonObject, name: string): string | undefined {
+  const value = message[name];
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw new Rejected('bad_envelope', `${name} is ${value === '' ? 'empty' : jsonTypeOf(value)}, not a text`);
+}
+
+/** The same message, whose numbers can be had as they were written: values of models come in calls only. */
+export function withExactNumbers(text: string, message: JsonObject): JsonObject {
+  const remembering = parseRemembering(text);
+  return isObject(remembering) ? remembering : message;
+}
+
+/** Undefined for an id that Postgres could not keep as a text: nothing could be known by it again. */
+export function storableId(id: unknown): string | undefined {
+  return typeof id === 'string' && !id.includes('\0') && id.isWellFormed() ? id : undefined;
+}
+
+function readContext(context: unknown): RequestContext | undefined {
+  if (context === undefined) return undefined;
+  if (!isObject(context))
+    throw new Rejected('bad_envelope', `context is ${jsonTypeOf(context)}, not an object`);
+  return contextOf(context, { user: 'user', tenant: 'tenant', requestId: 'request_id' });
+}
+
+export type ContextNames = Readonly<Record<Exclude<keyof RequestContext, 'all'>, string>>;
+
+/**
+ * Reads a context by the names that a wire form has for its parts; what is no text is left out. Throws Rejected for what is
+ * refused of arguments too: it goes into notifications as it is.
+ */
+export function contextOf(from: JsonObject, names: ContextNames): RequestContext {
+  refuseHostile(from, 'context');
+  const text = (name: string) => {
+    const value = from[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { user: text(names.user), tenant: text(names.tenant), requestId: text(names.requestId), all: from };
+}
+
+/** The part that both wire forms share: method, args and version. */
+export function readCall(message: Record<string, unknown>): Pick<Envelope, 'method' | 'args' | 'version'> {
+  const { method, args, version } = message;
+  if (typeof method !== 'string')
+    throw new Rejected('bad_envelope', `method is ${jsonTypeOf(method)}, not a string`);
+  if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(args)}, not an object`);
+  if (version !== undefined && typeof version !== 'string') {
+    throw new Rejected('bad_version', `version is ${jsonTypeOf(version)}, not a string such as "1.0"`);
+  }
+  refuseHostile(args, 'args');
+  return { method, args, version };
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { Rejected } from '../../errors.ts';
+import { type JsonObject, jsonTypeOf, parseObject, textOf, trimmed } from '../../json.ts';
+import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
+import { type ContextNames, contextOf, readCall, storableId, withExactNumbers } from './native.ts';
+import { contextBegin, contextPrefix, repeatedBehindContext } from './oslo-context.ts';
+
+export { contextPrefix };
+
+/**
+ * oslo.messaging's envelope 2.0 around its RPC message: `{"oslo.version": "2.0", "oslo.message": "<JSON string>"}`
+ * (oslo_messaging/_drivers/common.py, `serialize_msg` and `deserialize_msg`). The inner object holds `method`, `args`,
+ * `version`, `_unique_id`, the context as `_context_*` keys and, of a call, `_msg_id` and `_reply_q`.
+ *
+ * Trove's secure form, whose argument values are encrypted per instance, is opened before it comes here (trove-secure.ts).
+ * Where it is not, an encrypted `instance_id` is refused as the bad argument that it is.
+ */
+export const oslo: Codec = {
+  callsAreInTheBody: true,
+
+  decode(body, _, whole) {
+    const bytes = trimmed(body);
+    const cut = contextBegin(bytes);
+    if (cut !== undefined && !whole) {
+      try {
+        return read(textOf(bytes, cut) + end, false, false);
+      } catch (error) {
+        // Cut in the wrong place, or bad in itself: the whole of it says which.
+        if (!(error instanceof Rejected)) throw error;
+      }
+    }
+    return read(textOf(bytes), cut === undefined, whole);
+  },
+
+  encodeAnswer,
+};
+
+/** Ends the inner object, its text and the envelope. */
+const end = '}"}';
+
+/** @param isOpen whether something else than the context may stand behind where the context begins. */
+function read(text: string, isOpen: boolean, whole: boolean): Envelope {
+  const inner = innerText(text);
+  const message = parseObject(inner, 'oslo.message');
+  const twice = isOpen ? repeatedBehindContext(inner) : undefined;
+  if (twice !== undefined) {
+    const name = JSON.stringify(twice.slice(0, 64));
+    throw new Rejected(
+      'bad_envelope',
+      `oslo.message: the key ${name} stands before the context and again behind it`,
+    );
+  }
+  const context = '_context_user' in message ? contextIn(message) : undefined;
+  const isCall = whole && readCallAddress(message) !== undefined;
+  return envelopeOf(isCall ? withExactNumbers(inner, message) : message, context);
+}
+
+/** The inner object: the message itself. Throws Rejected. */
+export function parseMessage(text: string): JsonObject {
+  return parseObject(innerText(text), 'oslo.message');
+}
+
+function innerText(text: string): string {
+  const outer = parseObject(text, 'the body');
+  const osloVersion = outer['oslo.version'];
+  // A peer of the same major version is readable, as in `deserialize_msg`.
+  if (typeof osloVersion !== 'string' || !osloVersion.startsWith('2.')) {
+    const given =
+      typeof osloVersion === 'string' ? JSON.stringify(osloVersion.slice(0, 32)) : jsonTypeOf(osloVersion);
+    throw new Rejected('bad_envelope', `oslo.version is ${given}, not "2.0"`);
+  }
+  const inner = outer['oslo.message'];
+  if (typeof inner !== 'string')
+    throw new Rejected('bad_envelope', `oslo.message is ${jsonTypeOf(inner)}, not a string`);
+  return inner;
+}
+
+/**
+ * Reads the message. Throws Rejected.
+ *
+ * @param context its names without the prefix.
+ */
+export function envelopeOf(message: JsonObject, context: JsonObject | undefined): Envelope {
+  if (message.namespace !== undefined && message.namespace !== null) {
+    throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
+  }
+  const { method, args, version } = readCall(message);
+  return {
+    method,
+    args,
+    version,
+    messageId: storableId(message._unique_id),
+    sentRequired: false,
+    context: context && contextOf(context, osloContextNames),
+    call: readCallAddress(message),
+  };
+}
+
+export const osloContextNames: ContextNames = { user: 'user', tenant: 'project_id', requestId: 'request_id' };
+
+/** The context alone, its names without the prefix. */
+function contextIn(message: JsonObject): JsonObject {
+  const entries = Object.entries(message).filter(([name]) => name.startsWith(contextPrefix));
+  return Object.fromEntries(entries.map(([name, value]) => [name.slice(contextPrefix.length), value]));
+}
+
+/** A message with `_msg_id` and `_reply_q` is a call (oslo_messaging/_drivers/amqpdriver.py, `AMQPDriverBase._send`). */
+export function readCallAddress({ _msg_id: id, _reply_q: replyTo }: JsonObject): CallAddress | undefined {
+  return typeof id === 'string' && typeof replyTo === 'string' ? { id, replyTo } : undefined;
+}
+
+/** What oslo.messaging knows an error as: its class and the module that it is imported from. */
+const troveErrors = 'trove.common.exception';
+const dispatcherErrors = 'oslo_messaging.rpc.dispatcher';
+const modules: Readonly<Record<string, string>> = {
+  NoSuchMethod: dispatcherErrors,
+  UnsupportedVersion: dispatcherErrors,
+};
+
+/**
+ * The reply that `AMQPIncomingMessage._send_reply` sends (oslo_messaging/_drivers/amqpdriver.py), with the failure as
+ * `serialize_remote_exception` writes it (oslo_messaging/_drivers/common.py).
+ */
+function encodeAnswer({ id }: CallAddress, answer: Answer): Uint8Array {
+  const message = {
+    result: 'result' in answer ? (answer.result ?? null) : null,
+    failure: 'error' in answer ? JSON.stringify(failureOf(answer.error)) : null,
+    ending: true,
+    _msg_id: id,
+    _unique_id: randomUUID().replaceAll('-', ''),
+  };
+  return osloBody(message);
+}
+
+/** The envelope around a message (oslo_messaging/_drivers/common.py, `serialize_msg`). */
+export function osloBody(message: object): Uint8Array {
+  return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) }));
+}
+
+function failureOf({ class: name, message, argument }: Extract<Answer, { error: unknown }>['error']) {
+  const module = modules[name] ?? troveErrors;
+  return {
+    class: name,
+    module,
+    message,
+    tb: [`${name}: ${message}\n`],
+    // The caller's side makes the exception with both: oslo's take one text, Trove's a text and whatever is named.
+    args: [message],
+    kwargs: module === troveErrors && argument !== undefined ? { argument } : {},
+  };
+}

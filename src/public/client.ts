@@ -1,0 +1,43 @@
+/** `conductor-gateway/client`: what a guest or a service imports to cast and to call, over any transport. */
+import { pino } from 'pino';
+import { Client, type ClientOptions } from '../client/client.ts';
+import { configureTransports } from '../core/config/load.ts';
+import { ConfigError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { transportKinds } from '../transports/index.ts';
+
+export type { CastResult } from '../client/casts.ts';
+export type { CallOptions, CastOptions, Client, ClientOptions, CloseOptions } from '../client/client.ts';
+export { BufferFull, CallTimeout, RemoteError } from '../client/errors.ts';
+export type { LinkState } from '../client/link.ts';
+export type * from '../client/methods.ts';
+export { ConfigError, NotConnected, Rejected, Undeliverable } from '../core/errors.ts';
+
+export interface ConnectOptions extends ClientOptions {
+  /** As an entry under `transports` in the conductor's configuration: `kind`, `url` and whatever else its kind has. */
+  readonly transport: { readonly kind: string; readonly [key: string]: unknown };
+  /** Hears of lost connections; nobody unless given. */
+  readonly logger?: Logger | undefined;
+}
+
+/**
+ * A client, connected if the broker is there; otherwise it goes on trying, and what is cast meanwhile waits. Rejects with ConfigError,
+ * whose message names the key, if that cannot help.
+ */
+export async function connect({ transport, logger, ...options }: ConnectOptions): Promise<Client> {
+  const client = new Client(configure(transport), options, logger ?? pino({ level: 'silent' }));
+  await client.start();
+  return client;
+}
+
+/** There is one transport and no file: its keys are named as they stand in the options. */
+function configure(transport: ConnectOptions['transport']) {
+  try {
+    const [configured] = configureTransports({ client: transport }, transportKinds);
+    if (configured !== undefined) return configured;
+    throw new ConfigError('transport: is required');
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.message.replace('transports.client', 'transport'), { cause: error });
+  }
+}

@@ -1,0 +1,16 @@
+/** `conductor-gateway/manager`: what a deployer's own methods are written with. */
+export { CallRefused, Rejected } from '../core/errors.ts';
+export type { JsonObject } from '../core/json.ts';
+export { isObject, jsonTypeOf } from '../core/json.ts';
+export { applied, dead, deferred, duplicate, type Outcome, stale } from '../core/message/outcome.ts';
+export { readId, readSent, readText } from '../workers/methods/arguments.ts';
+export type { CallContext, CallMethod, CastMethod, GuestArgs } from '../workers/methods/contract.ts';
+export {
+  applyFolded,
+  type Fold,
+  type FoldedStatements,
+  type Refusal,
+  type StoredGuard,
+} from '../workers/methods/fold.ts';
+export { type Handler, oneAtATime } from '../workers/methods/one-at-a-time.ts';
+export type { Db } from '../workers/postgres/transaction.ts';

@@ -1,0 +1,46 @@
+/**
+ * What a transport of your own is made of: `conductor-gateway/transport`. docs/transports.md shows how, and
+ * `conductor-gateway/conformance` whether it holds.
+ */
+export {
+  milliseconds,
+  nonEmptyText,
+  positiveInteger,
+  positiveIntegerUpTo,
+  urlOf,
+  wholeNumber,
+} from '../core/config/formats.ts';
+export {
+  type AuthMode,
+  type CommonOptions,
+  type ConfiguredTransport,
+  commonSchema,
+  defineKind,
+  type SenderSetup,
+  type TransportKind,
+  type TransportSetup,
+} from '../core/config/transport-kind.ts';
+export { settledBy } from '../core/deadline.ts';
+export { ConfigError, codeOf, messageOf, NotConnected, Undeliverable } from '../core/errors.ts';
+export type { Reply } from '../core/message/request.ts';
+export type {
+  Address,
+  Deliver,
+  Delivery,
+  DeliveryMeta,
+  Publication,
+  SenderProof,
+  Session,
+  Settlement,
+  Transport,
+} from '../core/transport/contract.ts';
+export {
+  type Credentials,
+  credentialsOf,
+  type SecurityOptions,
+  type TlsOptions,
+  tlsOptions,
+} from '../core/transport/security.ts';
+export type { OutgoingMessage, Sender, SenderSession } from '../core/transport/sender.ts';
+export { SettledPrefix } from '../core/transport/settled-prefix.ts';
+export { tlsFailure } from '../core/transport/tls-failure.ts';

@@ -1,0 +1,70 @@
+import {
+  type BatchResult,
+  type DeadNotice,
+  HELD,
+  type Notification,
+  type Outcome,
+  outcomeKinds,
+} from '../../core/message/outcome.ts';
+import { attempt, type Hooks, type Run } from './attempt.ts';
+import { explain } from './blame.ts';
+import { takeApart } from './isolate.ts';
+import type { BatchItem } from './item.ts';
+import { noticeOf } from './leftovers/notice.ts';
+import type { ThreadState } from './thread-state.ts';
+
+const noHooks: Hooks = {
+  waits: true,
+  needsContrast: true,
+  judge: (_, outcome) => outcome,
+  finish: () => Promise.resolve(),
+};
+
+/**
+ * Applies a batch and commits. Never throws: what could not be committed is held.
+ *
+ * @param size how many codes are reported; those of places that are not in the batch are HELD.
+ */
+export async function applyBatch(
+  state: ThreadState,
+  batch: ReadonlyArray<BatchItem>,
+  hooks: Hooks = noHooks,
+  size = batch.length,
+): Promise<BatchResult & { readonly outcomes: ReadonlyMap<BatchItem, Outcome> }> {
+  const outcomes = new Map<BatchItem, Outcome>();
+  let heldBecause: string | undefined;
+  let putAsideBecause: string | undefined;
+  try {
+    if (batch.length > 0)
+      putAsideBecause = await commit({ ...state, hooks, outcomes, startedAt: performance.now() }, batch);
+  } catch (error) {
+    heldBecause = explain(error);
+  }
+  const codes = new Uint8Array(size).fill(HELD);
+  const notifications: [index: number, notification: Notification][] = [];
+  const deadOnes: DeadNotice[] = [];
+  for (const [item, outcome] of outcomes) {
+    // Deferred before, it has come back with a newer one.
+    if (item.index < 0) continue;
+    codes[item.index] = outcomeKinds.indexOf(outcome.kind);
+    if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome));
+    if (outcome.kind === 'applied' && outcome.notification !== undefined)
+      notifications.push([item.index, outcome.notification]);
+  }
+  return {
+    codes,
+    dead: deadOnes,
+    heldBecause,
+    putAsideBecause,
+    outcomes,
+    notifications: notifications.length === 0 ? undefined : notifications,
+  };
+}
+
+/** Commits the works in one transaction or, where that fails because of some of them, in as many as it takes. */
+async function commit(run: Run, items: ReadonlyArray<BatchItem>): Promise<string | undefined> {
+  // A locked row is looked for after a quarter of the time, so that all others can go on.
+  const lockTimeout = run.settings.database.lockTimeout / 4;
+  const failure = await attempt(run, items, { lockTimeout, looksForLocks: true });
+  return failure && takeApart(run, failure);
+}

@@ -1,0 +1,32 @@
+import { type Access, anonymous } from '../../core/config/access.ts';
+import type { AuthMode } from '../../core/config/transport-kind.ts';
+import { Rejected } from '../../core/errors.ts';
+import type { Principal } from '../../core/message/envelope.ts';
+import { requireGrant } from '../grants.ts';
+import type { RawMessage } from '../raw-message.ts';
+import type { Task } from './item.ts';
+
+/** Who sent it, as the transport can prove it. Throws Rejected. */
+export function principalOf(
+  { sender, senderProof }: RawMessage,
+  auth: AuthMode,
+  { services }: Access,
+): Principal {
+  if (auth === 'none') return { kind: 'unproven' };
+  if (sender === undefined || senderProof !== auth) {
+    throw new Rejected(
+      'forbidden',
+      `the message does not prove its sender by ${auth}, as this transport requires`,
+    );
+  }
+  // Who proves a name is not anonymous, whatever the name is.
+  const isService = sender !== anonymous && services.has(sender);
+  return { kind: isService ? 'service' : 'guest', id: sender };
+}
+
+/** A guest may speak of itself only, a service of anybody if it is granted the method. Throws Rejected. */
+export function authorize(principal: Principal, { methodName, args }: Task, access: Access): void {
+  if (principal.kind === 'guest' && principal.id !== args.instanceId)
+    throw new Rejected('forbidden', `${principal.id} sent a message about ${args.instanceId}`);
+  if (principal.kind === 'service') requireGrant(principal, methodName, access);
+}

@@ -1,0 +1,237 @@
+import { messageOf } from '../../core/errors.ts';
+import { dead, deferred, type Outcome } from '../../core/message/outcome.ts';
+import { byGuard } from '../methods/fold.ts';
+import type { Db } from '../postgres/transaction.ts';
+import { attempt, type Failure, type Run, TransactionFailed, transact } from './attempt.ts';
+import { explain } from './blame.ts';
+import { type BatchItem, isTask } from './item.ts';
+import { record, recordMinimal } from './leftovers/record.ts';
+import { countOtherDeferred } from './leftovers/sql/count-other-deferred.ts';
+
+/**
+ * Works that fail together are taken apart, until each has been committed or has failed alone.
+ *
+ * A message is proven to be at fault by contrast: it fails alone, others of its method are applied after that, and it fails again. If
+ * all that were tried fail and none is applied, nobody is blamed: the schema has changed, or a privilege is missing. Then the
+ * messages of that method are put aside to be tried again, and other methods go on. The same holds for a message that fails alone
+ * and has no other to be compared with.
+ */
+
+/** Messages that have failed alone, of a method of which none was applied, after which the others are not tried any more. */
+const witnesses = 8;
+
+/** What is known of one method's messages. */
+interface Trial {
+  /** They have failed alone. */
+  readonly suspects: Failure[];
+  /** They were not tried alone: all that were have failed. */
+  readonly untried: BatchItem[];
+  /** Whether some of them have been committed. */
+  hasCommitted: boolean;
+  /** Why they failed last. */
+  failure: Failure;
+}
+
+/**
+ * Commits what can be committed of works that have failed together. Throws what no message can be at fault for; then what has no
+ * outcome is to be held.
+ *
+ * @returns why all messages of a method have been put aside, if they have.
+ */
+export async function takeApart(run: Run, failure: Failure): Promise<string | undefined> {
+  const problems: string[] = [];
+  let held: MethodHeld | undefined;
+  const byMethod = Map.groupBy(failure.items, ({ task }) => (isTask(task) ? task.methodName : undefined));
+  for (const [method, items] of byMethod) {
+    // Those of one method have been tried already, if there is no other.
+    const own = byMethod.size === 1 ? failure : await tryPart(run, items);
+    if (own === undefined) continue;
+    const trial: Trial = { suspects: [], untried: [], hasCommitted: false, failure: own };
+    await bisect(run, method, own, trial);
+    try {
+      const problem = await judge(run, method, trial);
+      if (problem !== undefined) problems.push(problem);
+    } catch (error) {
+      if (!(error instanceof MethodHeld)) throw error;
+      held = error;
+    }
+  }
+  if (held !== undefined) throw held;
+  return problems.length === 0 ? undefined : problems.join('; ');
+}
+
+/** What is left of one method's messages is to be held. Other methods go on. */
+class MethodHeld extends Error {
+  override readonly name = 'MethodHeld';
+}
+
+/** A slot is busy all the while: parts wait for a lock a tenth as long as a whole batch does. */
+function tryPart(run: Run, items: ReadonlyArray<BatchItem>): Promise<Failure | undefined> {
+  return attempt(run, items, { lockTimeout: run.settings.database.lockTimeout / 10, looksForLocks: false });
+}
+
+/** Halves what has failed, until each work has been committed, or stands in the trial. */
+async function bisect(run: Run, method: string | undefined, failure: Failure, trial: Trial): Promise<void> {
+  trial.failure = failure;
+  if (failure.items.length === 1) {
+    trial.suspects.push(failure);
+    return;
+  }
+  for (const half of split(failure.items)) {
+    if (trial.suspects.length >= witnesses && !hasContrast(run, method, trial)) {
+      trial.untried.push(...half);
+      continue;
+    }
+    const next = await tryPart(run, half);
+    if (next === undefined) trial.hasCommitted = true;
+    else await bisect(run, method, next, trial);
+  }
+}
+
+/** Only an applied message shows that the method works: a stale one may never have come to the row. */
+function hasContrast(
+  { appliedAt, startedAt }: Run,
+  method: string | undefined,
+  { hasCommitted }: Trial,
+): boolean {
+  if (method === undefined) return hasCommitted;
+  return (appliedAt.get(method) ?? Number.NEGATIVE_INFINITY) > startedAt;
+}
+
+/** Gives its outcome to each work that has not been committed. */
+async function judge(run: Run, method: string | undefined, trial: Trial): Promise<string | undefined> {
+  const open: BatchItem[] = [...trial.untried];
+  // What is dead, or waits for a key, cannot be written down at all.
+  if (method === undefined && open.length > 0) throw trial.failure.error;
+  for (const suspect of trial.suspects) {
+    const [item] = suspect.items;
+    if (item === undefined) continue;
+    const outcome = await verdictOn(run, method, item, suspect);
+    if (outcome === 'unproven') open.push(item);
+    else if (outcome !== 'applied') await keep(run, item, outcome);
+  }
+  if (open.length === 0 || method === undefined) return undefined;
+  const { error, cause } = trial.failure;
+  // A locked table, say: it will soon be free, and putting everybody aside would take longer.
+  if (cause === 'contention') throw new MethodHeld(explain(error), { cause: error });
+  return putAside(run, method, open, error);
+}
+
+/** `applied`: it has an outcome by now. */
+async function verdictOn(
+  run: Run,
+  method: string | undefined,
+  item: BatchItem,
+  suspect: Failure,
+): Promise<Outcome | 'unproven' | 'applied'> {
+  // Dead already, it only could not be recorded.
+  if (!isTask(item.task) && item.task.kind === 'dead') return item.task;
+  let failure = suspect;
+  const appliedAt = run.appliedAt.get(method ?? '') ?? Number.NEGATIVE_INFINITY;
+  const since = run.hooks.failingSince?.(item) ?? run.startedAt;
+  // The schema may have been mended between its failure and what others have committed.
+  if (appliedAt > since && appliedAt > failure.startedAt) {
+    const again = await tryPart(run, [item]);
+    if (again === undefined) return 'applied';
+    failure = again;
+  }
+  const { cause, error } = failure;
+  if (cause === 'contention') return deferred.contended;
+  if (!run.hooks.needsContrast) return dead('refused', `it is refused: ${explain(error)}`);
+  if (cause === 'value' || method === undefined || appliedAt > since) return refuse(run, method, item, error);
+  return 'unproven';
+}
+
+/** Throws MethodHeld if the database refuses so many that the schema is more likely at fault. */
+function refuse(run: Run, method: string | undefined, item: BatchItem, error: unknown): Outcome {
+  const key = isTask(item.task) ? item.task.args.key : String(item.index);
+  run.storm.refuses(`${method} ${key}`);
+  if (run.storm.rages()) {
+    throw new MethodHeld(
+      `the database refuses more than deadLetters.stormShare of all messages; those are held. The last one: ${explain(error)}`,
+      { cause: error },
+    );
+  }
+  return dead('refused', `it is refused: ${explain(error)}`);
+}
+
+/** Defers messages that nobody is blamed for. Throws MethodHeld if there is no room for them. */
+async function putAside(
+  run: Run,
+  method: string,
+  items: ReadonlyArray<BatchItem>,
+  error: unknown,
+): Promise<string> {
+  const { maxRows } = run.settings.deferred;
+  const because = `${method}: all of its messages fail and none is blamed: ${explain(error)}`;
+  const resolved = items.map((item) => ({ item, outcome: run.hooks.judge(item, deferred.unproven) }));
+  const { lockTimeout } = run.settings.database;
+  const isNew = items.some(({ hasRow }) => hasRow !== true);
+  const keys = [...new Set(items.flatMap(({ task }) => (isTask(task) ? [task.args.key] : [])))];
+  let hasRoom = true;
+  try {
+    await transact(run, lockTimeout, async (db) => {
+      hasRoom = !isNew || (await countOtherDeferred(db, method, keys, maxRows)) + keys.length <= maxRows;
+      if (!hasRoom) return [];
+      await record(db, resolved, run);
+      return resolved;
+    });
+  } catch (failed) {
+    if (isInfrastructure(failed)) throw failed;
+    // One of them cannot be kept.
+    for (const { item, outcome } of resolved) await keep(run, item, outcome);
+  }
+  if (!hasRoom)
+    throw new MethodHeld(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
+  return because;
+}
+
+function isInfrastructure(error: unknown): boolean {
+  return !(error instanceof TransactionFailed) || error.blame === 'infrastructure';
+}
+
+/** Writes down what became of a message, by itself. If it cannot be kept, it is dead; if the database refuses even that, less of it. */
+async function keep(run: Run, item: BatchItem, verdict: Outcome): Promise<void> {
+  const { lockTimeout } = run.settings.database;
+  const outcome = run.hooks.judge(item, verdict);
+  const write = (kept: Outcome, recorder: (db: Db) => Promise<void>) =>
+    transact(run, lockTimeout, async (db) => {
+      await recorder(db);
+      return [{ item, outcome: kept }];
+    });
+  try {
+    await write(outcome, (db) => record(db, [{ item, outcome }], run));
+  } catch (error) {
+    if (isInfrastructure(error)) throw error;
+    const letter =
+      outcome.kind === 'dead' ? outcome : dead('refused', `it cannot be kept: ${messageOf(error)}`);
+    await write(letter, (db) => recordMinimal(db, item, letter));
+  }
+}
+
+/**
+ * Two halves. Messages about the same thing stay together until they are alone, then go in the order of their guard. Every other
+ * one of a shuffled list goes to each half, so that those that are tried first are drawn from all.
+ */
+function split(items: ReadonlyArray<BatchItem>): [ReadonlyArray<BatchItem>, ReadonlyArray<BatchItem>] {
+  const groups = [
+    ...Map.groupBy(items, ({ task, index }) =>
+      isTask(task) ? `${task.methodName} ${task.args.key}` : index,
+    ).values(),
+  ];
+  if (groups.length === 1) {
+    const ordered = items.toSorted(inOrder);
+    const middle = Math.ceil(ordered.length / 2);
+    return [ordered.slice(0, middle), ordered.slice(middle)];
+  }
+  const shift = Math.floor(Math.random() * groups.length);
+  const drawn = groups.map((_, index) => groups[(index + shift) % groups.length] ?? []);
+  return [
+    drawn.filter((_, index) => index % 2 === 0).flat(),
+    drawn.filter((_, index) => index % 2 === 1).flat(),
+  ];
+}
+
+function inOrder(a: BatchItem, b: BatchItem): number {
+  return isTask(a.task) && isTask(b.task) ? byGuard(a.task.args, b.task.args) : 0;
+}

@@ -1,0 +1,22 @@
+import type { DeadNotice, Outcome } from '../../../core/message/outcome.ts';
+import type { BatchItem } from '../item.ts';
+import { cleanText, instanceIdOf } from './record.ts';
+
+/** Characters of a dead letter's detail that the log gets; the table has five times as many. */
+const noticeDetail = 200;
+
+/** What the main thread learns of a dead letter: enough to find its row and its sender. */
+export function noticeOf(
+  { transport, task, raw, decoded }: BatchItem,
+  { reason, detail }: Extract<Outcome, { kind: 'dead' }>,
+): DeadNotice {
+  const id = raw?.messageId ?? decoded.messageId;
+  return {
+    transport,
+    reason,
+    method: cleanText(decoded.method, 64) ?? undefined,
+    instanceId: cleanText(instanceIdOf(task, decoded.args), 64) ?? undefined,
+    messageId: cleanText(id, 128) ?? undefined,
+    detail: cleanText(detail, noticeDetail) ?? undefined,
+  };
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { isObject } from '../../../core/json.ts';
+import type { DeferredReason, Outcome } from '../../../core/message/outcome.ts';
+import { type Manager, takesBatches } from '../../methods/contract.ts';
+import type { Db } from '../../postgres/transaction.ts';
+import { keptBody, type RawMessage, type SealedCast } from '../../raw-message.ts';
+import { type BatchItem, isTask } from '../item.ts';
+import type { ThreadState } from '../thread-state.ts';
+import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
+import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
+
+/** A message with what became of it. */
+export interface Resolved {
+  readonly item: BatchItem;
+  readonly outcome: Outcome;
+}
+
+/** Writes down those messages that are not done with: deferred and dead ones. Part of the batch's own transaction. */
+export async function record(
+  db: Db,
+  resolved: ReadonlyArray<Resolved>,
+  { manager, settings }: Pick<ThreadState, 'manager' | 'settings'>,
+): Promise<void> {
+  const kept = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
+  // Nearly always.
+  if (kept.length === 0) return;
+  const deferredOnes = kept.flatMap((one) => toDeferred(one, manager));
+  const letters = kept.flatMap(toDeadLetter);
+  if (deferredOnes.length > 0) await upsertDeferred(db, manager, deferredOnes, settings.deferred.firstDelay);
+  if (letters.length > 0) await insertDeadLetters(db, letters);
+}
+
+/**
+ * A dead letter without anything that came from outside: the last resort for a message whose own row, in whatever table, the
+ * database refuses.
+ */
+export function recordMinimal(
+  db: Db,
+  item: BatchItem,
+  outcome: Extract<Outcome, { kind: 'dead' }>,
+): Promise<void> {
+  const letters = toDeadLetter({ item, outcome });
+  const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
+  return insertDeadLetters(
+    db,
+    letters.map((letter) => ({ ...letter, ...bare })),
+  );
+}
+
+function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMessage[] {
+  const { task, transport, raw, sealed } = item;
+  // One that was deferred before has its row.
+  if (outcome.kind !== 'deferred' || item.hasRow === true) return [];
+  if (sealed !== undefined && raw !== undefined)
+    return [toDeferredSealed(sealed, transport, raw, outcome.reason, manager)];
+  // Settled without a row, it would be lost. An error makes it a dead letter.
+  if (!isTask(task)) throw new TypeError('a message is to be deferred that has no arguments');
+  const { method, methodName, args } = task;
+  const wire = method.toWire(args);
+  if (!isObject(wire)) throw new TypeError(`toWire of ${methodName} returned no object`);
+  return [
+    {
+      method: methodName,
+      key: args.key,
+      instanceId: args.instanceId,
+      transport,
+      args: wire,
+      guard: args.guard ?? Number.NEGATIVE_INFINITY,
+      reason: outcome.reason,
+    },
+  ];
+}
+
+/** What is deferred as it is goes by a name that no method has. */
+export const sealedPrefix = 'sealed ';
+
+/**
+ * It cannot say what it is about, nor when it was sent. Of a method of which only the latest counts, the one that came last is kept for
+ * each instance; of any other method each one: two backups are two things.
+ */
+function toDeferredSealed(
+  { method, instanceId }: SealedCast,
+  transport: string,
+  { body, messageId }: RawMessage,
+  reason: DeferredReason,
+  manager: Manager,
+): DeferredMessage {
+  const known = manager[method];
+  const latestOnly = known !== undefined && takesBatches(known) && known.latestOnly === true;
+  return {
+    method: `${sealedPrefix}${method}`,
+    key: latestOnly ? instanceId : `${instanceId} ${createHash('sha256').update(body).digest('hex')}`,
+    instanceId,
+    transport,
+    args: { body: Buffer.from(body).toString('utf8'), message_id: messageId },
+    guard: nextArrival(),
+    reason,
+  };
+}
+
+let lastArrival = 0;
+
+/** Seconds since the epoch, greater each time: of those of one batch the later one is the newer. */
+function nextArrival(): number {
+  lastArrival = Math.max(lastArrival + 0.000_001, Date.now() / 1000);
+  return lastArrival;
+}
+
+function toDeadLetter({ item: { task, transport, raw, decoded }, outcome }: Resolved): DeadLetter[] {
+  if (outcome.kind !== 'dead') return [];
+  // What was deferred before has no body of its own any more; its arguments stand in for it.
+  const body = raw?.body ?? Buffer.from(JSON.stringify({ method: decoded.method, args: decoded.args }));
+  return [
+    {
+      transport,
+      reason: outcome.reason,
+      detail: cleanText(outcome.detail, 1000),
+      method: cleanText(decoded.method, 64),
+      instanceId: cleanText(instanceIdOf(task, decoded.args), 64),
+      messageId: cleanText(raw?.messageId ?? decoded.messageId, 128),
+      sender: cleanText(raw?.sender, 128),
+      body: Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, keptBody)),
+      bodySize: raw?.oversize?.size ?? body.length,
+      bodyDigest: Buffer.from(raw?.oversize?.digest ?? createHash('sha256').update(body).digest()),
+    },
+  ];
+}
+
+/** The instance that a message names, whether or not it could be parsed. */
+export function instanceIdOf(task: BatchItem['task'], args: unknown): string | undefined {
+  if (isTask(task)) return task.args.instanceId;
+  if (typeof args !== 'object' || args === null || !('instance_id' in args)) return undefined;
+  return typeof args.instance_id === 'string' ? args.instance_id : undefined;
+}
+
+/** Text that Postgres stores and a terminal survives: control characters escaped, lone surrogates replaced, capped. */
+export function cleanText(text: string | undefined, maxLength: number): string | null {
+  if (text === undefined) return null;
+  return text
+    .slice(0, maxLength)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .slice(0, maxLength);
+}

@@ -1,0 +1,68 @@
+import type { DeferredReason } from '../../../../core/message/outcome.ts';
+import type { Db } from '../../../postgres/transaction.ts';
+import type { DeferredRow } from './take-deferred.ts';
+
+export interface ClaimedMessage extends DeferredRow {
+  /** Which version of the row was claimed: a newer message may be laid over it meanwhile. */
+  readonly sent: number;
+  readonly reason: DeferredReason;
+  /** Milliseconds since it failed first; null if it has not. By the database's clock. */
+  readonly failingFor: number | null;
+  /** It has waited for as long as it may: too old, or one too many. */
+  readonly last: boolean;
+}
+
+export interface ClaimOptions {
+  readonly limit: number;
+  /** Milliseconds. */
+  readonly firstDelay: number;
+  readonly maxDelay: number;
+  readonly maxAge: number;
+  readonly maxRows: number;
+  /** Of this replica: others may have more, or less. */
+  readonly transports: ReadonlyArray<string>;
+  /** As `deferred.method` names them. */
+  readonly methods: ReadonlyArray<string>;
+}
+
+/**
+ * Takes what is due, and the oldest of what is too many; a message whose row is locked, or that nobody is blamed for, is never too
+ * many. Claiming commits by itself and moves the next attempt into the future: no lock on these rows is held while the messages
+ * are applied, since batches lock them last.
+ */
+const text = `
+WITH surplus AS (
+  SELECT method, key FROM deferred
+  WHERE reason IN ('unknown', 'contended') AND transport = ANY($6::text[]) AND method = ANY($7::text[])
+  ORDER BY first_deferred_at
+  LIMIT (SELECT least($1::bigint, greatest(0, count(*) - $5::bigint)) FROM deferred)
+), due AS (
+  SELECT method, key, (method, key) IN (SELECT method, key FROM surplus) AS too_many
+  FROM deferred
+  WHERE (next_attempt_at <= now() AND transport = ANY($6::text[]) AND method = ANY($7::text[]))
+    OR (method, key) IN (SELECT method, key FROM surplus)
+  ORDER BY next_attempt_at
+  LIMIT $1
+  FOR UPDATE SKIP LOCKED
+)
+UPDATE deferred SET
+  attempts = attempts + 1,
+  next_attempt_at = now() + least($3::double precision, $2::double precision * 2 ^ least(attempts, 30)) * interval '1 ms'
+FROM due
+WHERE deferred.method = due.method AND deferred.key = due.key
+RETURNING deferred.method, deferred.key, transport, args, sent, reason,
+  (extract(epoch FROM now() - failing_since) * 1000)::double precision AS "failingFor",
+  too_many OR first_deferred_at < now() - $4::double precision * interval '1 ms' AS last`;
+
+export function claimDeferred(db: Db, options: ClaimOptions): Promise<ClaimedMessage[]> {
+  const { limit, firstDelay, maxDelay, maxAge, maxRows, transports, methods } = options;
+  return db.query<ClaimedMessage>('claim-deferred', text, [
+    limit,
+    firstDelay,
+    maxDelay,
+    maxAge,
+    maxRows,
+    transports,
+    methods,
+  ]);
+}

@@ -1,0 +1,16 @@
+import type { Db } from '../../../postgres/transaction.ts';
+
+const text = `
+SELECT count(*)::integer AS count
+FROM (SELECT FROM deferred WHERE NOT (method = $2 AND key = ANY($3::text[])) LIMIT $1) AS counted`;
+
+/** How many messages are deferred beside those about these keys, counted up to `most`. */
+export async function countOtherDeferred(
+  db: Db,
+  method: string,
+  keys: ReadonlyArray<string>,
+  most: number,
+): Promise<number> {
+  const [row] = await db.query<{ count: number }>('count-other-deferred', text, [most, method, keys]);
+  return row?.count ?? 0;
+}

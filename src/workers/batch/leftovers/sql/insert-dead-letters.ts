@@ -1,0 +1,38 @@
+import type { DeadReason } from '../../../../core/errors.ts';
+import type { Db } from '../../../postgres/transaction.ts';
+
+/** A message that can never be applied, as it is kept. */
+export interface DeadLetter {
+  readonly transport: string;
+  readonly reason: DeadReason;
+  readonly detail: string | null;
+  readonly method: string | null;
+  readonly instanceId: string | null;
+  readonly messageId: string | null;
+  readonly sender: string | null;
+  /** The first 64 KiB. */
+  readonly body: Buffer | null;
+  readonly bodySize: number;
+  /** SHA-256 of the whole body. */
+  readonly bodyDigest: Buffer;
+}
+
+const text = `
+INSERT INTO dead_letters (transport, reason, detail, method, instance_id, message_id, sender, body, body_size, body_digest)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+  $9::integer[], $10::bytea[])`;
+
+export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLetter>): Promise<void> {
+  await db.query('insert-dead-letters', text, [
+    letters.map(({ transport }) => transport),
+    letters.map(({ reason }) => reason),
+    letters.map(({ detail }) => detail),
+    letters.map(({ method }) => method),
+    letters.map(({ instanceId }) => instanceId),
+    letters.map(({ messageId }) => messageId),
+    letters.map(({ sender }) => sender),
+    letters.map(({ body }) => body),
+    letters.map(({ bodySize }) => bodySize),
+    letters.map(({ bodyDigest }) => bodyDigest),
+  ]);
+}

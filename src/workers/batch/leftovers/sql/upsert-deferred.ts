@@ -1,0 +1,82 @@
+import type { JsonObject } from '../../../../core/json.ts';
+import type { DeferredReason } from '../../../../core/message/outcome.ts';
+import { type Manager, takesBatches } from '../../../methods/contract.ts';
+import type { Db } from '../../../postgres/transaction.ts';
+
+/** A message that is to be tried again. */
+export interface DeferredMessage {
+  readonly method: string;
+  readonly key: string;
+  readonly instanceId: string;
+  readonly transport: string;
+  /** In wire form. */
+  readonly args: JsonObject;
+  /** -Infinity if it moves no guard. */
+  readonly guard: number;
+  readonly reason: DeferredReason;
+}
+
+/**
+ * Keeps one message a method and key: a newer one is laid over an older one as its method says, an older one is stale. A message
+ * without a guard is newer than all that came before it. The first one's schedule stands, so that a chatty guest cannot put off
+ * the end.
+ */
+const text = (manager: Manager) => `
+INSERT INTO deferred AS stored
+  (method, key, instance_id, transport, args, sent, reason, next_attempt_at, failing_since)
+SELECT method, key, instance_id, transport, args::jsonb, sent, reason, now() + $8::double precision * interval '1 ms',
+  CASE WHEN reason = 'unproven' THEN now() END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[])
+  AS input(method, key, instance_id, transport, args, sent, reason)
+ORDER BY method, key
+ON CONFLICT (method, key) DO UPDATE SET
+  args = CASE WHEN false THEN NULL ${layers(manager).join(' ')} ELSE stored.args || excluded.args END,
+  sent = greatest(excluded.sent, stored.sent),
+  transport = excluded.transport,
+  reason = excluded.reason,
+  failing_since = coalesce(stored.failing_since, excluded.failing_since)
+WHERE excluded.sent > stored.sent OR excluded.sent = '-infinity'`;
+
+/** A branch for each method that lays its messages over each other in a way of its own. */
+function layers(manager: Manager): string[] {
+  return Object.entries(manager).flatMap(([name, method]) => {
+    const args = takesBatches(method) ? method.layOver?.('stored.args', 'excluded.args') : undefined;
+    return args === undefined ? [] : [`WHEN stored.method = '${name.replaceAll("'", "''")}' THEN ${args}`];
+  });
+}
+
+/**
+ * @param messages in the order in which messages of one key are to be laid over each other.
+ * @param firstDelay milliseconds until they are tried again.
+ */
+export async function upsertDeferred(
+  db: Db,
+  manager: Manager,
+  messages: ReadonlyArray<DeferredMessage>,
+  firstDelay: number,
+): Promise<void> {
+  // A statement can touch a row only once: the nth message of every key goes with the nth round.
+  const rounds: DeferredMessage[][] = [];
+  const seen = new Map<string, number>();
+  for (const message of messages) {
+    const name = `${message.method} ${message.key}`;
+    const round = seen.get(name) ?? 0;
+    seen.set(name, round + 1);
+    const members = rounds[round];
+    if (members === undefined) rounds.push([message]);
+    else members.push(message);
+  }
+  const statement = text(manager);
+  for (const round of rounds) {
+    await db.query('upsert-deferred', statement, [
+      round.map(({ method }) => method),
+      round.map(({ key }) => key),
+      round.map(({ instanceId }) => instanceId),
+      round.map(({ transport }) => transport),
+      round.map(({ args }) => JSON.stringify(args)),
+      round.map(({ guard }) => guard),
+      round.map(({ reason }) => reason),
+      firstDelay,
+    ]);
+  }
+}

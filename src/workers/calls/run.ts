@@ -1,0 +1,262 @@
+import { CallRefused, messageOf, Rejected } from '../../core/errors.ts';
+import { parseExact } from '../../core/exact-json.ts';
+import { isObject, jsonTypeOf } from '../../core/json.ts';
+import type { CallAddress, Codec, Envelope, Principal } from '../../core/message/envelope.ts';
+import { type CallResult, dead, type Notification, type Outcome } from '../../core/message/outcome.ts';
+import { applyBatch } from '../batch/apply.ts';
+import { authorize, principalOf } from '../batch/authorize.ts';
+import type { BatchItem } from '../batch/item.ts';
+import { entryOf, envelopeOf, methodOf, refuseOversize, taskOf } from '../batch/read.ts';
+import type { ThreadState } from '../batch/thread-state.ts';
+import { requireGrant } from '../grants.ts';
+import { type CallMethod, takesBatches } from '../methods/contract.ts';
+import { RunAgain } from '../methods/run-again.ts';
+import { callErrorOf, columnOf } from '../postgres/sqlstate.ts';
+import type { Db } from '../postgres/transaction.ts';
+import type { RawMessage } from '../raw-message.ts';
+import type { WorkerSettings } from '../settings.ts';
+import { actOnce, identityOf } from './idempotency.ts';
+import { limitStatements } from './sql/limit-statements.ts';
+import { ConnectionLost, inCallTransaction } from './transaction.ts';
+
+/** How often a call is tried while other transactions are in its way. */
+const tries = 3;
+
+/** How often a method may lose its connection: then it is taken to be the reason, and held no more. */
+const maxLosses = 3;
+
+const noAddress: CallAddress = { replyTo: undefined, id: undefined };
+
+/** A call on its way. */
+interface Call {
+  readonly state: ThreadState;
+  readonly raw: RawMessage;
+  readonly transport: string;
+  /** Milliseconds: its time limit, or what its caller goes on waiting if that is less. */
+  readonly timeout: number;
+  /** How often it has lost its connection while its method ran. */
+  readonly losses?: number;
+}
+
+interface Executed {
+  readonly result: unknown;
+  readonly notifications?: ReadonlyArray<Notification>;
+}
+
+/**
+ * Executes one call in a transaction of its own. Never throws: what is wrong with the call its caller is told, what is wrong
+ * with the database holds it.
+ */
+export async function runCall(call: Call): Promise<CallResult> {
+  const { state, raw, transport } = call;
+  const { codec } = entryOf(transport, state.settings);
+  let address = noAddress;
+  try {
+    refuseOversize(raw);
+    const { unsealed } = raw;
+    if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
+    const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
+    address = envelope.call ?? address;
+    const { result, notifications } = await execute(call, envelope);
+    const reply = { body: encodeResult(call, address, result), name: address.replyTo };
+    return { outcome: 'answered', reply, notifications };
+  } catch (error) {
+    const refusal = refusalOf(error, call);
+    if (refusal === undefined) {
+      const lost = error instanceof ConnectionLost;
+      return { outcome: undefined, heldBecause: messageOf(error), lost };
+    }
+    if (error instanceof Rejected && error.reason === 'forbidden') {
+      // Who tries what they may not is worth a record, whether or not they wait for an answer.
+      const { heldBecause, dead: letters } = await applyBatch(state, [
+        workOf(call, dead('forbidden', error.message)),
+      ]);
+      if (heldBecause !== undefined) return { outcome: undefined, heldBecause };
+      return { outcome: 'dead', dead: letters[0], reply: replyWith(codec, address, refusal) };
+    }
+    return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };
+  }
+}
+
+/**
+ * Where the answer to a call goes, as far as its body says it; undefined if it cannot be read, or says nothing: then the protocol's own
+ * properties have to do.
+ */
+export function addressOf(
+  raw: RawMessage,
+  transport: string,
+  settings: WorkerSettings,
+): CallAddress | undefined {
+  const { unsealed } = raw;
+  if (unsealed !== undefined) return 'call' in unsealed ? unsealed.call : undefined;
+  try {
+    const { call } = envelopeOf(raw, entryOf(transport, settings).codec, false);
+    return call?.id === undefined && call?.replyTo === undefined ? undefined : call;
+  } catch (error) {
+    if (error instanceof Rejected) return undefined;
+    throw error;
+  }
+}
+
+function replyWith(codec: Codec, address: CallAddress, { errorClass, message, argument }: CallRefused) {
+  const body = codec.encodeAnswer(address, { error: { class: errorClass, message, argument } });
+  return { body, name: address.replyTo };
+}
+
+/** As it goes over the wire: sealed, where the call was. */
+function encodeResult(
+  { state: { settings }, raw: { unsealed }, transport }: Call,
+  address: CallAddress,
+  result: unknown,
+): Uint8Array {
+  const { codec } = entryOf(transport, settings);
+  const body = ofTheCall(() => {
+    const sealed = unsealed !== undefined && 'envelope' in unsealed ? unsealed.seal(result) : result;
+    return codec.encodeAnswer(address, { result: sealed });
+  });
+  const { maxReply } = settings.calls;
+  if (body.length <= maxReply) return body;
+  throw new CallRefused(
+    'ResultTooLarge',
+    `the result has ${body.length} bytes, more than ${maxReply} (calls.maxReply): ask for less at once`,
+  );
+}
+
+/**
+ * Reads or writes something of the call itself, and nothing else. What goes wrong with that would go wrong each time, and is no
+ * reason to hold everything.
+ */
+function ofTheCall<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CallRefused || error instanceof Rejected) throw error;
+    throw new CallRefused('InternalError', messageOf(error));
+  }
+}
+
+async function execute(call: Call, envelope: Envelope): Promise<Executed> {
+  const { state, raw, transport } = call;
+  const { manager, settings } = state;
+  const method = methodOf(envelope, manager);
+  const principal = principalOf(raw, entryOf(transport, settings).auth, settings.access);
+  if (takesBatches(method)) {
+    const task = ofTheCall(() => taskOf(envelope, method));
+    authorize(principal, task, settings.access);
+    return applyAlone(call, workOf(call, task, envelope));
+  }
+  return { result: await runMethod(call, envelope, method, principal) };
+}
+
+async function runMethod(
+  call: Call,
+  { method: name, args: given, messageId, call: address = noAddress }: Envelope,
+  method: CallMethod,
+  principal: Principal,
+): Promise<unknown> {
+  const { state, timeout } = call;
+  const { settings } = state;
+  if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
+  if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(given)}, not an object`);
+  const args = ofTheCall(() => method.parse(given));
+  const identity = method.mutating ? identityOf(name, principal, messageId, given) : undefined;
+  const deadline = performance.now() + timeout;
+  const { lockTimeout, preparedStatements } = settings.database;
+  const attempt = async (db: Db): Promise<unknown> => {
+    const run = () => method.run(db, args, { principal, settings });
+    if (identity === undefined) return run();
+    const result = await actOnce(db, identity, async () => {
+      await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });
+      const value = (await run()) ?? null;
+      // Too large, it is refused while it can be undone.
+      encodeResult(call, address, value);
+      return JSON.stringify(value) ?? 'null';
+    });
+    return parseExact(result);
+  };
+  for (let failures = 0; ; ) {
+    try {
+      const statementTimeout = millisecondsUntil(deadline);
+      // A repetition waits for the first one for as long as it may take.
+      const limits = { statementTimeout, lockTimeout: method.mutating ? statementTimeout : undefined };
+      return await inCallTransaction(state.pool, { ...limits, preparedStatements }, attempt);
+    } catch (error) {
+      failures += 1;
+      const again = error instanceof RunAgain || callErrorOf(error) === 'Busy';
+      if (!again || failures === tries) throw error;
+    }
+  }
+}
+
+/** Throws CallRefused if the moment has passed. */
+function millisecondsUntil(deadline: number): number {
+  const left = deadline - performance.now();
+  if (left <= 0) throw timedOut();
+  return left;
+}
+
+/** A method of guests, called: a batch of one, whose sender learns what became of it. */
+async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
+  let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
+  const { outcomes, heldBecause } = await applyBatch(state, [item], {
+    waits: true,
+    needsContrast: false,
+    judge(_, outcome) {
+      // The last try's counts.
+      fault = outcome.kind === 'dead' ? outcome : undefined;
+      return fault === undefined ? outcome : { kind: 'refused' };
+    },
+    finish: () => Promise.resolve(),
+  });
+  if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
+  const outcome = outcomes.get(item);
+  if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');
+  const notifications = 'notification' in outcome ? [outcome.notification] : [];
+  return { result: { outcome: outcome.kind }, notifications };
+}
+
+function workOf(
+  { raw, transport }: Call,
+  task: BatchItem['task'],
+  decoded: Partial<Envelope> = {},
+): BatchItem {
+  return { index: 0, transport, raw, decoded, task };
+}
+
+/** What the caller is told; undefined if it is nothing of theirs, and the call has to be tried again. */
+function refusalOf(error: unknown, { losses = 0 }: Call): CallRefused | undefined {
+  if (error instanceof CallRefused) return error;
+  if (error instanceof ConnectionLost && losses + 1 >= maxLosses) {
+    const problem = `the method lost its connection to the database ${maxLosses} times: ${error.message}`;
+    return new CallRefused('InternalError', problem);
+  }
+  if (error instanceof Rejected)
+    return new CallRefused(classes[error.reason] ?? 'BadRequest', error.message, error.argument);
+  const errorClass = callErrorOf(error);
+  switch (errorClass) {
+    case undefined:
+      return undefined;
+    case 'Timeout':
+      return timedOut();
+    case 'Busy':
+      return new CallRefused(errorClass, `other transactions were in the way ${tries} times; try again`);
+    default:
+      return new CallRefused(errorClass, `the database refuses it: ${messageOf(error)}`, columnOf(error));
+  }
+}
+
+function timedOut(): CallRefused {
+  return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
+}
+
+/** Classes of errors as a caller sees them, where they say more than that the call is wrong. */
+const classes: Partial<Record<Rejected['reason'], string>> = {
+  unknown_method: 'NoSuchMethod',
+  bad_version: 'UnsupportedVersion',
+  forbidden: 'Forbidden',
+  undecryptable: 'Forbidden',
+};
+
+function problemOf({ errorClass, message }: CallRefused): string | undefined {
+  return errorClass === 'InternalError' ? message : undefined;
+}

@@ -1,0 +1,15 @@
+import type { Db } from '../../postgres/transaction.ts';
+
+const text = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)";
+
+/** Limits the statements that this transaction goes on with. In milliseconds. */
+export async function limitStatements(
+  db: Db,
+  { lockTimeout, statementTimeout }: { readonly lockTimeout: number; readonly statementTimeout: number },
+): Promise<void> {
+  await db.query(
+    'limit-statements',
+    text,
+    [lockTimeout, statementTimeout].map((ms) => `${Math.ceil(ms)}ms`),
+  );
+}

@@ -1,0 +1,55 @@
+import type { CastMethod } from '../contract.ts';
+import { findLocked } from '../find-locked.ts';
+import { applyFolded } from '../fold.ts';
+import { readGuards } from '../read-guards.ts';
+import { type HeartbeatArgs, readHeartbeat, writeHeartbeat } from './arguments.ts';
+import { registerInstances } from './register-instances.ts';
+import { restartRequired, type Status, statuses } from './statuses.ts';
+import { upsertStatuses } from './upsert-statuses.ts';
+
+const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired)?.description;
+
+/**
+ * Upserts the instance's service status and touches its `updated_at` (Trove: conductor/manager.py, `heartbeat`). A payload
+ * without a status only touches, and does not advance the guard.
+ */
+export const heartbeat: CastMethod<HeartbeatArgs> = {
+  latestOnly: true,
+
+  parse: (args, { sentRequired }) => readHeartbeat(args, sentRequired),
+
+  toWire: writeHeartbeat,
+
+  /** As `foldStatus` would: RESTART_REQUIRED absorbs the heartbeats after it, and one without a status says nothing new. */
+  layOver: (older, newer) =>
+    `CASE WHEN ${older} #>> '{payload,service_status}' = '${absorbing}' OR ${newer} -> 'payload' = '{}'
+      THEN ${older} ELSE ${older} || ${newer} END`,
+
+  async apply(db, batch, { autoRegister }) {
+    // Before any status row is locked, so that all transactions lock instances first.
+    if (autoRegister) await registerInstances(db, [...new Set(batch.map(({ instanceId }) => instanceId))]);
+    return applyFolded(batch, {
+      initial: undefined,
+      reduce: foldStatus,
+      write: (folds) => upsertStatuses(db, folds),
+      readGuards: (of) =>
+        readGuards(
+          db,
+          'service_statuses',
+          of.map(({ instanceId }) => instanceId),
+        ),
+    });
+  },
+
+  findLocked: (db, batch) =>
+    findLocked(
+      db,
+      'service_statuses',
+      batch.map(({ instanceId }) => instanceId),
+    ),
+};
+
+/** The status after a heartbeat: a heartbeat does not end RESTART_REQUIRED, and one without status leaves it as it is. */
+function foldStatus(before: Status | undefined, { status }: HeartbeatArgs): Status | undefined {
+  return status === undefined || before?.id === restartRequired ? before : status;
+}

@@ -1,0 +1,78 @@
+import { messageOf } from '../../core/errors.ts';
+import { isObject, jsonTypeOf } from '../../core/json.ts';
+import type { CallMethod, CastMethod, Manager } from './contract.ts';
+import { setApart } from './set-apart.ts';
+import { createManager } from './table.ts';
+
+/**
+ * The method table: ours, with a deployer's own methods added or put in the place of ours. Theirs run after ours, in the order
+ * in which they stand.
+ *
+ * @param url of a module whose default export is a record of methods; undefined: there is none.
+ * @throws what is wrong with it, in one line for the operator.
+ */
+export async function loadManager(url: string | undefined): Promise<Manager> {
+  if (url === undefined) return createManager();
+  let module: { default?: unknown };
+  try {
+    module = await import(url);
+  } catch (error) {
+    throw new Error(`cannot load ${url}: ${messageOf(error)}`);
+  }
+  return loadedFrom(module.default, url);
+}
+
+/**
+ * The method table with what a module exports.
+ *
+ * @throws what is wrong with it, in one line that names the module, the method and the key.
+ */
+export function loadedFrom(own: unknown, url: string): Manager {
+  if (!isObject(own))
+    throw new Error(`${url}: its default export is ${jsonTypeOf(own)}, not a record of methods`);
+  const methods: Record<string, CastMethod | CallMethod> = { ...createManager() };
+  for (const [name, method] of Object.entries(own)) {
+    const problem = problemOf(method);
+    if (problem !== undefined) throw new Error(`${url}: ${name}${problem}`);
+    if (isMethod(method)) methods[name] = setApart(name, method);
+  }
+  return methods;
+}
+
+/** What keeps a value from being a method, to go behind its name; undefined if nothing does. */
+function problemOf(method: unknown): string | undefined {
+  if (!isMethod(method))
+    return ' is no method: it needs the functions parse, toWire and apply, or the functions parse and run';
+  if ('apply' in method) {
+    for (const key of ['needsContext', 'latestOnly'] as const) {
+      const problem = method[key] === undefined ? undefined : notBoolean(key, method[key]);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+  // Neither is guessed: the one would open the method to everybody, the other let it act twice.
+  const { allowed, mutating } = method;
+  if (!['anyone', 'service'].includes(allowed))
+    return `.allowed is ${shown(allowed)}: write 'service' if its caller needs a grant, 'anyone' if not`;
+  return notBoolean(
+    'mutating',
+    mutating,
+    'true if it changes anything, so that a repeated call acts once, else false',
+  );
+}
+
+function notBoolean(key: string, value: unknown, write = 'true or false'): string | undefined {
+  return typeof value === 'boolean' ? undefined : `.${key} is ${shown(value)}: write ${write}`;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 32)) : jsonTypeOf(value);
+}
+
+/** By its functions; the other keys are checked, with a line of their own each. */
+function isMethod(value: unknown): value is CastMethod | CallMethod {
+  if (typeof value !== 'object' || value === null) return false;
+  const has = (...names: string[]) =>
+    names.every((name) => name in value && typeof Reflect.get(value, name) === 'function');
+  return has('parse', 'toWire', 'apply') || (!('apply' in value) && has('parse', 'run'));
+}

@@ -1,0 +1,112 @@
+import { type Columns, includes, type ModelGrant } from '../../../core/config/access.ts';
+import { CallRefused, codeOf } from '../../../core/errors.ts';
+import { nameOf, serviceOf } from '../../grants.ts';
+import type { Db } from '../../postgres/transaction.ts';
+import type { CallContext } from '../contract.ts';
+import { type Catalog, type Column, isKept, type Table } from './catalog.ts';
+import { badRequest, catalogChanged, forbidden, shown } from './refusals.ts';
+import { readAsWritten } from './sql/read-as-written.ts';
+
+/** What is to be done with a model. */
+export type Right = 'read' | 'write' | 'delete';
+
+/** A model as one principal sees it. */
+export interface AuthorizedModel {
+  readonly name: string;
+  readonly table: Table;
+  /** What an answer holds of each row. */
+  readonly shown: ReadonlyArray<Column>;
+  /** The column, if it may be read. Throws CallRefused or Rejected with the path of the argument. */
+  readonly readable: (name: string, path: string) => Column;
+  /** The column, if it may be written. Throws CallRefused or Rejected with the path of the argument. */
+  readonly writable: (name: string, path: string) => Column;
+}
+
+/** What Postgres answers to a statement about something that is no longer as it was. */
+const changed = new Set(['42P01', '42703', '42704', '42804', '42883']);
+
+/**
+ * Does something with a model, if the principal may. Throws CallRefused or Rejected.
+ *
+ * @param catalog what is known of the tables.
+ * @param named columns that the call names; if one is not known, the catalog is read again.
+ */
+export async function onModel<Result>(
+  db: Db,
+  catalog: Catalog,
+  { principal, settings }: CallContext,
+  { model: name, right, named }: { model: string; right: Right; named: Iterable<string> },
+  work: (model: AuthorizedModel) => Promise<Result>,
+): Promise<Result> {
+  const { access } = settings;
+  const model = access.models.get(name);
+  if (model === undefined)
+    throw badRequest('model', `is ${shown(name)}, which is not a model of this conductor`);
+  const grant = serviceOf(principal, access)?.models.get(name);
+  if (grant === undefined || !grants(grant, right))
+    throw forbidden('model', `is ${name}: ${nameOf(principal)} is not granted to ${right} it (services)`);
+
+  let table = await catalog.table(db, model.table);
+  const known = table?.columns;
+  if (known !== undefined && [...named].some((column) => !known.has(column)))
+    table = await catalog.refresh(db, model.table);
+  if (table === undefined) {
+    throw new CallRefused(
+      'InternalError',
+      `models.${name}.table: there is no table ${model.table} with a primary key`,
+      'model',
+    );
+  }
+  const mayRead = both(table, model.read, grant.read);
+  const mayWrite = both(table, model.write, grant.write);
+  try {
+    await readAsWritten(db);
+    return await work(authorizedModel(name, table, mayRead, mayWrite));
+  } catch (error) {
+    if (!changed.has(codeOf(error) ?? '')) throw error;
+    catalog.forget(model.table);
+    throw catalogChanged(name);
+  }
+}
+
+function grants(grant: ModelGrant, right: Right): boolean {
+  if (right === 'delete') return grant.delete;
+  const { except, names } = grant[right];
+  return except || names.size > 0;
+}
+
+function both({ key }: Table, most: Columns, granted: Columns): (column: Column) => boolean {
+  // What names a row goes with any grant.
+  return (column) => key.includes(column) || (includes(most, column.name) && includes(granted, column.name));
+}
+
+function authorizedModel(
+  name: string,
+  table: Table,
+  mayRead: (column: Column) => boolean,
+  mayWrite: (column: Column) => boolean,
+): AuthorizedModel {
+  const find = (columnName: string, path: string): Column => {
+    const column = table.columns.get(columnName);
+    if (column === undefined)
+      throw badRequest(path, `names ${shown(columnName)}, which is not a column of ${name}`);
+    return column;
+  };
+  return {
+    name,
+    table,
+    shown: [...table.columns.values()].filter(mayRead),
+    readable(columnName, path) {
+      const column = find(columnName, path);
+      if (!mayRead(column)) throw forbidden(path, `names ${columnName}, which the sender may not read`);
+      return column;
+    },
+    writable(columnName, path) {
+      const column = find(columnName, path);
+      if (!mayWrite(column)) throw forbidden(path, `names ${columnName}, which the sender may not write`);
+      if (isKept(table, column) || column.isGenerated)
+        throw badRequest(path, `names ${columnName}, which is kept by the conductor or the database`);
+      return column;
+    },
+  };
+}

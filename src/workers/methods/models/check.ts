@@ -1,0 +1,28 @@
+import type { Access, Columns } from '../../../core/config/access.ts';
+import type { Db } from '../../postgres/transaction.ts';
+import { describeTable } from './catalog.ts';
+
+/**
+ * What `models` and `services` name and the database does not have, with the key; undefined if it has everything. A misspelt column
+ * after `except` would otherwise be found out by what it lets through.
+ */
+export async function missingFromModels(db: Db, { models, services }: Access): Promise<string | undefined> {
+  for (const [name, model] of models) {
+    const table = await describeTable(db, model.table);
+    if (table === undefined)
+      return `models.${name}.table: the database has no table ${model.table} with a primary key`;
+    const granted: [key: string, columns: Columns | undefined][] = [
+      [`models.${name}.read`, model.read],
+      [`models.${name}.write`, model.write],
+    ];
+    for (const [service, { models: grants }] of services) {
+      const key = `services.${service}.models.${name}`;
+      granted.push([`${key}.read`, grants.get(name)?.read], [`${key}.write`, grants.get(name)?.write]);
+    }
+    for (const [key, columns] of granted) {
+      const missing = [...(columns?.names ?? [])].find((column) => !table.columns.has(column));
+      if (missing !== undefined) return `${key}: ${model.table} has no column ${missing}`;
+    }
+  }
+  return undefined;
+}

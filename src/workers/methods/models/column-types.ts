@@ -1,0 +1,259 @@
+import { isExact, parseExact, stringifyExact } from '../../../core/exact-json.ts';
+import { jsonTypeOf } from '../../../core/json.ts';
+
+/**
+ * How values of a type travel. Postgres is given texts, which it casts, and gives texts; so nothing is rounded on the way.
+ */
+export interface ColumnType {
+  readonly name: string;
+  /** Whether its values can be compared and ordered. */
+  readonly ordered: boolean;
+  /** The text of a value from a message. Throws a string: what it should have been. */
+  readonly toText: (value: unknown, column: Limits) => string;
+  /** The value for an answer. */
+  readonly fromText: (text: string) => unknown;
+}
+
+/** What a column allows beyond its type. */
+export interface Limits {
+  readonly maxLength: number | null;
+  readonly labels: ReadonlyArray<string>;
+}
+
+/** A value that its column cannot take, in words that complete "args.values.size ...". */
+export class Unfit extends Error {}
+
+function unfit(value: unknown, expected: string): Unfit {
+  const given = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : jsonTypeOf(value);
+  return new Unfit(`is ${digitsOf(value)?.slice(0, 64) ?? given}, not ${expected}`);
+}
+
+/** The digits of a number, as they were written. */
+function digitsOf(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return isExact(value) ? value.rawJSON : undefined;
+}
+
+/** The nearest number that JavaScript has; NaN for anything else. */
+function nearest(value: unknown): number {
+  return Number(digitsOf(value) ?? Number.NaN);
+}
+
+const asText = (text: string) => text;
+
+function integer(bits: 16 | 32): ColumnType {
+  const limit = 2 ** (bits - 1);
+  return {
+    name: 'integer',
+    ordered: true,
+    toText(value) {
+      const number = nearest(value);
+      if (Number.isInteger(number) && number >= -limit && number < limit) return String(number);
+      throw unfit(value, `a whole number from ${-limit} to ${limit - 1}`);
+    },
+    fromText: Number,
+  };
+}
+
+const bigint: ColumnType = {
+  name: 'bigint',
+  ordered: true,
+  toText(value) {
+    const number = nearest(value);
+    // A number beyond 2^53 may have been rounded by its sender already.
+    const text = Number.isSafeInteger(number) ? String(number) : value;
+    if (
+      typeof text === 'string' &&
+      /^-?\d{1,19}$/.test(text) &&
+      BigInt.asIntN(64, BigInt(text)) === BigInt(text)
+    )
+      return text;
+    throw unfit(value, 'a whole number of 64 bits, as a text beyond 2^53');
+  },
+  fromText: (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text),
+};
+
+const numeric: ColumnType = {
+  name: 'numeric',
+  ordered: true,
+  toText(value) {
+    const digits = digitsOf(value) ?? value;
+    // An exponent of six figures would be as many digits.
+    if (typeof digits === 'string' && /^(-?\d{1,1000}(\.\d{1,1000})?(e[+-]?\d{1,3})?|NaN)$/i.test(digits))
+      return digits;
+    throw unfit(value, 'a number, or a text with one');
+  },
+  fromText: asText,
+};
+
+/** JSON has no word for them. */
+const notFinite = ['NaN', 'Infinity', '-Infinity'];
+
+const float: ColumnType = {
+  name: 'float',
+  ordered: true,
+  toText(value) {
+    const number = nearest(value);
+    if (Number.isFinite(number)) return String(number);
+    if (typeof value === 'string' && notFinite.includes(value)) return value;
+    throw unfit(value, `a number, ${notFinite.map((word) => `"${word}"`).join(', ')}`);
+  },
+  fromText: (text) => (notFinite.includes(text) ? text : Number(text)),
+};
+
+const boolean: ColumnType = {
+  name: 'boolean',
+  ordered: true,
+  toText(value) {
+    if (typeof value === 'boolean') return String(value);
+    throw unfit(value, 'true or false');
+  },
+  fromText: (text) => text === 'true' || text === 't',
+};
+
+const text: ColumnType = {
+  name: 'text',
+  ordered: true,
+  toText(value, { maxLength }) {
+    if (typeof value !== 'string') throw unfit(value, 'a string');
+    // Postgres counts characters, JavaScript UTF-16 units.
+    if (maxLength !== null && value.length > maxLength && [...value].length > maxLength)
+      throw new Unfit(`has more than ${maxLength} characters`);
+    return value;
+  },
+  fromText: asText,
+};
+
+const enumeration: ColumnType = {
+  name: 'enumeration',
+  ordered: true,
+  toText(value, { labels }) {
+    if (typeof value === 'string' && labels.includes(value)) return value;
+    throw unfit(value, `one of ${labels.slice(0, 20).join(', ')}`);
+  },
+  fromText: asText,
+};
+
+const uuid: ColumnType = {
+  name: 'uuid',
+  ordered: true,
+  toText(value) {
+    if (typeof value === 'string' && /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value)) return value;
+    throw unfit(value, 'a UUID');
+  },
+  fromText: asText,
+};
+
+const day = /^(\d{4,6}-\d\d-\d\d)/;
+const moment = /^\d{4,6}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?$/;
+const always = ['infinity', '-infinity'];
+
+function isDay(value: string): boolean {
+  const [date = ''] = day.exec(value) ?? [];
+  const [year = 0, month = 0, dayOfMonth = 0] = date.split('-').map(Number);
+  const lastDay = new Date(Date.UTC(2000, month, 0)).getUTCDate();
+  const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  return (
+    year > 0 &&
+    month >= 1 &&
+    month <= 12 &&
+    dayOfMonth >= 1 &&
+    dayOfMonth <= (month === 2 && !isLeap ? 28 : lastDay)
+  );
+}
+
+/** A column without zone holds UTC, as all of Trove's do: what has no zone is UTC too. */
+function instant(name: 'timestamp' | 'timestamptz'): ColumnType {
+  return {
+    name,
+    ordered: true,
+    toText(value) {
+      if (typeof value === 'string') {
+        if (always.includes(value)) return value;
+        const match = moment.exec(value);
+        if (match !== null && isDay(value) && isTimeOfDay(value))
+          return match[3] === undefined ? `${value}Z` : value;
+      }
+      throw unfit(value, 'a time such as "2026-01-31T23:59:59.123456Z"');
+    },
+    fromText: (text) =>
+      /^\d{4,6}-\S+ [\d:.]+(\+00)?$/.test(text) ? `${text.replace(' ', 'T').replace('+00', '')}Z` : text,
+  };
+}
+
+function isTimeOfDay(value: string): boolean {
+  const [, time = ''] = value.split('T');
+  const [hours = 24, minutes = 60, seconds = 0] = time
+    .replace(/(Z|[+-].*)$/, '')
+    .split(':')
+    .map(Number);
+  return hours < 24 && minutes < 60 && seconds < 60;
+}
+
+const date: ColumnType = {
+  name: 'date',
+  ordered: true,
+  toText(value) {
+    if (typeof value === 'string' && (always.includes(value) || (/^[\d-]+$/.test(value) && isDay(value))))
+      return value;
+    throw unfit(value, 'a date such as "2026-01-31"');
+  },
+  fromText: asText,
+};
+
+const bytes: ColumnType = {
+  name: 'bytes',
+  ordered: true,
+  toText(value) {
+    if (typeof value === 'string') {
+      const decoded = Buffer.from(value, 'base64');
+      if (decoded.toString('base64') === value) return `\\x${decoded.toString('hex')}`;
+    }
+    throw unfit(value, 'bytes in base64');
+  },
+  fromText: (hex) => Buffer.from(hex.slice(2), 'hex').toString('base64'),
+};
+
+const json: ColumnType = {
+  name: 'json',
+  ordered: false,
+  toText: stringifyExact,
+  fromText: parseExact,
+};
+
+/** Anything else travels as Postgres writes it, and is refused by Postgres where it does not read it. */
+function other(ordered: boolean): ColumnType {
+  return { ...text, name: 'other', ordered };
+}
+
+const kinds: ReadonlyMap<string, ColumnType> = new Map([
+  ['int2', integer(16)],
+  ['int4', integer(32)],
+  ['int8', bigint],
+  ['numeric', numeric],
+  ['float4', float],
+  ['float8', float],
+  ['bool', boolean],
+  ['text', text],
+  ['varchar', text],
+  ['bpchar', text],
+  ['name', text],
+  ['citext', text],
+  ['uuid', uuid],
+  ['timestamp', instant('timestamp')],
+  ['timestamptz', instant('timestamptz')],
+  ['date', date],
+  ['bytea', bytes],
+  ['json', json],
+  ['jsonb', json],
+  ...['time', 'timetz', 'interval', 'inet', 'cidr', 'macaddr'].map((name) => [name, other(true)] as const),
+]);
+
+/** @param typeName as `pg_type` has it. */
+export function columnTypeOf({
+  typeName,
+  labels,
+}: { readonly typeName: string } & Pick<Limits, 'labels'>): ColumnType {
+  if (labels.length > 0) return enumeration;
+  return kinds.get(typeName) ?? other(false);
+}

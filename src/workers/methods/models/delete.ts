@@ -1,0 +1,38 @@
+import { exactAt } from '../../../core/exact-json.ts';
+import type { CallMethod } from '../contract.ts';
+import { onlyArguments, type RowId, readModelName, readRowId } from './arguments.ts';
+import { onModel } from './authorized-model.ts';
+import type { Catalog } from './catalog.ts';
+import { lockRow } from './sql/lock-row.ts';
+import { deleteRow, softDelete } from './sql/update-rows.ts';
+
+interface DeleteArgs {
+  readonly model: string;
+  readonly id: RowId;
+  readonly ifUpdated: unknown;
+}
+
+/** Deletes a row: where the table has `deleted` or `deleted_at` it is marked, elsewhere it is gone. */
+export const modelDelete = (catalog: Catalog): CallMethod<DeleteArgs> => ({
+  allowed: 'service',
+  mutating: true,
+
+  parse(args) {
+    onlyArguments(args, ['model', 'id', 'if_updated']);
+    return {
+      model: readModelName(args),
+      id: readRowId(exactAt(args, 'id', args.id)),
+      ifUpdated: args.if_updated,
+    };
+  },
+
+  run(db, { model, id, ifUpdated }, call) {
+    return onModel(db, catalog, call, { model, right: 'delete', named: [] }, async (authorized) => {
+      await lockRow(db, authorized, id, ifUpdated);
+      const { deleted, deletedAt } = authorized.table;
+      if (deleted === undefined && deletedAt === undefined) await deleteRow(db, authorized.table, id);
+      else await softDelete(db, authorized, id);
+      return { count: 1 };
+    });
+  },
+});

@@ -1,0 +1,58 @@
+import { exactAt } from '../../../core/exact-json.ts';
+import type { CallMethod } from '../contract.ts';
+import {
+  type Filter,
+  type Order,
+  onlyArguments,
+  type RowId,
+  readFilters,
+  readFlag,
+  readLimit,
+  readModelName,
+  readOrder,
+  readRowId,
+} from './arguments.ts';
+import { onModel } from './authorized-model.ts';
+import type { Catalog } from './catalog.ts';
+import { selectPage } from './sql/select-rows.ts';
+
+interface ListArgs {
+  readonly model: string;
+  readonly filters: ReadonlyArray<Filter>;
+  readonly order: ReadonlyArray<Order>;
+  /** As it came: its bound is in the configuration. */
+  readonly limit: unknown;
+  readonly marker: RowId | undefined;
+  readonly includeDeleted: boolean;
+}
+
+/** A page of rows; the answer's marker leads to the next one. */
+export const modelList = (catalog: Catalog): CallMethod<ListArgs> => ({
+  allowed: 'service',
+  mutating: false,
+
+  parse(args) {
+    onlyArguments(args, ['model', 'filters', 'order_by', 'limit', 'marker', 'include_deleted']);
+    const { marker } = args;
+    return {
+      model: readModelName(args),
+      filters: readFilters(args.filters),
+      order: readOrder(args.order_by),
+      limit: args.limit,
+      // So that an answer's marker can be given back as it is.
+      marker:
+        marker === undefined || marker === null
+          ? undefined
+          : readRowId(exactAt(args, 'marker', marker), 'marker'),
+      includeDeleted: readFlag(args, 'include_deleted'),
+    };
+  },
+
+  run(db, { model, limit: given, ...page }, call) {
+    const limit = readLimit(given, call.settings.calls.maxRows);
+    const named = [...page.filters, ...page.order].map(({ column }) => column);
+    return onModel(db, catalog, call, { model, right: 'read', named }, (authorized) =>
+      selectPage(db, authorized, { ...page, limit }),
+    );
+  },
+});

@@ -1,0 +1,101 @@
+import { exactAt } from '../../../../core/exact-json.ts';
+import type { JsonObject } from '../../../../core/json.ts';
+import { jsonTypeOf } from '../../../../core/json.ts';
+import type { Db } from '../../../postgres/transaction.ts';
+import type { Column } from '../catalog.ts';
+import { Unfit } from '../column-types.ts';
+import { badRequest } from '../refusals.ts';
+
+/**
+ * A statement that is put together: identifiers come from the catalog, quoted by Postgres, and every value is a parameter. In all of
+ * them the table is `t`.
+ */
+export class Statement {
+  private readonly values: unknown[] = [];
+
+  /** The parameter for a value of a column, cast to the column's type. Throws CallRefused with the path of the argument. */
+  value(column: Column, value: unknown, path: string): string {
+    return this.add(column, parameterOf(column, value, path), column.isArray);
+  }
+
+  /** The parameter for several values of a column. */
+  list(column: Column, values: ReadonlyArray<unknown>, path: string): string {
+    const texts = values.map((value, index) => parameterOf(column, value, `${path}[${index}]`));
+    return this.add(column, texts, true);
+  }
+
+  /** The parameter for a value as Postgres has written it. */
+  written(column: Column, text: string): string {
+    return this.add(column, text, column.isArray);
+  }
+
+  /** A count. */
+  number(value: number): string {
+    return `$${this.values.push(value)}::bigint`;
+  }
+
+  /** How many parameters there are. */
+  get size(): number {
+    return this.values.length;
+  }
+
+  /** Runs it. Not prepared: there are as many as callers think of. */
+  run<Row extends Record<string, unknown>>(db: Db, text: string): Promise<Row[]> {
+    return db.query<Row>('', text, this.values);
+  }
+
+  private add({ kind, type }: Column, text: unknown, asArray: boolean): string {
+    const array = asArray ? '[]' : '';
+    // A text that says its zone loses it in a cast to `timestamp`; by way of `timestamptz` it becomes UTC.
+    const zoned = kind.name === 'timestamp' ? `::timestamptz${array}` : '';
+    return `$${this.values.push(text)}${zoned}::${type}${array}`;
+  }
+}
+
+/** The text, null, or of an array nested texts. */
+function parameterOf(column: Column, value: unknown, path: string): unknown {
+  if (value === null) return null;
+  if (!column.isArray) return textOf(column, value, path);
+  if (!Array.isArray(value)) throw badRequest(path, `is ${jsonTypeOf(value)}, not an array`);
+  return nested(column, value, path);
+}
+
+function nested(column: Column, values: ReadonlyArray<unknown>, path: string): unknown[] {
+  return values.map((element, index) => {
+    const at = `${path}[${index}]`;
+    const value = exactAt(values, index, element);
+    if (value === null) return null;
+    // An array inside an array of JSON is an element; everywhere else it is a further dimension.
+    if (Array.isArray(value) && column.kind.name !== 'json') return nested(column, value, at);
+    return textOf(column, value, at);
+  });
+}
+
+function textOf(column: Column, value: unknown, path: string): string {
+  try {
+    return column.kind.toText(value, column);
+  } catch (error) {
+    if (error instanceof Unfit) throw badRequest(path, error.message);
+    throw error;
+  }
+}
+
+/** What a statement has to return for `rowOf`. */
+export function outputs(columns: ReadonlyArray<Column>): string {
+  // Names are the caller's or the deployer's; positions cannot collide with anything.
+  return columns
+    .map(({ quoted, isArray }, index) => `t.${quoted}::text${isArray ? '[]' : ''} AS c${index}`)
+    .join(', ');
+}
+
+/** A row as an answer has it. */
+export function rowOf(columns: ReadonlyArray<Column>, row: Record<string, unknown>, from = 0): JsonObject {
+  return Object.fromEntries(
+    columns.map((column, index) => [column.name, fromDatabase(column, row[`c${from + index}`])]),
+  );
+}
+
+function fromDatabase(column: Column, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((element: unknown) => fromDatabase(column, element));
+  return typeof value === 'string' ? column.kind.fromText(value) : null;
+}

@@ -1,0 +1,46 @@
+import { applied, deferred, duplicate, type Outcome, stale } from '../../../core/message/outcome.ts';
+import { readId, readText } from '../arguments.ts';
+import type { CastMethod } from '../contract.ts';
+import type { ReportRootArgs } from './arguments.ts';
+import { insertRootReports } from './insert-root-reports.ts';
+
+/**
+ * Records that root was enabled on the instance, by the context's user (Trove: extensions/common/models.py, `RootHistory`).
+ * There is one row an instance and the first report stands, so that it needs no `sent`: a second one is a duplicate. Trove's table
+ * has no foreign key, and Trove records an instance that it does not know; here such a report waits for it like any other message.
+ */
+export const reportRoot: CastMethod<ReportRootArgs> = {
+  needsContext: true,
+
+  parse(args, { context }) {
+    const instanceId = readId(args, 'instance_id');
+    // An old guest's `user` counts for nothing in Trove; here it stands in for a context that there is not, as when deferred.
+    const user = context?.user ?? args.user ?? null;
+    return {
+      instanceId,
+      key: instanceId,
+      guard: undefined,
+      user: user === null ? null : readText({ user }, 'user', 255),
+    };
+  },
+
+  toWire({ instanceId, user }) {
+    return { instance_id: instanceId, user };
+  },
+
+  async apply(db, batch) {
+    const firsts = new Map<string, ReportRootArgs>();
+    for (const args of batch) if (!firsts.has(args.key)) firsts.set(args.key, args);
+    const reports = [...firsts.values()];
+    const refused = new Map(
+      (await insertRootReports(db, reports)).map(({ instanceId, why }) => [instanceId, refusals[why]]),
+    );
+    return batch.map((args): Outcome => {
+      const refusal = refused.get(args.instanceId);
+      if (refusal !== undefined) return refusal;
+      return firsts.get(args.key) === args ? applied : duplicate;
+    });
+  },
+};
+
+const refusals = { unknown: deferred.unknown, deleted: stale, known: duplicate } as const;

@@ -1,0 +1,41 @@
+import type { CastMethod } from '../contract.ts';
+import { findLocked } from '../find-locked.ts';
+import { applyFolded } from '../fold.ts';
+import { readGuards } from '../read-guards.ts';
+import {
+  type BackupFields,
+  readUpdateBackup,
+  type UpdateBackupArgs,
+  writeUpdateBackup,
+} from './arguments.ts';
+import { updateBackups } from './update-backups.ts';
+
+/**
+ * Updates, never inserts, the backup's columns (Trove: conductor/manager.py, `update_backup`). The backup has to belong to the
+ * instance. The guard stands at each backup.
+ */
+export const updateBackup: CastMethod<UpdateBackupArgs> = {
+  parse: (args, { sentRequired }) => readUpdateBackup(args, sentRequired),
+
+  toWire: writeUpdateBackup,
+
+  apply(db, batch) {
+    return applyFolded(batch, {
+      initial: {},
+      reduce: (before: BackupFields, { fields }) => ({ ...before, ...fields }),
+      write: (folds) => updateBackups(db, folds),
+      readGuards: (of) =>
+        readGuards(
+          db,
+          'backups',
+          of.map(({ backupId }) => backupId),
+        ),
+    });
+  },
+
+  async findLocked(db, batch) {
+    const ids = batch.map(({ backupId }) => backupId);
+    const locked = await findLocked(db, 'backups', ids);
+    return new Set(batch.flatMap(({ backupId, key }) => (locked.has(backupId) ? [key] : [])));
+  },
+};

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import type { Delivery, SenderProof } from '../core/transport/contract.ts';
+import { keptBody, type RawMessage } from './raw-message.ts';
+
+export interface PackedBatch {
+  readonly transport: string;
+  readonly count: number;
+  /** Transferred, not copied: the sender cannot use it afterwards. */
+  readonly buffer: ArrayBuffer;
+}
+
+/** A call on its way to a worker. */
+export interface PackedCall {
+  /** Of one message. */
+  readonly batch: PackedBatch;
+  /** Milliseconds that are left for it. */
+  readonly timeout: number;
+  /** How often it has lost its connection while its method ran. */
+  readonly losses: number;
+}
+
+const digestLength = 32;
+const proofs: ReadonlyArray<SenderProof | undefined> = [undefined, 'subject', 'user-id'];
+/** Added to the number of a proof: the message has a reply address. */
+const callFlag = 4;
+const proofMask = 3;
+/** By how many bits the length of the compression's name stands above them, plus one; 0: the body is not compressed. */
+const compressionShift = 8;
+/** Characters of a compression's name that go on: a longer one is none that is known. */
+const maxCompression = 64;
+/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof and flags. */
+const words = 5;
+
+/**
+ * Packs deliveries into one buffer: a table of unsigned 32-bit words, then each message's bytes. A text's length is kept
+ * plus one, so that 0 says that there is none.
+ *
+ * @param maxBody bytes: of a longer body only a prefix and the digest go on.
+ */
+export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, maxBody: number): PackedBatch {
+  const table = new Uint32Array(deliveries.length * words);
+  let total = table.byteLength;
+  let row = 0;
+  for (const { body, meta } of deliveries) {
+    const carried = body.length > maxBody ? Math.min(body.length, keptBody) : body.length;
+    const messageId = textLength(meta.messageId);
+    const sender = textLength(meta.sender);
+    table[row] = carried;
+    table[row + 1] = body.length;
+    table[row + 2] = messageId;
+    table[row + 3] = sender;
+    table[row + 4] = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
+    if (meta.compression !== undefined) {
+      const length = textLength(compressionOf(meta.compression));
+      table[row + 4] = (table[row + 4] ?? 0) | (length << compressionShift);
+      total += length - 1;
+    }
+    row += words;
+    total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
+    if (body.length > maxBody) total += digestLength;
+  }
+  const bytes = Buffer.from(new ArrayBuffer(total));
+  bytes.set(new Uint8Array(table.buffer), 0);
+  let at = table.byteLength;
+  row = 0;
+  for (const { body, meta } of deliveries) {
+    const carried = table[row] ?? 0;
+    row += words;
+    bytes.set(carried === body.length ? body : body.subarray(0, carried), at);
+    at += carried;
+    if (body.length > maxBody) {
+      bytes.set(createHash('sha256').update(body).digest(), at);
+      at += digestLength;
+    }
+    if (meta.messageId !== undefined) at += bytes.write(meta.messageId, at);
+    if (meta.sender !== undefined) at += bytes.write(meta.sender, at);
+    if (meta.compression !== undefined) at += bytes.write(compressionOf(meta.compression), at);
+  }
+  return { transport, count: deliveries.length, buffer: bytes.buffer };
+}
+
+/** The messages of a batch; their bodies are views of its buffer. */
+export function unpack({ buffer, count }: PackedBatch): RawMessage[] {
+  const table = new Uint32Array(buffer, 0, count * words);
+  const bytes = Buffer.from(buffer);
+  let at = table.byteLength;
+  const take = (length: number) => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  const takeText = (lengthPlusOne: number) =>
+    lengthPlusOne === 0 ? undefined : take(lengthPlusOne - 1).toString('utf8');
+  return Array.from({ length: count }, (_, index) => {
+    const row = index * words;
+    const carried = table[row] ?? 0;
+    const size = table[row + 1] ?? 0;
+    const body = take(carried);
+    const oversize = carried < size ? { size, digest: take(digestLength) } : undefined;
+    const messageId = takeText(table[row + 2] ?? 0);
+    const sender = takeText(table[row + 3] ?? 0);
+    const flags = table[row + 4] ?? 0;
+    const isCall = (flags & callFlag) !== 0;
+    const compression = takeText(flags >>> compressionShift);
+    return { body, oversize, messageId, sender, senderProof: proofs[flags & proofMask], isCall, compression };
+  });
+}
+
+function compressionOf(name: string): string {
+  return name.slice(0, maxCompression);
+}
+
+function textLength(text: string | undefined): number {
+  return text === undefined ? 0 : Buffer.byteLength(text) + 1;
+}

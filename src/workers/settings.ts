@@ -1,0 +1,71 @@
+import type { Access } from '../core/config/access.ts';
+import type { AuthMode } from '../core/config/transport-kind.ts';
+
+/** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
+
+/** Everything a worker thread needs to know, given once as its `workerData`. */
+export interface WorkerSettings {
+  readonly database: {
+    readonly url: string;
+    readonly passwordFile: string;
+    readonly connectTimeout: number;
+    readonly statementTimeout: number;
+    readonly lockTimeout: number;
+    readonly idleInTransactionTimeout: number;
+    readonly synchronousCommit: string;
+    readonly preparedStatements: boolean;
+    /** Shows in pg_stat_activity. */
+    readonly applicationName: string;
+  };
+  /** Batches that one thread runs at once; each has a connection. */
+  readonly concurrency: number;
+  /** Bytes that a body may have once it is inflated. */
+  readonly maxBody: number;
+  readonly transports: Readonly<
+    Record<
+      string,
+      {
+        readonly codec: 'native' | 'oslo';
+        readonly auth: AuthMode;
+        /** Of auth `trove`: what `instances.encrypted_key` is encrypted under. */
+        readonly instRpcKeyEncrKey?: string;
+      }
+    >
+  >;
+  readonly autoRegister: boolean;
+  readonly deferred: {
+    readonly firstDelay: number;
+    readonly maxDelay: number;
+    readonly maxAge: number;
+    readonly maxRows: number;
+  };
+  readonly deadLetters: { readonly maxRows: number; readonly stormShare: number };
+  readonly notifications: {
+    /** Empty: nothing is published. */
+    readonly topic: string;
+    readonly publisherHost: string;
+  };
+  readonly calls: {
+    /** Calls that one thread runs at once; each has a connection. */
+    readonly concurrency: number;
+    /** Milliseconds that a call may take. */
+    readonly timeout: number;
+    /** Bytes that an answer may have. */
+    readonly maxReply: number;
+    /** Rows that one call lists, creates or updates at most. */
+    readonly maxRows: number;
+    /** Milliseconds that the answer to a mutating call is kept. */
+    readonly resultRetention: number;
+    /** Answers that are kept. */
+    readonly maxResults: number;
+  };
+  /** Who may do what, beyond a guest's own reports. */
+  readonly access: Access;
+  /** URL of a module with the deployer's own methods. */
+  readonly managerModule: string | undefined;
+}
+
+export interface NotificationSettings {
+  readonly topic: string;
+  readonly publisherHost: string;
+}

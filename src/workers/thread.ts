@@ -1,0 +1,129 @@
+import { parentPort } from 'node:worker_threads';
+import { workerData } from 'piscina';
+import { messageOf, Rejected } from '../core/errors.ts';
+import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/message/outcome.ts';
+import { applyBatch } from './batch/apply.ts';
+import { isMistake } from './batch/blame.ts';
+import type { BatchItem } from './batch/item.ts';
+import { decode } from './batch/read.ts';
+import { createThreadState, type ThreadState } from './batch/thread-state.ts';
+import { unsealBatch } from './batch/unseal.ts';
+import { addressOf, runCall } from './calls/run.ts';
+import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
+import { forget as forgetDeferred, maintain as maintainTables } from './maintain.ts';
+import type { Manager } from './methods/contract.ts';
+import { loadManager } from './methods/load.ts';
+import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
+import type { RawMessage } from './raw-message.ts';
+import type { WorkerSettings } from './settings.ts';
+
+/** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
+
+const settings: WorkerSettings = workerData;
+/** What is wrong with the deployer's own methods; then nothing but `ready` is asked of this thread. */
+let problem: string | undefined;
+const manager: Manager = await loadManager(settings.managerModule).catch((error: unknown) => {
+  problem = messageOf(error);
+  return {};
+});
+const warn = (line: string) => parentPort?.postMessage(line);
+const state: ThreadState = createThreadState(settings, manager, warn);
+
+/** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
+export function ready(): string | undefined {
+  return problem;
+}
+
+/** Decodes, applies, commits. Calls are only told apart: they are run by themselves, once the casts have settled. */
+export function run(batch: PackedBatch): Promise<BatchResult> {
+  return guarded(batch, async () => {
+    const casts: BatchItem[] = [];
+    const calls: number[] = [];
+    const unsealed = await openEach(batch.transport, unpack(batch));
+    for (const [index, raw] of unsealed.entries()) {
+      const item = decode(raw, index, batch.transport, manager, settings);
+      if (item === CALL) calls.push(index);
+      else casts.push(item);
+    }
+    const result = await applyBatch(state, casts, undefined, batch.count);
+    for (const index of calls) result.codes[index] = CALL;
+    if (calls.length === 0) return result;
+    const addresses = calls.flatMap((index) => {
+      const raw = unsealed[index];
+      const address = raw && addressOf(raw, batch.transport, settings);
+      return address === undefined ? [] : [[index, address] as const];
+    });
+    return { ...result, addresses };
+  });
+}
+
+/** Opens a batch's messages. A mistake of ours harms the message that brings it to light; it would come again each time. */
+async function openEach(
+  transport: string,
+  batch: ReadonlyArray<RawMessage>,
+): Promise<ReadonlyArray<RawMessage>> {
+  const open = (messages: ReadonlyArray<RawMessage>) =>
+    unsealBatch(state, transport, messages, { exceptCalls: true });
+  try {
+    return await open(batch);
+  } catch (error) {
+    if (!isMistake(error, false)) throw error;
+  }
+  const unsealed: RawMessage[] = [];
+  for (const message of batch) {
+    try {
+      unsealed.push(...(await open([message])));
+    } catch (error) {
+      if (!isMistake(error, false)) throw error;
+      const rejected = new Rejected('crash', `unsealing the message failed: ${messageOf(error)}`);
+      unsealed.push({ ...message, unsealed: { rejected, call: undefined } });
+    }
+  }
+  return unsealed;
+}
+
+/** Executes one call. */
+export async function call({ batch, timeout, losses }: PackedCall): Promise<CallResult> {
+  const { transport } = batch;
+  try {
+    const [raw] = await unsealBatch(state, transport, unpack(batch), { exceptCalls: false });
+    if (raw === undefined) throw new Error('a call without a message');
+    return await runCall({ state, raw, transport, timeout, losses });
+  } catch (error) {
+    return { outcome: undefined, heldBecause: messageOf(error) };
+  }
+}
+
+/** Records the messages as dead without looking into them: they have ended two workers that did. */
+export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
+  return guarded(batch, async () => {
+    const outcome = dead('crash', 'it ended the worker that ran it, twice');
+    const items = unpack(batch).map((raw, index) => ({
+      index,
+      transport: batch.transport,
+      raw,
+      decoded: {},
+      task: outcome,
+    }));
+    return applyBatch(state, items);
+  });
+}
+
+/** Rejects if the database cannot be reached. */
+export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
+  return forgetDeferred(state, rows);
+}
+
+export function maintain(): Promise<MaintenanceResult> {
+  return maintainTables(state);
+}
+
+/** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
+async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
+  try {
+    const { codes, dead, heldBecause, putAsideBecause, notifications, addresses } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifications, addresses };
+  } catch (error) {
+    return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
+  }
+}

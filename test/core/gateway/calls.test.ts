@@ -1,0 +1,202 @@
+import { mock } from 'node:test';
+import test from 'ava';
+import { pino } from 'pino';
+import { Undeliverable } from '../../../src/core/errors.ts';
+import { type Broker, body, setUp, textOf, tick } from './support.ts';
+
+/** Calls come to light in a batch and run by themselves. */
+
+/** Publishes a call with a reply address. */
+function publishCall(broker: Broker, text: string, deadline?: number): Promise<void> {
+  broker.transport.publish(body(text), { replyTo: 'caller', correlationId: `${text}'s`, deadline });
+  return tick();
+}
+
+test('a call is run once its batch has settled, answered, and settled then', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await broker.publish('cast 1');
+  await publishCall(broker, 'call 1');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  t.deepEqual(broker.settled('done'), ['cast 1']);
+  const [call] = workers.calls;
+  t.is(call?.text, 'call 1');
+  t.is(call?.timeout, 1000);
+  await call?.answer('pong');
+  t.deepEqual(
+    broker.transport.published.map(({ to, body, correlationId }) => ({
+      to,
+      text: textOf(body),
+      correlationId,
+    })),
+    [{ to: { kind: 'reply', name: 'caller' }, text: 'pong', correlationId: "call 1's" }],
+  );
+  t.deepEqual(broker.settled('done'), ['cast 1', 'call 1']);
+  t.is(broker.inlet.counters.outcomes.answered, 1);
+  t.is(broker.inlet.counters.unexplained, 0);
+});
+
+test('a slow call holds up no cast, and the next call waits for it', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  t.is(workers.calls.length, 1);
+  await broker.publish('cast');
+  await workers.only.tellCalls();
+  t.deepEqual(broker.settled('done'), ['cast']);
+  await workers.calls[0]?.answer('late');
+  t.deepEqual(
+    workers.calls.map(({ text }) => text),
+    ['call 1', 'call 2'],
+  );
+});
+
+test('a call whose caller waits no more is not run', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call', performance.now() - 1);
+  await workers.only.tellCalls();
+  t.is(workers.calls.length, 0);
+  t.is(broker.inlet.counters.outcomes.expired, 1);
+  t.deepEqual(broker.settled('done'), ['call']);
+  t.deepEqual(broker.transport.published, []);
+});
+
+test('a call has no more time than its caller waits', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call', performance.now() + 500);
+  await workers.only.tellCalls();
+  const [call] = workers.calls;
+  t.true(call !== undefined && call.timeout > 0 && call.timeout <= 500);
+});
+
+test('a call that meets no database is held, and is the probe where there is no cast', async (t) => {
+  const { broker, workers, dispatcher } = await setUp(t);
+  await publishCall(broker, 'call');
+  await workers.only.tellCalls();
+  await workers.calls[0]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
+  t.is(dispatcher.heldBecause, 'the database is gone');
+  t.is(broker.inlet.counters.held, 1);
+  while (workers.calls.length < 2) await tick();
+  await workers.calls[1]?.answer('pong');
+  t.is(dispatcher.heldBecause, undefined);
+  t.deepEqual(broker.settled('done'), ['call']);
+});
+
+test('a batch of calls alone does not prove that the database is back', async (t) => {
+  const { broker, workers, dispatcher } = await setUp(t);
+  await broker.publish('cast');
+  await workers.only.hold('the database is gone');
+  await publishCall(broker, 'call');
+  while (workers.running.length === 0) await tick();
+  // The probe takes both along; of the cast nothing is known.
+  await workers.only.hold('the database is gone');
+  t.is(dispatcher.heldBecause, 'the database is gone');
+});
+
+test('a call that waits or runs when its session ends is given up; the broker has it', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  broker.lose();
+  await workers.calls[0]?.answer('to nobody');
+  const { held, released, unexplained } = broker.inlet.counters;
+  t.is(held, 0);
+  t.is(unexplained, 0);
+  t.is(released, 1);
+});
+
+test('at a stop, calls that wait or run go back to the broker', async (t) => {
+  const { broker, workers, dispatcher } = await setUp(t);
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  dispatcher.stop();
+  t.deepEqual(broker.settled('release').sort(), ['call 1', 'call 2']);
+  t.is(broker.inlet.counters.unexplained, 0);
+  await workers.calls[0]?.answer('too late');
+  t.is(broker.inlet.counters.unexplained, 0);
+});
+
+test('a notification is published before its message is settled', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await broker.publish('cast');
+  await workers.only.report({
+    codes: Uint8Array.of(0),
+    dead: [],
+    notifications: [[0, { topic: 'events', body: body('something ended') }]],
+  });
+  t.deepEqual(
+    broker.transport.published.map(({ to, body }) => [to.kind, to.name, textOf(body)]),
+    [['topic', 'events', 'something ended']],
+  );
+  t.deepEqual(broker.settled('done'), ['cast']);
+});
+
+test('what a deferred message has led to is published on the session that is open', async (t) => {
+  const { broker, dispatcher } = await setUp(t);
+  const notification = { topic: 'events', body: body('something ended') };
+  // Nobody knows of the session before it has delivered something.
+  await dispatcher.announce('broker-0', notification);
+  t.deepEqual(broker.transport.published, []);
+  await broker.publish('cast');
+  await dispatcher.announce('broker-0', notification);
+  t.deepEqual(
+    broker.transport.published.map(({ to, body }) => [to.kind, to.name, textOf(body)]),
+    [['topic', 'events', 'something ended']],
+  );
+});
+
+test('a call that is refused does not prove that the database is back', async (t) => {
+  const { broker, workers, dispatcher } = await setUp(t);
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  await workers.only.tellCalls();
+  await workers.calls[0]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
+  while (workers.calls.length < 2) await tick();
+  await workers.calls[1]?.report({ outcome: 'refused', reply: { body: body('no such method') } });
+  t.is(dispatcher.heldBecause, 'the database is gone');
+  // The next one is asked.
+  t.is(workers.calls.length, 3);
+  await workers.calls[2]?.answer('pong');
+  t.is(dispatcher.heldBecause, undefined);
+});
+
+test('a call that has lost its connection is told how often, each time that it is tried', async (t) => {
+  const { broker, workers } = await setUp(t);
+  await publishCall(broker, 'call');
+  await workers.only.tellCalls();
+  for (const losses of [0, 1, 2]) {
+    while (workers.calls.length <= losses) await tick();
+    t.is(workers.calls[losses]?.losses, losses);
+    await workers.calls[losses]?.report({ outcome: undefined, heldBecause: 'lost', lost: true });
+  }
+  while (workers.calls.length < 4) await tick();
+  // Held for another reason.
+  await workers.calls[3]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
+  while (workers.calls.length < 5) await tick();
+  t.is(workers.calls[4]?.losses, 3);
+  await workers.calls[4]?.report({ outcome: 'refused', reply: { body: body('it was told') } });
+  t.deepEqual(broker.settled('done'), ['call']);
+});
+
+test('answers that the broker does not take, and methods that fail, are some lines, not one each', async (t) => {
+  const lines: string[] = [];
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+  const { broker, workers } = await setUp(t, { logger, shares: [{ messages: 1000 }] });
+  mock.method(broker.session, 'publish', () => Promise.reject(new Undeliverable('nobody listens')));
+  for (let n = 0; n < 100; n += 1) {
+    await publishCall(broker, 'call');
+    await workers.only.tellCalls();
+    const reply = { body: body('it failed') };
+    await workers.calls.at(-1)?.report({ outcome: 'refused', problem: 'x is not a function', reply });
+  }
+  const count = (message: string) => lines.filter((line) => line === message).length;
+  t.true(count('could not publish') >= 10 && count('could not publish') < 20, `${lines.length}`);
+  t.true(count('a method failed') >= 10 && count('a method failed') < 20, `${lines.length}`);
+});
