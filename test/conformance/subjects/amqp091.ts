@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp091.ts';
 import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
@@ -17,26 +19,23 @@ export const amqp091: Subject = {
   settlesOutOfOrder: true,
   boundedByBroker: true,
   open: (t, options) => open(t, service('rabbitmq'), options),
-  async openWithCallers(t) {
-    const { channel, ...opened } = await open(t, service('rabbitmq'));
-    const replies: Reply[] = [];
-    const { queue: replyTo } = await channel.assertQueue('', { exclusive: true });
-    await channel.consume(
-      replyTo,
-      (message) =>
-        message && replies.push({ body: message.content, correlationId: message.properties.correlationId }),
-      { noAck: true },
-    );
-    const send = async ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) => {
-      channel.publish('conductor', `conductor.${sender}`, Buffer.from(body), {
-        messageId,
-        ...(correlationId !== undefined && { correlationId }),
-        ...(replyTo !== undefined && { replyTo }),
-        ...(expiration !== undefined && { expiration: String(expiration) }),
-      });
-      await channel.waitForConfirms();
-    };
-    return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+  lacks: { impatient: 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)' },
+  openWithCallers: (t) => openWithCallers(t, service('rabbitmq')),
+  async openWithLimit(t) {
+    const tooLarge = 100_001;
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    return { ...(await openWithCallers(t, broker)), tooLarge };
+  },
+  async openWithHostile(t) {
+    const opened = await open(t, service('rabbitmq'));
+    return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
+  },
+  async openDeletable(t) {
+    const broker = service('rabbitmq');
+    const opened = await open(t, broker);
+    const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
+    return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
   },
   async openBehindProxy(t) {
     const { options, ...opened } = await open(t, service('rabbitmq'));
@@ -108,6 +107,28 @@ export const amqp091: Subject = {
   },
 };
 
+async function openWithCallers(t: Test, broker: Rabbitmq) {
+  const { channel, ...opened } = await open(t, broker);
+  const replies: Reply[] = [];
+  const { queue: replyTo } = await channel.assertQueue('', { exclusive: true });
+  await channel.consume(
+    replyTo,
+    (message) =>
+      message && replies.push({ body: message.content, correlationId: message.properties.correlationId }),
+    { noAck: true },
+  );
+  const send = async ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) => {
+    channel.publish('conductor', `conductor.${sender}`, Buffer.from(body), {
+      messageId,
+      ...(correlationId !== undefined && { correlationId }),
+      ...(replyTo !== undefined && { replyTo }),
+      ...(expiration !== undefined && { expiration: String(expiration) }),
+    });
+    await channel.waitForConfirms();
+  };
+  return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+}
+
 /** A virtual host of the case's own. */
 async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
@@ -122,12 +143,14 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
   const first = await make('amqp091', options, 1).connect(() => false);
   await first.stop(AbortSignal.timeout(5000));
   return {
+    vhost,
     options,
     channel,
     reconnect: async () => {
       ({ connection, channel } = await openChannel(url));
     },
-    transport: (messages: number) => make('amqp091', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp091', options, messages, replica, bytes),
     async publish(sender: string, body: Buffer) {
       channel.publish('conductor', `conductor.${sender}`, body, { persistent: true });
       await channel.waitForConfirms();

@@ -3,9 +3,11 @@ import type { Message } from 'rhea';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
@@ -20,25 +22,33 @@ export const amqp10: Subject = {
   boundedByBroker: true,
   senderProof: 'user-id',
   open: (t, options) => open(t, service('rabbitmq'), options),
-  async openWithCallers(t) {
+  lacks: { impatient: 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)' },
+  openWithCallers: (t) => openWithCallers(t, service('rabbitmq')),
+  async openWithLimit(t) {
+    const tooLarge = 100_001;
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    return { ...(await openWithCallers(t, broker)), tooLarge };
+  },
+  async openWithHostile(t) {
+    const { port } = service('rabbitmq');
+    const opened = await open(t, service('rabbitmq'));
+    const { vhost } = opened;
+    return {
+      ...opened,
+      hostile: hostileMessages({ port, vhost, user: vhost, address: '/amq/queue/conductor' }),
+    };
+  },
+  async openDeletable(t) {
     const broker = service('rabbitmq');
-    const { vhost, send: transfer, ...opened } = await open(t, broker);
-    await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
-    const replies: Reply[] = [];
-    const replyTo = '/amq/queue/replies';
-    const listener = await listen({ port: broker.port, vhost, user: 'guest', address: replyTo }, (message) =>
-      replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-    );
-    t.teardown(() => listener.close());
-    const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-      transfer(sender, {
-        body: dataSection(body),
-        message_id: messageId,
-        ...(replyTo !== undefined && { reply_to: replyTo }),
-        ...(correlationId !== undefined && { correlation_id: correlationId }),
-        ...(expiration !== undefined && { ttl: expiration }),
-      });
-    return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
+    const opened = await open(t, broker);
+    const queue = `/queues/${opened.vhost}/conductor`;
+    const theQueue = {
+      delete: async () => void (await broker.request('DELETE', queue)),
+      says: /conductor/,
+      restore: async () => void (await broker.request('PUT', queue, { durable: true })),
+    };
+    return { ...opened, deletions: { 'the queue': theQueue } };
   },
   async openBehindProxy(t) {
     const { options, ...opened } = await open(t, service('rabbitmq'));
@@ -105,6 +115,26 @@ export const amqp10: Subject = {
   },
 };
 
+async function openWithCallers(t: Test, broker: Rabbitmq) {
+  const { vhost, send: transfer, ...opened } = await open(t, broker);
+  await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
+  const replies: Reply[] = [];
+  const replyTo = '/amq/queue/replies';
+  const listener = await listen({ port: broker.port, vhost, user: 'guest', address: replyTo }, (message) =>
+    replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
+  );
+  t.teardown(() => listener.close());
+  const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
+    transfer(sender, {
+      body: dataSection(body),
+      message_id: messageId,
+      ...(replyTo !== undefined && { reply_to: replyTo }),
+      ...(correlationId !== undefined && { correlation_id: correlationId }),
+      ...(expiration !== undefined && { ttl: expiration }),
+    });
+  return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
+}
+
 /** A virtual host of the case's own, with a queue. */
 async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
@@ -140,7 +170,8 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
     options,
     send,
     signOut,
-    transport: (messages: number) => make('amqp10', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp10', options, messages, replica, bytes),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
   };
 }

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import type { Mosquitto } from '../../support/mosquitto.ts';
+import { type Mosquitto, startMosquitto } from '../../support/mosquitto.ts';
 import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/mqtt.ts';
 import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
@@ -12,6 +13,9 @@ type Version = '5' | '3.1.1';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { keepalive: 1, connectTimeout: 1000 };
+
+export const noProperties =
+  'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read';
 
 export function mqttSubject(version: Version): Subject {
   const module = new URL('../../../src/transports/mqtt/index.ts', import.meta.url).href;
@@ -21,32 +25,37 @@ export function mqttSubject(version: Version): Subject {
     settlesOutOfOrder: true,
     boundedByBroker: version === '5',
     lacks: {
+      impatient: 'MQTT brokers wait for a PUBACK for as long as the connection lasts',
       balance: 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room',
       ...(version === '3.1.1' && {
-        callers:
-          'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read',
+        callers: noProperties,
+        limit: noProperties,
       }),
     },
     open: (t, options) => open(t, service('mosquitto'), version, options),
-    async openWithCallers(t) {
-      const { publisher, topic, ...opened } = await open(t, service('mosquitto'), version);
-      const replies: Reply[] = [];
-      const replyTo = `replies/${randomUUID()}`;
-      publisher.on('message', (_topic, body, { properties }) =>
-        replies.push({ body, correlationId: properties?.correlationData?.toString() }),
-      );
-      await publisher.subscribeAsync(replyTo, { qos: 1 });
-      const send = async (message: OutgoingMessage) => {
-        const { sender, body, messageId, replyTo, correlationId, expiration } = message;
-        const properties = {
-          userProperties: { 'message-id': messageId },
-          ...(replyTo !== undefined && { responseTopic: replyTo }),
-          ...(correlationId !== undefined && { correlationData: Buffer.from(correlationId) }),
-          ...(expiration !== undefined && { messageExpiryInterval: expiration / 1000 }),
-        };
-        await publisher.publishAsync(`${topic}/${sender}`, Buffer.from(body), { qos: 1, properties });
+    openWithCallers: (t) => openWithCallers(t, service('mosquitto'), version),
+    async openWithLimit(t) {
+      const tooLarge = 100_000;
+      const broker = await startMosquitto({ settings: [`max_packet_size ${tooLarge}`] });
+      t.teardown(broker.kill);
+      return { ...(await openWithCallers(t, broker, version)), tooLarge };
+    },
+    async openWithHostile(t) {
+      const broker = service('mosquitto');
+      const opened = await open(t, broker, version);
+      return { ...opened, hostile: hostileMessages(broker.port, version, opened.topic) };
+    },
+    async openDeletable(t) {
+      const { url } = service('mosquitto');
+      const opened = await open(t, service('mosquitto'), version);
+      // Another one of the same name, that keeps nothing.
+      const takeOver = async () => {
+        const { clientId } = opened.optionsOf();
+        const client = await mqtt.connectAsync(url, { clientId, clean: true, reconnectPeriod: 0 });
+        await client.endAsync();
       };
-      return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
+      const says = /another connection has the client id/;
+      return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
     },
     async openBehindProxy(t) {
       const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
@@ -115,6 +124,27 @@ export function mqttSubject(version: Version): Subject {
   };
 }
 
+async function openWithCallers(t: Test, broker: Mosquitto, version: Version) {
+  const { publisher, topic, ...opened } = await open(t, broker, version);
+  const replies: Reply[] = [];
+  const replyTo = `replies/${randomUUID()}`;
+  publisher.on('message', (_topic, body, { properties }) =>
+    replies.push({ body, correlationId: properties?.correlationData?.toString() }),
+  );
+  await publisher.subscribeAsync(replyTo, { qos: 1 });
+  const send = async (message: OutgoingMessage) => {
+    const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+    const properties = {
+      userProperties: { 'message-id': messageId },
+      ...(replyTo !== undefined && { responseTopic: replyTo }),
+      ...(correlationId !== undefined && { correlationData: Buffer.from(correlationId) }),
+      ...(expiration !== undefined && { messageExpiryInterval: expiration / 1000 }),
+    };
+    await publisher.publishAsync(`${topic}/${sender}`, Buffer.from(body), { qos: 1, properties });
+  };
+  return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
+}
+
 /** A topic of the case's own, for which the broker keeps messages from now on. */
 async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<string, unknown> = {}) {
   const topic = `conformance/${randomUUID()}`;
@@ -163,7 +193,8 @@ async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<
       await publisher.endAsync(true);
       publisher = await connectPublisher(url);
     },
-    transport: (messages: number, replica?: string) => make('mqtt', optionsOf(replica), messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('mqtt', optionsOf(replica), messages, replica, bytes),
     publish: async (sender: string, body: Buffer) =>
       void (await publisher.publishAsync(`${topic}/${sender}`, body, { qos: 1 })),
   };

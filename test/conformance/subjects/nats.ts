@@ -12,6 +12,7 @@ import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import type { Nats } from '../../support/nats.ts';
 import { password, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/nats.ts';
 import { commonRefusals } from './refusals.ts';
 import { make, openNetwork, type Subject, type Test } from './subject.ts';
 
@@ -25,25 +26,36 @@ export const nats: Subject = {
   settlesOutOfOrder: true,
   boundedByBroker: true,
   open: (t, options) => open(t, service('nats'), { options }),
-  async openWithCallers(t) {
-    const { connection, store, ...opened } = await open(t, service('nats'));
-    const replies: Reply[] = [];
-    const replyTo = createInbox();
-    connection.subscribe(replyTo, {
-      callback: (_, { data, headers }) => {
-        replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
-      },
-    });
-    const send = async (message: OutgoingMessage) => {
-      const { sender, body, messageId, replyTo, correlationId, expiration } = message;
-      const described = headers();
-      described.set('Nats-Msg-Id', messageId);
-      if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
-      if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
-      if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
-      await store(sender, body, { headers: described });
+  openWithCallers,
+  openWithLimit: async (t) => ({ ...(await openWithCallers(t)), tooLarge: 2 ** 20 + 1 }),
+  async openWithHostile(t) {
+    const { port } = service('nats');
+    const opened = await open(t, service('nats'));
+    return {
+      ...opened,
+      hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')),
     };
-    return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+  },
+  async openImpatient(t) {
+    const patience = 1000;
+    const opened = await open(t, service('nats'), { options: { ackWait: patience } });
+    return { ...opened, patience };
+  },
+  async openDeletable(t) {
+    const opened = await open(t, service('nats'));
+    const manager = await jetstreamManager(opened.connection);
+    const { stream } = opened.settings;
+    const deletions = {
+      'the consumer': {
+        delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
+        says: /consumer/i,
+      },
+      'the stream': {
+        delete: async () => void (await manager.streams.delete(stream)),
+        says: /stream|consumer/i,
+      },
+    };
+    return { ...opened, deletions };
   },
   async openBehindProxy(t) {
     const { settings, ...opened } = await open(t, service('nats'));
@@ -98,6 +110,27 @@ export const nats: Subject = {
   },
 };
 
+async function openWithCallers(t: Test) {
+  const { connection, store, ...opened } = await open(t, service('nats'));
+  const replies: Reply[] = [];
+  const replyTo = createInbox();
+  connection.subscribe(replyTo, {
+    callback: (_, { data, headers }) => {
+      replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
+    },
+  });
+  const send = async (message: OutgoingMessage) => {
+    const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+    const described = headers();
+    described.set('Nats-Msg-Id', messageId);
+    if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
+    if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
+    if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
+    await store(sender, body, { headers: described });
+  };
+  return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+}
+
 async function openOnSecure(t: Test) {
   const broker = await secureNats();
   const { ca, client } = broker.certificates;
@@ -147,7 +180,8 @@ async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Acces
     reconnect: async () => {
       connection = await signIn();
     },
-    transport: (messages: number) => make('nats', settings, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('nats', settings, messages, replica, bytes),
     publish: store,
   };
 }
