@@ -16,6 +16,7 @@ import {
   publish,
   soon,
   texts,
+  until,
 } from './harness.ts';
 import { settlesToBefore } from './resources.ts';
 import type { Opened, Subject, Test } from './subject.ts';
@@ -62,7 +63,10 @@ export function endingCases(subject: Subject): ConformanceCase[] {
         await sleep(10);
         assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
       }
-      await expectOnly(opened, numbered(20));
+      // Some may be on their way to a session that has gone, and come again later.
+      const next = await consume(opened);
+      await until('all', () => numbered(20).every((one) => texts(next.deliveries).includes(one)));
+      await finish(next);
     }),
 
     offered(
@@ -118,8 +122,9 @@ export function endingCases(subject: Subject): ConformanceCase[] {
         await settlesToBefore(async () => {
           for (let round = 0; round < reconnects; round += 1) await connect();
         });
-        await publish(opened, 1);
+        // Nobody keeps messages for a replica that has left MQTT in good order: the next one connects first.
         const last = await consume(opened);
+        await publish(opened, 1);
         await arrive(last.deliveries, 1);
         assertSame(texts(last.deliveries), numbered(1));
         await finish(last);

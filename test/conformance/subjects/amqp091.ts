@@ -130,7 +130,7 @@ async function openWithCallers(t: Test, broker: Rabbitmq) {
 }
 
 /** A virtual host of the case's own. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   let { connection, channel } = await openChannel(url);

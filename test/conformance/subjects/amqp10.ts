@@ -136,7 +136,7 @@ async function openWithCallers(t: Test, broker: Rabbitmq) {
 }
 
 /** A virtual host of the case's own, with a queue. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true });

@@ -14,6 +14,7 @@ type Version = '5' | '3.1.1';
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { keepalive: 1, connectTimeout: 1000 };
 
+/** What MQTT 3.1.1 lacks. */
 export const noProperties =
   'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read';
 
@@ -146,7 +147,12 @@ async function openWithCallers(t: Test, broker: Mosquitto, version: Version) {
 }
 
 /** A topic of the case's own, for which the broker keeps messages from now on. */
-async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<string, unknown> = {}) {
+export async function open(
+  t: Test,
+  { url }: Mosquitto,
+  version: Version,
+  more: Record<string, unknown> = {},
+) {
   const topic = `conformance/${randomUUID()}`;
   const id = randomUUID();
   let publisher = await connectPublisher(url);

@@ -150,7 +150,7 @@ interface Access {
 }
 
 /** A stream of the case's own. */
-async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
+export async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
   const id = randomUUID();
   const settings = {
     url,
