@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { fullJitter, pause } from './core/backoff.ts';
-import { type Access, anonymous } from './core/config/access.ts';
+import type { Access } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
+import { warningsOf } from './core/config/warnings.ts';
 import { settledBy, unlessAborted } from './core/deadline.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
@@ -21,10 +22,7 @@ import { DatabaseWatch } from './jobs/database-watch.ts';
 import { Maintenance } from './jobs/maintenance.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
-import type { WorkerSettings } from './workers/settings.ts';
-
-/** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
-const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+import { workerSettingsOf } from './workers/settings.ts';
 
 /** Milliseconds between two looks for the database while nothing is committed. */
 const watchInterval = 2000;
@@ -62,15 +60,10 @@ export async function startConductor(
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
   await awaitDatabase(config, logger, signal);
-
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
-  const pool = new WorkerPool({
-    threads,
-    maxBody: config.maxBody,
-    settings: workerSettings(config),
-    logger,
-  });
+  const settings = workerSettingsOf(config);
+  const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
@@ -97,19 +90,7 @@ export async function startConductor(
   };
   const perTransport = config.transports.map((configured) => {
     const child = logger.child({ transport: configured.name });
-    if (configured.options.auth.mode === 'none') {
-      child.warn('auth.mode is none: any sender may report for any instance');
-      if (config.access.services.has(anonymous))
-        child.warn('services.anonymous: anybody who can send to this transport may do what it grants');
-    }
-    if (configured.options.auth.instRpcKeyEncrKey === publicKey) {
-      child.warn(
-        "auth.instRpcKeyEncrKey is Trove's public default: whoever reads the database can send as any guest",
-      );
-    }
-    if (configured.options.codec === 'oslo' && config.notifications.topic === '') {
-      child.warn('notifications.topic is empty: what guests notify is not published');
-    }
+    for (const warning of warningsOf(configured, config)) child.warn(warning);
     const inlet = dispatcher.inlet(configured.name, share);
     const transport = configured.create({ share, replica: config.replica, logger: child });
     return {
@@ -263,28 +244,4 @@ async function checkSchema(database: Config['database'], access: Access): Promis
   } finally {
     await client.end();
   }
-}
-
-function workerSettings(config: Config): WorkerSettings {
-  return {
-    database: { ...config.database, applicationName: `conductor ${config.replica}` },
-    concurrency: config.workers.concurrency,
-    maxBody: config.maxBody,
-    transports: Object.fromEntries(
-      config.transports.map(({ name, options: { codec, auth } }) => [
-        name,
-        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey },
-      ]),
-    ),
-    autoRegister: config.guests.autoRegister,
-    deferred: config.deferred,
-    deadLetters: config.deadLetters,
-    notifications: {
-      topic: config.notifications.topic,
-      publisherHost: config.notifications.publisherHost || config.replica,
-    },
-    calls: config.calls,
-    managerModule: config.manager || undefined,
-    access: config.access,
-  };
 }

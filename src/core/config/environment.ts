@@ -1,8 +1,8 @@
 import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
+import { isOption, type Option, type Section } from '../options.ts';
 import { shown, suggestion } from './names.ts';
 import type { TransportKind } from './transport-kind.ts';
-import { isOption, type Option, type Section } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
 const prefix = 'CONDUCTOR_';

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
+import { isOption } from '../options.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
@@ -10,7 +11,7 @@ import { shown, suggestion } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
-import { isOption, validate } from './validate.ts';
+import { validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
@@ -87,7 +88,7 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${jsonTypeOf(transports)}`);
-  const values = validate<BaseConfig>(baseSchema, base, '', ['transports']);
+  const values = validate(baseSchema, base, '', ['transports']);
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),
@@ -135,7 +136,8 @@ export function configureTransports(
 }
 
 function ownNameOf({ schema }: TransportKind): unknown {
-  return isOption(schema.kind) ? schema.kind.default : undefined;
+  const { kind } = schema;
+  return kind !== undefined && isOption(kind) ? kind.default : undefined;
 }
 
 async function readText(file: string): Promise<string> {

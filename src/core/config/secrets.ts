@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../json.ts';
-import { isOption, type Option, type Section } from './validate.ts';
+import { isOption, type Option, type Section } from '../options.ts';
 
 const mask = '***';
 /** Postgres takes them as parameters of its URL too. */

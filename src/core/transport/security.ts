@@ -3,15 +3,9 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import { ConfigError, messageOf } from '../errors.ts';
+import type { Section, ValuesOf } from '../options.ts';
 
 /** Credentials and TLS: the same keys on every transport. */
-export interface SecurityOptions {
-  user: string;
-  password: string;
-  passwordFile: string;
-  tls: { ca: string; cert: string; key: string; serverName: string; verify: boolean };
-}
-
 export const securitySchema = {
   user: { doc: 'Goes before the user in `url`.', default: '' },
   password: { doc: 'Goes before the password in `url`.', default: '', sensitive: true },
@@ -35,7 +29,9 @@ export const securitySchema = {
       default: true,
     },
   },
-};
+} satisfies Section;
+
+export type SecurityOptions = ValuesOf<typeof securitySchema>;
 
 /**
  * Reads the password's file, so that a file that is not there is refused at once, and its password is a secret like any other.
