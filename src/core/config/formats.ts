@@ -1,3 +1,5 @@
+import { addressesIn } from '../transport/addresses.ts';
+
 /** Formats are functions that throw what was expected; the key is put in front of it. */
 
 export function positiveInteger(value: unknown): void {
@@ -47,6 +49,20 @@ export function urlOf(...schemes: string[]): (value: unknown) => void {
     if (!isDecodable(url.username) || !isDecodable(url.password))
       throw new Error('must have a % in its user or password written as %25');
     if (!isDecodable(url.pathname)) throw new Error('must have a % in its path written as %25');
+  };
+}
+
+/** One URL of such a scheme, or several with commas between them. Only the first one may have credentials: they count for all. */
+export function urlsOf(...schemes: string[]): (value: unknown) => void {
+  const check = urlOf(...schemes);
+  return (value) => {
+    const [first, ...others] = typeof value === 'string' ? addressesIn(value) : [value];
+    check(first);
+    for (const other of others) {
+      check(other);
+      // Nor would they be masked in what is printed.
+      if (String(other).includes('@')) throw new Error('must have credentials in its first URL only');
+    }
   };
 }
 
