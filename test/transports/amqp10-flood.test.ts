@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import fc from 'fast-check';
-import { decodeMessage } from '../../src/transports/amqp10/decode.ts';
 import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 import { openPublisher } from '../support/amqp10.ts';
 import { needs, service } from '../support/services.ts';
 import { Hostile } from './amqp10-hostile.ts';

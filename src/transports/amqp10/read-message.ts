@@ -1,4 +1,5 @@
 import { readId } from './message-id.ts';
+import { Cursor, list, map } from './read-values.ts';
 
 /** What the conductor wants to know of a message. */
 export interface DecodedMessage {
@@ -25,20 +26,6 @@ const data = 0x75;
 const sequence = 0x76;
 const value = 0x77;
 
-/** Descriptors may be symbols as well. */
-const symbolicSections: Readonly<Record<string, number>> = {
-  'amqp:header:list': header,
-  'amqp:delivery-annotations:map': 0x71,
-  'amqp:message-annotations:map': 0x72,
-  'amqp:properties:list': properties,
-  'amqp:application-properties:map': applicationProperties,
-  'amqp:data:binary': data,
-  'amqp:amqp-sequence:list': sequence,
-  'amqp:value:*': value,
-  'amqp:amqp-value:*': value,
-  'amqp:footer:map': 0x78,
-};
-
 /**
  * Decodes a message (AMQP 1.0, section 3.2) as far as it is needed: what is not needed is skipped by its size. The client library
  * would decode everything, keep no types of ids, and end the connection over a message that it cannot read, which would come again
@@ -48,23 +35,31 @@ const symbolicSections: Readonly<Record<string, number>> = {
  * encoded: that begins with a zero byte, is no JSON for any codec, and so becomes a dead letter with its bytes. The same goes for a
  * message that breaks off or whose encoding is wrong, as a whole. Sections count in any order. Two sections of properties say two
  * things of the sender, of which the broker has checked one: such a message goes on as a whole too, and from nobody.
+ *
+ * @param start where the message begins among the bytes; it ends before `end`.
  */
-export function decodeMessage(message: Buffer): DecodedMessage {
-  const decoded = unread(message);
+export function decodeMessage(bytes: Buffer, start = 0, end = bytes.length): DecodedMessage {
+  const decoded = unread();
   try {
-    const body = readSections(message, decoded);
-    if (body === undefined) return unread(message);
-    decoded.body = body;
+    const body = readSections(bytes, start, end, decoded);
+    if (body !== undefined) {
+      decoded.body = body;
+      return decoded;
+    }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
+    decoded.body = bytes.subarray(start, end);
+    return decoded;
   }
-  return decoded;
+  return { ...unread(), body: bytes.subarray(start, end) };
 }
 
+const nothing = Buffer.alloc(0);
+
 /** A message of which nothing is known. */
-function unread(message: Buffer): DecodedMessage {
+function unread(): DecodedMessage {
   return {
-    body: message,
+    body: nothing,
     messageId: undefined,
     userId: undefined,
     replyTo: undefined,
@@ -80,19 +75,24 @@ function unread(message: Buffer): DecodedMessage {
  * Returns the body; undefined where two sections say who has sent it. Throws RangeError where the encoding leads out of the message
  * or makes no sense.
  */
-function readSections(message: Buffer, decoded: DecodedMessage): Buffer | undefined {
+function readSections(
+  message: Buffer,
+  start: number,
+  end: number,
+  decoded: DecodedMessage,
+): Buffer | undefined {
   const parts: Buffer[] = [];
   let encodedFrom = -1;
   let encodedTo = -1;
   let hasHeader = false;
   let hasProperties = false;
-  const cursor = new Cursor(message);
-  while (cursor.next < message.length) {
+  const cursor = new Cursor(message, start, end);
+  while (cursor.next < end) {
     const begin = cursor.next;
     const section = cursor.readSection();
     if (section === header) {
       // The broker's own stands in front.
-      if (!hasHeader) readHeader(message, cursor, decoded);
+      if (!hasHeader) readHeader(cursor, decoded);
       hasHeader = true;
     } else if (section === properties) {
       if (hasProperties) return undefined;
@@ -130,13 +130,13 @@ function isString(code: number): boolean {
 }
 
 /** Section 3.2.1: durable, priority, ttl, first-acquirer, delivery-count. */
-function readHeader(message: Buffer, section: Cursor, decoded: DecodedMessage): void {
+function readHeader(section: Cursor, decoded: DecodedMessage): void {
   const field = section.items(list);
   for (let index = 0; index < 5 && field.readField(); index += 1) {
-    if (index === 2) decoded.ttl = readUint(message, field);
+    if (index === 2) decoded.ttl = field.uint();
     // Its default is false as well, so only a broker that says so means it.
-    else if (index === 3 && isFalse(message, field)) decoded.redelivered = true;
-    else if (index === 4 && (readUint(message, field) ?? 0) > 0) decoded.redelivered = true;
+    else if (index === 3 && field.isFalse()) decoded.redelivered = true;
+    else if (index === 4 && (field.uint() ?? 0) > 0) decoded.redelivered = true;
   }
 }
 
@@ -176,102 +176,3 @@ function readCompression(message: Buffer, section: Cursor, decoded: DecodedMessa
 }
 
 const nullCode = 0x40;
-/** Codes of the forms with a size of one byte; those with four are 0x10 above them. */
-const list = 0xc0;
-const map = 0xc1;
-
-function isFalse(message: Buffer, { code, start }: Cursor): boolean {
-  return code === 0x42 || (code === 0x56 && message[start] === 0);
-}
-
-function readUint(message: Buffer, { code, start }: Cursor): number | undefined {
-  if (code === 0x43) return 0;
-  if (code === 0x52) return message.readUInt8(start);
-  return code === 0x70 ? message.readUInt32BE(start) : undefined;
-}
-
-/** Bytes of a value of a fixed width, by the upper half of its code (AMQP 1.0, section 1.2). */
-const fixedWidths = [0, 1, 2, 4, 8, 16];
-/** Values described by values described by values: more than this means nothing to anybody. */
-const deepest = 8;
-
-/** Goes over encoded values, one after the other. After a read, `code` is the value's type and `start` to `end` its bytes. */
-class Cursor {
-  private readonly message: Buffer;
-  private readonly limit: number;
-  private left: number;
-  next: number;
-  code = 0;
-  start = 0;
-  end = 0;
-
-  constructor(message: Buffer, next = 0, limit = message.length, left = 0) {
-    this.message = message;
-    this.next = next;
-    this.limit = limit;
-    this.left = left;
-  }
-
-  /** Reads a described value and returns the section that its descriptor names; 0 for one that is not known. */
-  readSection(): number {
-    const { message, next } = this;
-    // The usual form of a descriptor: a small number.
-    if (message[next] === 0 && message[next + 1] === 0x53) {
-      const section = message[next + 2] ?? 0;
-      this.read(next + 3, 0);
-      return section;
-    }
-    if (message[next] !== 0) throw new RangeError('not a section');
-    this.read(next + 1, 0);
-    const { code, start, end } = this;
-    const symbolic = code === 0xa3 || code === 0xb3;
-    const section = symbolic
-      ? (symbolicSections[message.toString('latin1', start, end)] ?? 0)
-      : code === 0x80
-        ? Number(message.readBigUInt64BE(start))
-        : 0;
-    this.read(end, 0);
-    return section;
-  }
-
-  /** The items of the list or map that was read last; none if it is something else. */
-  items(kind: typeof list | typeof map): Cursor {
-    const { message, code, start, end } = this;
-    if (code === kind) return new Cursor(message, start + 1, end, message.readUInt8(start));
-    if (code === kind + 0x10) return new Cursor(message, start + 4, end, message.readUInt32BE(start));
-    return new Cursor(message, end, end, 0);
-  }
-
-  /** Reads the next item of a list or map; false if there is none. */
-  readField(): boolean {
-    if (this.left === 0) return false;
-    this.left -= 1;
-    this.read(this.next, 0);
-    this.next = this.end;
-    return true;
-  }
-
-  private read(at: number, depth: number): void {
-    if (at >= this.limit || depth > deepest) throw new RangeError('the message breaks off');
-    const code = this.message[at] ?? 0;
-    if (code === 0) {
-      this.read(at + 1, depth + 1);
-      this.read(this.end, depth + 1);
-      return;
-    }
-    const kind = code >>> 4;
-    let start = at + 1;
-    let size = fixedWidths[kind - 4];
-    if (size === undefined) {
-      // Sizes of one byte stand before even kinds, of four before odd ones.
-      if (kind < 0xa) throw new RangeError('no such type');
-      const wide = (kind & 1) === 1;
-      size = wide ? this.message.readUInt32BE(start) : this.message.readUInt8(start);
-      start += wide ? 4 : 1;
-    }
-    this.code = code;
-    this.start = start;
-    this.end = start + size;
-    if (this.end > this.limit) throw new RangeError('the message breaks off');
-  }
-}

@@ -2,7 +2,7 @@ import { Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './address.ts';
-import type { Amqp10Connection } from './connection.ts';
+import type { Amqp10Connection } from './connect.ts';
 import { encodeMessage } from './encode.ts';
 import { SenderLinks } from './sender-links.ts';
 

@@ -6,9 +6,9 @@ import { messageOf, NotConnected } from '../../core/errors.ts';
 import { type Credentials, credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { type Broker, brokerOf } from './address.ts';
 import type { Amqp10Options } from './options.ts';
+import { Deliveries, type Taker } from './read.ts';
 import { connectionError, unreadable } from './refusal.ts';
 import { credentialKeys, saslMechanisms } from './sasl.ts';
-import { guardWriting, type Take, Transfers } from './transfers.ts';
 
 /**
  * One connection, for a session or a sender. It has a container of its own: handlers on a shared one would hear of every
@@ -21,10 +21,8 @@ export class Amqp10Connection {
   readonly ended: Promise<Error | undefined>;
   /** What is to be told of the end. Unlike what waits for `ended`, it can be forgotten: links come and go. */
   private readonly listeners = new Set<(error: Error | undefined) => void>();
-  /** Called before a transfer is read. */
-  beforeTransfer: () => void = () => {};
   private readonly connection: Connection;
-  private readonly transfers: Transfers;
+  private readonly deliveries: Deliveries;
   private readonly options: Amqp10Options;
   private said: Broker | undefined;
   private socket: Socket | undefined;
@@ -49,14 +47,11 @@ export class Amqp10Connection {
     this.connection = rhea
       .create_container({ id: `${name} ${rhea.generate_uuid()}` })
       .create_connection(this.settings(options));
-    this.transfers = new Transfers(this.connection, {
+    this.deliveries = new Deliveries(this.connection, {
       reads: () => !this.hasEnded,
-      before: () => this.beforeTransfer(),
-      failed: (error) => this.end(unreadable(error)),
+      failedToWrite: (error) =>
+        this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
     });
-    guardWriting(this.connection, (error) =>
-      this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
-    );
     this.listen();
   }
 
@@ -90,9 +85,14 @@ export class Amqp10Connection {
     return this.connection.create_session(buffer);
   }
 
-  /** Hands on what comes on a link. If `take` throws, the connection ends with that error. */
-  receive(receiver: Receiver, take: Take): void {
-    this.transfers.receive(receiver, take);
+  /** Hands on what comes on a link. If the taker throws, the connection ends with that error. */
+  receive(receiver: Receiver, taker: Taker): void {
+    this.deliveries.receive(receiver, taker);
+  }
+
+  /** Writes a whole frame now, before what the client library still has to write. */
+  write(frame: Buffer): void {
+    if (!this.hasEnded) this.socket?.write(frame);
   }
 
   /** The connection is of no use any more: `ended` resolves with this error. */
@@ -120,6 +120,7 @@ export class Amqp10Connection {
     });
     try {
       this.connection.connect();
+      this.deliveries.tap(this.connection);
     } catch (error) {
       this.end(this.explain(error));
     }
