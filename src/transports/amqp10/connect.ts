@@ -7,6 +7,7 @@ import { type Credentials, credentialsOf, tlsOptions } from '../../core/transpor
 import { type Broker, brokerOf } from './address.ts';
 import type { Amqp10Options } from './options.ts';
 import { Deliveries, type Taker } from './read.ts';
+import { guardWriting } from './read-library.ts';
 import { connectionError, unreadable } from './refusal.ts';
 import { credentialKeys, saslMechanisms } from './sasl.ts';
 
@@ -22,7 +23,7 @@ export class Amqp10Connection {
   /** What is to be told of the end. Unlike what waits for `ended`, it can be forgotten: links come and go. */
   private readonly listeners = new Set<(error: Error | undefined) => void>();
   private readonly connection: Connection;
-  private readonly deliveries: Deliveries;
+  private deliveries: Deliveries | undefined;
   private readonly options: Amqp10Options;
   private said: Broker | undefined;
   private socket: Socket | undefined;
@@ -47,11 +48,9 @@ export class Amqp10Connection {
     this.connection = rhea
       .create_container({ id: `${name} ${rhea.generate_uuid()}` })
       .create_connection(this.settings(options));
-    this.deliveries = new Deliveries(this.connection, {
-      reads: () => !this.hasEnded,
-      failedToWrite: (error) =>
-        this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
-    });
+    guardWriting(this.connection, (error) =>
+      this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
+    );
     this.listen();
   }
 
@@ -87,7 +86,7 @@ export class Amqp10Connection {
 
   /** Hands on what comes on a link. If the taker throws, the connection ends with that error. */
   receive(receiver: Receiver, taker: Taker): void {
-    this.deliveries.receive(receiver, taker);
+    this.deliveries?.receive(receiver, taker);
   }
 
   /** Writes a whole frame now, before what the client library still has to write. */
@@ -120,7 +119,7 @@ export class Amqp10Connection {
     });
     try {
       this.connection.connect();
-      this.deliveries.tap(this.connection);
+      this.deliveries = new Deliveries(this.connection, () => !this.hasEnded);
     } catch (error) {
       this.end(this.explain(error));
     }

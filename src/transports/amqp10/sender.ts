@@ -10,7 +10,7 @@ import { queueAddress } from './address.ts';
 import { Amqp10Connection } from './connect.ts';
 import { encodeMessage } from './encode.ts';
 import type { Amqp10Options } from './options.ts';
-import { channelOf } from './read.ts';
+import { channelOf } from './read-library.ts';
 import { decodeMessage } from './read-message.ts';
 import { refusalOf, refused } from './refusal.ts';
 import { SenderLinks } from './sender-links.ts';

@@ -16,7 +16,7 @@ import type { Amqp10Connection } from './connect.ts';
 import { Credit } from './credit.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
-import { channelOf } from './read.ts';
+import { channelOf } from './read-library.ts';
 import { type DecodedMessage, decodeMessage } from './read-message.ts';
 import { isTerminus, refusalOf, refused } from './refusal.ts';
 import { accepted, dispositions, released } from './settle.ts';
