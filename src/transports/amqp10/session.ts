@@ -21,7 +21,7 @@ import { type DecodedMessage, decodeMessage } from './read-message.ts';
 import { isTerminus, refusalOf, refused } from './refusal.ts';
 import { accepted, dispositions, released } from './settle.ts';
 
-/** Frames that may come before the client library has had its turn, for each delivery that may be unsettled. */
+/** Transfer frames that may come before the window is opened again, for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
 /** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
 const maxBuffer = 65_535;
