@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { messageOf, NotConnected } from '../../core/errors.ts';
-import { onConnectionFault } from './frames.ts';
+import { onConnectionFault } from './read.ts';
 
 /**
  * Calls `fail` with an error of ours as soon as a listener or a callback of ours throws within the library. Left to itself, the library

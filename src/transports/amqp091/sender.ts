@@ -6,13 +6,13 @@ import type { Reply } from '../../core/message/request.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import { credentialsOf } from '../../core/transport/security.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { openConnection } from './connection.ts';
+import { openConnection } from './connect.ts';
 import { failOnFault } from './faults.ts';
-import { letGo } from './frames.ts';
 import type { Amqp091Options } from './options.ts';
-import { maxShortString } from './publisher.ts';
+import { maxShortString } from './publish.ts';
+import { letGo } from './read.ts';
 import { asConfigError, classify } from './replies.ts';
-import { openReplies, type ReplyQueue } from './reply-queue.ts';
+import { openReplies, type ReplyQueue } from './sender-replies.ts';
 
 /** Publishes with confirms; what is bound nowhere comes back and is refused. */
 export class Amqp091Sender implements Sender {
