@@ -3,12 +3,12 @@ import { settledBy } from '../../core/deadline.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
-import { SessionLife } from '../../core/transport/session-life.ts';
+import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
-import { failOnFault } from './faults.ts';
+import { lifeOf } from './faults.ts';
 import type { Amqp091Options } from './options.ts';
 import type { Publisher } from './publish.ts';
-import { acknowledge, letGo, readMessages, requeue } from './read.ts';
+import { acknowledge, readMessages, requeue } from './read.ts';
 import { MetaReader } from './read-meta.ts';
 import type { Message } from './read-properties.ts';
 import type { Prefetch } from './session-prefetch.ts';
@@ -56,24 +56,12 @@ export class Amqp091Session implements Session {
     this.metas = new MetaReader(options.auth.mode);
     this.publisher = publisher;
     this.prefetch = prefetch;
-    this.life = new SessionLife(() => {
-      // Tells the broker as long as it listens.
-      connection.close().catch(() => {});
-      letGo(connection);
-    });
+    this.life = lifeOf(connection, new Set([channel]));
     this.order = new SettlingOrder(prefetch.bound, (deliveries, inOrder) =>
       this.acknowledge(deliveries, inOrder),
     );
     this.life.atEnd(() => this.order.stop());
     this.life.atEnd(() => void publisher.close());
-    const fail = (error: Error) => this.life.fail(error);
-    channel.on('error', fail);
-    channel.on('close', () => {
-      if (!this.life.stopping) fail(new NotConnected('the channel was closed'));
-    });
-    connection.on('error', (error) => this.life.end(error));
-    connection.on('close', (error) => this.life.end(error));
-    failOnFault(connection, [channel], fail);
     readMessages(connection, channel, (message) => this.receive(message), options.auth.mode === 'subject');
   }
 
