@@ -27,7 +27,7 @@ import { workerSettingsOf } from './workers/settings.ts';
 /** Milliseconds between two looks for the database while nothing is committed. */
 const watchInterval = 2000;
 
-/** What the caller of a call is told that there is no room for. */
+/** The answer to a call that there is no room for. */
 const busy = {
   class: 'Busy',
   message: 'this conductor has as many calls as it takes at once; try again in a moment',
@@ -35,23 +35,23 @@ const busy = {
 
 /** A running replica. */
 export interface Conductor {
-  /** What became of the messages, by transport. */
+  /** The outcomes of the messages, by transport. */
   readonly counters: ReadonlyMap<string, Counters>;
   /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside at the moment; undefined while they are not. */
   readonly putAsideBecause: string | undefined;
-  /** What each transport's connection is doing, and what went wrong with it last. */
+  /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
-  /** Takes no more, finishes what it holds, gives back the rest. Within `shutdown.deadline`; again is harmless. */
+  /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a replica: database, then workers, then transports. Rejects with ConfigError if it can never work. A broker that is
- * not there is waited for in the background, a database that is not there before anything else.
+ * Starts a replica: database, then workers, then transports. Waits for a database that is away. Goes on without a broker that is away,
+ * and connects to it later. Rejects with ConfigError if the replica can never work.
  *
- * @param signal aborted: whoever asks for the replica is going to stop it, and need not wait until it has started.
+ * @param signal aborted: the caller is going to stop the replica, and need not wait until it has started.
  */
 export async function startConductor(
   config: Config,
@@ -103,7 +103,7 @@ export async function startConductor(
     round: async () => {
       const { notifications = [], dead = [], ...round } = await pool.maintain();
       for (const notice of dead) deadLetters.add(notice);
-      // One that is not published comes again, with its message.
+      // A notification that is not published comes again with its message.
       for (const { transport, notification, row } of notifications)
         if (await dispatcher.announce(transport, notification)) await pool.forget(row);
       return round;
@@ -147,7 +147,7 @@ export async function startConductor(
     watch.stop();
     probe.close();
     await Promise.all([
-      // A round waits for the database, which may not answer.
+      // A round waits for the database, which may never answer.
       settledBy(maintenance.stop(), finished),
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
@@ -166,7 +166,7 @@ export async function startConductor(
     admin = await startAdmin(config.admin, conductor);
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await unlessAborted(pool.ready(), signal);
-    // Who asks it to stop need not wait until a broker that says nothing is given up.
+    // The caller need not wait until connecting to a silent broker has failed.
     if (signal?.aborted) return conductor;
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
@@ -181,8 +181,8 @@ export async function startConductor(
 }
 
 /**
- * By when a stop has finished what it can, has closed the connections to the brokers, and is over. What closing takes is set aside,
- * so that all of it is within the deadline: a process that takes longer is killed.
+ * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A part of the
+ * time is kept for closing, so that the whole stop is within the deadline: a process that takes longer is killed.
  *
  * @param deadline milliseconds.
  */
@@ -205,7 +205,7 @@ async function startTransport(name: string, supervisor: Supervisor): Promise<voi
   }
 }
 
-/** Waits until the database is there; fails with ConfigError if it has to be migrated first. */
+/** Waits until the database is there. Rejects with ConfigError if it has to be migrated first. */
 async function awaitDatabase(
   { database, reconnect, access }: Config,
   logger: Logger,

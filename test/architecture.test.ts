@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path/posix';
 import { fileURLToPath } from 'node:url';
@@ -258,4 +258,15 @@ test('no ten lines stand twice among the transports', (t) => {
     }
   }
   t.deepEqual(twice, []);
+});
+
+test('every file that docs/architecture.md names is there', (t) => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+  const named = [...page.matchAll(/`([a-z<>/-]+\.ts)`/g)].map(([, name = '']) => name);
+  const missing = [...new Set(named)].filter((name) => {
+    const pattern = new RegExp(`(^|/)${name.replace(/^src\//, '').replace(/<[a-z]+>/g, '[^/]+')}$`);
+    return !sources.some(({ path }) => pattern.test(path)) && !existsSync(join(root, name));
+  });
+  t.true(named.length > 20);
+  t.deepEqual(missing, []);
 });

@@ -16,7 +16,7 @@ import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
   readonly transports: ReadonlyArray<ConfiguredTransport>;
-  /** What `models` and `services` say. */
+  /** `models` and `services`, as they are looked up. */
   readonly access: Access;
 }
 
@@ -26,13 +26,13 @@ export function printable({ transports, access: _, ...base }: Config): JsonObjec
   return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
 }
 
-/** The values of all sensitive options, to be masked wherever they turn up. */
+/** The values of all sensitive options. */
 export function secretsOf({ transports, access: _, ...base }: Config): Secret[] {
   return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
 }
 
 /**
- * Reads the file, loads the modules of the deployer's own kinds, lays the environment over it, checks all of it.
+ * Reads the file, loads the modules of the deployer's own kinds, applies the environment, and checks the result.
  *
  * @param kinds the protocols that an entry under `transports` may name beside its own module.
  * @throws ConfigError with one line that names the key and what was expected.
@@ -47,7 +47,7 @@ export async function loadConfig(
 }
 
 /**
- * As `loadConfig`, for a command that only sends: a guest's file has no database, and need not name one.
+ * As `loadConfig`, for a command that only sends. A guest's file need not name a database.
  */
 export async function loadSendingConfig(
   file: string,
@@ -55,7 +55,7 @@ export async function loadSendingConfig(
   kinds: Readonly<Record<string, TransportKind>>,
 ): Promise<Config> {
   const { raw, all } = await readAll(file, environment, kinds);
-  // Everything that is there is checked all the same. Nobody connects to this one.
+  // All else is checked. No command that sends connects to this database.
   const { database = {} } = raw;
   if (isObject(database)) raw.database = { url: 'postgresql://none', ...database };
   return checked(raw, file, all);
@@ -129,7 +129,7 @@ export function configureTransports(
       throw new ConfigError(
         `${at}.kind: must be one of ${known}${suggestion(entry.kind, Object.keys(kinds))}`,
       );
-    // A module's kind has a name of its own; what was written is what is printed.
+    // A module's kind has a name of its own. `check-config` prints the name that the file has.
     const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
     return { ...configured, printable: { ...configured.printable, kind: entry.kind } };
   });

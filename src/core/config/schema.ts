@@ -11,10 +11,10 @@ import {
   wholeNumberUpTo,
 } from './formats.ts';
 
-/** What a deployer has named: read elsewhere. */
+/** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
 
-/** Everything but the transports, whose entries are checked by their own kind's schema. */
+/** All options but the transports: the schema of its kind checks each of those. */
 export const baseSchema = {
   replica: {
     doc: "This replica's name: unique among the replicas, the same after a restart. MQTT sessions are known by it.",

@@ -7,12 +7,11 @@ import { shown, suggestion } from './names.ts';
 /**
  * Fills in defaults and checks every value. Throws ConfigError with one line: the key and what was expected.
  *
- * convict coerces texts ("2abc" becomes 2, "no" becomes true) and looks away from unknown keys inside free-form maps, so
- * keys and types are checked before it sees them. Its `load` takes free-form maps apart, and fails on nested ones; `set`
- * takes each value as it is.
+ * convict coerces texts ("2abc" becomes 2, "no" becomes true) and ignores unknown keys inside free-form maps. So keys and types are
+ * checked before convict gets them. Its `load` takes free-form maps apart and fails on nested ones; `set` does not.
  *
- * @param prefix of the keys in messages: where in the file `raw` stands.
- * @param beside keys that stand there too and are read elsewhere.
+ * @param prefix of the keys in errors: the place of `raw` in the file.
+ * @param beside further keys in `raw`, which are read elsewhere.
  */
 export function validate<S extends Section>(
   schema: S,
@@ -36,7 +35,7 @@ function hasValuesOf<S extends Section>(schema: S, values: unknown): values is V
   );
 }
 
-/** Each option that is given, by its key below `prefix`, once key and type are known to be right. */
+/** Each given option, by its key below `prefix`. Throws ConfigError at an unknown key or a wrong type. */
 function* givenOptions(
   section: Section,
   raw: JsonObject,
