@@ -4,7 +4,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { acknowledge, onConnectionFault, readMessages, requeue } from '../../src/transports/amqp091/read.ts';
 import type { Message } from '../../src/transports/amqp091/read-properties.ts';
-import { frame, property, short } from '../support/amqp091-bytes.ts';
+import { contentOf, frame, framesOf, property, type Sent, short } from '../support/amqp091-bytes.ts';
 import { Connection, library, listOf, usedOf, version, wellFormed } from '../support/amqplib-inside.ts';
 
 /** The library's connection as far as the reader knows it. */
@@ -41,41 +41,7 @@ function readByLibrary(bytes: Buffer): unknown[] {
   return frames;
 }
 
-interface Sent {
-  readonly tag: bigint;
-  readonly redelivered: boolean;
-  readonly exchange: Buffer;
-  readonly routingKey: Buffer;
-  /** The bytes of the properties. */
-  readonly list: Buffer;
-  /** The body, as it is split into frames. */
-  readonly parts: ReadonlyArray<Buffer>;
-}
-
-const basicDeliver = Buffer.of(0, 60, 0, 60);
 const basicReturn = Buffer.from([0, 60, 0, 50, 0, 0, 0, 0, 0]);
-
-function framesOf({ tag, redelivered, exchange, routingKey, list, parts }: Sent, channel = 1): Buffer[] {
-  const fixed = Buffer.alloc(9);
-  fixed.writeBigUInt64BE(tag);
-  fixed.writeUInt8(redelivered ? 1 : 0, 8);
-  const names = [short(exchange), short(routingKey)];
-  return [
-    frame(1, channel, Buffer.concat([basicDeliver, short('the consumer'), fixed, ...names])),
-    ...contentOf(list, parts, channel),
-  ];
-}
-
-function contentOf(list: Buffer, parts: ReadonlyArray<Buffer>, channel: number): Buffer[] {
-  const head = Buffer.alloc(12);
-  head.writeUInt16BE(60);
-  head.writeBigUInt64BE(BigInt(Buffer.concat(parts).length), 4);
-  return [
-    frame(2, channel, Buffer.concat([head, list])),
-    ...parts.filter(({ length }) => length > 0).map((part) => frame(3, channel, part)),
-  ];
-}
-
 const anyBytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((bytes) => Buffer.from(bytes));
 const name = anyBytes(255);
 const tag = fc.bigInt({ min: 0n, max: 2n ** 53n });
@@ -190,6 +156,32 @@ test('what a frame that was cut is followed by in the same chunk is read as well
     );
     t.is(others.length, 1);
   }
+});
+
+test('the body of a call keeps nothing of what was read with it: a call may be held for long', (t) => {
+  const kept: Uint8Array[] = [];
+  const wire = new Wire();
+  readMessages({ connection: wire }, ours, ({ body }) => kept.push(body));
+  const call = property({ replyTo: Buffer.from('the caller') });
+  const sent = {
+    tag: 1n,
+    redelivered: false,
+    exchange: nothing,
+    routingKey: nothing,
+    parts: [Buffer.from('{}')],
+  };
+  const frames = [call, property({})].flatMap((list) => framesOf({ ...sent, list }));
+  const chunk = Buffer.concat([...frames, Buffer.alloc(60_000)]);
+  wire.stream.push(chunk);
+  t.throws(() => wire.recvFrame(), { message: /does not end/ });
+  t.deepEqual(
+    kept.map((body) => Buffer.from(body).toString()),
+    ['{}', '{}'],
+  );
+  t.deepEqual(
+    kept.map(({ buffer }) => buffer === chunk.buffer),
+    [false, true],
+  );
 });
 
 test('what is thrown while a message is received is told, and no error of the reader', (t) => {

@@ -150,8 +150,9 @@ export class FrameReader {
     this.missing -= end - start;
     if (this.missing < 0) throw new Error('a message has more bytes than its header says');
     if (this.missing === 0 && parts.length === 0) {
-      // The chunk lives as long as the longest of its messages: it is 64 KiB at most.
-      this.deliver(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start));
+      const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+      // A view keeps alive what was read with it, 64 KiB at most, until its batch is done. A call may be held for long.
+      this.deliver(this.message.replyTo === undefined ? body : Buffer.from(body));
       return;
     }
     parts.push(bytes.subarray(start, end));
