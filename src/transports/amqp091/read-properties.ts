@@ -1,15 +1,22 @@
 /**
- * The properties of a message (AMQP 0-9-1, section 4.2.6.1), read by ourselves: the library reads all of them, ends the connection
- * over a header that it does not know, and the message comes again, on every replica. Only those that we use are read. Others are
- * skipped by their length. A broken list ends the reading, and the message goes on with the properties before the break.
+ * One message, as its frames say. A reader has one of them, and fills it anew with each message: whoever keeps something takes it out
+ * of here while it is called.
  */
-export interface Properties {
-  headers: { compression: string } | undefined;
+export class Message {
+  deliveryTag = 0;
+  redelivered = false;
+  /** Empty unless the reader is asked for it. */
+  routingKey = '';
+  body: Uint8Array = new Uint8Array(0);
+  /** Milliseconds of the monotonic clock: when the bytes were read from the socket. */
+  receivedAt = 0;
   correlationId: string | undefined;
   replyTo: string | undefined;
   expiration: string | undefined;
   messageId: string | undefined;
   userId: string | undefined;
+  /** Of the headers, the only one that we use. */
+  compression: string | undefined;
 }
 
 /** Bits of the flags, from the first property to the last; those that are not named here are short strings that we do not use. */
@@ -30,21 +37,23 @@ const bit = {
 /** Flags with this bit are followed by more of them. */
 const continued = 1;
 
-/** Reads the property flags and the list behind them. Never throws, whatever the bytes are. */
-export function readProperties(bytes: Buffer, start: number, end: number): Properties {
-  const properties: Properties = {
-    headers: undefined,
-    correlationId: undefined,
-    replyTo: undefined,
-    expiration: undefined,
-    messageId: undefined,
-    userId: undefined,
-  };
-  if (start + 2 > end) return properties;
+/**
+ * Reads the property flags of a message and the list behind them (AMQP 0-9-1, section 4.2.6.1). Only those that we use are read. Others
+ * are skipped by their length: the library reads all of them and ends the connection over a header that it does not know. A broken
+ * list ends the reading, and the message goes on with the properties before the break. Never throws, whatever the bytes are.
+ */
+export function readProperties(message: Message, bytes: Buffer, start: number, end: number): void {
+  message.correlationId = undefined;
+  message.replyTo = undefined;
+  message.expiration = undefined;
+  message.messageId = undefined;
+  message.userId = undefined;
+  message.compression = undefined;
+  if (start + 2 > end) return;
   const flags = bytes.readUInt16BE(start);
   let at = start + 2;
   for (let last = flags; (last & continued) !== 0; at += 2) {
-    if (at + 2 > end) return properties;
+    if (at + 2 > end) return;
     last = bytes.readUInt16BE(at);
   }
   for (let which: number = bit.contentType; which >= bit.clusterId; which -= 1) {
@@ -54,18 +63,15 @@ export function readProperties(bytes: Buffer, start: number, end: number): Prope
     else if (which === bit.deliveryMode || which === bit.priority) next = at + 1;
     else if (which === bit.timestamp) next = at + 8;
     else next = at < end ? at + 1 + bytes.readUInt8(at) : beyond;
-    if (next > end) return properties;
-    if (which === bit.headers) {
-      const compression = compressionIn(bytes, at + 4, next);
-      if (compression !== undefined) properties.headers = { compression };
-    } else if (which === bit.messageId) properties.messageId = text(bytes, at, next);
-    else if (which === bit.correlationId) properties.correlationId = text(bytes, at, next);
-    else if (which === bit.replyTo) properties.replyTo = text(bytes, at, next);
-    else if (which === bit.expiration) properties.expiration = text(bytes, at, next);
-    else if (which === bit.userId) properties.userId = text(bytes, at, next);
+    if (next > end) return;
+    if (which === bit.headers) message.compression = compressionIn(bytes, at + 4, next);
+    else if (which === bit.messageId) message.messageId = text(bytes, at, next);
+    else if (which === bit.correlationId) message.correlationId = text(bytes, at, next);
+    else if (which === bit.replyTo) message.replyTo = text(bytes, at, next);
+    else if (which === bit.expiration) message.expiration = text(bytes, at, next);
+    else if (which === bit.userId) message.userId = text(bytes, at, next);
     at = next;
   }
-  return properties;
 }
 
 /** Further than any frame goes. */

@@ -4,6 +4,7 @@ import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Reply } from '../../core/message/request.ts';
 import type { Amqp091Options } from './options.ts';
+import { readMessages } from './read.ts';
 import { asConfigError } from './replies.ts';
 
 /** RabbitMQ's direct reply-to: a name that stands for the connection itself, without a queue or a right to make one. */
@@ -26,7 +27,7 @@ export async function openReplies(
   receive: (reply: Reply) => void,
   logger: Logger,
 ): Promise<ReplyQueue | undefined> {
-  if (codec !== 'oslo') return consume(channel, directReplyTo, receive);
+  if (codec !== 'oslo') return consume(connection, channel, directReplyTo, receive);
   // The broker translates the direct name in a message's properties only; in oslo's form it stands in the body. A refused
   // operation closes its channel, so this has one of its own.
   const replies = await connection.createChannel();
@@ -34,7 +35,7 @@ export async function openReplies(
   try {
     const name = `reply_${randomUUID().replaceAll('-', '')}`;
     await replies.assertQueue(name, { exclusive: true, autoDelete: true, durable: false });
-    return await consume(replies, name, receive);
+    return await consume(connection, replies, name, receive);
   } catch (error) {
     if (!(asConfigError(error) instanceof ConfigError)) throw error;
     logger.warn({ error: messageOf(error) }, 'may not make a queue for replies: no calls');
@@ -42,19 +43,17 @@ export async function openReplies(
   }
 }
 
-/** An error that the callback throws ends the session: see faults.ts. */
-async function consume(channel: Channel, name: string, receive: (reply: Reply) => void): Promise<ReplyQueue> {
-  await channel.consume(
-    name,
-    (message) => {
-      if (message === null) throw new Error(`the broker cancelled the consumer of ${name}: no replies`);
-      const correlationId: unknown = message.properties.correlationId;
-      receive({
-        body: message.content,
-        correlationId: typeof correlationId === 'string' ? correlationId : undefined,
-      });
-    },
-    { noAck: true },
-  );
+/** An error that is thrown here ends the session: see faults.ts. */
+async function consume(
+  connection: ChannelModel,
+  channel: Channel,
+  name: string,
+  receive: (reply: Reply) => void,
+): Promise<ReplyQueue> {
+  readMessages(connection, channel, ({ body, correlationId }) => receive({ body, correlationId }));
+  const ended = () => {
+    throw new Error(`the broker cancelled the consumer of ${name}: no replies`);
+  };
+  await channel.consume(name, ended, { noAck: true });
   return { name, channel };
 }

@@ -1,7 +1,7 @@
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import type { TlsOptions } from '../../core/transport/security.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
-import { type Ending, type SignIn, tryHandshake } from './handshake.ts';
+import { type Ending, type SignIn, tryHandshake } from './connect-handshake.ts';
 import { classify, replyCode } from './replies.ts';
 
 /** What a connection was opened with. */

@@ -11,7 +11,7 @@ const mostUnsettled = 0.25;
  * part of what was taken, and opens again with each window that is settled.
  */
 export class Prefetch {
-  private readonly bound: number;
+  readonly bound: number;
   private window: number;
   private granted = 0;
   private settledSince = 0;

@@ -1,9 +1,8 @@
 import { type ChannelModel, connect, credentials } from 'amqplib';
 import { credentialsOf, type SecurityOptions, tlsOptions } from '../../core/transport/security.ts';
-import { readMessagesOurselves } from './frames.ts';
-import type { SignIn } from './handshake.ts';
+import type { SignIn } from './connect-handshake.ts';
+import { explain } from './connect-refusal.ts';
 import type { Amqp091Options } from './options.ts';
-import { explain } from './refusal.ts';
 
 /**
  * Opens one connection, signed in: by `user` and `password`, or what the URL has of them; by the client certificate alone (SASL
@@ -32,7 +31,6 @@ export async function openConnection(
     const connection = await connect(target.href, settings);
     // Whoever uses it listens on its own; until then an error, unheard, would end the process.
     connection.on('error', () => {});
-    readMessagesOurselves(connection);
     return connection;
   } catch (error) {
     throw await explain(error, { target, signIn, tls, patience: options.connectTimeout });
