@@ -5,11 +5,12 @@ import {
   nanos,
   type Subscription,
 } from '@nats-io/transport-node';
-import { messageOf, NotConnected } from '../../core/errors.ts';
-import type { ConsumerTerms } from './checks.ts';
-import { readStatus } from './headers.ts';
-import { headerBlock } from './inside.ts';
+import { NotConnected } from '../../core/errors.ts';
+import { blockOf, readStatus } from './headers.ts';
+import type { Connection } from './lifetime.ts';
+import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
+import type { Incoming } from './read.ts';
 
 /** What may still be taken; `messages` 0: nothing. */
 export interface Room {
@@ -21,12 +22,12 @@ export interface Room {
 
 export interface PullerOptions {
   readonly connection: NatsConnection;
+  /** Is failed if the consumer has gone, or refuses to be pulled from. */
+  readonly line: Pick<Connection, 'subscribe' | 'write' | 'fail'>;
   readonly options: Pick<NatsOptions, 'stream' | 'consumer'>;
   readonly terms: ConsumerTerms;
   readonly room: () => Room;
-  readonly receive: (message: Msg) => void;
-  /** The consumer has gone, or refuses to be pulled from. */
-  readonly fail: (error: Error) => void;
+  readonly receive: (message: Incoming) => void;
 }
 
 /** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
@@ -112,7 +113,7 @@ export class Puller {
   /** Pulls if there is room and nothing is under way. To be called whenever there may be more room. */
   pull(): void {
     if (this.inbox === undefined || this.remaining > 0) return;
-    const { connection, room, terms } = this.options;
+    const { line, room, terms } = this.options;
     const { messages, bytes, empty } = room();
     const alone = this.tooLarge && empty;
     if (messages <= 0 || (bytes <= 0 && !alone)) return;
@@ -125,7 +126,7 @@ export class Puller {
     this.remaining = batch;
     this.ticks = 0;
     const pull = JSON.stringify({ batch, expires: nanos(this.expires), ...limits });
-    connection.publish(this.request, pull, { reply: this.inbox.getSubject() });
+    line.write(Buffer.from(`PUB ${this.request} ${this.inbox.getSubject()} ${pull.length}\r\n${pull}\r\n`));
   }
 
   /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
@@ -155,29 +156,22 @@ export class Puller {
 
   private refused(why: string): void {
     const { stream, consumer } = this.options.options;
-    this.options.fail(new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`));
+    const text = `cannot pull from consumer ${consumer} of stream ${stream}: ${why}`;
+    this.options.line.fail(new NotConnected(text));
   }
 
   private open(): void {
     if (!this.wanted || this.inbox !== undefined) return;
-    const { connection, fail } = this.options;
-    try {
-      const inbox: Subscription = connection.subscribe(createInbox(), {
-        callback: (error, message) => {
-          if (error !== null) fail(new NotConnected(`may not receive: ${error.message}`, { cause: error }));
-          else this.take(message, inbox === this.inbox);
-        },
-      });
-      this.inbox = inbox;
-      this.pull();
-    } catch (error) {
-      fail(new NotConnected(messageOf(error), { cause: error }));
-    }
+    const inbox = this.options.line.subscribe(createInbox(), (message) =>
+      this.take(message, inbox === this.inbox),
+    );
+    this.inbox = inbox;
+    this.pull();
   }
 
-  private take(message: Msg, current: boolean): void {
+  private take(message: Incoming, current: boolean): void {
     // What is left of an inbox that is being drained is received all the same.
-    if (message.reply === undefined || message.reply === '') {
+    if (message.replyAt === message.replyEnd) {
       if (current) this.ended(message);
       return;
     }
@@ -201,8 +195,8 @@ export class Puller {
     if (empty || (!known && bytes > this.asked.bytes)) this.pull();
   }
 
-  private ended(message: Msg): void {
-    const { code, description } = readStatus(headerBlock(message));
+  private ended(message: Incoming): void {
+    const { code, description } = readStatus(blockOf(message));
     // A sign of life, or not the server's.
     if (code === 100 || code === 0) return;
     const arrived = this.asked.batch - this.remaining;
@@ -216,11 +210,7 @@ export class Puller {
     } else if (code === 409 && /leadership|shutdown|maxwaiting/i.test(description)) {
       // The next tick tries again.
     } else {
-      const { stream, consumer } = this.options.options;
-      const why = code === 503 ? 'nobody answers: was it deleted?' : `${code} ${description}`;
-      this.options.fail(
-        new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`),
-      );
+      this.refused(code === 503 ? 'nobody answers: was it deleted?' : `${code} ${description}`);
     }
   }
 }
