@@ -33,10 +33,16 @@ export interface PullerOptions {
 /** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
 const longestExpires = 30_000;
 
+/**
+ * The part of `ack_wait` that a pull waits: the golden section. No small multiple of it comes near a whole number, so pulls do not go
+ * on expiring at the very moments at which messages are due again.
+ */
+const expiresPart = 0.381966;
+
 /** Of one pull at most, in bytes: a replica that dies has so much on its way to it at most, beside what it holds. */
 const largestPull = 8 * 2 ** 20;
 
-/** Ticks after which a pull is over, whatever became of it: it expires after three. */
+/** Ticks after which a pull is over, whatever became of it: it expires before the third, or at the third. */
 const lostAfter = 5;
 
 /** Milliseconds; without the answer, what is given back may come late, which is better than to stop late. */
@@ -77,7 +83,7 @@ export class Puller {
     this.request = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.information = `$JS.API.CONSUMER.INFO.${stream}.${consumer}`;
     const { ackWait, maxExpires } = options.terms;
-    this.expires = Math.min(ackWait / 2, longestExpires, maxExpires);
+    this.expires = Math.min(Math.round(ackWait * expiresPart), longestExpires, maxExpires);
   }
 
   /** Begins to pull; after a `stop` once that is through. */
@@ -129,7 +135,7 @@ export class Puller {
     line.write(Buffer.from(`PUB ${this.request} ${this.inbox.getSubject()} ${pull.length}\r\n${pull}\r\n`));
   }
 
-  /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
+  /** To be called twice at least within the time that a pull may wait: gives up one whose end has been lost. */
   tick(): void {
     this.ticks += 1;
     if (this.inbox !== undefined && this.remaining > 0 && this.ticks >= lostAfter) {
