@@ -1,7 +1,7 @@
 import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { isWritableName } from '../../core/transport/names.ts';
-import { permissionViolation } from './connection.ts';
+import { permissionViolation } from './connect.ts';
 import { header } from './headers.ts';
 
 interface UnderWay {

@@ -15,7 +15,7 @@ import {
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
-import { guardReader } from './inside.ts';
+import { Wire } from './inside.ts';
 import { type NatsOptions, serversOf } from './options.ts';
 
 /**
@@ -24,7 +24,7 @@ import { type NatsOptions, serversOf } from './options.ts';
  *
  * @param name what the server's monitoring shows.
  */
-export async function openConnection(options: NatsOptions, name: string): Promise<NatsConnection> {
+export async function openConnection(options: NatsOptions, name: string): Promise<Wire> {
   const settings: NodeConnectionOptions = {
     servers: serversOf(options.url).map((url) => new URL(url).host),
     name,
@@ -41,9 +41,7 @@ export async function openConnection(options: NatsOptions, name: string): Promis
   const authenticator = authenticatorOf(options);
   if (authenticator !== undefined) settings.authenticator = authenticator;
   try {
-    const connection = await connect(settings);
-    guardReader(connection);
-    return connection;
+    return new Wire(await connect(settings));
   } catch (error) {
     throw explain(error, options);
   }

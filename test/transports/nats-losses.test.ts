@@ -15,7 +15,7 @@ import {
   checkStream,
   countSettled,
   type StreamFacts,
-} from '../../src/transports/nats/checks.ts';
+} from '../../src/transports/nats/losses.ts';
 
 /** What is asked of streams and consumers that the server of the tests may be too old to make. */
 

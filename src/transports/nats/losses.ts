@@ -13,7 +13,7 @@ import {
 import { millis, nanos } from '@nats-io/transport-node';
 import { ConfigError } from '../../core/errors.ts';
 import type { NatsOptions } from './options.ts';
-import { covers } from './publisher.ts';
+import { covers } from './publish.ts';
 
 /** What the consumer, as it is, asks of who pulls from it. */
 export interface ConsumerTerms {
