@@ -54,9 +54,11 @@ export class Amqp10Connection {
       before: () => this.beforeTransfer(),
       failed: (error) => this.end(unreadable(error)),
     });
-    guardWriting(this.connection, (error) =>
-      this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
-    );
+    guardWriting(this.connection, {
+      gone: () => this.socket?.destroyed === true,
+      failed: (error) =>
+        this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
+    });
     this.listen();
   }
 

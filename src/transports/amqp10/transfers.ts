@@ -91,10 +91,17 @@ export class Transfers {
   }
 }
 
-/** The library writes, and tells of what was settled, in a turn of its own, where nobody would catch what is thrown. */
-export function guardWriting(connection: Connection, failed: (error: unknown) => void): void {
+/**
+ * The library writes, and tells of what was settled, in a turn of its own, where nobody would catch what is thrown. Writing to a
+ * socket that has gone would start the timers of the heartbeat again, which then hold the process.
+ */
+export function guardWriting(
+  connection: Connection,
+  { gone, failed }: { gone(): boolean; failed(error: unknown): void },
+): void {
   const write = methodOf(connection, '_process');
   Reflect.set(connection, '_process', () => {
+    if (gone()) return;
     try {
       write();
     } catch (error) {
