@@ -20,7 +20,7 @@ import { messageOf } from '../src/core/errors.ts';
 import { type Handover, handoverVariable } from './support/handover.ts';
 import { endLeftBehind, markVariable } from './support/left-behind.ts';
 import { killAllProcesses } from './support/processes.ts';
-import { closingLines, createReport, type Report } from './support/report.ts';
+import { createReport, type Report } from './support/report.ts';
 import { installLine, readSkipped, summaryOf } from './support/skipped.ts';
 import { missingServices, type Running, startServices } from './support/start.ts';
 import { temporaryDirectory } from './support/temporary.ts';
@@ -30,6 +30,9 @@ const patience = 15_000;
 
 /** Kept between runs; Node looks at the contents of a file, and so never takes what is out of date. */
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/node', import.meta.url));
+
+/** Ava sees a pipe. */
+const colour = process.stdout.isTTY ? ['--color'] : [];
 
 let interruption: NodeJS.Signals | undefined;
 let ava: ChildProcess | undefined;
@@ -72,8 +75,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (interruption !== undefined) code = 128 + constants.signals[interruption];
   const took = performance.now() - begin;
-  for (const line of [...summaryOf(readSkipped(skippedFile)), ...closingLines(report, code, took)])
-    console.log(line);
+  for (const line of summaryOf(readSkipped(skippedFile))) console.log(line);
+  report.end(code, took);
   return code;
 }
 
@@ -99,7 +102,7 @@ async function runAva(
 ): Promise<number> {
   const mark = randomUUID();
   const program = fileURLToPath(new URL('cli.mjs', import.meta.resolve('ava')));
-  const child = spawn(process.execPath, [program, '--tap', ...args], {
+  const child = spawn(process.execPath, [program, ...colour, ...args], {
     stdio: ['inherit', 'pipe', 'inherit'],
     env: {
       ...process.env,

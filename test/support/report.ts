@@ -1,60 +1,53 @@
 /**
- * What a run prints of ava's TAP (https://testanything.org): a failure in full, with what its test has logged, as soon as
- * it is known; of what passes no more than the titles, if these are asked for, and the number.
+ * What a run prints of what ava prints: a failure as soon as it is known, with what its test has logged, and in full at the
+ * end; of what passes no more than the titles, if these are asked for, and the number.
  */
+import { stripVTControlCharacters } from 'node:util';
 
 export interface Report {
-  /** Takes the next line of TAP. */
+  /** Takes the next line of ava's. */
   line(text: string): void;
-  readonly passed: number;
-  readonly skipped: number;
-  /** The titles, oldest first. */
-  readonly failed: readonly string[];
+  /** The last lines, with how long it took, in milliseconds. */
+  end(exitCode: number, took: number): void;
 }
 
-const result = /^(not )?ok \d+ - (.*?)(?: # (SKIP|TODO).*)?$/;
-/** At the end of all: the plan and the sums, which we have ourselves. */
-const closing = /^(1\.\.\d+|# (tests|pass|skip|fail|todo) \d+)$/;
+/** The marks differ between terminals. */
+const passed = /^ {2}[✔√] /;
+const skipped = /^ {2}- \[skip\] /;
+const failed = /^ {2}[✘×] /;
+/** Of a test: figures, on one line or several. */
+const logged = /^ {4}/;
+/** Behind it come all failures in full, and the sums. */
+const rule = /^ {2}─+$/;
 
 /** Prints with `print`, line by line; the titles of what passes too, if `titles`. */
 export function createReport(print: (text: string) => void, { titles }: { titles: boolean }): Report {
-  const report = { line, passed: 0, skipped: 0, failed: [] as string[] };
-  // Lines that belong to a failure follow it: its logs, and its error in YAML.
-  let inFailure = false;
-  function line(text: string): void {
-    const [matched, not, title = '', directive] = result.exec(text) ?? [];
-    if (matched === undefined) {
-      // Of a file that ends before all its tests have, there is no result.
-      if ((inFailure && !closing.test(text)) || / remaining in /.test(text)) print(text);
-      return;
-    }
-    inFailure = not !== undefined && directive === undefined;
-    if (inFailure) {
-      report.failed.push(title);
-      print(`✘ ${title}`);
-    } else if (directive !== undefined) {
-      report.skipped += 1;
-    } else {
-      report.passed += 1;
-      if (titles) print(`✔ ${title}`);
-    }
-  }
-  return report;
-}
-
-/** The last lines of a run: the failures once more, by title, and how long it has taken, in milliseconds. */
-export function closingLines({ passed, skipped, failed }: Report, exitCode: number, took: number): string[] {
-  const aside = skipped === 0 ? '' : `, ${skipped} skipped`;
-  if (exitCode === 0) return [`${tests(passed)} passed in ${durationOf(took)}${aside}`];
-  const titles = failed.map((title) => `✘ ${title}`);
-  return [
-    ...titles,
-    `failed in ${durationOf(took)}: ${tests(failed.length)} failed, ${passed} passed${aside}`,
-  ];
-}
-
-function tests(count: number): string {
-  return `${count} ${count === 1 ? 'test' : 'tests'}`;
+  const counts = { passed: 0, skipped: 0 };
+  let ofPassed = false;
+  let closing: string[] | undefined;
+  return {
+    line: (text) => {
+      const plain = stripVTControlCharacters(text);
+      if (closing !== undefined || rule.test(plain)) {
+        closing ??= [];
+        closing.push(text);
+        return;
+      }
+      if (ofPassed && logged.test(plain)) return;
+      const aside = skipped.test(plain);
+      ofPassed = passed.test(plain);
+      if (ofPassed) counts.passed += 1;
+      if (aside) counts.skipped += 1;
+      if (plain.trim() !== '' && (titles || failed.test(plain) || !(ofPassed || aside))) print(text);
+    },
+    end: (exitCode, took) => {
+      const asides = counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`;
+      if (exitCode !== 0) for (const text of closing ?? []) print(text);
+      const what =
+        exitCode === 0 ? `${counts.passed} ${counts.passed === 1 ? 'test' : 'tests'} passed` : 'failed';
+      print(`${what} in ${durationOf(took)}${asides}`);
+    },
+  };
 }
 
 /** For example "4 min 12 s". */
