@@ -3,7 +3,9 @@
  * has left open, such as a server, for minutes.
  */
 import { constants } from 'node:os';
-import { registerCompletionHandler } from 'ava';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { registerCompletionHandler } from 'ava';
 
 /** After the last test. What ends by itself, such as idle connections, is given this long. In milliseconds. */
 const patience = 3000;
@@ -42,7 +44,8 @@ function endWith(reason: unknown): void {
 
 function endWhatIsLeft(): void {
   const held = process.getActiveResourcesInfo();
-  console.error(`Ended, though the tests have left something open: ${[...new Set(held)].join(', ')}`);
+  const file = relative(process.cwd(), fileURLToPath(test.meta.file));
+  console.error(`Ended ${file}, which has left something open: ${[...new Set(held)].join(', ')}`);
   // Our children are killed when we end. Whoever leaves one behind has not passed.
   process.exit(held.includes('ProcessWrap') ? 1 : 0);
 }
