@@ -30,7 +30,7 @@ needs(test, 'rabbitmq')(
     // Not the management's figures: of a queue in which nothing happens, they may be taken before the management is there.
     const again = await connectAmqp(url);
     const message = await (await again.createChannel()).get('work');
-    t.is(message && message.content.toString(), 'hello');
+    t.deepEqual(message === false ? undefined : message.content, Buffer.from('hello'));
     await again.close();
     await stopsWithoutATrace(t, rabbitmq, rabbitmq.port);
   },
