@@ -58,8 +58,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const directory = temporaryDirectory('test-run');
   const skippedFile = join(directory, 'skipped');
-  // Whoever names files wants to see what is in them.
-  const titles = args.some((arg) => !arg.startsWith('-'));
+  // Whoever names files or tests wants to see them.
+  const titles = args.some((arg) => !arg.startsWith('-') || arg.startsWith('--match'));
   const report = createReport((text) => console.log(text), { titles });
   let code = 1;
   let running: Running | undefined;
