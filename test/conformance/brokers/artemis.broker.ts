@@ -4,4 +4,7 @@ import { amqp10QueuesSubject } from '../subjects/amqp10-queues.ts';
 import { declareCases, once } from './declare.ts';
 
 const broker = once(() => startJavaBroker('artemis'));
-declareCases(amqp10QueuesSubject(`artemis ${versionOf('artemis')}, amqp10`, broker), whyMissing('artemis'));
+declareCases(
+  amqp10QueuesSubject(`artemis ${versionOf('artemis')}, amqp10`, broker, { noAnswerWithoutTls: true }),
+  whyMissing('artemis'),
+);

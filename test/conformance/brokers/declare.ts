@@ -17,10 +17,29 @@ export function once<Broker extends Server>(start: () => Promise<Broker>): () =>
   };
 }
 
-/** Declares the whole suite for a subject. @param missing why its broker is not here; then every case is skipped for it. */
-export function declareCases(subject: ConformanceSubject, missing: string | undefined): void {
-  for (const { title, run, skip } of conformanceCases(subject)) {
-    const why = missing ?? (skip === undefined ? undefined : `${subject.name}: ${skip}`);
+/** What a broker does that some cases, by their titles, do not allow. */
+export interface Broken {
+  readonly why: string;
+  readonly cases: ReadonlyArray<string>;
+}
+
+/**
+ * Declares the whole suite for a subject.
+ *
+ * @param missing why its broker is not here; then every case is skipped for it.
+ * @param broken the cases that its broker cannot pass; they are skipped for that.
+ */
+export function declareCases(
+  subject: ConformanceSubject,
+  missing: string | undefined,
+  broken?: Broken,
+): void {
+  const cases = conformanceCases(subject);
+  const unknown = broken?.cases.filter((one) => !cases.some(({ title }) => title === one)) ?? [];
+  if (unknown.length > 0) throw new Error(`no such cases: ${unknown.join('; ')}`);
+  for (const { title, run, skip } of cases) {
+    const reason = skip ?? (broken?.cases.includes(title) ? broken.why : undefined);
+    const why = missing ?? (reason === undefined ? undefined : `${subject.name}: ${reason}`);
     onlyIf(
       test,
       why === undefined,

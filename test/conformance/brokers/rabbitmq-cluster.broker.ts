@@ -17,4 +17,7 @@ const brokers = {
   lacks: { tls: 'a node of a cluster listens for clients as one alone does' },
 };
 declareCases(amqp091Subject('three rabbitmq, amqp091', brokers), missing);
-declareCases(amqp10Subject('three rabbitmq, amqp10', brokers), missing);
+declareCases(amqp10Subject('three rabbitmq, amqp10', brokers), missing, {
+  why: 'RabbitMQ 3.10 forgets acknowledgements of AMQP 1.0 beyond the first 32 if the session ends right behind them',
+  cases: ['what is done is never delivered again, even if the session stops right behind it'],
+});

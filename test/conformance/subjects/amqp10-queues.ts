@@ -17,17 +17,24 @@ const quick = { heartbeat: 1, connectTimeout: 1000 };
  */
 export type QueueBroker = Server & Secure & { readonly port: number };
 
+/** What a broker does not say, and so no line of ours can. */
+export interface Manners {
+  /** Its plain port waits for more when a TLS client comes. */
+  readonly noAnswerWithoutTls?: boolean;
+  /** It closes the connection over a client certificate, or over none, without an alert of TLS. */
+  readonly refusesCertificatesSilently?: boolean;
+}
+
 export function amqp10QueuesSubject(
   name: string,
   broker: () => Promise<QueueBroker>,
-  lacks?: ConformanceSubject['lacks'],
+  { noAnswerWithoutTls = false, refusesCertificatesSilently = false }: Manners = {},
 ): ConformanceSubject {
   return {
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
     senderProof: 'user-id',
-    ...(lacks && { lacks }),
     open: async (t, options) => open(t, await broker(), options),
     async openWithCallers(t) {
       const { port } = await broker();
@@ -79,10 +86,20 @@ export function amqp10QueuesSubject(
         transport: (messages) => make('amqp10', good, messages),
         refusals: {
           ...refusals,
-          'a port without TLS': wrong(
-            { url: `amqps://127.0.0.1:${port}` },
-            /^url: the broker does not speak TLS/,
-          ),
+          ...(refusesCertificatesSilently && {
+            'no client certificate': wrong({ tls: tlsOf(ca) }, silence, true),
+            "a stranger's client certificate": wrong(
+              { tls: tlsOf(ca, certificates.impostor) },
+              silence,
+              true,
+            ),
+          }),
+          ...(!noAnswerWithoutTls && {
+            'a port without TLS': wrong(
+              { url: `amqps://127.0.0.1:${port}` },
+              /^url: the broker does not speak TLS/,
+            ),
+          }),
         },
       };
     },
@@ -100,6 +117,8 @@ export function amqp10QueuesSubject(
     },
   };
 }
+
+const silence = /^the broker closed the connection before it was open/;
 
 /** A queue of the case's own. */
 async function open(t: Test, { port }: QueueBroker, more: Record<string, unknown> = {}) {

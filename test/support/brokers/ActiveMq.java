@@ -23,7 +23,6 @@ class ActiveMq {
     BrokerService broker = new BrokerService();
     broker.setDataDirectoryFile(new File(args[0]));
     broker.setUseJmx(false);
-    broker.setAdvisorySupport(true);
     broker.setPlugins(new BrokerPlugin[] {new SimpleAuthenticationPlugin(users)});
     broker.setSslContext(new SslContext(keys.getKeyManagers(), trust.getTrustManagers(), null));
     broker.addConnector("amqp://127.0.0.1:" + args[1]);
@@ -31,6 +30,8 @@ class ActiveMq {
     broker.start();
     broker.waitUntilStarted();
     System.out.println("ready");
+    // Its own threads do not keep the process.
+    broker.waitUntilStopped();
   }
 
   private static KeyStore load(String path, String password) throws Exception {

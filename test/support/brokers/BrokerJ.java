@@ -15,6 +15,8 @@ class BrokerJ {
     });
     Map<String, String> context = new HashMap<>();
     context.put("qpid.work_dir", args[0]);
+    // A message whose user id is not its sender is refused.
+    context.put("qpid.broker_msg_auth", "true");
     Map<String, Object> attributes = new HashMap<>();
     attributes.put("type", "JSON");
     attributes.put("initialConfigurationLocation", args[1]);

@@ -20,8 +20,8 @@ export function brokerJConfiguration({ port, tlsPort, keyStore, trustStore, user
     bindingAddress: '127.0.0.1',
     protocols: ['AMQP_1_0'],
     authenticationProvider: 'plain',
-    // Whatever a client calls the host: there is one virtual host.
-    virtualhostaliases: [{ name: 'default', type: 'defaultAlias' }],
+    // A client says the host of its URL.
+    virtualhostaliases: [{ name: 'host', type: 'hostnameAlias' }],
   };
   return {
     name: 'conductor',
