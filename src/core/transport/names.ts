@@ -1,14 +1,14 @@
-/** Rules for names that are published to: which ones a broker takes, and which ones are covered by a pattern. */
+/** Rules for the names that messages are published to. */
 
-/** Over which a broker ends the connection that writes it, some brokers over some: controls, halves of characters, no characters. */
+/** Characters over which one broker or another ends the connection: controls, surrogates, noncharacters. */
 const unwritable = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u;
 
-/** Far more than any name needs, and less than any protocol's line: 4096 bytes for nats-server. */
+/** Bytes. More than any name needs, and less than a line of any protocol (nats-server: 4096). */
 const longest = 1024;
 
 /**
- * Whether a name can be written to a broker whoever has chosen it. A caller says where its answer goes; if the broker ended our
- * connection over it, the call would come again, for ever.
+ * Whether a broker takes the name. A caller chooses the name for its answer. If the broker ended our connection over it, the call would come
+ * again, for ever.
  *
  * @param maxBytes of the name in UTF-8.
  */
