@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { environmentName } from '../src/core/config/environment.ts';
 import { baseSchema } from '../src/core/config/schema.ts';
-import { isOption, type Option, type Section } from '../src/core/config/validate.ts';
 import { messageOf } from '../src/core/errors.ts';
 import { jsonTypeOf } from '../src/core/json.ts';
+import { isOption, type Option, type Section } from '../src/core/options.ts';
 import { transportKinds } from '../src/transports/index.ts';
 
 export const referenceFile = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));

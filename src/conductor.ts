@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { fullJitter, pause } from './core/backoff.ts';
-import { type Access, anonymous } from './core/config/access.ts';
+import type { Access } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
+import { warningsOf } from './core/config/warnings.ts';
 import { settledBy, unlessAborted } from './core/deadline.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
@@ -21,15 +22,12 @@ import { DatabaseWatch } from './jobs/database-watch.ts';
 import { Maintenance } from './jobs/maintenance.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
-import type { WorkerSettings } from './workers/settings.ts';
-
-/** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
-const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+import { workerSettingsOf } from './workers/settings.ts';
 
 /** Milliseconds between two looks for the database while nothing is committed. */
 const watchInterval = 2000;
 
-/** What the caller of a call is told that there is no room for. */
+/** The answer to a call that there is no room for. */
 const busy = {
   class: 'Busy',
   message: 'this conductor has as many calls as it takes at once; try again in a moment',
@@ -37,23 +35,23 @@ const busy = {
 
 /** A running replica. */
 export interface Conductor {
-  /** What became of the messages, by transport. */
+  /** The outcomes of the messages, by transport. */
   readonly counters: ReadonlyMap<string, Counters>;
   /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside at the moment; undefined while they are not. */
   readonly putAsideBecause: string | undefined;
-  /** What each transport's connection is doing, and what went wrong with it last. */
+  /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
-  /** Takes no more, finishes what it holds, gives back the rest. Within `shutdown.deadline`; again is harmless. */
+  /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a replica: database, then workers, then transports. Rejects with ConfigError if it can never work. A broker that is
- * not there is waited for in the background, a database that is not there before anything else.
+ * Starts a replica: database, then workers, then transports. Waits for a database that is away. Goes on without a broker that is away,
+ * and connects to it later. Rejects with ConfigError if the replica can never work.
  *
- * @param signal aborted: whoever asks for the replica is going to stop it, and need not wait until it has started.
+ * @param signal aborted: the caller is going to stop the replica, and need not wait until it has started.
  */
 export async function startConductor(
   config: Config,
@@ -62,15 +60,10 @@ export async function startConductor(
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
   await awaitDatabase(config, logger, signal);
-
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
-  const pool = new WorkerPool({
-    threads,
-    maxBody: config.maxBody,
-    settings: workerSettings(config),
-    logger,
-  });
+  const settings = workerSettingsOf(config);
+  const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
@@ -97,19 +90,7 @@ export async function startConductor(
   };
   const perTransport = config.transports.map((configured) => {
     const child = logger.child({ transport: configured.name });
-    if (configured.options.auth.mode === 'none') {
-      child.warn('auth.mode is none: any sender may report for any instance');
-      if (config.access.services.has(anonymous))
-        child.warn('services.anonymous: anybody who can send to this transport may do what it grants');
-    }
-    if (configured.options.auth.instRpcKeyEncrKey === publicKey) {
-      child.warn(
-        "auth.instRpcKeyEncrKey is Trove's public default: whoever reads the database can send as any guest",
-      );
-    }
-    if (configured.options.codec === 'oslo' && config.notifications.topic === '') {
-      child.warn('notifications.topic is empty: what guests notify is not published');
-    }
+    for (const warning of warningsOf(configured, config)) child.warn(warning);
     const inlet = dispatcher.inlet(configured.name, share);
     const transport = configured.create({ share, replica: config.replica, logger: child });
     return {
@@ -122,7 +103,7 @@ export async function startConductor(
     round: async () => {
       const { notifications = [], dead = [], ...round } = await pool.maintain();
       for (const notice of dead) deadLetters.add(notice);
-      // One that is not published comes again, with its message.
+      // A notification that is not published comes again with its message.
       for (const { transport, notification, row } of notifications)
         if (await dispatcher.announce(transport, notification)) await pool.forget(row);
       return round;
@@ -166,7 +147,7 @@ export async function startConductor(
     watch.stop();
     probe.close();
     await Promise.all([
-      // A round waits for the database, which may not answer.
+      // A round waits for the database, which may never answer.
       settledBy(maintenance.stop(), finished),
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
@@ -185,7 +166,7 @@ export async function startConductor(
     admin = await startAdmin(config.admin, conductor);
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await unlessAborted(pool.ready(), signal);
-    // Who asks it to stop need not wait until a broker that says nothing is given up.
+    // The caller need not wait until connecting to a silent broker has failed.
     if (signal?.aborted) return conductor;
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
@@ -200,8 +181,8 @@ export async function startConductor(
 }
 
 /**
- * By when a stop has finished what it can, has closed the connections to the brokers, and is over. What closing takes is set aside,
- * so that all of it is within the deadline: a process that takes longer is killed.
+ * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A part of the
+ * time is kept for closing, so that the whole stop is within the deadline: a process that takes longer is killed.
  *
  * @param deadline milliseconds.
  */
@@ -224,7 +205,7 @@ async function startTransport(name: string, supervisor: Supervisor): Promise<voi
   }
 }
 
-/** Waits until the database is there; fails with ConfigError if it has to be migrated first. */
+/** Waits until the database is there. Rejects with ConfigError if it has to be migrated first. */
 async function awaitDatabase(
   { database, reconnect, access }: Config,
   logger: Logger,
@@ -263,28 +244,4 @@ async function checkSchema(database: Config['database'], access: Access): Promis
   } finally {
     await client.end();
   }
-}
-
-function workerSettings(config: Config): WorkerSettings {
-  return {
-    database: { ...config.database, applicationName: `conductor ${config.replica}` },
-    concurrency: config.workers.concurrency,
-    maxBody: config.maxBody,
-    transports: Object.fromEntries(
-      config.transports.map(({ name, options: { codec, auth } }) => [
-        name,
-        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey },
-      ]),
-    ),
-    autoRegister: config.guests.autoRegister,
-    deferred: config.deferred,
-    deadLetters: config.deadLetters,
-    notifications: {
-      topic: config.notifications.topic,
-      publisherHost: config.notifications.publisherHost || config.replica,
-    },
-    calls: config.calls,
-    managerModule: config.manager || undefined,
-    access: config.access,
-  };
 }

@@ -12,17 +12,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 // In a project of your own: from 'conductor-gateway/transport'.
 import * as conductor from '../../src/public/transport.ts';
 
-interface SpoolOptions extends conductor.CommonOptions {
-  directory: string;
-  interval: number;
-}
-
 const schema = {
   // The file system proves the sender, if each guest may write to its own folder only.
   ...conductor.commonSchema('spool', ['none', 'subject']),
   directory: { doc: 'The folder. Required.', default: '', format: conductor.nonEmptyText },
   interval: { doc: 'Milliseconds between two looks.', default: 50, format: conductor.milliseconds },
 };
+
+type SpoolOptions = conductor.ValuesOf<typeof schema>;
 
 class SpoolSession implements conductor.Session {
   readonly closed: Promise<Error | undefined>;
@@ -143,7 +140,7 @@ function notConnected(error: unknown): Error {
   return new conductor.NotConnected(conductor.messageOf(error), { cause: error });
 }
 
-export default conductor.defineKind<SpoolOptions>(schema, (options, context) => ({
+export default conductor.defineKind(schema, (options, context) => ({
   name: context.name,
   connect: (deliver) =>
     new SpoolSession(options, context, deliver).start().catch((error) => Promise.reject(notConnected(error))),

@@ -1,7 +1,7 @@
 import type { Counters } from '../core/gateway/counters.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
-/** What a replica can say of itself. */
+/** The state of a replica, as it is asked for its health. */
 export interface Subject {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly heldBecause: string | undefined;
@@ -63,7 +63,7 @@ function statusOf(
   return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';
 }
 
-/** Whether a load balancer, or a rollout, may count on the replica: it works, if perhaps not on all transports. */
+/** Whether a load balancer or a rollout may count on the replica: messages flow on at least one transport. */
 export function isReady({ status }: Health): boolean {
   return status === 'ok' || status === 'degraded';
 }

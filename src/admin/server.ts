@@ -4,19 +4,19 @@ import { healthOf, isReady, type Subject } from './health.ts';
 
 export interface AdminOptions {
   readonly host: string;
-  /** 0: none is started. */
+  /** 0: no server is started. */
   readonly port: number;
 }
 
 export interface AdminServer {
   /** Where it listens; undefined if it does not. */
   readonly url: string | undefined;
-  /** Twice is harmless. */
+  /** A second call does nothing. */
   stop(): Promise<void>;
 }
 
 /**
- * Serves what probes and operators ask over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and
+ * Answers probes and operators over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and
  * `/health`, which tells each transport's state. Fails with ConfigError if it cannot listen.
  */
 export async function startAdmin({ host, port }: AdminOptions, subject: Subject): Promise<AdminServer> {

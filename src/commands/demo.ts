@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { startConductor } from '../conductor.ts';
 import { pause } from '../core/backoff.ts';
@@ -17,6 +18,7 @@ import { introduction } from '../embedded/summary-intro.ts';
 import { Reader } from '../embedded/summary-readings.ts';
 import { show } from '../embedded/summary-show.ts';
 import { transportKinds } from '../transports/index.ts';
+import { type CommandLine, seconds as parseSeconds } from './command-line.ts';
 
 /** In the current working directory. */
 const folder = '.conductor';
@@ -34,12 +36,21 @@ const firstPatience = 5000;
 /** The longest that a timer can wait, in milliseconds: 24 days. */
 const longestTimer = 2 ** 31 - 1;
 
+/** `conductor demo`. */
+export function addDemo(program: Command, line: CommandLine): void {
+  program
+    .command('demo')
+    .description('Postgres, an MQTT broker, simulated guests and a conductor in one process')
+    .option('--for <seconds>', 'end by itself after so long', parseSeconds)
+    .action((options: { for?: number }) => runDemo(options.for, line.interruption()));
+}
+
 /**
  * The whole product in one process: a Postgres, an MQTT broker, a conductor between them and simulated guests, with a
  * summary of what they do. Ends when interrupted, or by itself so many seconds after the guests began; only its folder
  * stays.
  */
-export async function runDemo(seconds: number | undefined, interrupted: AbortSignal): Promise<void> {
+async function runDemo(seconds: number | undefined, interrupted: AbortSignal): Promise<void> {
   const unwatched = new AbortController();
   // The terminal was closed, or whoever read our output has gone.
   process.on('SIGHUP', () => unwatched.abort());

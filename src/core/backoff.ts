@@ -7,7 +7,7 @@ export interface BackoffOptions {
 
 /**
  * Full jitter: each delay is drawn evenly between 0 and an upper end that doubles with each attempt, so that a thousand
- * clients that lost the same broker do not come back as one.
+ * clients that lost the same broker do not reconnect at the same moment.
  *
  * @param attempt 0 for the first.
  * @returns milliseconds.

@@ -1,4 +1,4 @@
-/** Waits for the promise, however it ends, but not past the deadline. It may end badly later: nobody hears of it then. */
+/** Waits until the promise settles or the deadline passes. Never rejects: an error of the promise is dropped. */
 export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal): Promise<void> {
   let passed: () => void = () => {};
   const passing = new Promise<void>((resolve) => {
@@ -10,7 +10,7 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
   deadline.removeEventListener('abort', passed);
 }
 
-/** Waits for the promise and rejects as it does, but not past the moment at which the signal is aborted. */
+/** Waits until the promise settles or the signal is aborted. Rejects as the promise does, unless the signal was aborted first. */
 export async function unlessAborted(
   promise: Promise<unknown>,
   signal: AbortSignal = new AbortController().signal,
@@ -19,7 +19,7 @@ export async function unlessAborted(
   if (!signal.aborted) await promise;
 }
 
-/** The promise, or a rejection after so many milliseconds. */
+/** Resolves and rejects as the promise does. Rejects if that takes more than so many milliseconds. */
 export async function within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const passed = new Promise<never>((_, reject) => {

@@ -1,4 +1,4 @@
-/** Errors are classed by consequence, not by origin: who catches one knows from its class what to do next. */
+/** Errors have classes by their consequence, not by their origin: the class says what to do next. */
 
 /** The configuration, or something it names, is wrong; trying again cannot help. The command ends with exit code 2. */
 export class ConfigError extends Error {
@@ -57,7 +57,7 @@ const deadReasons = [
 ] as const;
 export type DeadReason = (typeof deadReasons)[number];
 
-/** A message is at fault and will be at fault each time it is tried: it becomes a dead letter. */
+/** The message is at fault, and would be again each time it is tried. It becomes a dead letter. */
 export class Rejected extends Error {
   override readonly name = 'Rejected';
   readonly reason: DeadReason;
@@ -71,7 +71,7 @@ export class Rejected extends Error {
   }
 }
 
-/** A call has no result: its caller is told why, and nothing of it is kept. */
+/** A call has no result. Its caller is told why, and its transaction is rolled back. */
 export class CallRefused extends Error {
   override readonly name = 'CallRefused';
   /** What the caller knows it by, such as `NotFound`; on oslo's wire the name of the exception's class. */
@@ -86,7 +86,7 @@ export class CallRefused extends Error {
   }
 }
 
-/** The text of anything thrown, for a log line or a message to the operator. */
+/** The text of any thrown value, for a log line or a message to the operator. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Node's AggregateError (several addresses tried) has an empty message of its own.

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { messageOf, Rejected } from './errors.ts';
 
-/** No argument of any method is nested deeper than a payload's own fields; hostile ones are, by the ten thousand. */
+/** Levels of nesting. No method's arguments need more; hostile ones have tens of thousands. */
 const maxDepth = 32;
 
 export type JsonObject = Record<string, unknown>;
@@ -36,12 +36,12 @@ function isBlank(byte: number | undefined): boolean {
   return byte === nul || byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
-/** The same bytes with a Buffer's methods; a worker's bodies are Buffers already, and making one is dear. */
+/** The same bytes as a Buffer. Most of a worker's bodies are Buffers already, and making one is dear. */
 export function bufferOf(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** Parses a text that has to be a JSON object. `what` names it in the error. */
+/** Parses a text that has to be a JSON object. Throws Rejected. `what` names the text in the error. */
 export function parseObject(text: string, what: string): JsonObject {
   let value: unknown;
   try {
@@ -68,7 +68,7 @@ export function jsonTypeOf(value: unknown): string {
 }
 
 /**
- * Refuses what no honest sender writes and what would bite further on: a `__proto__` key, which a careless copy turns into
+ * Refuses JSON that no honest sender writes and that does harm later: a `__proto__` key, which a careless copy turns into
  * a prototype; a NUL, which Postgres cannot store in text; nesting beyond reason.
  */
 export function refuseHostile(value: unknown, path: string): void {
@@ -81,7 +81,7 @@ function argumentIn(problem: string): string | undefined {
   return /^\.([^. ]+)/.exec(problem)?.[1];
 }
 
-/** Where below the value something hostile is, and what; the path is put together on the way out, since there rarely is one. */
+/** Where something hostile is below the value, and what it is. The path is built on the way out, since there rarely is one. */
 function hostility(value: unknown, depth: number): string | undefined {
   if (typeof value === 'string') return textProblem(value);
   if (typeof value !== 'object' || value === null) return undefined;
@@ -89,7 +89,7 @@ function hostility(value: unknown, depth: number): string | undefined {
   if (Object.hasOwn(value, '__proto__')) return ' has a key __proto__';
   for (const key in value) {
     const problem = hostility(Reflect.get(value, key), depth + 1);
-    // A key is as long as its sender likes.
+    // The sender chooses how long a key is.
     if (problem !== undefined) return `.${key.slice(0, 64)}${problem}`;
   }
   return undefined;
@@ -97,6 +97,6 @@ function hostility(value: unknown, depth: number): string | undefined {
 
 function textProblem(text: string): string | undefined {
   if (text.includes('\0')) return ' holds a NUL character';
-  // JSON can say half of a character; Postgres would be given a replacement character for it.
+  // JSON can say half of a surrogate pair. Postgres would get a replacement character in its place.
   return text.isWellFormed() ? undefined : ' holds half of a surrogate pair';
 }

@@ -5,7 +5,7 @@ export type { Logger } from 'pino';
 /**
  * JSON lines on standard error, so that standard output stays free for what a command prints.
  *
- * @param mask hides secrets in each line, whoever wrote it.
+ * @param mask hides secrets in each line.
  */
 export function createLogger(level: string, mask: (text: string) => string = (text) => text): Logger {
   const destination = { write: (line: string) => process.stderr.write(mask(line)) };

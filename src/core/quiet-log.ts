@@ -1,9 +1,9 @@
-/** How often the log says the same: what goes wrong a thousand times a second must not be a thousand lines. */
+/** Limits how often the log says the same: an error that comes a thousand times a second must not be a thousand lines. */
 
 const second = 1000;
 const minute = 60_000;
 
-/** Some lines at once, then one more each so many milliseconds. Counts what is left out. */
+/** A token bucket of log lines. It counts the lines that are left out. */
 export class LineBudget {
   private readonly lines: number;
   private readonly interval: number;
@@ -17,7 +17,7 @@ export class LineBudget {
     this.left = lines;
   }
 
-  /** Whether a line may be written: then how many were left out since the last one, else undefined. */
+  /** How many lines were left out since the last one; undefined if this line has to be left out too. */
   take(): number | undefined {
     const refills = Math.floor((performance.now() - this.refilledAt) / this.interval);
     this.left = Math.min(this.lines, this.left + refills);
@@ -33,20 +33,19 @@ export class LineBudget {
   }
 }
 
-/** Reasons that an outage remembers: senders must not make it grow, and a few are all that a broker or database has. */
+/** Reasons that an outage remembers. Bounded, since senders may choose the text. */
 const maxReasons = 8;
-/** Lines of one outage's beginnings and ends at once; then one in ten seconds. A connection may break as soon as it is made. */
+/** Lines about the beginnings and ends of outages at once; then one in ten seconds. A connection may break as soon as it is made. */
 const changes = { lines: 10, interval: 10 * second };
 
 /**
- * Something that is well or not: its beginning is worth a line, each new reason, each minute that it lasts, and its end. No line an
- * attempt.
+ * An outage. Its beginning, each new reason, each minute that it lasts, and its end are worth a line. An attempt is not.
  */
 export class Outage {
   private readonly budget = new LineBudget(changes.lines, changes.interval);
   private readonly reasons = new Set<string>();
   private saidAt = Number.NEGATIVE_INFINITY;
-  /** Whether the log has this outage. */
+  /** Whether the log has a line about this outage. */
   private said = false;
 
   /** Whether this failure is worth a line. */
@@ -61,7 +60,7 @@ export class Outage {
     return true;
   }
 
-  /** It is well again. Whether that is worth a line: it is where the log has said that it was not. */
+  /** The outage is over. Returns whether that is worth a line: it is if the log has a line about the outage. */
   end(): boolean {
     const { said } = this;
     this.said = false;

@@ -1,4 +1,4 @@
-/** So many of something at once; whoever comes when all are taken waits, in order. */
+/** A FIFO semaphore: `take` waits while all permits are taken. */
 export class Semaphore {
   private free: number;
   private readonly all: number;
@@ -10,7 +10,7 @@ export class Semaphore {
     this.free = all;
   }
 
-  /** Resolves once a slot is taken. */
+  /** Resolves once a permit is taken. */
   async take(): Promise<void> {
     if (this.free > 0) {
       this.free -= 1;
@@ -19,6 +19,7 @@ export class Semaphore {
     await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
+  /** Gives a permit back. The one that has waited longest gets it. */
   give(): void {
     const next = this.waiters.shift();
     if (next !== undefined) {
@@ -29,7 +30,7 @@ export class Semaphore {
     if (this.free === this.all) for (const idler of this.idlers.splice(0)) idler();
   }
 
-  /** Resolves once no slot is taken. */
+  /** Resolves once no permit is taken. */
   async idle(): Promise<void> {
     if (this.free < this.all) await new Promise<void>((resolve) => this.idlers.push(resolve));
   }

@@ -3,24 +3,24 @@ import type { Logger } from '../core/logger.ts';
 import { Outage } from '../core/quiet-log.ts';
 
 export interface DatabaseWatchOptions {
-  /** Asks the database. Resolves with what is wrong with it, if anything is. Never rejects. */
+  /** Asks the database. Resolves with its problem, or undefined. Never rejects. */
   readonly probe: () => Promise<string | undefined>;
-  /** How many messages have been committed until now: while there are more each time, nobody need ask. */
+  /** How many messages have been committed until now. While the number grows, the database need not be asked. */
   readonly committed: () => number;
-  /** Whether messages are held: then the log knows already. */
+  /** Whether messages are held. The log has a line about that already. */
   readonly isHeld: () => boolean;
   /** Milliseconds between two looks. */
   readonly interval: number;
   readonly logger: Logger;
 }
 
-/** Knows whether the database is there while nothing arrives that would show it. */
+/** Watches the database while no messages arrive that would show whether it is there. */
 export class DatabaseWatch {
   private readonly options: DatabaseWatchOptions;
   private readonly stopping = new AbortController();
   private readonly outage = new Outage();
   private committed = 0;
-  /** What is wrong with the database; undefined while it answers. */
+  /** The database's problem; undefined while it answers. */
   problem: string | undefined;
 
   constructor(options: DatabaseWatchOptions) {
@@ -31,7 +31,7 @@ export class DatabaseWatch {
     void this.run();
   }
 
-  /** Asks no more. Does not wait for the answer of a database that may have none. */
+  /** Stops asking. Does not wait for an answer that is under way. */
   stop(): void {
     this.stopping.abort();
   }

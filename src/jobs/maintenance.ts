@@ -2,9 +2,9 @@ import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
 import type { Logger } from '../core/logger.ts';
 import { LineBudget, Outage } from '../core/quiet-log.ts';
 
-/** One round of it, as far as this loop cares. */
+/** The result of one round. */
 interface MaintenanceRound {
-  /** Deferred messages that were due and have been tried. */
+  /** Deferred messages that were due. */
   readonly retried: number;
   readonly resolved: number;
   readonly trimmed: number;
@@ -39,7 +39,7 @@ export class Maintenance {
     this.options = options;
   }
 
-  /** Begins with the first round. Not before the methods are there: to an empty method table every deferred message is unknown. */
+  /** Starts the rounds. The methods have to be loaded: an empty method table knows no deferred message. */
   start(): void {
     if (!this.stopping.signal.aborted) this.loop = this.run();
   }

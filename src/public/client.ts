@@ -1,13 +1,14 @@
 /** `conductor-gateway/client`: what a guest or a service imports to cast and to call, over any transport. */
 import { pino } from 'pino';
-import { Client, type ClientOptions } from '../client/client.ts';
+import { Client } from '../client/client.ts';
+import type { ClientOptions } from '../client/options.ts';
 import { configureTransports } from '../core/config/load.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { transportKinds } from '../transports/index.ts';
 
 export type { CastResult } from '../client/casts.ts';
-export type { CallOptions, CastOptions, Client, ClientOptions, CloseOptions } from '../client/client.ts';
+export type { Client } from '../client/client.ts';
 export { BufferFull, CallTimeout, RemoteError } from '../client/errors.ts';
 export type { LinkState } from '../client/link.ts';
 export type * from '../client/methods.ts';
@@ -41,3 +42,5 @@ function configure(transport: ConnectOptions['transport']) {
     throw new ConfigError(error.message.replace('transports.client', 'transport'), { cause: error });
   }
 }
+
+export type { CallOptions, CastOptions, ClientOptions, CloseOptions } from '../client/options.ts';

@@ -1,7 +1,6 @@
 import { messageOf } from '../core/errors.ts';
 import { CALL, type DeferredReason, dead, type Outcome } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
-import type { Hooks } from './batch/attempt.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
 import { deferredItem } from './batch/leftovers/deferred-item.ts';
 import { sealedPrefix } from './batch/leftovers/record.ts';
@@ -11,6 +10,7 @@ import { lockDeferred } from './batch/leftovers/sql/lock-deferred.ts';
 import { trimDeadLetters, trimStep } from './batch/leftovers/sql/trim-dead-letters.ts';
 import { updateDeferredReasons } from './batch/leftovers/sql/update-deferred-reasons.ts';
 import { decode } from './batch/read.ts';
+import type { Hooks } from './batch/run.ts';
 import type { ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
 import { trimCallResults } from './calls/sql/trim-call-results.ts';

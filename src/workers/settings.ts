@@ -1,4 +1,5 @@
 import type { Access } from '../core/config/access.ts';
+import type { Config } from '../core/config/load.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 
 /** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
@@ -68,4 +69,29 @@ export interface WorkerSettings {
 export interface NotificationSettings {
   readonly topic: string;
   readonly publisherHost: string;
+}
+
+/** What the configuration says to the worker threads. */
+export function workerSettingsOf(config: Config): WorkerSettings {
+  return {
+    database: { ...config.database, applicationName: `conductor ${config.replica}` },
+    concurrency: config.workers.concurrency,
+    maxBody: config.maxBody,
+    transports: Object.fromEntries(
+      config.transports.map(({ name, options: { codec, auth } }) => [
+        name,
+        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey },
+      ]),
+    ),
+    autoRegister: config.guests.autoRegister,
+    deferred: config.deferred,
+    deadLetters: config.deadLetters,
+    notifications: {
+      topic: config.notifications.topic,
+      publisherHost: config.notifications.publisherHost || config.replica,
+    },
+    calls: config.calls,
+    managerModule: config.manager || undefined,
+    access: config.access,
+  };
 }

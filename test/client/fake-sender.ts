@@ -1,5 +1,6 @@
 import { pino } from 'pino';
-import { Client, type ClientOptions } from '../../src/client/client.ts';
+import { Client } from '../../src/client/client.ts';
+import type { ClientOptions } from '../../src/client/options.ts';
 import type { ConfiguredTransport } from '../../src/core/config/transport-kind.ts';
 import { NotConnected } from '../../src/core/errors.ts';
 import type { Reply } from '../../src/core/message/request.ts';

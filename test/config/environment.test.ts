@@ -4,8 +4,8 @@ import { environmentName } from '../../src/core/config/environment.ts';
 import { printable } from '../../src/core/config/load.ts';
 import { baseSchema } from '../../src/core/config/schema.ts';
 import { maskSecret } from '../../src/core/config/secrets.ts';
-import { isOption, type Option, type Section } from '../../src/core/config/validate.ts';
 import { isObject } from '../../src/core/json.ts';
+import { isOption, type Option, type Section } from '../../src/core/options.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { kindNames, minimal, only, rabbit, read, refusal } from './support.ts';
 

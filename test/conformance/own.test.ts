@@ -16,7 +16,7 @@ import {
 import { validate } from '../../src/core/config/validate.ts';
 import { ConfigError } from '../../src/core/errors.ts';
 import type { Transport } from '../../src/core/transport/contract.ts';
-import { lossesOf } from '../../src/transports/amqp091/probe.ts';
+import { lossesOf } from '../../src/transports/amqp091/losses.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { mqttSchema } from '../../src/transports/mqtt/options.ts';
 import { probe } from '../../src/transports/mqtt/probe.ts';

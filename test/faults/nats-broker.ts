@@ -55,16 +55,28 @@ export async function openNats({ port, url }: Nats, { restarted = false } = {}):
     isEmptied: () =>
       withConnection(async (connection) => {
         const manager = await jetstream(connection).jetstreamManager();
-        return waitFor(
-          async () => {
-            if (restarted) {
-              const { ack_floor } = await manager.consumers.info(name, 'conductor');
-              await manager.streams.purge(name, { seq: ack_floor.stream_seq + 1 });
-            }
-            return (await manager.streams.info(name)).state.messages === 0;
-          },
-          { what: 'the stream to be empty' },
-        );
+        let last = {};
+        const isEmpty = async () => {
+          const consumer = await manager.consumers.info(name, 'conductor');
+          const { num_pending, num_ack_pending, num_waiting, num_redelivered, ack_floor } = consumer;
+          const settled = num_pending === 0 && num_ack_pending === 0;
+          // Only what is up to the ack floor, and only once nothing else is left: the rest has to be delivered.
+          if (restarted && settled) await manager.streams.purge(name, { seq: ack_floor.stream_seq + 1 });
+          const { messages, first_seq, last_seq } = (await manager.streams.info(name)).state;
+          const orphans = settled && messages > 0 && last_seq <= ack_floor.stream_seq ? messages : 0;
+          last = {
+            consumer: { num_pending, num_ack_pending, num_waiting, num_redelivered, ack_floor },
+            stream: { messages, first_seq, last_seq },
+            // What is left beyond them has been lost sight of.
+            orphans,
+          };
+          return settled && messages === 0;
+        };
+        try {
+          return await waitFor(isEmpty, { what: 'the stream to be empty' });
+        } catch (error) {
+          throw new Error(`the stream is not emptied: ${JSON.stringify(last)}`, { cause: error });
+        }
       }),
     // The server counts only what is on its way again at the moment.
     redelivered: async () => undefined,

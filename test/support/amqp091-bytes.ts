@@ -109,3 +109,43 @@ export function published(exchange: string, routingKey: Buffer | string, list: B
     ...(body.length > 0 ? [frame(3, 1, body)] : []),
   ]);
 }
+
+/** A message as a broker delivers it. */
+export interface Sent {
+  readonly tag: bigint;
+  readonly redelivered: boolean;
+  readonly exchange: Buffer;
+  readonly routingKey: Buffer;
+  /** The bytes of the properties. */
+  readonly list: Buffer;
+  /** The body, as it is split into frames. */
+  readonly parts: ReadonlyArray<Buffer>;
+}
+
+const basicDeliver = Buffer.of(0, 60, 0, 60);
+
+/** The frames of a message that is delivered. */
+export function framesOf(
+  { tag, redelivered, exchange, routingKey, list, parts }: Sent,
+  channel = 1,
+): Buffer[] {
+  const fixed = Buffer.alloc(9);
+  fixed.writeBigUInt64BE(tag);
+  fixed.writeUInt8(redelivered ? 1 : 0, 8);
+  const names = [short(exchange), short(routingKey)];
+  return [
+    frame(1, channel, Buffer.concat([basicDeliver, short('the consumer'), fixed, ...names])),
+    ...contentOf(list, parts, channel),
+  ];
+}
+
+/** The frames of a content: its header and its body. */
+export function contentOf(list: Buffer, parts: ReadonlyArray<Buffer>, channel: number): Buffer[] {
+  const head = Buffer.alloc(12);
+  head.writeUInt16BE(60);
+  head.writeBigUInt64BE(BigInt(Buffer.concat(parts).length), 4);
+  return [
+    frame(2, channel, Buffer.concat([head, list])),
+    ...parts.filter(({ length }) => length > 0).map((part) => frame(3, channel, part)),
+  ];
+}

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Prefetch } from '../../src/transports/amqp091/prefetch.ts';
+import { Prefetch } from '../../src/transports/amqp091/session-prefetch.ts';
 
 test('a consumer that was made while nearly everything was held is made anew once little is, not a window later', (t) => {
   const prefetch = new Prefetch(4000);

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import fc from 'fast-check';
-import { decodeMessage } from '../../src/transports/amqp10/decode.ts';
 import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 import { openPublisher } from '../support/amqp10.ts';
 import { needs, service } from '../support/services.ts';
 import { Hostile } from './amqp10-hostile.ts';
 import { startFakeBroker } from './fake-broker.ts';
-import { assertFloodIsHarmless } from './flood.ts';
+import { assertFloodIsHarmless, floodSize } from './flood.ts';
 
-const good = 20_000;
+const good = floodSize;
 const seed = 20_261_126;
 /** Messages that the publisher has under way. */
 const atOnce = 500;

@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import rhea from 'rhea';
-import { decodeMessage } from '../../src/transports/amqp10/decode.ts';
 import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 
 /** Our reading and writing of messages, against the client library's. */
 

@@ -3,8 +3,9 @@ import { connect } from '@nats-io/transport-node';
 import ava from 'ava';
 import fc from 'fast-check';
 import { ConfigError } from '../../src/core/errors.ts';
-import { header, readHeaders, readStatus } from '../../src/transports/nats/headers.ts';
-import { guardReader, headerBlock } from '../../src/transports/nats/inside.ts';
+import { blockOf as blockIn, header, readHeaders, readStatus } from '../../src/transports/nats/headers.ts';
+import { Wire } from '../../src/transports/nats/inside.ts';
+import type { Incoming } from '../../src/transports/nats/read.ts';
 import { needs, service } from '../support/services.ts';
 import { hostileBlocks, hostileCalls } from './nats-hostile.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';
@@ -43,6 +44,8 @@ ava('a status is what the server writes, and nothing else is one', (t) => {
     code: 409,
     description: 'Message Size Exceeds MaxBytes',
   });
+  const pending = status('NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 8\r\nNats-Pending-Bytes: 0');
+  t.deepEqual(pending, { code: 409, description: 'Batch Completed', pending: 8 });
   const none = { code: 0, description: '' };
   for (const line of ['NATS/1.0', 'NATS/1.0 what', 'NATS/1.0 4040', 'NATS/1.0 40', 'HTTP/1.0 404 x', ''])
     t.deepEqual(status(line), none, line);
@@ -58,12 +61,12 @@ ava('no bytes make it throw', (t) => {
       named.map(([name, colon, value]) => Buffer.concat([Buffer.from(`${name}${colon}`), value])),
     ),
   );
-  const check = (block: Uint8Array) => {
+  const check = (block: Buffer) => {
     for (const value of Object.values(readHeaders(block))) t.true(value !== '' && value === value.trim());
     const { code } = readStatus(block);
     t.true(code >= 0 && code < 1000);
   };
-  fc.assert(fc.property(bytes, check), { numRuns: 2000 });
+  fc.assert(fc.property(bytes.map(Buffer.from), check), { numRuns: 2000 });
   fc.assert(
     fc.property(lines, (all) => check(blockOf(...all))),
     { numRuns: 2000 },
@@ -78,28 +81,26 @@ ava('the inside of the library is that of the version that is installed', (t) =>
     t.regex(readFileSync(manifest, 'utf8'), /"version": "3\.4\.\d+"/);
   }
   const other = Object.create(null);
-  t.throws(() => headerBlock(other), { instanceOf: ConfigError, message: /install that version/ });
-  t.throws(() => guardReader(other), { instanceOf: ConfigError, message: /install that version/ });
+  t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install that version/ });
 });
 
 needs(ava, 'nats')('a block arrives byte for byte, and a message without one has none', async (t) => {
-  const broker = await connect({ servers: service('nats').url, reconnect: false });
-  t.teardown(() => broker.close());
+  const wire = new Wire(await connect({ servers: service('nats').url, reconnect: false }));
+  t.teardown(() => wire.connection.close());
   const client = await connectRaw();
   t.teardown(async () => client.end());
   const blocks: (Buffer | undefined)[] = [];
-  broker.subscribe('block', {
-    callback: (_, message) => {
-      const block = headerBlock(message);
-      blocks.push(block === undefined ? undefined : Buffer.from(block));
-    },
-  });
-  await broker.flush();
+  const take = (message: Incoming) => {
+    const block = blockIn(message);
+    blocks.push(block === undefined ? undefined : Buffer.from(block));
+  };
+  wire.subscribe('block', take, (error) => t.fail(error.message));
+  await wire.connection.flush();
   const block = blockOf('trace id: 1', Buffer.from([0xff, 0, 0x0d]));
   client.publish('block', Buffer.from('x'), block);
   client.publish('block', Buffer.from('x'));
   client.publish('block', Buffer.alloc(0), block);
   await client.flush();
-  await broker.flush();
+  await wire.connection.flush();
   t.deepEqual(blocks, [block, undefined, block]);
 });

@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
 import { shown, suggestion } from './names.ts';
 
-/** Columns of a table: those that are named, or all but those. */
+/** Columns of a table: the named ones, or all but the named ones. */
 export interface Columns {
   readonly except: boolean;
   readonly names: ReadonlySet<string>;
@@ -12,7 +12,7 @@ export interface Columns {
 export interface Model {
   /** As the catalog spells it, with or without its schema before a dot. */
   readonly table: string;
-  /** What anybody may be granted at most. */
+  /** The most that may be granted to anybody. */
   readonly read: Columns;
   readonly write: Columns;
 }
@@ -30,13 +30,13 @@ export interface Service {
   readonly models: ReadonlyMap<string, ModelGrant>;
 }
 
-/** Who may do what, beyond a guest's own reports. Looked up for each message, so these are maps. */
+/** Who may do what, beyond a guest's own reports. Maps, since each message looks them up. */
 export interface Access {
   readonly models: ReadonlyMap<string, Model>;
   readonly services: ReadonlyMap<string, Service>;
 }
 
-/** The entry of `services` that grants to senders who prove nothing, where a transport lets them. */
+/** The entry of `services` for senders who prove nothing, on transports that let them. */
 export const anonymous = 'anonymous';
 
 const none: Columns = { except: false, names: new Set() };
@@ -47,7 +47,7 @@ export function includes({ except, names }: Columns, column: string): boolean {
 }
 
 /**
- * Reads `models` and `services`. Nothing is granted that is not said.
+ * Reads `models` and `services`. Grants nothing that they do not say.
  *
  * @throws ConfigError with the key and what was expected.
  */

@@ -1,13 +1,13 @@
 import { ConfigError } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
+import { isOption, type Option, type Section } from '../options.ts';
 import { shown, suggestion } from './names.ts';
 import type { TransportKind } from './transport-kind.ts';
-import { isOption, type Option, type Section } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
 const prefix = 'CONDUCTOR_';
 
-/** What Kubernetes puts into every pod beside a Service named `conductor`; no key has such a name. */
+/** Variables that Kubernetes sets in every pod beside a Service named `conductor`. No key has such a name. */
 const serviceLink = /^CONDUCTOR_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
 
 /** The environment variable of a key: `database.connectTimeout` is CONDUCTOR_DATABASE__CONNECT_TIMEOUT. */
@@ -23,8 +23,8 @@ function segmentName(key: string): string {
 }
 
 /**
- * Lays every CONDUCTOR_* variable over what the file says. One that names no key is an error, like any unknown key: a
- * misspelt password variable must not be found out by its absence.
+ * Applies every CONDUCTOR_* variable to the content of the file. A variable that names no key is an error, like any unknown key:
+ * otherwise a misspelt password variable would go unnoticed.
  */
 export function overlayEnvironment(
   raw: JsonObject,
@@ -73,10 +73,10 @@ function overlayTransport(
     entry.kind = text;
     return;
   }
-  // The kind may itself come from the environment, in a variable further on.
+  // Another variable may set the kind.
   const kindName = environment[environmentName(['transports', transport, 'kind'])] ?? entry.kind;
   const kind = typeof kindName === 'string' && Object.hasOwn(kinds, kindName) ? kinds[kindName] : undefined;
-  // Without a kind there is no schema to look the key up in; the missing kind is reported by whoever reads the entry.
+  // Without a kind there is no schema to look the key up in. The check of the entry reports the missing kind.
   if (kind !== undefined)
     overlaySegments(
       entry,
@@ -121,7 +121,7 @@ function transportNames(name: string): string[] {
   return rest === undefined ? [] : [`${prefix}TRANSPORTS__${rest}`];
 }
 
-/** Texts are taken as they are; everything else is written as in the file, so that "2" is a number. */
+/** The value of a variable. Options that are texts take it as it is; others read it as YAML, so that "2" is a number. */
 function parseValue(option: Option, name: string, text: string): unknown {
   return typeof option.default === 'string' ? text : parseYaml(text, name);
 }

@@ -1,10 +1,12 @@
-/** Formats are functions that throw what was expected; the key is put in front of it. */
+import { addressesIn } from '../transport/addresses.ts';
+
+/** Formats of options. Each throws an Error that says what it expected. The caller puts the key in front. */
 
 export function positiveInteger(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 1) throw new Error('must be a whole number above 0');
 }
 
-/** Numbers of the protocols have a width. */
+/** A number above 0 that fits into a field of a protocol. */
 export function positiveIntegerUpTo(max: number): (value: unknown) => void {
   return (value) => {
     if (!Number.isInteger(value) || Number(value) < 1 || Number(value) > max)
@@ -23,7 +25,7 @@ export function wholeNumberUpTo(max: number): (value: unknown) => void {
   };
 }
 
-/** A part of a whole. */
+/** A share of a whole: from 0 to 1. */
 export function share(value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1))
     throw new Error('must be a number from 0 to 1');
@@ -32,7 +34,7 @@ export function share(value: unknown): void {
 /** The longest that a timer waits, and the largest integer of Postgres's settings: 24 days. */
 const longest = 2 ** 31 - 1;
 
-/** A timer that is told to wait longer does not wait at all. */
+/** A positive number of milliseconds. Bounded, since Node's timers fire at once if they are to wait longer. */
 export const milliseconds = positiveIntegerUpTo(longest);
 
 /** Of one of the given schemes, each with its colon, such as `amqp:`. */
@@ -47,6 +49,20 @@ export function urlOf(...schemes: string[]): (value: unknown) => void {
     if (!isDecodable(url.username) || !isDecodable(url.password))
       throw new Error('must have a % in its user or password written as %25');
     if (!isDecodable(url.pathname)) throw new Error('must have a % in its path written as %25');
+  };
+}
+
+/** One URL of such a scheme, or several with commas between them. Only the first one may have credentials: they count for all. */
+export function urlsOf(...schemes: string[]): (value: unknown) => void {
+  const check = urlOf(...schemes);
+  return (value) => {
+    const [first, ...others] = typeof value === 'string' ? addressesIn(value) : [value];
+    check(first);
+    for (const other of others) {
+      check(other);
+      // The masks of secrets look at the first URL only.
+      if (String(other).includes('@')) throw new Error('must have credentials in its first URL only');
+    }
   };
 }
 

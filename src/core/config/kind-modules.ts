@@ -11,8 +11,8 @@ type Kinds = Readonly<Record<string, TransportKind>>;
 const kindVariable = /^CONDUCTOR_TRANSPORTS__(.+)__KIND$/;
 
 /**
- * The kinds, with those added that the configuration names by their modules: a path that begins with `./`, `../` or `/`, from the
- * configuration file on, or the name of a package, which is looked for beside the file and then beside us.
+ * The kinds of transports, with those added that the configuration names by their modules. A module is named by a path from the
+ * configuration file on, which begins with `./`, `../` or `/`, or by a package. A package is looked for beside the file, then beside us.
  *
  * @param raw what the file says.
  * @throws ConfigError with one line that names the key.
@@ -31,13 +31,13 @@ export async function withKindModules(
   return all;
 }
 
-/** What the file and the environment name, each with its key. What is no text is refused by whoever reads the entry. */
+/** The kinds that the file and the environment name, each with its key. A kind that is no text is left to the check of its entry. */
 function* namedKinds(
   { transports }: JsonObject,
   environment: Readonly<Record<string, string | undefined>>,
 ): Generator<readonly [key: string, kind: string]> {
   for (const [name, entry] of Object.entries(isObject(transports) ? transports : {})) {
-    // A variable goes before the file.
+    // The environment overrides the file.
     const overlaid = environment[environmentName(['transports', name, 'kind'])] !== undefined;
     if (isObject(entry) && typeof entry.kind === 'string' && !overlaid)
       yield [`transports.${shown(name)}.kind`, entry.kind];
@@ -54,7 +54,7 @@ async function loadKind(
   names: ReadonlyArray<string>,
 ): Promise<TransportKind> {
   const known = names.join(', ');
-  // It may have a password, so it is not quoted.
+  // The error does not quote it, since a URL may have a password.
   if (name.includes('://') && !name.startsWith('file:'))
     throw new ConfigError(`${key}: must be one of ${known}, or a module, not a URL, which belongs under url`);
   const loaded = await load(name, file).catch((error: unknown) => {

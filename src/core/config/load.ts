@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
+import { isOption } from '../options.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
@@ -10,12 +11,12 @@ import { shown, suggestion } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
-import { isOption, validate } from './validate.ts';
+import { validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
 export interface Config extends BaseConfig {
   readonly transports: ReadonlyArray<ConfiguredTransport>;
-  /** What `models` and `services` say. */
+  /** `models` and `services`, as they are looked up. */
   readonly access: Access;
 }
 
@@ -25,13 +26,13 @@ export function printable({ transports, access: _, ...base }: Config): JsonObjec
   return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
 }
 
-/** The values of all sensitive options, to be masked wherever they turn up. */
+/** The values of all sensitive options. */
 export function secretsOf({ transports, access: _, ...base }: Config): Secret[] {
   return [...secretsIn(baseSchema, base), ...transports.flatMap(({ secrets }) => secrets)];
 }
 
 /**
- * Reads the file, loads the modules of the deployer's own kinds, lays the environment over it, checks all of it.
+ * Reads the file, loads the modules of the deployer's own kinds, applies the environment, and checks the result.
  *
  * @param kinds the protocols that an entry under `transports` may name beside its own module.
  * @throws ConfigError with one line that names the key and what was expected.
@@ -46,7 +47,7 @@ export async function loadConfig(
 }
 
 /**
- * As `loadConfig`, for a command that only sends: a guest's file has no database, and need not name one.
+ * As `loadConfig`, for a command that only sends. A guest's file need not name a database.
  */
 export async function loadSendingConfig(
   file: string,
@@ -54,7 +55,7 @@ export async function loadSendingConfig(
   kinds: Readonly<Record<string, TransportKind>>,
 ): Promise<Config> {
   const { raw, all } = await readAll(file, environment, kinds);
-  // Everything that is there is checked all the same. Nobody connects to this one.
+  // All else is checked. No command that sends connects to this database.
   const { database = {} } = raw;
   if (isObject(database)) raw.database = { url: 'postgresql://none', ...database };
   return checked(raw, file, all);
@@ -87,7 +88,7 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${jsonTypeOf(transports)}`);
-  const values = validate<BaseConfig>(baseSchema, base, '', ['transports']);
+  const values = validate(baseSchema, base, '', ['transports']);
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),
@@ -128,14 +129,15 @@ export function configureTransports(
       throw new ConfigError(
         `${at}.kind: must be one of ${known}${suggestion(entry.kind, Object.keys(kinds))}`,
       );
-    // A module's kind has a name of its own; what was written is what is printed.
+    // A module's kind has a name of its own. `check-config` prints the name that the file has.
     const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
     return { ...configured, printable: { ...configured.printable, kind: entry.kind } };
   });
 }
 
 function ownNameOf({ schema }: TransportKind): unknown {
-  return isOption(schema.kind) ? schema.kind.default : undefined;
+  const { kind } = schema;
+  return kind !== undefined && isOption(kind) ? kind.default : undefined;
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,15 +1,15 @@
-/** Names that somebody has written, as an error line may quote them, and those that they may have meant. */
+/** How an error line quotes a name from the configuration, and the known name that it suggests. */
 
 /**
- * A name as an error line shows it. A missing space makes a secret a part of a key (`password:hunter2`), so it ends where a
- * name does.
+ * A name as an error line shows it. Without a space after its colon a key runs into its value (`password:hunter2`), so the quote ends
+ * with the first character that no name has.
  */
 export function shown(name: string): string {
   const [word = ''] = /^[\p{L}\p{N}_.-]*/u.exec(name) ?? [];
   return word === name ? name : `${word}…`;
 }
 
-/** `; did you mean workers?`, or nothing where none of the names is near. */
+/** `; did you mean workers?`, or an empty text if no name is near. */
 export function suggestion(written: string, names: Iterable<string>): string {
   const near = [...names]
     .map((name) => ({ name, distance: distanceOf(written.toLowerCase(), name.toLowerCase()) }))
@@ -18,9 +18,9 @@ export function suggestion(written: string, names: Iterable<string>): string {
   return near[0] === undefined ? '' : `; did you mean ${near[0].name}?`;
 }
 
-/** How many letters have to be added, taken away, replaced, or swapped with their neighbour. */
+/** The Damerau-Levenshtein distance of two words. */
 function distanceOf(one: string, other: string): number {
-  // More cannot be near, and a key may be a text of megabytes.
+  // Bounds the work: a key may be a text of megabytes.
   if (Math.abs(one.length - other.length) > other.length) return Number.POSITIVE_INFINITY;
   let before: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import type convict from 'convict';
 import type { JsonObject } from '../json.ts';
+import type { Section, ValuesOf } from '../options.ts';
 import { databaseUrl } from './database-url.ts';
 import {
   milliseconds,
@@ -10,48 +10,12 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
-import type { Section } from './validate.ts';
 
-/** Everything but the transports, whose entries are checked by their own kind's schema. */
-export interface BaseConfig {
-  replica: string;
-  database: {
-    url: string;
-    passwordFile: string;
-    connectTimeout: number;
-    statementTimeout: number;
-    lockTimeout: number;
-    idleInTransactionTimeout: number;
-    synchronousCommit: string;
-    preparedStatements: boolean;
-  };
-  manager: string;
-  workers: { threads: number; concurrency: number; maxBatch: number };
-  calls: {
-    concurrency: number;
-    timeout: number;
-    maxReply: number;
-    maxRows: number;
-    resultRetention: number;
-    maxResults: number;
-  };
-  /** As the file has them; `Config` has them read. */
-  models: JsonObject;
-  services: JsonObject;
-  maxInFlight: number;
-  maxInFlightBytes: number;
-  maxBody: number;
-  guests: { autoRegister: boolean };
-  deferred: { interval: number; firstDelay: number; maxDelay: number; maxAge: number; maxRows: number };
-  deadLetters: { maxRows: number; stormShare: number };
-  notifications: { topic: string; publisherHost: string };
-  reconnect: { base: number; max: number };
-  shutdown: { deadline: number };
-  admin: { host: string; port: number };
-  log: { level: string };
-}
+/** For an option that is a map of the deployer's own names. */
+const noEntries: JsonObject = {};
 
-export const baseSchema: convict.Schema<BaseConfig> & Section = {
+/** All options but the transports: the schema of its kind checks each of those. */
+export const baseSchema = {
   replica: {
     doc: "This replica's name: unique among the replicas, the same after a restart. MQTT sessions are known by it.",
     default: hostname(),
@@ -153,14 +117,14 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
     doc:
       'The tables that calls may name, by the name that they have there: `{ table, read, write }`. `read` and `write` say which ' +
       "columns may be granted at all: `'*'`, which is the default, a list, or `{ except: [...] }`. Grants nothing by itself.",
-    default: {},
+    default: noEntries,
   },
   services: {
     doc:
       'Who may call what, by the name that the transport proves: `{ methods, models: { <model>: { read, write, delete } } }`. ' +
       "`methods` is `'*'` or a list; `read` and `write` are columns as under `models`, `delete` is true or false. What is not said is not " +
       'granted. The entry `anonymous` grants to whoever sends over a transport with `auth.mode: none`.',
-    default: {},
+    default: noEntries,
   },
   maxInFlight: {
     doc: 'Messages in memory at most, shared out among the transports; sets the prefetch of each.',
@@ -262,4 +226,6 @@ export const baseSchema: convict.Schema<BaseConfig> & Section = {
       format: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
     },
   },
-};
+} satisfies Section;
+
+export type BaseConfig = ValuesOf<typeof baseSchema>;

@@ -1,24 +1,24 @@
 import { isObject, type JsonObject } from '../json.ts';
-import { isOption, type Option, type Section } from './validate.ts';
+import { isOption, type Option, type Section } from '../options.ts';
 
 const mask = '***';
-/** Postgres takes them as parameters of its URL too. */
+/** Parameters of a Postgres URL that hold secrets. */
 const secretParameters = ['password', 'sslpassword'];
 
 /** The value of a sensitive option. */
 export interface Secret {
   readonly text: string;
-  /** A URL is secret in its credentials only; any other text is secret as a whole, whatever it looks like. */
+  /** Of a URL only the credentials are secret. Any other text is secret as a whole. */
   readonly isUrl: boolean;
 }
 
-/** A URL, or several with commas between, with the passwords masked; any other text masked whole. */
+/** Masks the passwords of a URL, or of several with commas between them. Masks any other text as a whole. */
 export function maskSecret({ text, isUrl }: Secret): string {
   if (!isUrl) return text === '' ? '' : mask;
   return urlsIn(text).map(maskUrl).join(',');
 }
 
-/** Masks one URL. A text that is no URL is masked whole. */
+/** Masks one URL. Masks a text that is no URL as a whole. */
 function maskUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null) return text === '' ? '' : (readList(text)?.masked ?? mask);
@@ -33,11 +33,11 @@ function maskUrl(text: string): string {
 
 interface ServerList {
   readonly masked: string;
-  /** As they stand in the URL. */
+  /** In the encoding of the URL. */
   readonly passwords: ReadonlyArray<string>;
 }
 
-/** A URL that names several servers, which is none to the platform; undefined for any other text. */
+/** A URL that names several servers, which `URL` cannot parse; undefined for any other text. */
 function readList(text: string): ServerList | undefined {
   const parts =
     /^(\w+:\/\/[^:/?]*)(?::([^/?]*))?(@[^@/?]*)(.*)$/s.exec(text) ??
@@ -54,17 +54,17 @@ function readList(text: string): ServerList | undefined {
 
 const parameterPattern = new RegExp(`([?&](?:${secretParameters.join('|')})=)([^&]*)`, 'g');
 
-/** Clients of NATS take a user without a password for a token. */
+/** NATS clients use a user without a password as a token. */
 function isToken({ protocol, username, password }: URL): boolean {
   return username !== '' && password === '' && (protocol === 'nats:' || protocol === 'tls:');
 }
 
-/** A cluster's servers stand in one text. A comma in a password is none between URLs. */
+/** The URLs in a text that names the servers of a cluster. A comma inside a password does not divide URLs. */
 function urlsIn(text: string): string[] {
   return text.split(/,(?=\s*(?:[a-z][a-z\d+.-]*:\/\/|$))/i);
 }
 
-/** A copy of validated values with everything sensitive masked, to print. */
+/** A copy of validated values, to print. Sensitive values are masked. */
 export function maskValues(section: Section, values: object): JsonObject {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
@@ -79,12 +79,12 @@ export function maskValues(section: Section, values: object): JsonObject {
   );
 }
 
-/** The option says whether it holds a URL, for a password may look like one. */
+/** Whether an option holds a URL. The value cannot say it: a password may look like a URL. */
 function secretOf({ format }: Option, text: string): Secret {
   return { text, isUrl: /^\s*[a-z][a-z\d+.-]*:\/\//i.test(text) && refusesWords(format) };
 }
 
-/** The formats of URLs do; a password has no format, or one that a word may have. */
+/** Whether a format takes URLs and refuses words. */
 function refusesWords(format: Option['format']): boolean {
   if (typeof format !== 'function') return false;
   try {
@@ -96,7 +96,7 @@ function refusesWords(format: Option['format']): boolean {
 }
 
 /**
- * Masks secrets wherever they turn up in a text, whoever wrote it: a client library's error may quote the URL it was given.
+ * Masks secrets anywhere in a text. A client library's error may quote the URL that it was given.
  *
  * @param secrets the values of sensitive options.
  */
@@ -112,7 +112,7 @@ interface Appearance {
   readonly replacement: string;
 }
 
-/** The forms in which a secret may turn up. */
+/** The forms that a secret may have in a text. */
 function appearancesOf({ text, isUrl }: Secret): Appearance[] {
   if (!isUrl) return formsOf(text).map((form) => ({ secret: form, replacement: mask }));
   return urlsIn(text).flatMap(appearancesOfUrl);
@@ -126,7 +126,7 @@ function appearancesOfUrl(text: string): Appearance[] {
   const tokens =
     url !== null && isToken(url) ? [url.username, decodeURIComponent(url.username)].flatMap(formsOf) : [];
   return [
-    // A short one elsewhere than in its URL ("guest") would mask ordinary words.
+    // A short password ("guest") would mask ordinary words, so it is masked in its URL only.
     ...[...inUrl, ...tokens]
       .filter((form) => form.length >= 8)
       .map((form) => ({ secret: form, replacement: mask })),
@@ -138,19 +138,19 @@ function appearancesOfUrl(text: string): Appearance[] {
   ];
 }
 
-/** As it stands in a URL, and decoded. */
+/** The encoded and the decoded form. */
 function decoded(password: string): string[] {
   return [password, decodeURIComponent(password)];
 }
 
-/** As the text has them, as the parser normalizes them, and decoded. */
+/** The form in the text, the form that the parser normalizes it to, and the decoded form. */
 function passwordsOf(text: string, url: URL): string[] {
   const [, written = ''] = /^[^/]*\/\/[^:/?#]*:([^/?#]*)@/.exec(text) ?? [];
   const parameters = secretParameters.flatMap((name) => url.searchParams.getAll(name));
   return [written, url.password, decodeURIComponent(url.password), ...parameters];
 }
 
-/** As it is, as URLs have it, and each as it stands inside a line of JSON, which log lines are. Nothing, if it is empty. */
+/** A secret as it is and in URL encoding, each also in JSON's escapes, since log lines are JSON. None, if it is empty. */
 function formsOf(secret: string): string[] {
   if (secret === '') return [];
   const encoded = secret.isWellFormed() ? [encodeURIComponent(secret)] : [];

@@ -1,24 +1,17 @@
-import type convict from 'convict';
 import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { type CodecName, codecNames } from '../message/codecs/index.ts';
+import type { Section, ValuesOf } from '../options.ts';
 import type { Share, Transport } from '../transport/contract.ts';
-import { type SecurityOptions, securitySchema, withPasswordFile } from '../transport/security.ts';
+import { securitySchema, withPasswordFile } from '../transport/security.ts';
 import type { Sender } from '../transport/sender.ts';
 import { shown } from './names.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
-import { type Section, validate } from './validate.ts';
+import { validate } from './validate.ts';
 
-/** How a transport's senders are told apart; design: `none` believes what a message claims. */
+/** How a transport proves who has sent a message. `none`: it believes what the message claims. */
 export type AuthMode = 'none' | 'subject' | 'user-id' | 'trove';
-
-/** The options that every kind has. */
-export interface CommonOptions extends SecurityOptions {
-  kind: string;
-  codec: CodecName;
-  auth: { mode: AuthMode; instRpcKeyEncrKey: string };
-}
 
 /** The schema of the options that every kind has, with the modes that this kind can prove. */
 export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
@@ -26,7 +19,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
     kind: { doc: 'The protocol.', default: kind, format: [kind] },
     codec: {
       doc: 'The wire form: `native`, or `oslo` for OpenStack guests.',
-      default: 'native' as CommonOptions['codec'],
+      default: 'native' as CodecName,
       format: codecNames,
     },
     auth: {
@@ -42,8 +35,11 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
       },
     },
     ...securitySchema,
-  } satisfies convict.Schema<CommonOptions> & Section;
+  } satisfies Section;
 }
+
+/** The options that every kind has. */
+export type CommonOptions = ValuesOf<ReturnType<typeof commonSchema>>;
 
 /** What a transport is made with, beside its own options. */
 export interface TransportSetup {
@@ -54,27 +50,27 @@ export interface TransportSetup {
   readonly logger: Logger;
 }
 
-/** One entry under `transports`, checked. */
+/** One checked entry under `transports`. */
 export interface ConfiguredTransport {
   readonly name: string;
   readonly options: CommonOptions;
-  /** The options with everything sensitive masked. */
+  /** The options, with sensitive values masked. */
   readonly printable: JsonObject;
   /** The values of the sensitive ones. */
   readonly secrets: ReadonlyArray<Secret>;
   create(context: Omit<TransportSetup, 'name'>): Transport;
-  /** The sending side of the same entry; throws ConfigError where the kind has none. */
+  /** The sending side of the same entry. Throws ConfigError if the kind has none. */
   createSender(context: SenderSetup): Sender;
 }
 
 /** What a sender is made with, beside its own options. */
 export interface SenderSetup {
-  /** Names the connection where the protocol has a place for it. */
+  /** The name of the connection, in protocols that have one. */
   readonly clientName: string;
   readonly logger: Logger;
 }
 
-/** Mode `trove` decrypts what oslo.messaging's form holds, with keys that need another one. Throws ConfigError. */
+/** Mode `trove` needs codec oslo, and the key that encrypts the instances' keys. Throws ConfigError. */
 function checkTroveAuth({ codec, auth }: CommonOptions, prefix: string): void {
   if (auth.mode !== 'trove') return;
   if (codec !== 'oslo')
@@ -93,16 +89,16 @@ export interface TransportKind {
 }
 
 /**
- * Binds a kind's schema to its factories, so that the options keep their type in between.
+ * Binds a kind's schema to its factories. The factories get options of the type that the schema describes.
  *
- * @param createSender left out: nothing can be sent with the client library.
- * @param check of what no single option shows; throws ConfigError with `prefix` and the key.
+ * @param createSender left out: the client library cannot send on this kind.
+ * @param check of several options together. Throws ConfigError with `prefix` and the key.
  */
-export function defineKind<Options extends CommonOptions>(
-  schema: convict.Schema<Options> & Section,
-  create: (options: Options, context: TransportSetup) => Transport,
-  createSender?: (options: Options, context: SenderSetup) => Sender,
-  check: (options: Options, prefix: string) => void = () => {},
+export function defineKind<Schema extends ReturnType<typeof commonSchema> & Section>(
+  schema: Schema,
+  create: (options: ValuesOf<Schema>, setup: TransportSetup) => Transport,
+  createSender?: (options: ValuesOf<Schema>, setup: SenderSetup) => Sender,
+  check: (options: ValuesOf<Schema>, prefix: string) => void = () => {},
 ): TransportKind {
   return {
     schema,

@@ -1,50 +1,41 @@
 import convict from 'convict';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
+import { isOption, type Section, type ValuesOf } from '../options.ts';
 import { shown, suggestion } from './names.ts';
-
-/** A leaf of a schema: an option. */
-export interface Option {
-  readonly default: unknown;
-  readonly doc: string;
-  readonly format?: string[] | ((value: unknown) => void);
-  readonly sensitive?: boolean;
-}
-/** Options by key, or sections of them. */
-export interface Section {
-  readonly [key: string]: Option | Section;
-}
-
-export function isOption(node: Option | Section | undefined): node is Option {
-  return node !== undefined && 'default' in node;
-}
 
 /**
  * Fills in defaults and checks every value. Throws ConfigError with one line: the key and what was expected.
  *
- * convict coerces texts ("2abc" becomes 2, "no" becomes true) and looks away from unknown keys inside free-form maps, so
- * keys and types are checked before it sees them. Its `load` takes free-form maps apart, and fails on nested ones; `set`
- * takes each value as it is.
+ * convict coerces texts ("2abc" becomes 2, "no" becomes true) and ignores unknown keys inside free-form maps. So keys and types are
+ * checked before convict gets them. Its `load` takes free-form maps apart and fails on nested ones; `set` does not.
  *
- * @param prefix of the keys in messages: where in the file `raw` stands.
- * @param beside keys that stand there too and are read elsewhere.
+ * @param prefix of the keys in errors: the place of `raw` in the file.
+ * @param beside further keys in `raw`, which are read elsewhere.
  */
-export function validate<Values>(
-  schema: convict.Schema<Values> & Section,
+export function validate<S extends Section>(
+  schema: S,
   raw: JsonObject,
   prefix = '',
   beside: ReadonlyArray<string> = [],
-): Values {
-  const config = convict<Values>(schema, { args: [], env: {} });
-  // The keys of a type that is not known here cannot be told from other texts.
-  const target: { set(key: string, value: unknown): unknown } = config;
-  for (const [key, value] of givenOptions(schema, raw, prefix, '', beside)) target.set(key, value);
-  const values = config.getProperties();
+): ValuesOf<S> {
+  const config = convict<Record<string, unknown>>(schema, { args: [], env: {} });
+  for (const [key, value] of givenOptions(schema, raw, prefix, '', beside)) config.set(key, value);
+  const values: unknown = config.getProperties();
+  if (!hasValuesOf(schema, values)) throw new TypeError('convict has changed the type of an option');
   checkFormats(schema, values, prefix);
   return values;
 }
 
-/** Each option that is given, by its key below `prefix`, once key and type are known to be right. */
+/** Whether each option has a value of the type of its default. */
+function hasValuesOf<S extends Section>(schema: S, values: unknown): values is ValuesOf<S> {
+  if (!isObject(values)) return false;
+  return Object.entries(schema).every(([key, node]) =>
+    isOption(node) ? jsonTypeOf(values[key]) === jsonTypeOf(node.default) : hasValuesOf(node, values[key]),
+  );
+}
+
+/** Each given option, by its key below `prefix`. Throws ConfigError at an unknown key or a wrong type. */
 function* givenOptions(
   section: Section,
   raw: JsonObject,

@@ -2,8 +2,7 @@ import { parseDocument } from 'yaml';
 import { ConfigError, messageOf } from '../errors.ts';
 
 /**
- * Parses YAML. What the parser would only warn of, such as a tag that it does not know, is an error too: it would go on with
- * something else than what was meant.
+ * Parses YAML. The parser's warnings are errors too, such as an unknown tag: its result would not be what the file means.
  *
  * @param what names the text in the error.
  * @throws ConfigError
@@ -15,12 +14,12 @@ export function parseYaml(text: string, what: string): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    // Aliases are followed here: one may lead nowhere, or to a text of gigabytes.
+    // Follows aliases. An alias may lead nowhere, or expand to gigabytes.
     throw notYaml(error, what);
   }
 }
 
-/** What the parser says with a piece of the text, which may be a secret that lacks its quotes; and what is said instead. */
+/** Errors of the parser that quote the text, which may be a secret without its quotes, and the words in their place. */
 const quoting: ReadonlyArray<readonly [says: RegExp, instead: string]> = [
   [/^Unresolved tag/, 'Unresolved tag: a text that begins with ! needs quotes'],
   [/^Could not resolve tag|^Not a valid tag|^Verbatim tags|^The .* tag has no suffix/s, 'Not a valid tag'],
@@ -37,7 +36,7 @@ const quoting: ReadonlyArray<readonly [says: RegExp, instead: string]> = [
   [/^(Not a YAML token|Unexpected \S+ token in YAML)/, 'Unexpected text'],
 ];
 
-/** The parser shows the line and points at the column on further lines, which may have a secret. */
+/** The first line of the parser's error. Further lines quote the text, which may have a secret. */
 function notYaml(error: unknown, what: string): ConfigError {
   const message = messageOf(error);
   const [, where = ''] = /( at line \d+, column \d+):?\n/.exec(message) ?? [];

@@ -2,6 +2,7 @@ import type { CallAddress } from '../message/envelope.ts';
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
 import { Counters } from './counters.ts';
+import { WaitingCalls } from './waiting-calls.ts';
 
 /** A call's outcome, as far as settling it goes. */
 interface SettledCall {
@@ -15,9 +16,6 @@ export interface Excess {
   readonly address: CallAddress | undefined;
 }
 
-/** The part of a share that calls may hold, waiting and running: casts have the rest, however slow the calls are. */
-const callPart = 1 / 4;
-
 /**
  * What is held of one transport: deliveries that wait for a slot, and those that are in a worker. Bounds it, keeps account of
  * it, and settles it.
@@ -29,22 +27,17 @@ export class InFlight {
   private readonly closed = new WeakSet<Session>();
   /** Oldest first. */
   private pending: Delivery[] = [];
-  /** Calls that a batch has brought to light and that wait to be run by themselves. Oldest first. */
-  private calls: Delivery[] = [];
-  /** What calls may hold, and what those hold that wait or run. */
-  private readonly callShare: Share;
-  private readonly held: Record<keyof Share, number> = { messages: 0, bytes: 0 };
+  /** Calls that a batch has brought to light. */
+  readonly calls: WaitingCalls;
   /** The one that delivered last, to be paused and resumed. */
   private session: Session | undefined;
   private paused = false;
 
-  /** @param callSlots how many calls can run at once: so many may be held, unless that is more than half of a small share. */
+  /** @param callSlots how many calls can run at once. */
   constructor(transport: string, share: Share, callSlots: number) {
     this.transport = transport;
     this.share = share;
-    const most = Math.max(1, Math.floor(share.messages / 2));
-    const messages = Math.max(callSlots, Math.floor(share.messages * callPart));
-    this.callShare = { messages: Math.min(most, messages), bytes: share.bytes * callPart };
+    this.calls = new WaitingCalls(share, callSlots);
   }
 
   /** The one to publish on what no delivery stands behind; undefined while nothing was delivered. */
@@ -83,15 +76,6 @@ export class InFlight {
     return all;
   }
 
-  get waitingCalls(): number {
-    return this.calls.length;
-  }
-
-  /** Takes the oldest call that waits off the lane, into a worker. */
-  takeCall(): Delivery | undefined {
-    return this.calls.shift();
-  }
-
   /** A session has ended: what waits of it is forgotten, since the broker delivers it again. */
   forget(session: Session): void {
     this.closed.add(session);
@@ -100,11 +84,8 @@ export class InFlight {
       this.paused = false;
     }
     const [gone, kept] = this.partition(this.pending);
-    const [goneCalls, keptCalls] = this.partition(this.calls);
     this.pending = kept;
-    this.calls = keptCalls;
-    this.freeRoom(goneCalls);
-    this.release(gone.concat(goneCalls));
+    this.release(gone.concat(this.calls.remove((call) => this.closed.has(call.session))));
   }
 
   /**
@@ -147,12 +128,11 @@ export class InFlight {
   /** Settles a call that has its outcome; one that has none goes back to the front. */
   settleCall(call: Delivery, { outcome, dead }: Pick<CallResult, 'outcome' | 'dead'>): void {
     if (outcome === undefined) {
-      const kept = this.keep([call]);
-      if (kept.length === 0) this.freeRoom([call]);
-      this.calls.unshift(...kept);
+      if (this.keep([call]).length > 0) this.calls.putBack(call);
+      else this.calls.freeRoom(call);
       return;
     }
-    this.freeRoom([call]);
+    this.calls.freeRoom(call);
     this.settleOne(call, { outcome, dead });
   }
 
@@ -164,9 +144,8 @@ export class InFlight {
 
   /** Gives back to the broker whatever waits. */
   releaseWaiting(): void {
-    const all = this.pending.concat(this.calls);
+    const all = this.pending.concat(this.calls.remove(() => true));
     this.pending = [];
-    this.calls = [];
     this.release(all);
   }
 
@@ -190,7 +169,8 @@ export class InFlight {
    * share: they may hold theirs for long.
    */
   resumeIfLow(): void {
-    const { counters, share, held } = this;
+    const { counters, share } = this;
+    const { held } = this.calls;
     const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
     const low =
       isLow(counters.held, held.messages, share.messages) &&
@@ -202,42 +182,18 @@ export class InFlight {
 
   /** Lets calls wait for their turn as far as there is room. Returns the others. */
   private admit(calls: ReadonlyArray<Delivery>): Delivery[] {
-    const { callShare, held } = this;
-    const hasRoom = () => held.messages < callShare.messages && held.bytes < callShare.bytes;
     const excess: Delivery[] = [];
     let expired = false;
     for (const call of calls) {
-      if (!hasRoom() && !expired) {
+      if (!this.calls.hasRoom && !expired) {
         // Once a batch, for it looks at all of them.
         expired = true;
-        this.expire();
+        for (const late of this.calls.takeExpired()) this.settleOne(late, { outcome: 'expired' });
       }
-      if (!hasRoom()) {
-        excess.push(call);
-        continue;
-      }
-      held.messages += 1;
-      held.bytes += call.body.length;
-      this.calls.push(call);
+      if (this.calls.hasRoom) this.calls.add(call);
+      else excess.push(call);
     }
     return excess;
-  }
-
-  /** Settles waiting calls whose callers wait no more. */
-  private expire(): void {
-    const now = performance.now();
-    const isOver = ({ meta: { deadline } }: Delivery) => deadline !== undefined && deadline <= now;
-    const over = this.calls.filter(isOver);
-    if (over.length === 0) return;
-    this.calls = this.calls.filter((call) => !isOver(call));
-    this.freeRoom(over);
-    for (const call of over) this.settleOne(call, { outcome: 'expired' });
-  }
-
-  /** These calls wait and run no more. */
-  private freeRoom(calls: ReadonlyArray<Delivery>): void {
-    this.held.messages -= calls.length;
-    for (const { body } of calls) this.held.bytes -= body.length;
   }
 
   /** Those that can still be settled; what belongs to a session that has ended is given up. */

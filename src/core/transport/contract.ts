@@ -1,6 +1,6 @@
-/** What the dispatcher and the supervisor expect of a transport. One folder under transports/ implements it per protocol. */
+/** The contract of a transport with the dispatcher and the supervisor. A folder under transports/ implements it for each protocol. */
 
-/** A broker protocol, configured. Made once; its sessions come and go. */
+/** A configured broker protocol. It is made once and has one session after the other. */
 export interface Transport {
   /** The key under `transports` in the configuration. */
   readonly name: string;
@@ -12,8 +12,11 @@ export interface Transport {
 }
 
 /**
- * Hands a delivery on. False: it was not taken, because what this transport holds has reached its bound. The session
- * gives it back to the broker in its protocol's way and delivers nothing more until it is resumed.
+ * Hands a delivery to the dispatcher. False: the delivery was not taken, since the transport's share is full. The session gives it
+ * back to the broker in its protocol's way, and delivers nothing more until it is resumed.
+ *
+ * A session cannot do without this answer: it bounds messages by asking for no more than its share, but brokers do not tell how many
+ * bytes they are about to send.
  */
 export type Deliver = (delivery: Delivery) => boolean;
 
@@ -27,32 +30,32 @@ export interface Session {
    * message that it belongs to comes again), with Undeliverable if the broker refuses it.
    */
   publish(publication: Publication): Promise<void>;
-  /** Stops the flow of deliveries, keeps the connection alive. Twice is harmless. */
+  /** Stops the flow of deliveries and keeps the connection alive. A second call does nothing. */
   pause(): void;
   resume(): void;
-  /** Asks the broker for nothing more. Resolves once it will deliver nothing more, or has closed, or past the deadline. */
+  /** Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline. */
   drain(deadline: AbortSignal): Promise<void>;
-  /** Closes: what is settled reaches the broker, the rest goes back to it. Resolves in any case, at the deadline at latest. */
+  /** Closes. Settlements reach the broker; it takes back the other deliveries. Never rejects; resolves at the deadline at latest. */
   stop(deadline: AbortSignal): Promise<void>;
-  /** Resolves once, however the session ends; with the error unless it was asked to end. */
+  /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;
 }
 
 /** `done`: the broker may forget it. `release`: the broker delivers it again, to us or to another replica. */
 export type Settlement = 'done' | 'release';
 
-/** One message as the transport received it: not decoded, not settled. What its session settles it by is the session's own. */
+/** One message as the transport received it: not decoded, not settled. */
 export interface Delivery {
   readonly session: Session;
   readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
 }
 
-/** What is published behind a message. */
+/** A message that the conductor publishes: an answer or a notification. */
 export interface Publication {
   readonly to: Address;
   readonly body: Uint8Array;
-  /** Of a reply: as the call had it. */
+  /** Of a reply: the call's own. */
   readonly correlationId?: string | undefined;
 }
 
@@ -64,16 +67,16 @@ export type Address = { readonly kind: 'reply' | 'topic'; readonly name: string 
 
 export interface DeliveryMeta {
   readonly messageId?: string | undefined;
-  /** Where the answer goes, as the protocol's own property says: then this is a call. Casts have none. */
+  /** The protocol's own reply address. A message that has one is a call. */
   readonly replyTo?: string | undefined;
-  /** To be given back with the answer. */
+  /** The answer has to have the same. */
   readonly correlationId?: string | undefined;
-  /** Milliseconds of the monotonic clock, after which the caller no longer waits for an answer. */
+  /** Milliseconds of the monotonic clock. After it the caller no longer waits for an answer. */
   readonly deadline?: number | undefined;
-  /** Who the broker says sent it, and how the broker knows. */
+  /** Who has sent the message, as the broker says, and how the broker knows. */
   readonly sender?: string | undefined;
   readonly senderProof?: SenderProof | undefined;
-  /** How the body is compressed, as kombu's header `compression` says it; undefined where it is not. */
+  /** How the body is compressed, by kombu's header `compression`; undefined if it is not. */
   readonly compression?: string | undefined;
   readonly redelivered: boolean;
   /** Milliseconds of the monotonic clock (`performance.now()`). */
@@ -82,7 +85,7 @@ export interface DeliveryMeta {
 
 export type SenderProof = 'subject' | 'user-id' | 'trove';
 
-/** What one transport may have in memory: its share of `maxInFlight` and `maxInFlightBytes`. */
+/** The part of `maxInFlight` and `maxInFlightBytes` that one transport may have in memory. */
 export interface Share {
   readonly messages: number;
   readonly bytes: number;

@@ -3,15 +3,9 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import { ConfigError, messageOf } from '../errors.ts';
+import type { Section, ValuesOf } from '../options.ts';
 
 /** Credentials and TLS: the same keys on every transport. */
-export interface SecurityOptions {
-  user: string;
-  password: string;
-  passwordFile: string;
-  tls: { ca: string; cert: string; key: string; serverName: string; verify: boolean };
-}
-
 export const securitySchema = {
   user: { doc: 'Goes before the user in `url`.', default: '' },
   password: { doc: 'Goes before the password in `url`.', default: '', sensitive: true },
@@ -35,11 +29,13 @@ export const securitySchema = {
       default: true,
     },
   },
-};
+} satisfies Section;
+
+export type SecurityOptions = ValuesOf<typeof securitySchema>;
 
 /**
- * Reads the password's file, so that a file that is not there is refused at once, and its password is a secret like any other.
- * Connections read it again: `credentialsOf`.
+ * Reads the file of the password at start: a missing file is refused at once, and its password is masked like any other. Each
+ * connection reads it again (`credentialsOf`).
  */
 export function withPasswordFile<Options extends SecurityOptions>(options: Options, prefix: string): Options {
   if (options.passwordFile === '') return options;
@@ -59,9 +55,9 @@ export interface Credentials {
 }
 
 /**
- * Who to sign in as: the options of their own, else what the URL says; undefined where neither names anybody. A transport asks at
- * each connection, since the file of the password is read each time: a password that was changed counts from the next
- * connection on. Throws ConfigError if the file cannot be read.
+ * The user and password to sign in with: of the options `user`, `password` and `passwordFile`, else of the URL. Undefined if neither has
+ * any. Call it for each connection: it reads the file each time, so that a changed password counts from the next connection on.
+ * Throws ConfigError if the file cannot be read.
  */
 export function credentialsOf(
   { user, password: configured, passwordFile }: SecurityOptions,
@@ -76,7 +72,7 @@ export function credentialsOf(
   return credentials.user === '' && credentials.password === '' ? undefined : credentials;
 }
 
-/** What Node's `tls.connect` takes, and every client library with it. */
+/** Options of Node's `tls.connect`. All client libraries pass them on. */
 export interface TlsOptions {
   readonly ca?: Buffer;
   readonly cert?: Buffer;
@@ -87,8 +83,8 @@ export interface TlsOptions {
 }
 
 /**
- * What a TLS connection is made with. The files are read each time, so that a renewed certificate counts from the next
- * connection on. Throws ConfigError with the key of a file that cannot be read, or holds something else than it should.
+ * The options of a TLS connection. Reads the files each time, so that a renewed certificate counts from the next connection on.
+ * Throws ConfigError with the key of a file that cannot be read or has the wrong content.
  */
 export function tlsOptions({ tls }: SecurityOptions): TlsOptions {
   const ca = pemOf(tls.ca, 'tls.ca');
@@ -117,7 +113,7 @@ export function tlsOptions({ tls }: SecurityOptions): TlsOptions {
   };
 }
 
-/** An address has no place in the server name extension (RFC 6066, section 3), but may stand in a certificate. */
+/** An IP address may not stand in the server name extension (RFC 6066, section 3), but it may stand in a certificate. */
 function serverNameOptions(name: string): Pick<TlsOptions, 'servername' | 'checkServerIdentity'> {
   if (isIP(name) === 0) return { servername: name };
   return { checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate) };

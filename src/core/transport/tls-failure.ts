@@ -1,6 +1,6 @@
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 
-/** What OpenSSL says of a server's certificate that no trusted authority has signed (verify(1), "Diagnostics"). */
+/** OpenSSL's codes for a server's certificate that no trusted authority has signed (verify(1), "Diagnostics"). */
 const untrusted: ReadonlySet<string> = new Set([
   'CERT_SIGNATURE_FAILURE',
   'CERT_UNTRUSTED',
@@ -22,18 +22,18 @@ const refusals: ReadonlyArray<readonly [alert: string, what: string]> = [
   ['UNSUPPORTED_CERTIFICATE', 'tls.cert: the broker refuses our certificate: it is of another kind'],
   ['CERTIFICATE_UNKNOWN', 'tls.cert: the broker refuses our certificate'],
   ['ACCESS_DENIED', 'tls.cert: the broker refuses our certificate: access denied'],
-  // Before TLS 1.3 a missing certificate is this.
+  // Before TLS 1.3 also a missing certificate.
   ['HANDSHAKE_FAILURE', 'the broker refuses the TLS handshake: does it ask for tls.cert and tls.key?'],
   ['PROTOCOL_VERSION', 'url: the broker speaks only older versions of TLS'],
   ['UNRECOGNIZED_NAME', 'tls.serverName: the broker has no certificate for that name'],
 ];
 
 /**
- * What a handshake failed over, as one line that names the key to look at; undefined for what trying again may help, and for
- * what is no failure of TLS's.
+ * The reason of a failed handshake, in one line that names the key to look at. Undefined for errors that another try may help, and for
+ * errors that are not TLS's.
  *
- * @param error as Node's tls module, and so every client library on top of it, has it.
- * @param cert the file with our certificate; empty: we have none. Servers written in Go call one that is missing a bad one.
+ * @param error of Node's tls module.
+ * @param cert the file with our certificate; empty: we have none. Servers in Go answer to a missing certificate as to a bad one.
  */
 export function tlsFailure(error: unknown, cert?: string): ConfigError | undefined {
   const code = codeOf(error);

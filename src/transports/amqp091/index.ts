@@ -1,12 +1,12 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
-import { openConnection } from './connection.ts';
+import { openConnection } from './connect.ts';
 import { type Amqp091Options, amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
-import { Prefetch } from './prefetch.ts';
-import { Publisher } from './publisher.ts';
+import { Publisher } from './publish.ts';
 import { classify } from './replies.ts';
 import { Amqp091Sender } from './sender.ts';
 import { Amqp091Session } from './session.ts';
+import { Prefetch } from './session-prefetch.ts';
 import { ensureTopology } from './topology.ts';
 
 /** A short on the wire (AMQP 0-9-1, basic.qos); 0 would mean no bound. */

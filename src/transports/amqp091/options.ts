@@ -1,25 +1,15 @@
-import type convict from 'convict';
 import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
-import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
-import type { Section } from '../../core/config/validate.ts';
+import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
+
+/** For a queue that exists already. */
+const noArguments: JsonObject = {};
 
 type Durability = 'auto' | 'durable' | 'transient';
 
-export interface Amqp091Options extends CommonOptions {
-  url: string;
-  exchange: string;
-  exchangeDurability: Durability;
-  queue: string;
-  queueDurability: Durability;
-  queueArguments: JsonObject;
-  routingKey: string;
-  heartbeat: number;
-  connectTimeout: number;
-}
-
-export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
+export const amqp091Schema = {
   ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
     doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Required.',
@@ -33,8 +23,7 @@ export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
   },
   exchangeDurability: {
     doc: 'What the exchange is made as if it does not exist. `auto`: `transient` with codec `oslo`, whose guests declare it so themselves; else `durable`.',
-    default: 'auto',
-    format: ['auto', 'durable', 'transient'],
+    ...oneOf('auto', 'durable', 'transient'),
   },
   queue: {
     doc: "The queue that replicas compete on. Empty: `conductor`, or with codec `oslo` Trove's `conductor_queue`, `trove-conductor`.",
@@ -42,12 +31,11 @@ export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
   },
   queueDurability: {
     doc: 'What the queue is made as if it does not exist; `auto` as for the exchange.',
-    default: 'auto',
-    format: ['auto', 'durable', 'transient'],
+    ...oneOf('auto', 'durable', 'transient'),
   },
   queueArguments: {
     doc: 'Arguments for a queue that does not exist yet, such as `{ x-queue-type: quorum }`.',
-    default: {},
+    default: noArguments,
   },
   routingKey: {
     doc: "What the queue is bound with. Empty: `conductor.*`, or with codec `oslo` the queue's name.",
@@ -63,7 +51,9 @@ export const amqp091Schema: convict.Schema<Amqp091Options> & Section = {
     default: 10_000,
     format: milliseconds,
   },
-};
+} satisfies Section;
+
+export type Amqp091Options = ValuesOf<typeof amqp091Schema>;
 
 /** The names and durabilities that are left to the codec, filled in. */
 export function withCodecDefaults(options: Amqp091Options): Amqp091Options {

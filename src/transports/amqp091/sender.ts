@@ -1,18 +1,18 @@
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { settledBy } from '../../core/deadline.ts';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { isWritableName } from '../../core/transport/names.ts';
+import { Outbox } from '../../core/transport/outbox.ts';
 import { credentialsOf } from '../../core/transport/security.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { openConnection } from './connection.ts';
-import { failOnFault } from './faults.ts';
-import { letGo } from './frames.ts';
+import type { SessionLife } from '../../core/transport/session-life.ts';
+import { openConnection } from './connect.ts';
+import { lifeOf } from './faults.ts';
 import type { Amqp091Options } from './options.ts';
-import { maxShortString } from './publisher.ts';
+import { maxShortString } from './publish.ts';
 import { asConfigError, classify } from './replies.ts';
-import { openReplies, type ReplyQueue } from './reply-queue.ts';
+import { openReplies, type ReplyQueue } from './sender-replies.ts';
 
 /** Publishes with confirms; what is bound nowhere comes back and is refused. */
 export class Amqp091Sender implements Sender {
@@ -59,7 +59,8 @@ export class Amqp091Sender implements Sender {
 class Amqp091SenderSession implements SenderSession {
   readonly replyTo: string | undefined;
   readonly hasProperties = true;
-  readonly closed: Promise<Error | undefined>;
+  private readonly life: SessionLife;
+  private readonly outbox: Outbox;
   private readonly connection: ChannelModel;
   private readonly channel: ConfirmChannel;
   private readonly options: Amqp091Options;
@@ -67,13 +68,8 @@ class Amqp091SenderSession implements SenderSession {
   private readonly userId: string | undefined;
   /** Messages that came back, by id: the confirm that follows means nothing then. */
   private readonly returned = new Map<string, number>();
-  private underWay = 0;
-  private whenIdle: () => void = () => {};
-  private stopping = false;
-  private open = true;
   /** What the broker closed the channel with. */
   private refusal: Error | undefined;
-  private end: (error: Error | undefined) => void = () => {};
 
   constructor(
     connection: ChannelModel,
@@ -86,12 +82,6 @@ class Amqp091SenderSession implements SenderSession {
     this.options = options;
     this.replyTo = replies?.name;
     this.userId = options.auth.mode === 'user-id' ? credentialsOf(options, options.url)?.user : undefined;
-    this.closed = new Promise((resolve) => {
-      this.end = (error) => {
-        this.open = false;
-        resolve(this.stopping ? undefined : (error ?? new NotConnected('the connection was closed')));
-      };
-    });
     channel.on('return', ({ properties }) => {
       const id = String(properties.messageId);
       this.returned.set(id, (this.returned.get(id) ?? 0) + 1);
@@ -99,20 +89,17 @@ class Amqp091SenderSession implements SenderSession {
     channel.on('error', (error: Error) => {
       this.refusal = error;
     });
-    const channels = new Set<Channel>([channel, ...(replies === undefined ? [] : [replies.channel])]);
-    for (const one of channels) {
-      one.on('error', (error) => this.fail(error));
-      one.on('close', () => {
-        if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
-      });
-    }
-    connection.on('error', (error) => this.end(error));
-    connection.on('close', (error) => this.end(error));
-    failOnFault(connection, channels, (error) => this.fail(error));
+    this.life = lifeOf(connection, new Set(replies === undefined ? [channel] : [channel, replies.channel]));
+    this.outbox = new Outbox(this.life, Number.MAX_SAFE_INTEGER);
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.life.closed;
   }
 
   async send(message: OutgoingMessage): Promise<void> {
     const { body, messageId, replyTo, correlationId, expiration } = message;
+    const { exchange } = this.options;
     const routingKey = this.options.routingKey.replace(/[*#]$/, () => message.sender);
     if (!isWritableName(routingKey, maxShortString))
       throw new Undeliverable(`nothing can be sent to ${routingKey.slice(0, 64)}`);
@@ -128,56 +115,38 @@ class Amqp091SenderSession implements SenderSession {
       ...(correlationId !== undefined && { correlationId }),
       ...(expiration !== undefined && { expiration: String(expiration) }),
     };
-    this.underWay += 1;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        if (!this.open || this.stopping) throw new NotConnected('the session has ended');
-        this.channel.publish(this.options.exchange, routingKey, content, properties, (error: unknown) => {
+    const publish = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        this.channel.publish(exchange, routingKey, content, properties, (error: unknown) => {
           if (error) reject(this.failureOf(error, routingKey));
-          else if (this.takeReturned(messageId)) reject(unroutable(this.options.exchange, routingKey));
+          else if (this.takeReturned(messageId)) reject(unroutable(exchange, routingKey));
           else resolve();
         });
       });
+    try {
+      await this.outbox.send(publish);
     } catch (error) {
       if (error instanceof NotConnected || error instanceof Undeliverable) throw error;
-      // The library throws where its channel has closed under us, and over what it cannot write, such as an id that is too long.
-      const { name } = error instanceof Error ? error : { name: '' };
-      const mine = this.open && name === 'TypeError';
-      throw new (mine ? Undeliverable : NotConnected)(messageOf(error), { cause: error });
-    } finally {
-      this.underWay -= 1;
-      if (this.underWay === 0) this.whenIdle();
+      // The library throws over what it cannot write, such as an id that is too long, and where its channel has closed under us.
+      const unwritable = this.life.open && error instanceof Error && error.name === 'TypeError';
+      throw unwritable
+        ? new Undeliverable(messageOf(error), { cause: error })
+        : this.failureOf(error, routingKey);
     }
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    this.stopping = true;
-    if (!this.open) return;
-    await settledBy(this.idle(), deadline);
-    await settledBy(this.close(), deadline);
-    if (this.open) this.destroy();
+    await this.life.stop(deadline, async () => {
+      await this.outbox.idle(deadline);
+      await this.channel.close();
+      await this.connection.close();
+    });
     await this.closed;
-  }
-
-  private async idle(): Promise<void> {
-    if (this.underWay === 0) return;
-    const ended = this.closed;
-    await Promise.race([
-      ended,
-      new Promise<void>((resolve) => {
-        this.whenIdle = resolve;
-      }),
-    ]);
-  }
-
-  private async close(): Promise<void> {
-    await this.channel.close();
-    await this.connection.close();
   }
 
   /** A confirm that will not come: was this message refused, or did the connection end? */
   private failureOf(error: unknown, routingKey: string): Error {
-    if (this.refusal === undefined && this.open)
+    if (this.refusal === undefined && this.life.open)
       return new Undeliverable(`the broker refuses the message: ${messageOf(error)}`);
     const refusal = this.refusal === undefined ? error : this.refusal;
     const message = messageOf(refusal);
@@ -193,17 +162,6 @@ class Amqp091SenderSession implements SenderSession {
     if (count > 1) this.returned.set(messageId, count - 1);
     else this.returned.delete(messageId);
     return count > 0;
-  }
-
-  private fail(error: Error): void {
-    if (!this.open) return;
-    this.end(error);
-    this.connection.close().catch(() => this.destroy());
-  }
-
-  private destroy(): void {
-    letGo(this.connection);
-    this.end(undefined);
   }
 }
 

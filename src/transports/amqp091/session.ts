@@ -1,18 +1,21 @@
-import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
+import type { Channel, ChannelModel } from 'amqplib';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
-import { SettledPrefix } from '../../core/transport/settled-prefix.ts';
-import { Amqp091Delivery, metaOf } from './delivery.ts';
-import { failOnFault, faultOf } from './faults.ts';
-import { letGo } from './frames.ts';
+import { HeldDelivery } from '../../core/transport/held-delivery.ts';
+import type { SessionLife } from '../../core/transport/session-life.ts';
+import { SettlingOrder } from '../../core/transport/settling-order.ts';
+import { lifeOf } from './faults.ts';
 import type { Amqp091Options } from './options.ts';
-import type { Prefetch } from './prefetch.ts';
-import type { Publisher } from './publisher.ts';
+import type { Publisher } from './publish.ts';
+import { acknowledge, readMessages, requeue } from './read.ts';
+import { MetaReader } from './read-meta.ts';
+import type { Message } from './read-properties.ts';
+import type { Prefetch } from './session-prefetch.ts';
 import { ensureTopicQueue } from './topology.ts';
 
-/** Milliseconds that what is settled may wait behind what is not, before it is acknowledged singly. */
-const blockedPatience = 1000;
+/** Settled by its delivery tag. */
+class Amqp091Delivery extends HeldDelivery<number> {}
 
 /**
  * One connection with one channel and one consumer, and another to publish on.
@@ -22,26 +25,21 @@ const blockedPatience = 1000;
  * the prefetch.
  */
 export class Amqp091Session implements Session {
-  readonly closed: Promise<Error | undefined>;
+  private readonly life: SessionLife;
   private readonly connection: ChannelModel;
   private readonly channel: Channel;
   private readonly options: Amqp091Options;
   private readonly deliver: Deliver;
-  private readonly tracked = new SettledPrefix<Amqp091Delivery>();
+  private readonly order: SettlingOrder<Amqp091Delivery>;
   private readonly publisher: Publisher;
   private readonly prefetch: Prefetch;
-  /** Any message, for what the library wants to see of one beside its delivery tag. */
-  private sample: ConsumeMessage | undefined;
-  private patience: NodeJS.Timeout | undefined;
   /** Consuming is asked for and given up one step at a time, in order. */
   private flow: Promise<void> = Promise.resolve();
   private consumerTag: string | undefined;
   private wanted = false;
   /** By topic: resolves once a queue is bound to it. */
   private readonly listened = new Map<string, Promise<void>>();
-  private stopping = false;
-  private open = true;
-  private end: (error: Error | undefined) => void = () => {};
+  private readonly metas: MetaReader;
 
   constructor(
     connection: ChannelModel,
@@ -55,23 +53,20 @@ export class Amqp091Session implements Session {
     this.channel = channel;
     this.options = options;
     this.deliver = deliver;
+    this.metas = new MetaReader(options.auth.mode);
     this.publisher = publisher;
     this.prefetch = prefetch;
-    this.closed = new Promise((resolve) => {
-      this.end = (error) => {
-        this.open = false;
-        clearTimeout(this.patience);
-        void this.publisher.close();
-        resolve(this.stopping ? undefined : (error ?? new NotConnected('the connection was closed')));
-      };
-    });
-    channel.on('error', (error) => this.fail(error));
-    channel.on('close', () => {
-      if (!this.stopping) this.fail(new NotConnected('the channel was closed'));
-    });
-    connection.on('error', (error) => this.end(error));
-    connection.on('close', (error) => this.end(error));
-    failOnFault(connection, [channel], (error) => this.fail(error));
+    this.life = lifeOf(connection, new Set([channel]));
+    this.order = new SettlingOrder(prefetch.bound, (deliveries, inOrder) =>
+      this.acknowledge(deliveries, inOrder),
+    );
+    this.life.atEnd(() => this.order.stop());
+    this.life.atEnd(() => void publisher.close());
+    readMessages(connection, channel, (message) => this.receive(message), options.auth.mode === 'subject');
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.life.closed;
   }
 
   /** Starts consuming. Rejects if the broker refuses it. */
@@ -81,26 +76,14 @@ export class Amqp091Session implements Session {
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    if (!this.open) return;
-    try {
-      this.settleOwn(
-        deliveries.filter((delivery) => delivery instanceof Amqp091Delivery),
-        settlement,
-      );
-    } catch (error) {
-      // The library throws where its channel is being closed under us: the broker has them back.
-      this.fail(faultOf(error));
-    }
-  }
-
-  private settleOwn(own: ReadonlyArray<Amqp091Delivery>, settlement: Settlement): void {
+    // While it stops, the channel is being closed: the broker takes back what is not settled by then.
+    if (!this.life.open || this.life.stopping) return;
+    const own = deliveries.filter((delivery) => delivery instanceof Amqp091Delivery);
     if (settlement === 'release') {
-      this.tracked.remove(own);
-      // Never reject: that counts toward a quorum queue's delivery limit.
-      for (const { deliveryTag } of own) this.requeue(deliveryTag);
+      this.giveBack(own);
+      this.order.remove(own);
     } else {
-      for (const delivery of own) this.tracked.settle(delivery);
-      this.acknowledge();
+      this.order.settle(own);
       this.adjustPrefetch(own.length);
     }
   }
@@ -138,7 +121,7 @@ export class Amqp091Session implements Session {
   }
 
   resume(): void {
-    if (!this.stopping) this.want(true);
+    if (!this.life.stopping) this.want(true);
   }
 
   async drain(deadline: AbortSignal): Promise<void> {
@@ -146,135 +129,72 @@ export class Amqp091Session implements Session {
     await settledBy(this.flow, deadline);
   }
 
+  /** The broker takes back what is unsettled when the channel closes; acknowledgements before it have arrived by then. */
   async stop(deadline: AbortSignal): Promise<void> {
-    this.stopping = true;
-    if (!this.open) return;
-    // The broker takes back what is unsettled when the channel closes; acknowledgements before it have arrived by then.
-    // Whatever closing fails with, the connection is given up right after.
-    await settledBy(this.close(), deadline);
-    if (this.open) this.destroy();
+    await this.life.stop(deadline, async () => {
+      this.order.flush();
+      // The channel first: its frames are queued apart from the connection's.
+      await this.channel.close();
+      await this.connection.close();
+    });
     await this.closed;
-  }
-
-  private async close(): Promise<void> {
-    this.acknowledgeSingly();
-    // The channel first: its frames are queued apart from the connection's, and closing that would overtake acknowledgements.
-    await this.channel.close();
-    await this.connection.close();
   }
 
   private want(consuming: boolean): void {
     this.wanted = consuming;
-    this.flow = this.flow.then(() => this.adjust()).catch((error: Error) => this.fail(error));
+    this.flow = this.flow.then(() => this.adjust()).catch((error: Error) => this.life.fail(error));
   }
 
   private async adjust(): Promise<void> {
-    if (!this.open || this.stopping) return;
-    const { prefetch, tracked } = this;
+    const { life, prefetch, order } = this;
+    if (!life.open || life.stopping) return;
     if (this.consumerTag !== undefined && (!this.wanted || prefetch.isTooSmall)) {
       const { consumerTag } = this;
       this.consumerTag = undefined;
       await this.channel.cancel(consumerTag);
     }
-    if (this.wanted && this.consumerTag === undefined && prefetch.mayConsume(tracked.size)) {
-      await this.channel.prefetch(prefetch.grant(tracked.size));
-      const { consumerTag } = await this.channel.consume(this.options.queue, (message) => {
-        try {
-          this.receive(message);
-        } catch (error) {
-          this.fail(faultOf(error));
-        }
-      });
+    if (this.wanted && this.consumerTag === undefined && prefetch.mayConsume(order.size)) {
+      await this.channel.prefetch(prefetch.grant(order.size));
+      const { queue } = this.options;
+      // Its messages do not come by way of the library.
+      const cancelled = () =>
+        life.fail(new NotConnected(`the broker cancelled the consumer: was queue ${queue} deleted?`));
+      const { consumerTag } = await this.channel.consume(queue, cancelled);
       this.consumerTag = consumerTag;
     }
   }
 
   private adjustPrefetch(settled: number): void {
-    if (this.prefetch.settled(settled, this.tracked.size) && this.wanted) this.want(true);
+    if (this.prefetch.settled(settled, this.order.size) && this.wanted) this.want(true);
   }
 
-  private receive(message: ConsumeMessage | null): void {
-    if (message === null) {
-      this.fail(
-        new NotConnected(`the broker cancelled the consumer: was queue ${this.options.queue} deleted?`),
-      );
-      return;
-    }
-    this.sample ??= sampleOf(message);
-    const { deliveryTag } = message.fields;
-    const meta = metaOf(message, this.options.auth.mode);
-    const delivery = new Amqp091Delivery(this, deliveryTag, message.content, meta);
+  private receive(message: Message): void {
+    // A session that has ended has no use for it; the broker takes it back from one that stops.
+    if (!this.life.open || this.life.stopping) return;
+    const delivery = new Amqp091Delivery(this, message.body, this.metas.of(message), message.deliveryTag);
     if (this.deliver(delivery)) {
-      this.tracked.track(delivery);
+      this.order.track(delivery);
     } else {
-      this.requeue(deliveryTag);
+      this.giveBack([delivery]);
       // The first one; more may come before the broker has heard of it.
-      if (this.wanted) this.prefetch.refused(this.tracked.size);
+      if (this.wanted) this.prefetch.refused(this.order.size);
       this.pause();
     }
   }
 
-  private acknowledge(): void {
-    const prefix = this.tracked.takePrefix();
-    const last = prefix.at(-1);
-    if (last !== undefined) {
-      this.ack(last.deliveryTag, prefix.length > 1);
-      clearTimeout(this.patience);
-      this.patience = undefined;
-    }
-    if (this.tracked.blocked) this.overtake();
+  private acknowledge(deliveries: ReadonlyArray<Amqp091Delivery>, inOrder: boolean): void {
+    const { connection, channel, life } = this;
+    if (!life.open) return;
+    const allUpTo = inOrder && deliveries.length > 1;
+    const told = allUpTo ? deliveries.slice(-1) : deliveries;
+    acknowledge(connection, channel, told.map(tagOf), allUpTo);
   }
 
-  /** Once the first message has been here for long, those behind it are acknowledged as they are settled: it may be a slow call. */
-  private overtake(): void {
-    const age = performance.now() - (this.tracked.oldest?.meta.receivedAt ?? 0);
-    if (age >= blockedPatience) {
-      this.acknowledgeSingly();
-      return;
-    }
-    this.patience ??= setTimeout(() => {
-      this.patience = undefined;
-      try {
-        this.acknowledge();
-        this.adjustPrefetch(0);
-      } catch (error) {
-        this.fail(faultOf(error));
-      }
-    }, blockedPatience - age);
-  }
-
-  private acknowledgeSingly(): void {
-    for (const { deliveryTag } of this.tracked.takeAll()) this.ack(deliveryTag, false);
-  }
-
-  private ack(deliveryTag: number, allUpTo: boolean): void {
-    const { sample } = this;
-    if (sample !== undefined)
-      this.channel.ack({ ...sample, fields: { ...sample.fields, deliveryTag } }, allUpTo);
-  }
-
-  private requeue(deliveryTag: number): void {
-    const { sample } = this;
-    if (sample !== undefined)
-      this.channel.nack({ ...sample, fields: { ...sample.fields, deliveryTag } }, false, true);
-  }
-
-  /** The session is of no use any more: closes the connection, which ends it. */
-  private fail(error: Error): void {
-    if (!this.open) return;
-    this.end(error);
-    this.connection.close().catch(() => this.destroy());
-  }
-
-  private destroy(): void {
-    letGo(this.connection);
-    this.end(undefined);
+  private giveBack(deliveries: ReadonlyArray<Amqp091Delivery>): void {
+    requeue(this.connection, this.channel, deliveries.map(tagOf));
   }
 }
 
-/** Without the bytes that came with it. */
-function sampleOf({ fields, properties }: ConsumeMessage): ConsumeMessage {
-  const { consumerTag, deliveryTag, redelivered, exchange, routingKey } = fields;
-  const copied = { consumerTag, deliveryTag, redelivered, exchange, routingKey };
-  return { content: Buffer.alloc(0), properties, fields: copied };
+function tagOf({ handle }: Amqp091Delivery): number {
+  return handle;
 }

@@ -2,8 +2,8 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
+import { probeExchangeType, probeQueue, warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
-import { probeExchangeType, probeQueue, warnOfLosses } from './probe.ts';
 import { asConfigError, codeOfReply, onChannel, replyCode } from './replies.ts';
 
 /**

@@ -24,11 +24,6 @@ export class Credit {
     this.window = bound;
   }
 
-  /** A transfer is about to be read. The library complains about one without credit, as come after credit was taken back. */
-  expect(): void {
-    if (this.granted === 0) Reflect.set(this.receiver, 'credit', 1);
-  }
-
   received(): void {
     this.unsettled += 1;
     if (this.granted > 0) this.granted -= 1;

@@ -1,6 +1,6 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
-import { Amqp10Connection } from './connection.ts';
+import { Amqp10Connection } from './connect.ts';
 import { type Amqp10Options, amqp10Schema, withCodecDefaults } from './options.ts';
 import { Amqp10Sender } from './sender.ts';
 import { Amqp10Session } from './session.ts';

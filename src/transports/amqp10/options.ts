@@ -1,20 +1,8 @@
-import type convict from 'convict';
 import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
-import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
-import type { Section } from '../../core/config/validate.ts';
+import { commonSchema } from '../../core/config/transport-kind.ts';
+import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 
-export interface Amqp10Options extends CommonOptions {
-  url: string;
-  virtualHost: string;
-  sasl: 'auto' | 'plain' | 'external' | 'anonymous';
-  address: string;
-  target: string;
-  replyAddress: string;
-  heartbeat: number;
-  connectTimeout: number;
-}
-
-export const amqp10Schema: convict.Schema<Amqp10Options> & Section = {
+export const amqp10Schema = {
   ...commonSchema('amqp10', ['none', 'user-id']),
   url: {
     doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Required.',
@@ -28,8 +16,7 @@ export const amqp10Schema: convict.Schema<Amqp10Options> & Section = {
   },
   sasl: {
     doc: 'How to sign in. `auto`: `plain` with a user or password, else `external` with `tls.cert`, else `anonymous`.',
-    default: 'auto',
-    format: ['auto', 'plain', 'external', 'anonymous'],
+    ...oneOf('auto', 'plain', 'external', 'anonymous'),
   },
   address: {
     doc: "The queue that replicas compete on; it has to exist. A name is written as the broker wants it (RabbitMQ 3: `/amq/queue/<name>`, RabbitMQ 4: `/queues/<name>`, others as it is); what begins with a slash is taken as it is. Empty: `conductor`, or with codec `oslo` Trove's `conductor_queue`, `trove-conductor`.",
@@ -54,7 +41,9 @@ export const amqp10Schema: convict.Schema<Amqp10Options> & Section = {
     default: 10_000,
     format: milliseconds,
   },
-};
+} satisfies Section;
+
+export type Amqp10Options = ValuesOf<typeof amqp10Schema>;
 
 /** The names that are left to the codec, filled in. */
 export function withCodecDefaults(options: Amqp10Options): Amqp10Options {

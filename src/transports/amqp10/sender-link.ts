@@ -1,6 +1,6 @@
 import type { EventContext, Delivery as RheaDelivery, Session as RheaSession, Sender } from 'rhea';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { Amqp10Connection } from './connection.ts';
+import type { Amqp10Connection } from './connect.ts';
 import { isTerminus, type Refusal, refusalOf } from './refusal.ts';
 
 /** What the broker has made of a message: it has it, or it knows nobody who would take it. */

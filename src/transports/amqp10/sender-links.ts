@@ -1,5 +1,5 @@
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
-import type { Amqp10Connection } from './connection.ts';
+import type { Amqp10Connection } from './connect.ts';
 import { isNotFound, refused } from './refusal.ts';
 import { LinkRefused, SenderLink, type Sent } from './sender-link.ts';
 

@@ -7,12 +7,14 @@ import type { Reply } from '../../core/message/request.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { queueAddress } from './address.ts';
-import { Amqp10Connection } from './connection.ts';
-import { decodeMessage } from './decode.ts';
+import { Amqp10Connection } from './connect.ts';
 import { encodeMessage } from './encode.ts';
 import type { Amqp10Options } from './options.ts';
+import { channelOf } from './read-library.ts';
+import { decodeMessage } from './read-message.ts';
 import { refusalOf, refused } from './refusal.ts';
 import { SenderLinks } from './sender-links.ts';
+import { accepted, dispositions } from './settle.ts';
 
 /** Replies on their way to us at once. */
 const replyCredit = 100;
@@ -56,12 +58,20 @@ async function receiveReplies(
   session.open();
   const receiver: Receiver = session.open_receiver({
     source: address === undefined ? { dynamic: true } : { address },
-    credit_window: replyCredit,
+    credit_window: 0,
+    autoaccept: false,
   });
-  connection.receive(receiver, (message, handle) => {
-    if (handle === undefined) return;
-    const { correlationId, body } = decodeMessage(message);
-    receive({ correlationId, body });
+  const settled = (id: number | undefined) => {
+    if (id !== undefined) connection.write(dispositions(channelOf(session), [id], accepted));
+    receiver.add_credit(1);
+  };
+  connection.receive(receiver, {
+    take: (bytes, start, end, id) => {
+      const { correlationId, body } = decodeMessage(bytes, start, end);
+      receive({ correlationId, body });
+      settled(id);
+    },
+    aborted: () => settled(undefined),
   });
   const gone = (error: unknown) => {
     const refusal = refusalOf(error);
@@ -76,7 +86,9 @@ async function receiveReplies(
   return new Promise((resolve, reject) => {
     receiver.on('receiver_open', () => {
       const given: unknown = receiver.source?.address;
-      if (typeof given === 'string') resolve(given);
+      if (typeof given !== 'string') return;
+      receiver.add_credit(replyCredit);
+      resolve(given);
     });
     void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
   });

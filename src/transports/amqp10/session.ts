@@ -1,5 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Receiver, Delivery as RheaDelivery, Session as RheaSession } from 'rhea';
+import type { Receiver, Session as RheaSession } from 'rhea';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected } from '../../core/errors.ts';
 import type {
@@ -10,16 +9,19 @@ import type {
   Session,
   Settlement,
 } from '../../core/transport/contract.ts';
-import { Accepting } from './accepting.ts';
+import { HeldDelivery } from '../../core/transport/held-delivery.ts';
+import { SettlingOrder } from '../../core/transport/settling-order.ts';
 import { queueAddress } from './address.ts';
-import type { Amqp10Connection } from './connection.ts';
+import type { Amqp10Connection } from './connect.ts';
 import { Credit } from './credit.ts';
-import { type DecodedMessage, decodeMessage } from './decode.ts';
 import type { Amqp10Options } from './options.ts';
-import { Publisher } from './publisher.ts';
+import { Publisher } from './publish.ts';
+import { channelOf } from './read-library.ts';
+import { type DecodedMessage, decodeMessage } from './read-message.ts';
 import { isTerminus, refusalOf, refused } from './refusal.ts';
+import { accepted, dispositions, released } from './settle.ts';
 
-/** Frames that may come before the client library has had its turn, for each delivery that may be unsettled. */
+/** Transfer frames that may come before the window is opened again, for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
 /** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
 const maxBuffer = 65_535;
@@ -30,23 +32,8 @@ const maxBuffer = 65_535;
  */
 const stopPatience = 3000;
 
-/** What is kept of a message while it is held. */
-class Amqp10Delivery implements Delivery {
-  readonly session: Session;
-  /** What it is settled by. */
-  readonly handle: RheaDelivery;
-  readonly body: Buffer;
-  readonly meta: DeliveryMeta;
-  /** Settled by us, whether or not it is written yet. */
-  settled = false;
-
-  constructor(session: Session, handle: RheaDelivery, body: Buffer, meta: DeliveryMeta) {
-    this.session = session;
-    this.handle = handle;
-    this.body = body;
-    this.meta = meta;
-  }
-}
+/** Settled by its number; without one the broker has settled it already. */
+class Amqp10Delivery extends HeldDelivery<number | undefined> {}
 
 /**
  * One connection with one AMQP session and one receiving link.
@@ -68,11 +55,9 @@ export class Amqp10Session implements Session {
   private readonly deliver: Deliver;
   private readonly credit: Credit;
   private readonly publisher: Publisher;
-  private readonly accepting: Accepting<Amqp10Delivery>;
+  private readonly order: SettlingOrder<Amqp10Delivery>;
   /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
-  private withheld: RheaDelivery[] = [];
-  /** What has been settled in this turn, and is not written yet. */
-  private writing: Settlement | undefined;
+  private withheld: Array<number | undefined> = [];
   private draining = false;
   private stopping = false;
   private open = true;
@@ -83,10 +68,10 @@ export class Amqp10Session implements Session {
     this.options = options;
     this.deliver = deliver;
     this.publisher = new Publisher(connection, options);
-    this.accepting = new Accepting(bound, (settled) => this.write(handlesOf(settled), 'done'));
+    this.order = new SettlingOrder(bound, (settled) => this.write(handlesOf(settled), 'done'));
     this.closed = connection.ended.then((error) => {
       this.open = false;
-      this.accepting.stop();
+      this.order.stop();
       return this.stopping ? undefined : error;
     });
     const address = queueAddress(connection.broker, options.address);
@@ -105,7 +90,6 @@ export class Amqp10Session implements Session {
     });
     const { receiver } = this;
     this.credit = new Credit(receiver, bound);
-    connection.beforeTransfer = () => this.credit.expect();
     this.started = new Promise((resolve, reject) => {
       receiver.on('receiver_open', () => {
         if (!isTerminus(receiver.source)) return;
@@ -115,7 +99,13 @@ export class Amqp10Session implements Session {
       void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
     });
     receiver.on('receiver_close', () => this.refused(address, receiver.error));
-    connection.receive(receiver, (message, handle) => this.receive(message, handle));
+    connection.receive(receiver, {
+      take: (bytes, start, end, id) => this.receive(bytes, start, end, id),
+      aborted: () => {
+        this.credit.received();
+        this.credit.aborted();
+      },
+    });
   }
 
   /** Resolves once the broker has attached us to the address. Rejects with ConfigError if it refuses, else with NotConnected. */
@@ -130,24 +120,17 @@ export class Amqp10Session implements Session {
     return session;
   }
 
-  /**
-   * The client library writes what was accepted in one turn as ranges, a frame for each (AMQP 1.0, section 2.7.6). It would write one
-   * that is accepted and the next one, released, as both accepted: so the two are never settled in the same turn.
-   */
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
     const own: Amqp10Delivery[] = [];
-    for (const delivery of deliveries) {
-      if (!(delivery instanceof Amqp10Delivery) || delivery.settled) continue;
-      delivery.settled = true;
-      own.push(delivery);
-    }
+    for (const delivery of deliveries)
+      if (delivery instanceof Amqp10Delivery && !delivery.settled) own.push(delivery);
     if (settlement === 'done') {
-      this.accepting.settle(own);
+      this.order.settle(own);
       return;
     }
+    this.order.remove(own);
     this.write(handlesOf(own), 'release');
-    this.accepting.remove(own);
   }
 
   publish(publication: Publication): Promise<void> {
@@ -174,7 +157,7 @@ export class Amqp10Session implements Session {
     this.stopping = true;
     this.draining = true;
     if (!this.open) return;
-    this.accepting.flush();
+    this.order.flush();
     this.release();
     // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
     const patience = AbortSignal.any([deadline, AbortSignal.timeout(stopPatience)]);
@@ -183,8 +166,6 @@ export class Amqp10Session implements Session {
   }
 
   private async endSession(): Promise<void> {
-    // What waits for its own turn to be written has it.
-    await nextTurn();
     const ended = new Promise<void>((resolve) => {
       this.session.on('session_close', () => resolve());
     });
@@ -192,22 +173,18 @@ export class Amqp10Session implements Session {
     await Promise.race([ended, this.connection.ended]);
   }
 
-  private receive(message: Buffer, handle: RheaDelivery | undefined): void {
+  private receive(bytes: Buffer, start: number, end: number, id: number | undefined): void {
     this.credit.received();
-    if (handle === undefined) {
-      this.credit.aborted();
-      return;
-    }
     if (!this.draining && this.withheld.length === 0) {
-      const decoded = decodeMessage(message);
-      const delivery = new Amqp10Delivery(this, handle, decoded.body, this.metaOf(decoded));
+      const decoded = decodeMessage(bytes, start, end);
+      const delivery = new Amqp10Delivery(this, decoded.body, this.metaOf(decoded), id);
       if (this.deliver(delivery)) {
-        this.accepting.track(delivery);
+        this.order.track(delivery);
         return;
       }
       this.credit.refused();
     }
-    this.withheld.push(handle);
+    this.withheld.push(id);
   }
 
   private metaOf(decoded: DecodedMessage): DeliveryMeta {
@@ -233,24 +210,11 @@ export class Amqp10Session implements Session {
     this.write(withheld, 'release');
   }
 
-  private write(handles: ReadonlyArray<RheaDelivery>, settlement: Settlement): void {
-    if (!this.open || handles.length === 0) return;
-    if (this.writing !== undefined && this.writing !== settlement) {
-      // Behind the library's own, which writes what was settled before.
-      process.nextTick(() => this.write(handles, settlement));
-      return;
-    }
-    for (const handle of handles) {
-      if (settlement === 'done') handle.accept();
-      else handle.release();
-    }
-    if (this.writing === undefined) {
-      this.writing = settlement;
-      process.nextTick(() => {
-        this.writing = undefined;
-      });
-    }
-    this.credit.settled(handles.length, settlement);
+  private write(ids: ReadonlyArray<number | undefined>, settlement: Settlement): void {
+    if (!this.open || ids.length === 0) return;
+    const outcome = settlement === 'done' ? accepted : released;
+    this.connection.write(dispositions(channelOf(this.session), ids, outcome));
+    this.credit.settled(ids.length, settlement);
   }
 
   /** The broker has ended the link or the AMQP session. */
@@ -265,7 +229,7 @@ export class Amqp10Session implements Session {
   }
 }
 
-function handlesOf(deliveries: ReadonlyArray<Amqp10Delivery>): RheaDelivery[] {
+function handlesOf(deliveries: ReadonlyArray<Amqp10Delivery>): Array<number | undefined> {
   return deliveries.map(({ handle }) => handle);
 }
 

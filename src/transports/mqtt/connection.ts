@@ -63,10 +63,10 @@ export function connected(client: MqttClient): Promise<IConnackPacket> {
     client.once('connect', resolve);
     client.once('error', (error) => {
       remember(error);
-      reject(classify(error));
+      reject(classify(error, client));
     });
     client.once('close', () =>
-      reject(classify(reason ?? new Error('the connection was closed before it was accepted'))),
+      reject(classify(reason ?? new Error('the connection was closed before it was accepted'), client)),
     );
     client.connect();
     // The library keeps some of its stream's errors to itself, such as those of a WebSocket's handshake.
@@ -98,8 +98,8 @@ export function publishFailure(error: unknown): Error {
     : new NotConnected(messageOf(error), { cause: error });
 }
 
-function classify(error: unknown): Error {
-  const failure = tlsFailure(error);
+function classify(error: unknown, { options }: MqttClient): Error {
+  const failure = tlsFailure(error, options.cert === undefined ? '' : 'tls.cert');
   if (failure !== undefined) return failure;
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);

@@ -1,25 +1,9 @@
-import type convict from 'convict';
 import { milliseconds, nonEmptyText, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
-import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
-import type { Section } from '../../core/config/validate.ts';
+import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
+import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 
-export interface MqttOptions extends CommonOptions {
-  url: string;
-  version: '5' | '3.1.1';
-  topic: string;
-  answerTopic: string;
-  shared: boolean;
-  group: string;
-  clientId: string;
-  sessionExpiry: number;
-  keepSession: boolean;
-  ackOrder: 'relaxed' | 'strict';
-  keepalive: number;
-  connectTimeout: number;
-}
-
-export const mqttSchema: convict.Schema<MqttOptions> & Section = {
+export const mqttSchema = {
   ...commonSchema('mqtt', ['none', 'subject', 'trove']),
   url: {
     doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Required.',
@@ -27,7 +11,7 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
     format: urlOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
     sensitive: true,
   },
-  version: { doc: 'The version of the protocol.', default: '5', format: ['5', '3.1.1'] },
+  version: { doc: 'The version of the protocol.', ...oneOf('5', '3.1.1') },
   topic: {
     doc: 'The topic that guests publish to; its last level is the sender.',
     default: 'conductor/+',
@@ -58,8 +42,7 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
   },
   ackOrder: {
     doc: 'Whether messages may be acknowledged ahead of one that takes longer than a second. `strict`: never, as MQTT has it, for a broker that minds; a slow call then delays all that is behind it.',
-    default: 'relaxed',
-    format: ['relaxed', 'strict'],
+    ...oneOf('relaxed', 'strict'),
   },
   keepalive: {
     doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',
@@ -71,7 +54,9 @@ export const mqttSchema: convict.Schema<MqttOptions> & Section = {
     default: 10_000,
     format: milliseconds,
   },
-};
+} satisfies Section;
+
+export type MqttOptions = ValuesOf<typeof mqttSchema>;
 
 /** The last level is the sender: one that is the same for all proves nothing. Throws ConfigError. */
 export function checkSubject({ auth, topic }: MqttOptions, prefix: string): void {

@@ -1,12 +1,12 @@
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Subscription } from '@nats-io/transport-node';
 import { settledBy } from '../../core/deadline.ts';
-import { messageOf, NotConnected } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Deliver, Delivery, DeliveryMeta, Publication, Session } from '../../core/transport/contract.ts';
-import { headerBlock } from './inside.ts';
+import { MetaReader } from './headers.ts';
+import type { Wire } from './inside.ts';
 import { Connection } from './lifetime.ts';
-import { coreMeta } from './meta.ts';
 import type { NatsOptions } from './options.ts';
+import type { Incoming } from './read.ts';
 
 /** Milliseconds between two log lines about dropped messages. */
 const complaintInterval = 10_000;
@@ -35,10 +35,10 @@ class CoreDelivery implements Delivery {
  */
 export class CoreSession implements Session {
   readonly closed: Promise<Error | undefined>;
-  private readonly broker: NatsConnection;
   private readonly connection: Connection;
   private readonly options: NatsOptions;
   private readonly deliver: Deliver;
+  private readonly meta: MetaReader;
   private readonly logger: Logger;
   private membership: Subscription | undefined;
   private left: Promise<unknown> = Promise.resolve();
@@ -46,12 +46,12 @@ export class CoreSession implements Session {
   private dropped = 0;
   private complaint: NodeJS.Timeout | undefined;
 
-  constructor(broker: NatsConnection, options: NatsOptions, deliver: Deliver, logger: Logger) {
-    this.broker = broker;
+  constructor(wire: Wire, options: NatsOptions, deliver: Deliver, logger: Logger) {
     this.options = options;
     this.deliver = deliver;
     this.logger = logger;
-    this.connection = new Connection(broker, [options.subject]);
+    this.meta = new MetaReader(options);
+    this.connection = new Connection(wire, [options.subject]);
     this.closed = this.connection.closed;
     void this.closed.then(() => this.complain());
     this.join();
@@ -89,34 +89,22 @@ export class CoreSession implements Session {
     await this.connection.close(deadline);
   }
 
-  /** Resolves once the broker knows of the membership. */
-  async ready(): Promise<void> {
-    await this.broker.flush();
-  }
-
   private join(): void {
     this.wanted = true;
     if (this.membership !== undefined || !this.connection.open) return;
     const { subject, queueGroup } = this.options;
-    try {
-      this.membership = this.broker.subscribe(subject, {
-        queue: queueGroup,
-        callback: (error, message) => {
-          if (error !== null) this.connection.fail(new NotConnected(error.message, { cause: error }));
-          else this.receive(message);
-        },
-      });
-    } catch (error) {
-      this.connection.fail(new NotConnected(messageOf(error), { cause: error }));
-    }
+    this.membership = this.connection.subscribe(subject, (message) => this.receive(message), {
+      queue: queueGroup,
+    });
   }
 
-  private receive(message: Msg): void {
+  private receive(message: Incoming): void {
     if (!this.connection.open) return;
-    const { data } = message;
-    const isSmall = (headerBlock(message)?.length ?? 0) <= largestKept;
-    const body = isSmall ? data : Uint8Array.from(data);
-    const delivery = new CoreDelivery(this, body, coreMeta(message, this.options));
+    const { bytes, replyAt, replyEnd, blockAt, bodyAt, end } = message;
+    const data = bytes.subarray(bodyAt, end);
+    const body = bodyAt - blockAt <= largestKept ? data : Buffer.from(data);
+    const answerTo = replyAt < replyEnd ? bytes.toString('utf8', replyAt, replyEnd) : undefined;
+    const delivery = new CoreDelivery(this, body, this.meta.read(message, false, answerTo));
     if (this.deliver(delivery)) return;
     this.dropped += 1;
     this.complaint ??= setTimeout(() => this.complain(), complaintInterval);

@@ -1,8 +1,8 @@
-import type { NatsConnection } from '@nats-io/transport-node';
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
-import { classify, openConnection } from './connection.ts';
+import { classify, openConnection } from './connect.ts';
 import { CoreSession } from './core-session.ts';
+import type { Wire } from './inside.ts';
 import { checkSender, type NatsOptions, natsSchema } from './options.ts';
 import { NatsSender } from './sender.ts';
 import { NatsSession } from './session.ts';
@@ -20,27 +20,28 @@ class NatsTransport implements Transport {
   }
 
   async connect(deliver: Deliver): Promise<Session> {
-    const connection = await openConnection(this.options, `conductor ${this.context.replica}`);
+    const wire = await openConnection(this.options, `conductor ${this.context.replica}`);
     try {
-      return await this.consume(connection, deliver);
+      return await this.consume(wire, deliver);
     } catch (error) {
-      await connection.close();
+      await wire.connection.close();
       throw classify(error);
     }
   }
 
-  private async consume(connection: NatsConnection, deliver: Deliver): Promise<Session> {
+  private async consume(wire: Wire, deliver: Deliver): Promise<Session> {
     const { options, context } = this;
     const { share, logger } = context;
     if (options.jetstream) {
-      const terms = await ensureTopology(connection, options, share.messages, logger);
-      return new NatsSession(connection, options, terms, share, deliver);
+      const terms = await ensureTopology(wire.connection, options, share.messages, logger);
+      return new NatsSession(wire, options, terms, share, deliver);
     }
     logger.warn(
       'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
     );
-    const session = new CoreSession(connection, options, deliver, logger);
-    await session.ready();
+    const session = new CoreSession(wire, options, deliver, logger);
+    // The broker knows of the membership.
+    await wire.connection.flush();
     return session;
   }
 }

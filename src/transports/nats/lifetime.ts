@@ -1,9 +1,11 @@
-import { errors, type NatsConnection } from '@nats-io/transport-node';
+import { errors, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
-import { permissionViolation, watch } from './connection.ts';
-import { answerHeaders, mayAnswerTo, Publisher } from './publisher.ts';
+import { permissionViolation, watch } from './connect.ts';
+import type { Wire } from './inside.ts';
+import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
+import type { Take } from './read.ts';
 
 /** What all sessions have in common: a connection that ends once, and what is published on it. */
 export class Connection {
@@ -12,12 +14,15 @@ export class Connection {
   open = true;
   /** Set by who asks it to end: then that is no error. */
   stopping = false;
+  private readonly wire: Wire;
   private readonly connection: NatsConnection;
   private readonly own: ReadonlyArray<string>;
   private reason: Error | undefined;
 
   /** @param own the subjects that are consumed: no answer may go there. */
-  constructor(connection: NatsConnection, own: ReadonlyArray<string>) {
+  constructor(wire: Wire, own: ReadonlyArray<string>) {
+    const { connection } = wire;
+    this.wire = wire;
     this.connection = connection;
     this.own = own;
     this.publisher = new Publisher(connection);
@@ -40,6 +45,20 @@ export class Connection {
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const headers = answerHeaders(correlationId);
     await this.publisher.publish(to.name, body, headers === undefined ? {} : { headers });
+  }
+
+  /** Fails the session if the server does not allow it. Returns undefined if the connection has ended. */
+  subscribe(
+    subject: string,
+    take: Take,
+    options: { readonly queue?: string } = {},
+  ): Subscription | undefined {
+    return this.wire.subscribe(subject, take, (error) => this.fail(error), options);
+  }
+
+  /** Writes whole operations as they are. Does nothing once the connection has ended. */
+  write(bytes: Uint8Array): void {
+    this.wire.write(bytes);
   }
 
   /** The session is of no use any more. */

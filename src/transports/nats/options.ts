@@ -1,4 +1,3 @@
-import type convict from 'convict';
 import {
   milliseconds,
   nonEmptyText,
@@ -6,35 +5,16 @@ import {
   positiveIntegerUpTo,
   urlOf,
 } from '../../core/config/formats.ts';
-import { type CommonOptions, commonSchema } from '../../core/config/transport-kind.ts';
-import type { Section } from '../../core/config/validate.ts';
+import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
-
-export interface NatsOptions extends CommonOptions {
-  url: string;
-  token: string;
-  tokenFile: string;
-  nkeySeed: string;
-  nkeySeedFile: string;
-  credentialsFile: string;
-  subject: string;
-  jetstream: boolean;
-  stream: string;
-  streamReplicas: number;
-  consumer: string;
-  ackWait: number;
-  expectedReplicas: number;
-  queueGroup: string;
-  pingInterval: number;
-  connectTimeout: number;
-}
+import type { Section, ValuesOf } from '../../core/options.ts';
 
 const oneUrl = urlOf('nats:', 'tls:');
 
 /** Longest time that a server lets a held message wait; a day is far beyond what anybody wants. In milliseconds. */
 const longestAckWait = 86_400_000;
 
-export const natsSchema: convict.Schema<NatsOptions> & Section = {
+export const natsSchema = {
   ...commonSchema('nats', ['none', 'subject']),
   url: {
     doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas; the credentials of the first count for all. Required.',
@@ -100,7 +80,9 @@ export const natsSchema: convict.Schema<NatsOptions> & Section = {
     default: 10_000,
     format: milliseconds,
   },
-};
+} satisfies Section;
+
+export type NatsOptions = ValuesOf<typeof natsSchema>;
 
 /** The single URLs of an option that may name several. */
 export function serversOf(url: string): string[] {

@@ -5,11 +5,12 @@ import {
   nanos,
   type Subscription,
 } from '@nats-io/transport-node';
-import { messageOf, NotConnected } from '../../core/errors.ts';
-import type { ConsumerTerms } from './checks.ts';
-import { readStatus } from './headers.ts';
-import { headerBlock } from './inside.ts';
+import { NotConnected } from '../../core/errors.ts';
+import { blockOf, readStatus } from './headers.ts';
+import type { Connection } from './lifetime.ts';
+import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
+import type { Incoming } from './read.ts';
 
 /** What may still be taken; `messages` 0: nothing. */
 export interface Room {
@@ -21,21 +22,27 @@ export interface Room {
 
 export interface PullerOptions {
   readonly connection: NatsConnection;
+  /** Is failed if the consumer has gone, or refuses to be pulled from. */
+  readonly line: Pick<Connection, 'subscribe' | 'write' | 'fail'>;
   readonly options: Pick<NatsOptions, 'stream' | 'consumer'>;
   readonly terms: ConsumerTerms;
   readonly room: () => Room;
-  readonly receive: (message: Msg) => void;
-  /** The consumer has gone, or refuses to be pulled from. */
-  readonly fail: (error: Error) => void;
+  readonly receive: (message: Incoming) => void;
 }
 
 /** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
 const longestExpires = 30_000;
 
+/**
+ * The part of `ack_wait` that a pull waits: the golden section. No small multiple of it comes near a whole number, so pulls do not go
+ * on expiring at the very moments at which messages are due again.
+ */
+const expiresPart = 0.381966;
+
 /** Of one pull at most, in bytes: a replica that dies has so much on its way to it at most, beside what it holds. */
 const largestPull = 8 * 2 ** 20;
 
-/** Ticks after which a pull is over, whatever became of it: it expires after three. */
+/** Ticks after which a pull is over, whatever became of it: it expires before the third, or at the third. */
 const lostAfter = 5;
 
 /** Milliseconds; without the answer, what is given back may come late, which is better than to stop late. */
@@ -76,7 +83,7 @@ export class Puller {
     this.request = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.information = `$JS.API.CONSUMER.INFO.${stream}.${consumer}`;
     const { ackWait, maxExpires } = options.terms;
-    this.expires = Math.min(ackWait / 2, longestExpires, maxExpires);
+    this.expires = Math.min(Math.round(ackWait * expiresPart), longestExpires, maxExpires);
   }
 
   /** Begins to pull; after a `stop` once that is through. */
@@ -112,7 +119,7 @@ export class Puller {
   /** Pulls if there is room and nothing is under way. To be called whenever there may be more room. */
   pull(): void {
     if (this.inbox === undefined || this.remaining > 0) return;
-    const { connection, room, terms } = this.options;
+    const { line, room, terms } = this.options;
     const { messages, bytes, empty } = room();
     const alone = this.tooLarge && empty;
     if (messages <= 0 || (bytes <= 0 && !alone)) return;
@@ -125,10 +132,10 @@ export class Puller {
     this.remaining = batch;
     this.ticks = 0;
     const pull = JSON.stringify({ batch, expires: nanos(this.expires), ...limits });
-    connection.publish(this.request, pull, { reply: this.inbox.getSubject() });
+    line.write(Buffer.from(`PUB ${this.request} ${this.inbox.getSubject()} ${pull.length}\r\n${pull}\r\n`));
   }
 
-  /** To be called three times within the time that a pull may wait at most: gives up one whose end has been lost. */
+  /** To be called twice at least within the time that a pull may wait: gives up one whose end has been lost. */
   tick(): void {
     this.ticks += 1;
     if (this.inbox !== undefined && this.remaining > 0 && this.ticks >= lostAfter) {
@@ -155,29 +162,22 @@ export class Puller {
 
   private refused(why: string): void {
     const { stream, consumer } = this.options.options;
-    this.options.fail(new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`));
+    const text = `cannot pull from consumer ${consumer} of stream ${stream}: ${why}`;
+    this.options.line.fail(new NotConnected(text));
   }
 
   private open(): void {
     if (!this.wanted || this.inbox !== undefined) return;
-    const { connection, fail } = this.options;
-    try {
-      const inbox: Subscription = connection.subscribe(createInbox(), {
-        callback: (error, message) => {
-          if (error !== null) fail(new NotConnected(`may not receive: ${error.message}`, { cause: error }));
-          else this.take(message, inbox === this.inbox);
-        },
-      });
-      this.inbox = inbox;
-      this.pull();
-    } catch (error) {
-      fail(new NotConnected(messageOf(error), { cause: error }));
-    }
+    const inbox = this.options.line.subscribe(createInbox(), (message) =>
+      this.take(message, inbox === this.inbox),
+    );
+    this.inbox = inbox;
+    this.pull();
   }
 
-  private take(message: Msg, current: boolean): void {
+  private take(message: Incoming, current: boolean): void {
     // What is left of an inbox that is being drained is received all the same.
-    if (message.reply === undefined || message.reply === '') {
+    if (message.replyAt === message.replyEnd) {
       if (current) this.ended(message);
       return;
     }
@@ -201,12 +201,15 @@ export class Puller {
     if (empty || (!known && bytes > this.asked.bytes)) this.pull();
   }
 
-  private ended(message: Msg): void {
-    const { code, description } = readStatus(headerBlock(message));
+  private ended(message: Incoming): void {
+    const { code, description, pending } = readStatus(blockOf(message));
     // A sign of life, or not the server's.
     if (code === 100 || code === 0) return;
-    const arrived = this.asked.batch - this.remaining;
-    this.remaining = 0;
+    // A leader tells the end at once, and sends a message only when a majority knows of it (nats-server 2.15, three replicas).
+    const onTheWay = pending === undefined ? 0 : Math.max(0, this.remaining - pending);
+    const arrived = this.asked.batch - this.remaining + onTheWay;
+    // No pull begins before they have come.
+    this.remaining = onTheWay;
     if (code === 404 || code === 408) {
       this.pull();
     } else if (code === 409 && sizeExceeded.test(description)) {
@@ -216,11 +219,7 @@ export class Puller {
     } else if (code === 409 && /leadership|shutdown|maxwaiting/i.test(description)) {
       // The next tick tries again.
     } else {
-      const { stream, consumer } = this.options.options;
-      const why = code === 503 ? 'nobody answers: was it deleted?' : `${code} ${description}`;
-      this.options.fail(
-        new NotConnected(`cannot pull from consumer ${consumer} of stream ${stream}: ${why}`),
-      );
+      this.refused(code === 503 ? 'nobody answers: was it deleted?' : `${code} ${description}`);
     }
   }
 }

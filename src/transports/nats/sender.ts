@@ -1,23 +1,17 @@
 import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jetstream';
-import {
-  createInbox,
-  errors,
-  headers,
-  type Msg,
-  type MsgHdrs,
-  type NatsConnection,
-} from '@nats-io/transport-node';
+import { createInbox, errors, headers, type MsgHdrs } from '@nats-io/transport-node';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { classify, openConnection, permissionViolation } from './connection.ts';
-import { header, readHeaders, readStatus } from './headers.ts';
-import { headerBlock } from './inside.ts';
+import { classify, openConnection, permissionViolation } from './connect.ts';
+import { blockOf, header, readHeaders, readStatus } from './headers.ts';
+import type { Wire } from './inside.ts';
 import { Connection } from './lifetime.ts';
 import type { NatsOptions } from './options.ts';
+import type { Incoming } from './read.ts';
 
 /** Milliseconds that a stream may take for its acknowledgement; it syncs to disk, and a cluster may be choosing a leader. */
 const patience = 30_000;
@@ -33,13 +27,13 @@ export class NatsSender implements Sender {
   }
 
   async connect(receive: (reply: Reply) => void): Promise<SenderSession> {
-    const connection = await openConnection(this.options, this.context.clientName);
+    const wire = await openConnection(this.options, this.context.clientName);
     try {
-      const session = new NatsSenderSession(connection, this.options, receive);
-      await connection.flush();
+      const session = new NatsSenderSession(wire, this.options, receive);
+      await wire.connection.flush();
       return session;
     } catch (error) {
-      await connection.close();
+      await wire.connection.close();
       throw classify(error);
     }
   }
@@ -54,23 +48,18 @@ class NatsSenderSession implements SenderSession {
   private readonly stream: JetStreamClient;
   private readonly underWay = new Set<Promise<void>>();
 
-  constructor(broker: NatsConnection, options: NatsOptions, receive: (reply: Reply) => void) {
+  constructor(wire: Wire, options: NatsOptions, receive: (reply: Reply) => void) {
     this.options = options;
-    this.connection = new Connection(broker, [options.subject]);
+    this.connection = new Connection(wire, [options.subject]);
     this.closed = this.connection.closed;
-    this.stream = jetstream(broker, { timeout: patience });
+    this.stream = jetstream(wire.connection, { timeout: patience });
     this.replyTo = createInbox();
-    broker.subscribe(this.replyTo, {
-      callback: (error, message) => {
-        if (error !== null) this.connection.fail(new NotConnected(error.message, { cause: error }));
-        else this.take(message, receive);
-      },
-    });
+    this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
   }
 
-  private take(message: Msg, receive: (reply: Reply) => void): void {
-    const block = headerBlock(message);
-    const body = message.data;
+  private take(message: Incoming, receive: (reply: Reply) => void): void {
+    const block = blockOf(message);
+    const body = message.bytes.subarray(message.bodyAt, message.end);
     // Without JetStream: nobody is there to take the call, whose caller finds out by waiting in vain.
     if (body.length === 0 && readStatus(block).code === 503) return;
     receive({ correlationId: block === undefined ? undefined : readHeaders(block).correlationId, body });

@@ -1,6 +1,4 @@
-import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
 import type {
   Deliver,
   Delivery,
@@ -10,17 +8,16 @@ import type {
   Settlement,
   Share,
 } from '../../core/transport/contract.ts';
-import type { ConsumerTerms } from './checks.ts';
-import { sizeOf } from './inside.ts';
+import { deliveredAt, isRedelivered, MetaReader } from './headers.ts';
+import type { Wire } from './inside.ts';
 import { Connection } from './lifetime.ts';
-import { deliveredAt, jetStreamMeta } from './meta.ts';
+import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 import { Puller } from './puller.ts';
+import type { Incoming } from './read.ts';
 
 /** What a message is answered with (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
-const ack = new TextEncoder().encode('+ACK');
-const nak = new TextEncoder().encode('-NAK');
-const working = new TextEncoder().encode('+WPI');
+const [ack, nak, working] = ['', '-NAK', '+WPI'];
 
 /** Milliseconds until what is released amid consuming goes back: at once it would come right back to us. */
 const releaseDelay = 1000;
@@ -30,20 +27,29 @@ const longestTick = 10_000;
 
 class NatsDelivery implements Delivery {
   readonly session: Session;
-  readonly message: Msg;
   readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
+  /** What it is acknowledged by is there, between the two. */
+  readonly bytes: Buffer;
+  readonly replyAt: number;
+  readonly replyEnd: number;
   /** Of the whole message, which is kept with its headers. */
   readonly size: number;
   /** When the broker last heard that it is held, on the monotonic clock. */
   heldSince: number;
 
-  constructor(session: Session, message: Msg, meta: DeliveryMeta) {
+  constructor(
+    session: Session,
+    { bytes, replyAt, replyEnd, blockAt, bodyAt, end }: Incoming,
+    meta: DeliveryMeta,
+  ) {
     this.session = session;
-    this.message = message;
-    this.body = message.data;
-    this.size = sizeOf(message);
+    this.body = bytes.subarray(bodyAt, end);
     this.meta = meta;
+    this.bytes = bytes;
+    this.replyAt = replyAt;
+    this.replyEnd = replyEnd;
+    this.size = end - blockAt;
     this.heldSince = meta.receivedAt;
   }
 }
@@ -52,16 +58,16 @@ class NatsDelivery implements Delivery {
  * One connection that pulls from a durable consumer which replicas share.
  *
  * Acknowledgements are written one a message, since replicas cannot share a consumer that takes one for all up to a message;
- * the library gathers what is written in one turn of the event loop, so a batch goes out in a few writes. What is held for
+ * a batch's are written together. One without a payload means done, too, and costs both sides least. What is held for
  * long the broker is told of before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
  */
 export class NatsSession implements Session {
   readonly closed: Promise<Error | undefined>;
   private readonly connection: Connection;
-  private readonly options: NatsOptions;
   private readonly terms: ConsumerTerms;
   private readonly share: Share;
   private readonly deliver: Deliver;
+  private readonly meta: MetaReader;
   private readonly puller: Puller;
   /** In the order in which the broker last heard of each. */
   private readonly held = new Set<NatsDelivery>();
@@ -75,26 +81,20 @@ export class NatsSession implements Session {
   /** One was refused: nothing more is offered until we are resumed. */
   private refusing = false;
 
-  constructor(
-    connection: NatsConnection,
-    options: NatsOptions,
-    terms: ConsumerTerms,
-    share: Share,
-    deliver: Deliver,
-  ) {
-    this.options = options;
+  constructor(wire: Wire, options: NatsOptions, terms: ConsumerTerms, share: Share, deliver: Deliver) {
     this.terms = terms;
     this.share = share;
     this.deliver = deliver;
-    this.connection = new Connection(connection, terms.subjects);
+    this.meta = new MetaReader(options);
+    this.connection = new Connection(wire, terms.subjects);
     this.closed = this.connection.closed;
     this.puller = new Puller({
-      connection,
+      connection: wire.connection,
+      line: this.connection,
       options,
       terms,
       room: () => this.room(),
       receive: (message) => this.receive(message),
-      fail: (error) => this.connection.fail(error),
     });
     this.ticking = setInterval(() => this.tick(), Math.min(terms.ackWait / 6, longestTick));
     void this.closed.then(() => {
@@ -106,11 +106,9 @@ export class NatsSession implements Session {
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.connection.open) return;
-    for (const delivery of deliveries) {
-      if (!(delivery instanceof NatsDelivery)) continue;
-      if (settlement === 'release') this.released.push(delivery);
-      else this.answer(delivery, ack);
-    }
+    const own = deliveries.filter((delivery) => delivery instanceof NatsDelivery);
+    if (settlement === 'release') this.released.push(...own);
+    else this.answer(own, ack);
     if (settlement === 'done') this.puller.pull();
     else this.giveBackLater();
   }
@@ -142,7 +140,7 @@ export class NatsSession implements Session {
     if (!this.connection.open) return;
     await this.drain(deadline);
     // At once: we are not there any more to get them back.
-    for (const delivery of [...this.held]) this.answer(delivery, nak);
+    this.answer([...this.held], nak);
     await this.connection.close(deadline);
   }
 
@@ -151,12 +149,11 @@ export class NatsSession implements Session {
     return { messages, bytes: this.share.bytes - this.heldBytes, empty: this.held.size === 0 };
   }
 
-  private receive(message: Msg): void {
+  private receive(message: Incoming): void {
     if (!this.connection.open) return;
-    const reply = message.reply ?? '';
-    this.countAt ??= deliveredAt(reply);
-    const redelivered = !reply.startsWith('1.', this.countAt);
-    const delivery = new NatsDelivery(this, message, jetStreamMeta(message, this.options, redelivered));
+    this.countAt ??= deliveredAt(message);
+    const meta = this.meta.read(message, isRedelivered(message, this.countAt));
+    const delivery = new NatsDelivery(this, message, meta);
     // Before it is handed on, and so before it can be settled.
     this.held.add(delivery);
     this.heldBytes += delivery.size;
@@ -167,19 +164,19 @@ export class NatsSession implements Session {
     this.pause();
   }
 
-  /** The last word on a message. */
-  private answer(delivery: NatsDelivery, payload: Uint8Array): void {
-    if (!this.held.delete(delivery)) return;
-    this.heldBytes -= delivery.size;
-    this.respond(delivery, payload);
+  /** The last word on messages. */
+  private answer(deliveries: ReadonlyArray<NatsDelivery>, payload: string): void {
+    const open: NatsDelivery[] = [];
+    for (const delivery of deliveries) {
+      if (!this.held.delete(delivery)) continue;
+      this.heldBytes -= delivery.size;
+      open.push(delivery);
+    }
+    this.respond(open, payload);
   }
 
-  private respond({ message }: NatsDelivery, payload: Uint8Array): void {
-    try {
-      message.respond(payload);
-    } catch (error) {
-      this.connection.fail(new NotConnected('cannot write to the broker', { cause: error }));
-    }
+  private respond(deliveries: ReadonlyArray<NatsDelivery>, payload: string): void {
+    if (deliveries.length > 0) this.connection.write(responses(deliveries, payload));
   }
 
   private giveBackLater(): void {
@@ -193,20 +190,37 @@ export class NatsSession implements Session {
     if (!this.connection.open) return;
     const { released } = this;
     this.released = [];
-    for (const delivery of released) this.answer(delivery, nak);
+    this.answer(released, nak);
     if (released.length > 0) this.puller.pull();
   }
 
   private tick(): void {
     const now = performance.now();
+    const told: NatsDelivery[] = [];
     for (const delivery of this.held) {
       // Half of the time is left for the broker to hear of it at the next tick.
       if (now - delivery.heldSince < this.terms.ackWait / 3) break;
       this.held.delete(delivery);
       delivery.heldSince = now;
       this.held.add(delivery);
-      this.respond(delivery, working);
+      told.push(delivery);
     }
+    this.respond(told, working);
     this.puller.tick();
   }
+}
+
+/** `PUB <subject> <size>\r\n<payload>\r\n` for each, in one piece. */
+function responses(deliveries: ReadonlyArray<NatsDelivery>, payload: string): Buffer {
+  const [before, behind] = [Buffer.from('PUB '), Buffer.from(` ${payload.length}\r\n${payload}\r\n`)];
+  let size = deliveries.length * (before.length + behind.length);
+  for (const { replyAt, replyEnd } of deliveries) size += replyEnd - replyAt;
+  const all = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const { bytes, replyAt, replyEnd } of deliveries) {
+    at += before.copy(all, at);
+    at += bytes.copy(all, at, replyAt, replyEnd);
+    at += behind.copy(all, at);
+  }
+  return all;
 }

@@ -15,7 +15,7 @@ import {
 import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettled } from './checks.ts';
+import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettled } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 
 /**

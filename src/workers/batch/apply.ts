@@ -6,11 +6,12 @@ import {
   type Outcome,
   outcomeKinds,
 } from '../../core/message/outcome.ts';
-import { attempt, type Hooks, type Run } from './attempt.ts';
+import { attempt } from './attempt.ts';
 import { explain } from './blame.ts';
 import { takeApart } from './isolate.ts';
 import type { BatchItem } from './item.ts';
 import { noticeOf } from './leftovers/notice.ts';
+import type { Hooks, Run } from './run.ts';
 import type { ThreadState } from './thread-state.ts';
 
 const noHooks: Hooks = {

@@ -1,40 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dead, deferred, type Outcome, stale } from '../../core/message/outcome.ts';
 import { type CastMethod, type GuestArgs, takesBatches } from '../methods/contract.ts';
-import { type Db, inTransaction } from '../postgres/transaction.ts';
-import { type Cause, causeOf, explain, mayBeRace } from './blame.ts';
+import type { Db } from '../postgres/transaction.ts';
+import { type Cause, mayBeRace } from './blame.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { deferredItem } from './leftovers/deferred-item.ts';
 import { type Resolved, record } from './leftovers/record.ts';
 import { takeDeferred } from './leftovers/sql/take-deferred.ts';
-import type { ThreadState } from './thread-state.ts';
-
-/** What a caller does about outcomes inside their transaction. */
-export interface Hooks {
-  /** Whether a locked row is waited for. Where not, its message is deferred at once. */
-  readonly waits: boolean;
-  /** Whether a message has to be proven to be at fault. Where not, it stands for itself, and is refused as it fails. */
-  readonly needsContrast: boolean;
-  /**
-   * When a message failed first, in milliseconds of the monotonic clock. What others of its method have committed since then is the
-   * contrast that convicts it. Undefined: in this run.
-   */
-  readonly failingSince?: (item: BatchItem) => number | undefined;
-  /** Runs at the start of each transaction. Tells which works have been overtaken meanwhile: they are stale. */
-  readonly begin?: (db: Db, items: ReadonlyArray<BatchItem>) => Promise<ReadonlySet<BatchItem>>;
-  /** Has the last word on an outcome, before it is recorded. */
-  readonly judge: (item: BatchItem, outcome: Outcome) => Outcome;
-  /** Runs at the end of each transaction. */
-  readonly finish: (db: Db, resolved: ReadonlyArray<Resolved>) => Promise<void>;
-}
-
-/** One batch on its way: what all of its transactions share. */
-export interface Run extends ThreadState {
-  readonly hooks: Hooks;
-  /** Of what has been committed. */
-  readonly outcomes: Map<BatchItem, Outcome>;
-  readonly startedAt: number;
-}
+import type { Run } from './run.ts';
+import { TransactionFailed, transact } from './transact.ts';
 
 /** Works that could not be committed together, for a reason that may be one of theirs. */
 export interface Failure {
@@ -122,42 +96,6 @@ function hasLockedKey({ lockedKeys }: Run, items: ReadonlyArray<BatchItem>): boo
   // Nearly always.
   if (lockedKeys.isEmpty) return false;
   return items.some(({ task }) => isTask(task) && lockedKeys.has(task.methodName, task.args.key));
-}
-
-/** Nothing of a transaction has been committed. */
-export class TransactionFailed extends Error {
-  override readonly name = 'TransactionFailed';
-  readonly error: unknown;
-  readonly blame: Cause;
-
-  constructor(error: unknown, blame: Cause) {
-    super(explain(error), { cause: error });
-    this.error = error;
-    this.blame = blame;
-  }
-}
-
-/** The outcome of a message is what `resolve` says only once the transaction has committed. Throws TransactionFailed. */
-export async function transact(
-  { pool, settings, hooks, outcomes, storm }: Run,
-  lockTimeout: number,
-  resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
-): Promise<void> {
-  const { preparedStatements } = settings.database;
-  let isInside = false;
-  try {
-    const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
-      isInside = true;
-      const all = await resolve(db);
-      await hooks.finish(db, all);
-      isInside = false;
-      return all;
-    });
-    for (const { item, outcome } of resolved) outcomes.set(item, outcome);
-    storm.commits(resolved.length);
-  } catch (error) {
-    throw new TransactionFailed(error, causeOf(error, isInside));
-  }
 }
 
 /** Methods run in the order of the method table, each with one call for all of its messages. */

@@ -2,11 +2,13 @@ import { messageOf } from '../../core/errors.ts';
 import { dead, deferred, type Outcome } from '../../core/message/outcome.ts';
 import { byGuard } from '../methods/fold.ts';
 import type { Db } from '../postgres/transaction.ts';
-import { attempt, type Failure, type Run, TransactionFailed, transact } from './attempt.ts';
+import { attempt, type Failure } from './attempt.ts';
 import { explain } from './blame.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { record, recordMinimal } from './leftovers/record.ts';
 import { countOtherDeferred } from './leftovers/sql/count-other-deferred.ts';
+import type { Run } from './run.ts';
+import { TransactionFailed, transact } from './transact.ts';
 
 /**
  * Works that fail together are taken apart, until each has been committed or has failed alone.

@@ -11,19 +11,14 @@ import type { ThreadState } from '../batch/thread-state.ts';
 import { requireGrant } from '../grants.ts';
 import { type CallMethod, takesBatches } from '../methods/contract.ts';
 import { RunAgain } from '../methods/run-again.ts';
-import { callErrorOf, columnOf } from '../postgres/sqlstate.ts';
+import { callErrorOf } from '../postgres/sqlstate.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
+import { problemOf, refusalOf, timedOut, tries } from './errors.ts';
 import { actOnce, identityOf } from './idempotency.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { ConnectionLost, inCallTransaction } from './transaction.ts';
-
-/** How often a call is tried while other transactions are in its way. */
-const tries = 3;
-
-/** How often a method may lose its connection: then it is taken to be the reason, and held no more. */
-const maxLosses = 3;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
@@ -61,7 +56,7 @@ export async function runCall(call: Call): Promise<CallResult> {
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
     return { outcome: 'answered', reply, notifications };
   } catch (error) {
-    const refusal = refusalOf(error, call);
+    const refusal = refusalOf(error, call.losses ?? 0);
     if (refusal === undefined) {
       const lost = error instanceof ConnectionLost;
       return { outcome: undefined, heldBecause: messageOf(error), lost };
@@ -221,42 +216,4 @@ function workOf(
   decoded: Partial<Envelope> = {},
 ): BatchItem {
   return { index: 0, transport, raw, decoded, task };
-}
-
-/** What the caller is told; undefined if it is nothing of theirs, and the call has to be tried again. */
-function refusalOf(error: unknown, { losses = 0 }: Call): CallRefused | undefined {
-  if (error instanceof CallRefused) return error;
-  if (error instanceof ConnectionLost && losses + 1 >= maxLosses) {
-    const problem = `the method lost its connection to the database ${maxLosses} times: ${error.message}`;
-    return new CallRefused('InternalError', problem);
-  }
-  if (error instanceof Rejected)
-    return new CallRefused(classes[error.reason] ?? 'BadRequest', error.message, error.argument);
-  const errorClass = callErrorOf(error);
-  switch (errorClass) {
-    case undefined:
-      return undefined;
-    case 'Timeout':
-      return timedOut();
-    case 'Busy':
-      return new CallRefused(errorClass, `other transactions were in the way ${tries} times; try again`);
-    default:
-      return new CallRefused(errorClass, `the database refuses it: ${messageOf(error)}`, columnOf(error));
-  }
-}
-
-function timedOut(): CallRefused {
-  return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
-}
-
-/** Classes of errors as a caller sees them, where they say more than that the call is wrong. */
-const classes: Partial<Record<Rejected['reason'], string>> = {
-  unknown_method: 'NoSuchMethod',
-  bad_version: 'UnsupportedVersion',
-  forbidden: 'Forbidden',
-  undecryptable: 'Forbidden',
-};
-
-function problemOf({ errorClass, message }: CallRefused): string | undefined {
-  return errorClass === 'InternalError' ? message : undefined;
 }

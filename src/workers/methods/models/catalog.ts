@@ -1,5 +1,6 @@
 import type { Db } from '../../postgres/transaction.ts';
-import { type ColumnType, columnTypeOf } from './column-types.ts';
+import { columnTypeOf } from './column-types.ts';
+import type { ColumnType } from './numbers.ts';
 import { type CatalogColumn, readTable } from './sql/read-table.ts';
 
 /** A column that calls may name, if they are granted it. */

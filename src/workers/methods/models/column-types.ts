@@ -1,105 +1,15 @@
-import { isExact, parseExact, stringifyExact } from '../../../core/exact-json.ts';
-import { jsonTypeOf } from '../../../core/json.ts';
-
-/**
- * How values of a type travel. Postgres is given texts, which it casts, and gives texts; so nothing is rounded on the way.
- */
-export interface ColumnType {
-  readonly name: string;
-  /** Whether its values can be compared and ordered. */
-  readonly ordered: boolean;
-  /** The text of a value from a message. Throws a string: what it should have been. */
-  readonly toText: (value: unknown, column: Limits) => string;
-  /** The value for an answer. */
-  readonly fromText: (text: string) => unknown;
-}
-
-/** What a column allows beyond its type. */
-export interface Limits {
-  readonly maxLength: number | null;
-  readonly labels: ReadonlyArray<string>;
-}
-
-/** A value that its column cannot take, in words that complete "args.values.size ...". */
-export class Unfit extends Error {}
-
-function unfit(value: unknown, expected: string): Unfit {
-  const given = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : jsonTypeOf(value);
-  return new Unfit(`is ${digitsOf(value)?.slice(0, 64) ?? given}, not ${expected}`);
-}
-
-/** The digits of a number, as they were written. */
-function digitsOf(value: unknown): string | undefined {
-  if (typeof value === 'number') return String(value);
-  return isExact(value) ? value.rawJSON : undefined;
-}
-
-/** The nearest number that JavaScript has; NaN for anything else. */
-function nearest(value: unknown): number {
-  return Number(digitsOf(value) ?? Number.NaN);
-}
-
-const asText = (text: string) => text;
-
-function integer(bits: 16 | 32): ColumnType {
-  const limit = 2 ** (bits - 1);
-  return {
-    name: 'integer',
-    ordered: true,
-    toText(value) {
-      const number = nearest(value);
-      if (Number.isInteger(number) && number >= -limit && number < limit) return String(number);
-      throw unfit(value, `a whole number from ${-limit} to ${limit - 1}`);
-    },
-    fromText: Number,
-  };
-}
-
-const bigint: ColumnType = {
-  name: 'bigint',
-  ordered: true,
-  toText(value) {
-    const number = nearest(value);
-    // A number beyond 2^53 may have been rounded by its sender already.
-    const text = Number.isSafeInteger(number) ? String(number) : value;
-    if (
-      typeof text === 'string' &&
-      /^-?\d{1,19}$/.test(text) &&
-      BigInt.asIntN(64, BigInt(text)) === BigInt(text)
-    )
-      return text;
-    throw unfit(value, 'a whole number of 64 bits, as a text beyond 2^53');
-  },
-  fromText: (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text),
-};
-
-const numeric: ColumnType = {
-  name: 'numeric',
-  ordered: true,
-  toText(value) {
-    const digits = digitsOf(value) ?? value;
-    // An exponent of six figures would be as many digits.
-    if (typeof digits === 'string' && /^(-?\d{1,1000}(\.\d{1,1000})?(e[+-]?\d{1,3})?|NaN)$/i.test(digits))
-      return digits;
-    throw unfit(value, 'a number, or a text with one');
-  },
-  fromText: asText,
-};
-
-/** JSON has no word for them. */
-const notFinite = ['NaN', 'Infinity', '-Infinity'];
-
-const float: ColumnType = {
-  name: 'float',
-  ordered: true,
-  toText(value) {
-    const number = nearest(value);
-    if (Number.isFinite(number)) return String(number);
-    if (typeof value === 'string' && notFinite.includes(value)) return value;
-    throw unfit(value, `a number, ${notFinite.map((word) => `"${word}"`).join(', ')}`);
-  },
-  fromText: (text) => (notFinite.includes(text) ? text : Number(text)),
-};
+import { parseExact, stringifyExact } from '../../../core/exact-json.ts';
+import {
+  asText,
+  bigint,
+  type ColumnType,
+  float,
+  integer,
+  type Limits,
+  numeric,
+  Unfit,
+  unfit,
+} from './numbers.ts';
 
 const boolean: ColumnType = {
   name: 'boolean',

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../../../core/json.ts';
 import { jsonTypeOf } from '../../../../core/json.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 import type { Column } from '../catalog.ts';
-import { Unfit } from '../column-types.ts';
+import { Unfit } from '../numbers.ts';
 import { badRequest } from '../refusals.ts';
 
 /**

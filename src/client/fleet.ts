@@ -1,0 +1,161 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { pause } from '../core/backoff.ts';
+import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
+import { messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { Client } from './client.ts';
+
+export interface Simulation {
+  readonly transport: ConfiguredTransport;
+  readonly guests: number;
+  /** Seconds between two heartbeats of a guest. */
+  readonly interval: number;
+  /** Share of the interval that it varies by. */
+  readonly jitter: number;
+  /** Share of the guests that fall silent for good, at some moment of the run. */
+  readonly die: number;
+  readonly prefix: string;
+  readonly connections: number;
+  /** How long, in seconds; until interrupted unless given. */
+  readonly seconds: number | undefined;
+  readonly interrupted: AbortSignal;
+  readonly logger: Logger;
+  readonly print: (text: string) => void;
+}
+
+interface Tally {
+  cast: number;
+  sent: number;
+  superseded: number;
+  died: number;
+  /** By what they failed with; bounded, as errors name no message. */
+  readonly failed: Map<string, number>;
+  /** Microseconds from the cast to the broker's confirmation. */
+  readonly latency: RecordableHistogram;
+}
+
+/** Seconds between two lines on how it goes, and from the last heartbeat to giving up on the broker. */
+const reportEvery = 10;
+const patience = 10;
+/** Without an end the guests that are to die do so within this many seconds. */
+const lifetime = 600;
+/** The longest that a timer can wait, in milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+const maxFailures = 20;
+
+/**
+ * A fleet of guests that cast heartbeats, spread evenly over the interval, until the time is over. Rejects with ConfigError if the
+ * transport cannot work, with an Error if heartbeats were lost: then the summary says which way.
+ */
+export async function simulate(simulation: Simulation): Promise<void> {
+  const { guests, interrupted, seconds, print } = simulation;
+  const clients = await connect(simulation);
+  const over =
+    seconds === undefined
+      ? interrupted
+      : AbortSignal.any([interrupted, AbortSignal.timeout(Math.min(seconds * 1000, longestTimer))]);
+  const tally: Tally = {
+    cast: 0,
+    sent: 0,
+    superseded: 0,
+    died: 0,
+    failed: new Map(),
+    latency: createHistogram(),
+  };
+  const begin = performance.now();
+  const elapsed = () => (performance.now() - begin) / 1000;
+  const digits = String(guests).length;
+  const lives = Array.from({ length: guests }, (_, index) => {
+    const id = `${simulation.prefix}${String(index + 1).padStart(digits, '0')}`;
+    const client = clients[index % clients.length];
+    return client === undefined ? Promise.resolve() : live(client, id, index, simulation, tally, over);
+  });
+  const reporting = report(over, () => print(`${elapsed().toFixed(0)} s: ${describe(tally)}`));
+  await Promise.all([...lives, reporting]);
+  const took = elapsed();
+  await Promise.all(clients.map((client) => client.close({ deadline: patience * 1000 })));
+  print(summary(simulation, tally, took));
+  const failed = [...tally.failed.values()].reduce((sum, count) => sum + count, 0);
+  if (failed > 0) throw new Error(`${failed} of ${tally.cast} heartbeats did not reach the broker`);
+}
+
+async function connect({ transport, connections, guests, logger }: Simulation): Promise<Client[]> {
+  const count = Math.min(connections, guests);
+  const clients = Array.from({ length: count }, (_, index) => {
+    // One heartbeat a guest waits at most, since a newer one takes its place.
+    const maxBuffered = Math.ceil(guests / count) * 2;
+    return new Client(transport, { sender: `simulate-${index + 1}`, maxBuffered }, logger);
+  });
+  await Promise.all(clients.map((client) => client.start()));
+  return clients;
+}
+
+async function live(
+  client: Client,
+  id: string,
+  index: number,
+  { guests, interval, jitter, die, seconds = lifetime }: Simulation,
+  tally: Tally,
+  over: AbortSignal,
+): Promise<void> {
+  // Evenly among the guests, whatever their number.
+  const mortal = Math.floor((index + 1) * die) > Math.floor(index * die);
+  const death = mortal ? performance.now() + Math.random() * seconds * 1000 : Number.POSITIVE_INFINITY;
+  await pause((index / guests) * interval * 1000, over);
+  while (!over.aborted) {
+    void beat(client, id, tally);
+    const next = interval * 1000 * (1 + (Math.random() - 0.5) * jitter);
+    const left = death - performance.now();
+    await pause(Math.max(0, Math.min(next, left, longestTimer)), over);
+    if (left <= next && !over.aborted) {
+      tally.died += 1;
+      return;
+    }
+  }
+}
+
+/** Never rejects. */
+async function beat(client: Client, id: string, tally: Tally): Promise<void> {
+  const begin = performance.now();
+  tally.cast += 1;
+  try {
+    const payload = { service_status: Math.random() < 0.1 ? 'healthy' : 'running' } as const;
+    const result = await client.cast('heartbeat', { instance_id: id, payload }, { sender: id });
+    tally[result] += 1;
+    if (result === 'sent') tally.latency.record(Math.max(1, Math.round((performance.now() - begin) * 1000)));
+  } catch (error) {
+    const text = messageOf(error);
+    const key = tally.failed.has(text) || tally.failed.size < maxFailures ? text : 'others';
+    tally.failed.set(key, (tally.failed.get(key) ?? 0) + 1);
+  }
+}
+
+async function report(over: AbortSignal, print: () => void): Promise<void> {
+  for (;;) {
+    await pause(reportEvery * 1000, over);
+    if (over.aborted) return;
+    print();
+  }
+}
+
+function describe({ cast, sent, superseded, died, latency }: Tally): string {
+  const milliseconds = (value: number) => (value / 1000).toFixed(1);
+  const confirmed =
+    latency.count === 0
+      ? ''
+      : `, confirmed within ${milliseconds(latency.percentile(50))} ms (half), ${milliseconds(latency.percentile(99))} ms (99 %), ${milliseconds(latency.max)} ms (all)`;
+  const parts = [`${cast} heartbeats cast`, `${sent} on the broker`];
+  if (superseded > 0) parts.push(`${superseded} superseded`);
+  if (died > 0) parts.push(`${died} guests died`);
+  return parts.join(', ') + confirmed;
+}
+
+function summary({ guests, interval, transport }: Simulation, tally: Tally, seconds: number): string {
+  const rate = (tally.sent / seconds).toFixed(1);
+  const lines = [
+    `${guests} guests at ${interval} s on ${transport.name} for ${seconds.toFixed(1)} s: ${rate} heartbeats/s`,
+    describe(tally),
+    ...[...tally.failed].map(([error, count]) => `${count} failed: ${error}`),
+  ];
+  return lines.join('\n');
+}

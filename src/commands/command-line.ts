@@ -1,0 +1,53 @@
+import { InvalidArgumentError } from 'commander';
+import { type Config, loadConfig, loadSendingConfig, secretsOf } from '../core/config/load.ts';
+import { createMasker } from '../core/config/secrets.ts';
+import { transportKinds } from '../transports/index.ts';
+
+/** Milliseconds in which a second signal is the first one again: npm passes on the Ctrl-C that the terminal sent already. */
+const sameSignal = 500;
+
+/** What all commands share: the configuration with its secrets, what is printed, and the signals that end a command. */
+export class CommandLine {
+  /** Hides what the configuration says is secret. What fails before it is read knows no secrets. */
+  mask: (text: string) => string = (text) => text;
+
+  /** Reads a configuration. From then on its secrets are hidden in all that is printed of errors. Throws ConfigError. */
+  async load(file: string): Promise<Config> {
+    return this.hide(await loadConfig(file, process.env, transportKinds));
+  }
+
+  /** As `load`, for a command that only sends. */
+  async loadSending(file: string): Promise<Config> {
+    return this.hide(await loadSendingConfig(file, process.env, transportKinds));
+  }
+
+  print(text: string): void {
+    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  }
+
+  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process where it stands, with exit code 1. */
+  interruption(): AbortSignal {
+    const controller = new AbortController();
+    let first = 0;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (!controller.signal.aborted) first = performance.now();
+        else if (performance.now() - first > sameSignal) process.exit(1);
+        controller.abort();
+      });
+    }
+    return controller.signal;
+  }
+
+  private hide(config: Config): Config {
+    this.mask = createMasker(secretsOf(config));
+    return config;
+  }
+}
+
+/** A number of seconds, as a flag. Throws InvalidArgumentError. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1e6)) throw new InvalidArgumentError('a number of seconds above 0 is expected');
+  return value;
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { migrate } from '../database/migrate.ts';
+import type { CommandLine } from './command-line.ts';
+
+interface MigrateFlags {
+  config: string;
+  dryRun: boolean;
+  rollback: boolean;
+  removeDuplicates: boolean;
+}
+
+/** `conductor migrate`. */
+export function addMigrate(program: Command, line: CommandLine): void {
+  program
+    .command('migrate')
+    .description('create or upgrade the tables')
+    .requiredOption('--config <file>', 'the configuration')
+    .option('--dry-run', 'only say what would be done', false)
+    .option('--rollback', 'take away what was added', false)
+    .option('--remove-duplicates', 'of several statuses of one instance keep the newest only', false)
+    .action(async ({ config: file, ...flags }: MigrateFlags) => {
+      const { database } = await line.load(file);
+      const { url, passwordFile } = database;
+      await migrate({ url, passwordFile, ...flags, log: (text) => line.print(line.mask(text)) });
+    });
+}

@@ -1,0 +1,24 @@
+import { anonymous } from './access.ts';
+import type { Config } from './load.ts';
+import type { ConfiguredTransport } from './transport-kind.ts';
+
+/** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
+const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
+
+/** What an operator should know of a transport's configuration before it runs: a line each. */
+export function warningsOf({ options }: ConfiguredTransport, { access, notifications }: Config): string[] {
+  const warnings: string[] = [];
+  const { auth, codec } = options;
+  if (auth.mode === 'none') {
+    warnings.push('auth.mode is none: any sender may report for any instance');
+    if (access.services.has(anonymous))
+      warnings.push('services.anonymous: anybody who can send to this transport may do what it grants');
+  }
+  if (auth.instRpcKeyEncrKey === publicKey)
+    warnings.push(
+      "auth.instRpcKeyEncrKey is Trove's public default: whoever reads the database can send as any guest",
+    );
+  if (codec === 'oslo' && notifications.topic === '')
+    warnings.push('notifications.topic is empty: what guests notify is not published');
+  return warnings;
+}

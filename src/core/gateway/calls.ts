@@ -1,0 +1,94 @@
+import type { DeadNotice } from '../message/outcome.ts';
+import type { Delivery } from '../transport/contract.ts';
+import { nextInTurn } from './batching.ts';
+import type { Excess, InFlight } from './in-flight.ts';
+import type { Replies } from './replies.ts';
+
+/** What the dispatcher has to hear of a call. */
+export interface CallEvents {
+  readonly onDead: (notice: DeadNotice) => void;
+  /** A call has come back from its worker. `heldBecause`: it has no outcome, and waits again. */
+  readonly onEnd: (inFlight: InFlight, hasCommitted: boolean, heldBecause: string | undefined) => void;
+  /** A caller was told that there is no room. */
+  readonly onRefused: (inFlight: InFlight) => void;
+}
+
+interface RunningCall {
+  readonly inFlight: InFlight;
+  readonly delivery: Delivery;
+}
+
+/**
+ * Calls come to light in a batch, where they are left out. Each runs by itself once that batch has settled, in slots of their own, so
+ * that a slow one holds up no cast. Its answer is published before it is settled. A call that there is no room for is refused at once and not
+ * run, so that casts always have the rest of what a transport may hold.
+ */
+export class Calls {
+  private readonly replies: Replies;
+  private readonly events: CallEvents;
+  private readonly calling = new Set<RunningCall>();
+  /** Calls that there was no room for, while their callers are told. */
+  private readonly refusing = new Set<RunningCall>();
+  private turn = 0;
+
+  constructor(replies: Replies, events: CallEvents) {
+    this.replies = replies;
+    this.events = events;
+  }
+
+  /** How many calls run. */
+  get running(): number {
+    return this.calling.size;
+  }
+
+  /**
+   * Starts calls that wait. Transports take turns.
+   *
+   * @param slots how many may run at once.
+   */
+  start(slots: number, perTransport: ReadonlyArray<InFlight>): void {
+    while (this.calling.size < slots) {
+      const waiting = perTransport.map(({ calls }) => calls.count);
+      const next = nextInTurn(waiting, this.turn, 1);
+      const inFlight = next === undefined ? undefined : perTransport[next];
+      const delivery = inFlight?.calls.take();
+      if (next === undefined || inFlight === undefined || delivery === undefined) return;
+      this.turn = next;
+      void this.run({ inFlight, delivery });
+    }
+  }
+
+  /** Tells the caller that there is no room, and settles the call. Never rejects. */
+  async refuse(inFlight: InFlight, { delivery, address }: Excess): Promise<void> {
+    const call = { inFlight, delivery };
+    this.refusing.add(call);
+    await this.replies.refuse(inFlight.transport, delivery, address);
+    if (!this.refusing.delete(call)) return;
+    inFlight.settleOne(delivery, { outcome: 'refused' });
+    this.events.onRefused(inFlight);
+  }
+
+  /** Gives all back to the brokers. Results that come in later are ignored: the calls come again. */
+  stop(): void {
+    for (const calls of [this.calling, this.refusing]) {
+      for (const { inFlight, delivery } of calls) inFlight.release([delivery]);
+      calls.clear();
+    }
+  }
+
+  private async run(call: RunningCall): Promise<void> {
+    const { inFlight, delivery } = call;
+    this.calling.add(call);
+    const result = await this.replies.run(inFlight.transport, delivery);
+    if (!this.calling.delete(call)) return;
+    if (result.dead !== undefined) this.events.onDead(result.dead);
+    inFlight.settleCall(delivery, result);
+    // What is refused or too late may never have come to the database.
+    const hasCommitted = result.outcome === 'answered';
+    const heldBecause =
+      result.outcome === undefined
+        ? (result.heldBecause ?? 'a worker left a call without an outcome')
+        : undefined;
+    this.events.onEnd(inFlight, hasCommitted, heldBecause);
+  }
+}

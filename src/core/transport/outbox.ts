@@ -1,0 +1,44 @@
+import { settledBy } from '../deadline.ts';
+import { NotConnected } from '../errors.ts';
+import { Semaphore } from '../semaphore.ts';
+import type { SessionLife } from './session-life.ts';
+
+/**
+ * What a session has sent and the broker has not confirmed yet. Bounded, where the broker bounds it (MQTT 5, Receive Maximum): one more,
+ * and it may disconnect.
+ */
+export class Outbox {
+  private readonly life: SessionLife;
+  private semaphore: Semaphore;
+
+  /** @param bound messages that may be under way at once. */
+  constructor(life: SessionLife, bound: number) {
+    this.life = life;
+    this.semaphore = new Semaphore(bound);
+  }
+
+  /** The broker has said how many it takes. To be called before anything is sent. */
+  set bound(messages: number) {
+    this.semaphore = new Semaphore(messages);
+  }
+
+  /**
+   * Sends once there is room. Resolves as `send` does. Rejects with NotConnected if the session ends before that: the message may have
+   * arrived or not.
+   */
+  async send<Result>(send: () => Promise<Result>): Promise<Result> {
+    const { life, semaphore } = this;
+    await life.wait(semaphore.take());
+    try {
+      if (life.stopping) throw new NotConnected('the session has ended');
+      return await life.wait(send());
+    } finally {
+      semaphore.give();
+    }
+  }
+
+  /** Waits for what is under way, but not past the deadline. Never rejects. */
+  async idle(deadline: AbortSignal): Promise<void> {
+    await settledBy(Promise.race([this.semaphore.idle(), this.life.closed]), deadline);
+  }
+}

@@ -1,0 +1,89 @@
+import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import type { TlsOptions } from '../../core/transport/security.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
+import { type Ending, type SignIn, tryHandshake } from './connect-handshake.ts';
+import { classify, replyCode } from './replies.ts';
+
+/** What a connection was opened with. */
+export interface Attempt {
+  readonly target: URL;
+  readonly signIn: SignIn;
+  readonly tls: TlsOptions | undefined;
+  /** Milliseconds. */
+  readonly patience: number;
+}
+
+/** The error of a handshake: what is refused there is a matter of few keys. */
+export async function explain(error: unknown, attempt: Attempt): Promise<Error> {
+  const message = messageOf(error);
+  const because = (key: string) => new ConfigError(`${key}: ${message}`, { cause: error });
+  if (message.includes('SASL mechanism EXTERNAL'))
+    return because('the broker does not take a client certificate for a user: set user and password');
+  if (/ACCESS.REFUSED/.test(message))
+    return because('the broker refuses the credentials: look at user, password and passwordFile, or url');
+  const failure = tlsFailure(error);
+  if (failure !== undefined) return failure;
+  if (!isUnexplained(error)) return classify(error);
+  const { target, signIn, tls, patience } = attempt;
+  return explainEnding(await tryHandshake(target, signIn, tls, patience), error, attempt);
+}
+
+/**
+ * Whether the library keeps to itself what the server has said: it closed the connection instead of opening it, or went away, or what
+ * it said are no frames.
+ */
+function isUnexplained(error: unknown): boolean {
+  return (
+    codeOf(error) === 'ECONNRESET' ||
+    /^Expected |^Socket closed abruptly|^Frame size |^Invalid frame$|^Unknown frame type|^Frame on channel/.test(
+      messageOf(error),
+    )
+  );
+}
+
+function explainEnding(ending: Ending, error: unknown, { target, tls }: Attempt): Error {
+  const cause = { cause: error };
+  const { host } = target;
+  switch (ending.kind) {
+    case 'refused':
+      return explainRefusal(ending, target, cause);
+    case 'foreign':
+      if (tls === undefined && ending.said.readUInt8(0) === tlsAlert)
+        return new ConfigError(`url: ${host} speaks TLS at this port: write amqps:`, cause);
+      return new ConfigError(
+        `url: ${host} does not speak AMQP 0-9-1: check the port and the transport's kind (it answers ${excerpt(ending.said)})`,
+        cause,
+      );
+    case 'silent':
+      // A broker that starts or stops, or a balancer without a broker behind it, does so too.
+      return new NotConnected(
+        `${host} ends the connection without a word: if this stays so, it does not speak AMQP 0-9-1: check the port in url`,
+        cause,
+      );
+    case 'opened':
+      return classify(error);
+  }
+}
+
+/** The first octet of what a TLS server answers to anything else. */
+const tlsAlert = 0x15;
+
+function explainRefusal(
+  { code, text }: { code: number; text: string },
+  { pathname }: URL,
+  cause: { cause: unknown },
+): Error {
+  const vhost = decodeURIComponent(pathname.slice(1)) || '/';
+  // A bound on connections, a virtual host that is down: both may pass.
+  if (code !== replyCode.notAllowed || /\blimit \(\d+\) is reached|\bis down$/.test(text))
+    return new NotConnected(`the broker refuses the connection to virtual host ${vhost}: ${text}`, cause);
+  return new ConfigError(
+    `the broker refuses the virtual host in url, ${vhost}: it is not there, or the user may not use it: ${text}`,
+    cause,
+  );
+}
+
+/** The beginning of what another protocol says, to be recognized. */
+function excerpt(bytes: Buffer): string {
+  return JSON.stringify(bytes.toString('latin1', 0, 24));
+}

@@ -1,0 +1,108 @@
+import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import { isWritableName } from '../../core/transport/names.ts';
+import { permissionViolation } from './connect.ts';
+import { header } from './headers.ts';
+
+interface UnderWay {
+  readonly subject: string;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. Whether somebody
+ * is subscribed it does not say. What it refuses it complains about before that answer, naming the subject.
+ */
+export class Publisher {
+  private readonly connection: NatsConnection;
+  private readonly underWay = new Set<UnderWay>();
+  private open = true;
+
+  constructor(connection: NatsConnection) {
+    this.connection = connection;
+  }
+
+  /** Rejects with Undeliverable if the server does not take it, with NotConnected if the connection ends before it has said so. */
+  async publish(
+    subject: string,
+    body: Uint8Array,
+    options: { readonly headers?: MsgHdrs; readonly reply?: string } = {},
+  ): Promise<void> {
+    if (!this.open) throw new NotConnected('the connection is closed');
+    try {
+      this.connection.publish(subject, body, options);
+    } catch (error) {
+      throw error instanceof errors.ClosedConnectionError
+        ? new NotConnected(messageOf(error), { cause: error })
+        : new Undeliverable(`cannot be published to ${subject}: ${messageOf(error)}`, { cause: error });
+    }
+    await new Promise<void>((resolve, reject) => {
+      const entry = { subject, reject };
+      this.underWay.add(entry);
+      this.connection.flush().then(
+        () => {
+          this.underWay.delete(entry);
+          resolve();
+        },
+        (error) => {
+          this.underWay.delete(entry);
+          reject(new NotConnected(messageOf(error), { cause: error }));
+        },
+      );
+    });
+  }
+
+  /** The server has complained. Returns whether it was about something published here. */
+  refused(error: Error): boolean {
+    const violation = permissionViolation(error);
+    if (violation?.operation !== 'publish') return false;
+    const refused = [...this.underWay].filter(({ subject }) => subject === violation.subject);
+    for (const { reject } of refused) reject(new Undeliverable(`the broker refuses it: ${error.message}`));
+    return refused.length > 0;
+  }
+
+  /** The connection has ended: what is not answered never will be. */
+  end(): void {
+    this.open = false;
+    for (const { reject } of this.underWay)
+      reject(new NotConnected('the connection was closed before the broker had the message'));
+    this.underWay.clear();
+  }
+}
+
+/** Headers for an answer; undefined if it needs none. Undeliverable if the correlation id is not one for a header. */
+export function answerHeaders(correlationId: string | undefined): MsgHdrs | undefined {
+  if (correlationId === undefined) return undefined;
+  const answer = headers();
+  try {
+    answer.set(header.correlationId, correlationId);
+  } catch (error) {
+    throw new Undeliverable(`the correlation id: ${messageOf(error)}`, { cause: error });
+  }
+  return answer;
+}
+
+/**
+ * Whether an answer may go there. The address is the caller's to choose, while it is our permissions that it is published
+ * with: neither the server's own subjects, where a message is a command, nor those that guests are proven by; and nothing over
+ * which the server would end the connection, as it does over a long line.
+ *
+ * @param own the subjects that are consumed: an answer would come back as a message.
+ */
+export function mayAnswerTo(name: string, own: ReadonlyArray<string>): boolean {
+  const isOne = isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name);
+  return isOne && !own.some((pattern) => covers(pattern, name));
+}
+
+/** Whether a pattern of subjects takes in a subject, or all that another pattern does. */
+export function covers(pattern: string, subject: string): boolean {
+  const tokens = subject.split('.');
+  const wanted = pattern.split('.');
+  for (const [index, token] of wanted.entries()) {
+    const other = tokens[index];
+    if (other === undefined) return false;
+    if (token === '>') return true;
+    if (other === '>' || (token === '*' ? false : token !== other)) return false;
+  }
+  return tokens.length === wanted.length;
+}

@@ -1,0 +1,40 @@
+import { type Db, inTransaction } from '../postgres/transaction.ts';
+import { type Cause, causeOf, explain } from './blame.ts';
+import type { Resolved } from './leftovers/record.ts';
+import type { Run } from './run.ts';
+
+/** Nothing of a transaction has been committed. */
+export class TransactionFailed extends Error {
+  override readonly name = 'TransactionFailed';
+  readonly error: unknown;
+  readonly blame: Cause;
+
+  constructor(error: unknown, blame: Cause) {
+    super(explain(error), { cause: error });
+    this.error = error;
+    this.blame = blame;
+  }
+}
+
+/** The outcome of a message is what `resolve` says only once the transaction has committed. Throws TransactionFailed. */
+export async function transact(
+  { pool, settings, hooks, outcomes, storm }: Run,
+  lockTimeout: number,
+  resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
+): Promise<void> {
+  const { preparedStatements } = settings.database;
+  let isInside = false;
+  try {
+    const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
+      isInside = true;
+      const all = await resolve(db);
+      await hooks.finish(db, all);
+      isInside = false;
+      return all;
+    });
+    for (const { item, outcome } of resolved) outcomes.set(item, outcome);
+    storm.commits(resolved.length);
+  } catch (error) {
+    throw new TransactionFailed(error, causeOf(error, isInside));
+  }
+}

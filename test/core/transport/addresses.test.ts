@@ -1,0 +1,42 @@
+import test from 'ava';
+import { ConfigError, NotConnected } from '../../../src/core/errors.ts';
+import { connectToFirst } from '../../../src/core/transport/addresses.ts';
+
+const list = 'amqp://me:secret@one:1/v, amqp://two:2, amqp://three:3/other';
+
+test('the first address that answers is taken, with the credentials of the first one', async (t) => {
+  const tried: string[] = [];
+  const connection = await connectToFirst(list, async (address) => {
+    tried.push(address);
+    if (tried.length < 3) throw new NotConnected('nobody is there');
+    return 'connected';
+  });
+  t.is(connection, 'connected');
+  t.deepEqual(tried, [
+    'amqp://me:secret@one:1/v',
+    'amqp://me:secret@two:2/v',
+    'amqp://me:secret@three:3/other',
+  ]);
+});
+
+test('where no address answers, each is named with its reason, without credentials', async (t) => {
+  const attempt = async (address: string) => {
+    throw new NotConnected(`refused by ${new URL(address).hostname}`);
+  };
+  await t.throwsAsync(connectToFirst(list, attempt), {
+    name: 'NotConnected',
+    message: 'one:1: refused by one; two:2: refused by two; three:3: refused by three',
+  });
+});
+
+test('an error of the configuration is said as such where every address has one', async (t) => {
+  let tries = 0;
+  const attempt = async () => {
+    tries += 1;
+    if (tries % 4 === 0) throw new NotConnected('nobody is there');
+    throw new ConfigError(`tls.ca: ${tries}`);
+  };
+  await t.throwsAsync(connectToFirst(list, attempt), { name: 'ConfigError', message: 'tls.ca: 1' });
+  await t.throwsAsync(connectToFirst(list, attempt), { name: 'NotConnected' });
+  t.is(tries, 6);
+});

@@ -1,0 +1,66 @@
+import test from 'ava';
+import { SessionLife } from '../../../src/core/transport/session-life.ts';
+
+/** Unlike that of AbortSignal.timeout, its timer keeps the process. */
+function later(milliseconds: number): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), milliseconds);
+  return controller.signal;
+}
+
+function open() {
+  const counted = { hungUp: 0, cleanups: 0 };
+  const life = new SessionLife(() => {
+    counted.hungUp += 1;
+  });
+  life.atEnd(() => {
+    counted.cleanups += 1;
+  });
+  return { life, counted };
+}
+
+test('a session that fails lets go of its connection once, and closes with the first reason', async (t) => {
+  const { life, counted } = open();
+  life.fail(new Error('first'));
+  life.fail(new Error('second'));
+  life.end(new Error('third'));
+  t.is((await life.closed)?.message, 'first');
+  t.deepEqual(counted, { hungUp: 1, cleanups: 1 });
+  t.false(life.open);
+});
+
+test('a connection that goes without a word closes the session as not connected', async (t) => {
+  const { life, counted } = open();
+  life.end(undefined);
+  t.like(await life.closed, { name: 'NotConnected', message: 'the connection was closed' });
+  t.is(counted.hungUp, 0);
+});
+
+test('a session that was asked to end closes without an error, once it has said goodbye', async (t) => {
+  const { life, counted } = open();
+  await life.stop(later(1000), async () => life.end(undefined));
+  t.is(await life.closed, undefined);
+  t.true(life.stopping);
+  t.is(counted.hungUp, 0);
+});
+
+test('a goodbye that is not answered, or fails, ends at the deadline at latest', async (t) => {
+  const silent = open();
+  await silent.life.stop(later(20), () => new Promise(() => {}));
+  t.is(await silent.life.closed, undefined);
+  t.is(silent.counted.hungUp, 1);
+  const failing = open();
+  await failing.life.stop(later(1000), () => Promise.reject(new Error('no')));
+  t.is(await failing.life.closed, undefined);
+  t.is(failing.counted.hungUp, 1);
+});
+
+test('a promise that settles before the end is itself, one that does not is rejected with the reason', async (t) => {
+  const { life } = open();
+  t.is(await life.wait(Promise.resolve(7)), 7);
+  await t.throwsAsync(life.wait(Promise.reject(new Error('its own'))), { message: 'its own' });
+  const waiting = life.wait(new Promise(() => {}));
+  life.end(new Error('the end'));
+  await t.throwsAsync(waiting, { message: 'the end' });
+  await t.throwsAsync(life.wait(new Promise(() => {})), { message: 'the end' });
+});

@@ -1,0 +1,128 @@
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  DiscardPolicy,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import test from 'ava';
+import { ConfigError } from '../../src/core/errors.ts';
+import {
+  checkConsumer,
+  checkStream,
+  countSettled,
+  type StreamFacts,
+} from '../../src/transports/nats/losses.ts';
+
+/** What is asked of streams and consumers that the server of the tests may be too old to make. */
+
+const options = {
+  stream: 'S',
+  consumer: 'c',
+  subject: 'a.*',
+  ackWait: 10_000,
+  expectedReplicas: 1,
+};
+
+const streamConfig: StreamFacts['config'] = {
+  subjects: ['a.*'],
+  retention: RetentionPolicy.Workqueue,
+  discard: DiscardPolicy.New,
+  storage: StorageType.File,
+  no_ack: false,
+  max_age: 0,
+  max_msgs: -1,
+  max_bytes: -1,
+  max_msgs_per_subject: -1,
+};
+
+const consumerConfig: ConsumerConfig = {
+  ack_policy: AckPolicy.Explicit,
+  deliver_policy: DeliverPolicy.All,
+  replay_policy: ReplayPolicy.Instant,
+  ack_wait: nanos(10_000),
+  max_deliver: -1,
+  filter_subject: 'a.*',
+};
+
+const streamWith = (more: Partial<StreamFacts['config']>) => ({ ...streamConfig, ...more });
+
+/** The lines that are written about a consumer. */
+function linesAbout(more: Partial<ConsumerConfig>, paused?: boolean): string[] {
+  const lines: string[] = [];
+  const facts = { config: { ...consumerConfig, ...more }, ...(paused !== undefined && { paused }) };
+  checkConsumer(facts, ['a.*'], options, 100, (fields, text) =>
+    lines.push(`${JSON.stringify(fields)} ${text}`),
+  );
+  return lines;
+}
+
+test('a consumer as it has to be is no matter for a line', (t) => {
+  t.deepEqual(linesAbout({}), []);
+  t.deepEqual(linesAbout({ priority_groups: [], mem_storage: false }, false), []);
+});
+
+test('a consumer with priority groups is refused', (t) => {
+  t.throws(() => linesAbout({ priority_groups: ['jobs'] }), {
+    instanceOf: ConfigError,
+    message: /consumer c of stream S has priority_groups jobs.*: make it with no priority_groups/,
+  });
+});
+
+test('a consumer that is paused is told of, with how to resume it', (t) => {
+  const lines = linesAbout({ pause_until: '2030-01-01T00:00:00Z' }, true);
+  t.is(lines.length, 1);
+  t.regex(lines.join(), /2030-01-01T00:00:00Z.*is paused.*nats consumer resume S c/);
+});
+
+test('a consumer that forgets or skips is told of', (t) => {
+  t.regex(linesAbout({ mem_storage: true }).join(), /mem_storage: make it with mem_storage false/);
+  t.regex(
+    linesAbout({ deliver_policy: DeliverPolicy.New }).join(),
+    /"new".*deliver_policy: make it with all/,
+  );
+});
+
+test('a work queue that is mirrored is told of', (t) => {
+  const lines: string[] = [];
+  const warn = (fields: object, text: string) => lines.push(`${JSON.stringify(fields)} ${text}`);
+  const alternates = [{ name: 'S' }, { name: 'M' }];
+  checkStream({ config: streamWith({}), alternates }, options, true, warn);
+  t.regex(lines.join(), /"mirrors":\["M"\].*delete the mirrors/);
+  lines.length = 0;
+  checkStream({ config: streamWith({}), alternates: alternates.slice(0, 1) }, options, true, warn);
+  checkStream({ config: streamWith({ retention: RetentionPolicy.Limits }), alternates }, options, true, warn);
+  t.deepEqual(lines, []);
+});
+
+test('settled messages are counted only where none may stay', (t) => {
+  const remains = {
+    consumer: {
+      config: consumerConfig,
+      ack_floor: { stream_seq: 50, consumer_seq: 60 },
+      num_pending: 10,
+      num_ack_pending: 5,
+    },
+    stream: { config: streamWith({}), state: { messages: 22, first_seq: 40, consumer_count: 1 } },
+  };
+  const { consumer, stream } = remains;
+  const state = (more: object) => ({ consumer, stream: { ...stream, state: { ...stream.state, ...more } } });
+  const config = (more: Partial<StreamFacts['config']>) => ({
+    consumer,
+    stream: { ...stream, config: streamWith(more) },
+  });
+  t.is(countSettled(remains), 7);
+  t.is(countSettled(config({ retention: RetentionPolicy.Interest })), 7);
+  t.is(countSettled(config({ retention: RetentionPolicy.Limits })), 0);
+  t.is(countSettled(config({ subjects: ['a.*', 'b.*'] })), 0, 'they may be for another consumer');
+  t.is(countSettled(state({ consumer_count: 2 })), 0, 'they may be for another consumer');
+  t.is(countSettled(state({ first_seq: 51 })), 0);
+  t.is(countSettled(state({ messages: 0, first_seq: 1 })), 0);
+  t.is(countSettled(state({ messages: 15 })), 1, 'there is one at least');
+  t.is(countSettled(state({ messages: 90 })), 11, 'what has come since is none');
+  const all = { ...consumer, config: { ...consumerConfig, filter_subject: '' } };
+  t.is(countSettled({ consumer: all, stream }), 7);
+});
