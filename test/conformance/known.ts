@@ -10,6 +10,4 @@ export const known: Readonly<Record<string, string>> = {
     'it rejects with NotConnected (channel closed), so that the call would come again',
   'amqp10: a session that what it depends on is deleted under ends with an error that says so, and the next one works':
     'it ends with an error that does not name the queue',
-  'amqp10 sender: 30 sessions, one after the other, leave nothing open in the process':
-    'a timer is left over behind sessions that have stopped',
 };
