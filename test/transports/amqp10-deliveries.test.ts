@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import type { Delivery } from '../../src/core/transport/contract.ts';
-import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { encodeMessage } from '../../src/transports/amqp10/publish.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { transfer } from './amqp10-frames.ts';

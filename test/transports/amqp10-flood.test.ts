@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import fc from 'fast-check';
-import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { encodeMessage } from '../../src/transports/amqp10/publish.ts';
 import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 import { openPublisher } from '../support/amqp10.ts';
 import { needs, service } from '../support/services.ts';

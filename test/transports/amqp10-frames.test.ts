@@ -5,7 +5,7 @@ import rhea, { type Session } from 'rhea';
 import { Deliveries } from '../../src/transports/amqp10/read.ts';
 import { isTransfer, readTransfer, type Transfer } from '../../src/transports/amqp10/read-frame.ts';
 import { countersOf, guardWriting, tapFrames } from '../../src/transports/amqp10/read-library.ts';
-import { accepted, dispositions, released } from '../../src/transports/amqp10/settle.ts';
+import { accepted, dispositions, released } from '../../src/transports/amqp10/session-settle.ts';
 import { transfer } from './amqp10-frames.ts';
 
 /** The reader of transfer frames, the writer of dispositions, and where they reach inside the client library. */

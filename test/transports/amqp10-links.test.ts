@@ -1,6 +1,6 @@
 import { queryObjects } from 'node:v8';
 import test from 'ava';
-import { SenderLink } from '../../src/transports/amqp10/sender-link.ts';
+import { SenderLink } from '../../src/transports/amqp10/sender-links.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { startFakeBroker } from './fake-broker.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import rhea from 'rhea';
-import { encodeMessage } from '../../src/transports/amqp10/encode.ts';
+import { encodeMessage } from '../../src/transports/amqp10/publish.ts';
 import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 
 /** Our reading and writing of messages, against the client library's. */

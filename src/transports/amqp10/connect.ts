@@ -1,84 +1,96 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import rhea, { type Connection, type EventContext, type Receiver, type Session } from 'rhea';
-import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected } from '../../core/errors.ts';
+import { connectToFirst } from '../../core/transport/addresses.ts';
 import { type Credentials, credentialsOf, tlsOptions } from '../../core/transport/security.ts';
-import { type Broker, brokerOf } from './address.ts';
+import { SessionLife } from '../../core/transport/session-life.ts';
+import { connectionError, endedEarly, unreadable } from './connect-refusal.ts';
+import { credentialKeys, saslMechanisms } from './connect-sasl.ts';
 import type { Amqp10Options } from './options.ts';
 import { Deliveries, type Taker } from './read.ts';
 import { guardWriting } from './read-library.ts';
-import { connectionError, unreadable } from './refusal.ts';
-import { credentialKeys, saslMechanisms } from './sasl.ts';
+import { type Broker, brokerOf } from './topology.ts';
+
+/**
+ * Opens a connection to the first of the brokers in `url` that takes us. Rejects with ConfigError if it refuses credentials or
+ * certificate, else with NotConnected.
+ *
+ * @param name of the connection, for the broker's own listings.
+ */
+export function openConnection(options: Amqp10Options, name: string): Promise<Amqp10Connection> {
+  return connectToFirst(options.url, async (url) => {
+    const connection = new Amqp10Connection({ ...options, url }, name);
+    await connection.opened;
+    return connection;
+  });
+}
+
+/** Milliseconds that the broker has to answer when we close. */
+const closePatience = 1000;
+
+/** Closes a connection that no session has come of. Resolves in any case. */
+export function letGo(connection: Amqp10Connection): Promise<void> {
+  return connection.stop(AbortSignal.timeout(closePatience));
+}
 
 /**
  * One connection, for a session or a sender. It has a container of its own: handlers on a shared one would hear of every
  * connection's events.
  */
 export class Amqp10Connection {
-  /** Whom we have signed in as. */
+  /** The one life of all that is on the connection. */
+  readonly life = new SessionLife(() => this.hangUp());
+  /** The user whom we have signed in as. */
   readonly credentials: Credentials | undefined;
-  /** Resolves once, however the connection ends; with the error unless it was asked to end. */
-  readonly ended: Promise<Error | undefined>;
-  /** What is to be told of the end. Unlike what waits for `ended`, it can be forgotten: links come and go. */
-  private readonly listeners = new Set<(error: Error | undefined) => void>();
+  /** Resolves once the broker has opened the connection. Rejects with what ended it before. */
+  readonly opened: Promise<void>;
   private readonly connection: Connection;
-  private deliveries: Deliveries | undefined;
+  private readonly deliveries: Deliveries;
   private readonly options: Amqp10Options;
+  private readonly secure: boolean;
   private said: Broker | undefined;
   private socket: Socket | undefined;
-  private hasEnded = false;
-  private resolveEnded: (error: Error | undefined) => void = () => {};
-  /** Resolves once the broker has answered our close, or the socket has gone. */
-  private readonly closed: Promise<void>;
-  private hasClosed: () => void = () => {};
+  private phase: 'socket' | 'handshake' | 'open' = 'socket';
 
-  private constructor(options: Amqp10Options, name: string) {
+  /** Begins to connect. Throws ConfigError over options that cannot be right, such as a file that cannot be read. */
+  constructor(options: Amqp10Options, name: string) {
+    const { life } = this;
     this.options = options;
+    this.secure = new URL(options.url).protocol === 'amqps:';
     this.credentials = credentialsOf(options, options.url);
-    this.ended = new Promise((resolve) => {
-      this.resolveEnded = resolve;
-    });
-    void this.ended.then((error) => {
-      for (const listener of this.listeners) listener(error);
-    });
-    this.closed = new Promise((resolve) => {
-      this.hasClosed = resolve;
-    });
     this.connection = rhea
       .create_container({ id: `${name} ${rhea.generate_uuid()}` })
-      .create_connection(this.settings(options));
+      .create_connection(this.settings());
     guardWriting(this.connection, {
       gone: () => this.socket?.destroyed === true,
       failed: (error) =>
-        this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
+        life.fail(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
     });
+    try {
+      this.connection.connect();
+    } catch (error) {
+      throw this.explain(error);
+    }
+    // After our close frame nothing that comes is for us.
+    this.deliveries = new Deliveries(this.connection, () => this.usable);
     this.listen();
-  }
-
-  /**
-   * ONE attempt; resolves once the broker has opened the connection. Rejects with ConfigError if the broker refuses credentials or
-   * certificate, else with NotConnected.
-   *
-   * @param name of the connection, for the broker's own listings.
-   */
-  static async open(options: Amqp10Options, name: string): Promise<Amqp10Connection> {
-    const connection = new Amqp10Connection(options, name);
-    await connection.connect();
-    return connection;
+    const timer = setTimeout(() => life.fail(this.tooLate()), options.connectTimeout);
+    life.atEnd(() => clearTimeout(timer));
+    const opened = new Promise<void>((resolve) => {
+      this.connection.once('connection_open', () => {
+        clearTimeout(timer);
+        this.phase = 'open';
+        resolve();
+      });
+    });
+    this.opened = life.wait(opened);
   }
 
   /** What the broker has said of itself. */
   get broker(): Broker {
     this.said ??= brokerOf(this.connection.properties, this.connection.offered_capabilities);
     return this.said;
-  }
-
-  /** Tells the listener once, when the connection ends or if it has; returns what forgets it before that. */
-  onEnd(listener: (error: Error | undefined) => void): () => void {
-    if (this.hasEnded) void this.ended.then(listener);
-    else this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
   }
 
   /** @param buffer deliveries that an AMQP session keeps track of, in either direction. */
@@ -88,76 +100,51 @@ export class Amqp10Connection {
 
   /** Hands on what comes on a link. If the taker throws, the connection ends with that error. */
   receive(receiver: Receiver, taker: Taker): void {
-    this.deliveries?.receive(receiver, taker);
+    this.deliveries.receive(receiver, taker);
   }
 
   /** Writes a whole frame now, before what the client library still has to write. */
   write(frame: Buffer): void {
-    if (!this.hasEnded) this.socket?.write(frame);
+    if (this.usable) this.socket?.write(frame);
   }
 
-  /** The connection is of no use any more: `ended` resolves with this error. */
-  fail(error: Error): void {
-    this.end(error);
-  }
-
-  /** Closes. Resolves in any case, at the deadline at latest. */
-  async close(deadline: AbortSignal): Promise<void> {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
-    this.connection.close();
-    await settledBy(this.closed, deadline);
-    this.destroy();
-    this.resolveEnded(undefined);
-  }
-
-  private async connect(): Promise<void> {
-    const { connectTimeout } = this.options;
-    const tooLate = () =>
-      this.end(new NotConnected(`no connection within ${connectTimeout} ms (connectTimeout)`));
-    const timer = setTimeout(tooLate, connectTimeout);
-    const opened = new Promise<void>((resolve) => {
-      this.connection.once('connection_open', () => resolve());
-    });
-    try {
-      this.connection.connect();
-      this.deliveries = new Deliveries(this.connection, () => !this.hasEnded);
-    } catch (error) {
-      this.end(this.explain(error));
-    }
-    try {
-      const error = await Promise.race([opened, this.ended]);
-      if (error !== undefined) throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  private explain(error: unknown): Error {
-    const { options } = this;
-    return connectionError(error, {
-      credentialKeys: credentialKeys(options, this.credentials),
-      cert: options.tls.cert,
-      virtualHost: virtualHostOf(options),
+  /**
+   * Closes. Resolves in any case, at the deadline at latest.
+   *
+   * @param finish is waited for before that.
+   */
+  async stop(deadline: AbortSignal, finish: () => Promise<unknown> = async () => {}): Promise<void> {
+    const { life } = this;
+    await life.stop(deadline, async () => {
+      await finish();
+      this.connection.close();
+      await life.closed;
     });
   }
 
-  private end(error: Error): void {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
-    this.resolveEnded(error);
+  /** Nothing may follow our close frame (AMQP 1.0, section 2.4.3). */
+  private get usable(): boolean {
+    return this.life.open && this.connection.is_open();
+  }
+
+  private hangUp(): void {
     this.connection.close();
     // The library clears its timers on an error of the socket. It has written our close frame by the next turn.
-    setImmediate(() => this.destroy());
+    setImmediate(() => this.socket?.destroy(new NotConnected('the connection is given up')));
   }
 
-  private destroy(): void {
-    this.socket?.destroy(new NotConnected('the connection is given up'));
+  private tooLate(): NotConnected {
+    const inTime = `within ${this.options.connectTimeout} ms (connectTimeout)`;
+    return new NotConnected(
+      this.secure && this.phase === 'socket' && this.socket?.connecting === false
+        ? `no TLS handshake ${inTime}: look whether the port in url is one for TLS`
+        : `no connection ${inTime}`,
+    );
   }
 
-  private settings(options: Amqp10Options) {
+  private settings() {
+    const { options, secure } = this;
     const url = new URL(options.url);
-    const secure = url.protocol === 'amqps:';
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     const port = Number(url.port) || (secure ? 5671 : 5672);
     const virtualHost = virtualHostOf(options);
@@ -172,11 +159,15 @@ export class Amqp10Connection {
         port,
         // A socket of our own making, to be given up when it no longer answers.
         connect: (_port: number, _host: string, _options: unknown, connected: () => void) => {
+          const ready = () => {
+            this.phase = 'handshake';
+            connected();
+          };
           // No host name may be an address in TLS (RFC 6066, section 3).
           const servername = tls?.servername ?? (isIP(host) ? '' : host);
           this.socket = secure
-            ? connectTls({ ...tls, host, port, servername }, connected)
-            : connectTcp({ host, port }, connected);
+            ? connectTls({ ...tls, host, port, servername }, ready)
+            : connectTcp({ host, port }, ready);
           return this.socket.setNoDelay(true);
         },
       }),
@@ -189,24 +180,27 @@ export class Amqp10Connection {
   }
 
   private listen(): void {
-    const { connection } = this;
-    connection.on('connection_error', ({ error }: EventContext) => this.end(this.explain(error)));
-    connection.on('connection_close', () => {
-      this.hasClosed();
-      this.end(new NotConnected('the broker closed the connection'));
-    });
+    const { connection, life } = this;
+    connection.on('connection_error', ({ error }: EventContext) => life.fail(this.explain(error)));
+    connection.on('connection_close', () => life.fail(new NotConnected('the broker closed the connection')));
     connection.on('disconnected', ({ error }: EventContext) => {
-      this.hasClosed();
-      // What the broker said of itself is asked for as soon as it is open.
-      const silently =
-        this.said === undefined
-          ? 'the broker closed the connection before it was open: look whether the port in url is one for AMQP 1.0'
-          : 'the connection was lost';
-      this.end(error === undefined ? new NotConnected(silently) : this.explain(error));
+      const early = this.phase === 'open' ? undefined : endedEarly(error, this.secure, this.options.tls.cert);
+      life.fail(
+        early ?? (error === undefined ? new NotConnected('the connection was lost') : this.explain(error)),
+      );
     });
     // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
     for (const name of ['protocol_error', 'error'])
-      connection.on(name, (error: unknown) => this.end(unreadable(error)));
+      connection.on(name, (error: unknown) => life.fail(unreadable(error)));
+  }
+
+  private explain(error: unknown): Error {
+    const { options } = this;
+    return connectionError(error, {
+      credentialKeys: credentialKeys(options, this.credentials),
+      cert: options.tls.cert,
+      virtualHost: virtualHostOf(options),
+    });
   }
 }
 

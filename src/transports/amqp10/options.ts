@@ -1,13 +1,13 @@
-import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
+import { milliseconds, positiveIntegerUpTo, urlsOf } from '../../core/config/formats.ts';
 import { commonSchema } from '../../core/config/transport-kind.ts';
 import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 
 export const amqp10Schema = {
   ...commonSchema('amqp10', ['none', 'user-id']),
   url: {
-    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Required.',
+    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials and virtual host stand in the first. Required.',
     default: '',
-    format: urlOf('amqp:', 'amqps:'),
+    format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
   },
   virtualHost: {

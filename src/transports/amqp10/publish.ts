@@ -1,10 +1,10 @@
 import { Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { isWritableName } from '../../core/transport/names.ts';
-import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './address.ts';
 import type { Amqp10Connection } from './connect.ts';
-import { encodeMessage } from './encode.ts';
+import { type TypedId, typedId } from './read-id.ts';
 import { SenderLinks } from './sender-links.ts';
+import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './topology.ts';
 
 /**
  * Publishes answers and notifications: on one link for all addresses where the broker has an anonymous terminus, else on a link for
@@ -35,4 +35,81 @@ export class Publisher {
     // A caller that has gone is no failure of ours; that nobody hears a notification is for its publisher to know.
     if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);
   }
+}
+
+/** What is sent. The body becomes a data section. */
+export interface EncodedMessage {
+  readonly body: Uint8Array;
+  readonly messageId?: string | undefined;
+  /** The user that we have signed in as: brokers that check it refuse any other. */
+  readonly userId?: string | undefined;
+  /** On a link without an address of its own: where the message goes. */
+  readonly to?: string | undefined;
+  readonly replyTo?: string | undefined;
+  /** As it was received, with its type. */
+  readonly correlationId?: string | undefined;
+  /** Milliseconds. */
+  readonly ttl?: number | undefined;
+}
+
+const nothing = Buffer.from([0x40]);
+const durable = Buffer.from([0x41]);
+
+/** Encodes a durable message (AMQP 1.0, section 3.2): header, properties, one data section. Ids keep their types. */
+export function encodeMessage(message: EncodedMessage): Buffer {
+  const { body, messageId, userId, to, replyTo, correlationId, ttl } = message;
+  return Buffer.concat([
+    section(0x70, list([durable, nothing, ttl === undefined ? nothing : uint(ttl)])),
+    section(
+      0x73,
+      list([
+        messageId === undefined ? nothing : id(typedId(messageId)),
+        userId === undefined ? nothing : variable(0xa0, Buffer.from(userId)),
+        text(to),
+        nothing,
+        text(replyTo),
+        correlationId === undefined ? nothing : id(typedId(correlationId)),
+      ]),
+    ),
+    section(0x75, variable(0xa0, body)),
+  ]);
+}
+
+function section(code: number, value: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x00, 0x53, code]), value]);
+}
+
+/** list32: size, which counts the count, and count. */
+function list(fields: ReadonlyArray<Buffer>): Buffer {
+  const head = Buffer.alloc(9, 0xd0);
+  head.writeUInt32BE(
+    fields.reduce((sum, { length }) => sum + length, 4),
+    1,
+  );
+  head.writeUInt32BE(fields.length, 5);
+  return Buffer.concat([head, ...fields]);
+}
+
+/** @param code of the form with a size of one byte; the one with four is 0x10 above it. */
+function variable(code: number, bytes: Uint8Array): Buffer {
+  if (bytes.length < 256) return Buffer.concat([Buffer.from([code, bytes.length]), bytes]);
+  const head = Buffer.alloc(5, code + 0x10);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+function text(given: string | undefined): Buffer {
+  return given === undefined ? nothing : variable(0xa1, Buffer.from(given));
+}
+
+function uint(value: number): Buffer {
+  const bytes = Buffer.alloc(5, 0x70);
+  bytes.writeUInt32BE(Math.min(Math.max(0, Math.ceil(value)), 0xffff_ffff), 1);
+  return bytes;
+}
+
+function id({ type, bytes }: TypedId): Buffer {
+  if (type === 'ulong') return Buffer.concat([Buffer.from([0x80]), bytes]);
+  if (type === 'uuid') return Buffer.concat([Buffer.from([0x98]), bytes]);
+  return variable(type === 'string' ? 0xa1 : 0xa0, bytes);
 }

@@ -1,4 +1,4 @@
-import { readId } from './message-id.ts';
+import { readId } from './read-id.ts';
 import { Cursor, list, map } from './read-values.ts';
 
 /** What the conductor wants to know of a message. */

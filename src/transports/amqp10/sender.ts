@@ -1,107 +1,96 @@
 import { randomUUID } from 'node:crypto';
-import type { Receiver } from 'rhea';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
+import { establish } from '../../core/transport/establish.ts';
 import { isWritableName } from '../../core/transport/names.ts';
+import { Outbox } from '../../core/transport/outbox.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { queueAddress } from './address.ts';
-import { Amqp10Connection } from './connect.ts';
-import { encodeMessage } from './encode.ts';
+import { type Amqp10Connection, letGo, openConnection } from './connect.ts';
+import { classify } from './connect-refusal.ts';
 import type { Amqp10Options } from './options.ts';
+import { encodeMessage } from './publish.ts';
 import { channelOf } from './read-library.ts';
 import { decodeMessage } from './read-message.ts';
-import { refusalOf, refused } from './refusal.ts';
 import { SenderLinks } from './sender-links.ts';
-import { accepted, dispositions } from './settle.ts';
+import { accepted, dispositions } from './session-settle.ts';
+import { attach, queueAddress } from './topology.ts';
 
 /** Replies on their way to us at once. */
 const replyCredit = 100;
 
-export class Amqp10Sender implements Sender {
-  private readonly options: Amqp10Options;
-  private readonly context: SenderSetup;
-  /** The same for all sessions, so that a queue which outlives them is one and not many. */
-  private readonly id = randomUUID();
-
-  constructor(options: Amqp10Options, context: SenderSetup) {
-    this.options = options;
-    this.context = context;
-  }
-
-  async connect(receive: (reply: Reply) => void): Promise<SenderSession> {
-    const connection = await Amqp10Connection.open(this.options, this.context.clientName);
-    const named = this.replySource(connection);
-    const listen = (address: string | undefined) => receiveReplies(connection, address, receive);
-    // A queue with a name outlives us: it is made for a call, and not for casts.
-    const replyTo = named ?? (await listen(undefined));
-    const ready = named === undefined ? async () => replyTo : () => listen(named);
-    return new Amqp10SenderSession(connection, this.options.target, replyTo, ready);
-  }
-
-  /** The address for replies; undefined: one that the broker makes. */
-  private replySource({ broker }: Amqp10Connection): string | undefined {
-    const form =
-      this.options.replyAddress || (broker.rabbitmq?.major === 3 ? '/queue/conductor-reply.{id}' : '');
-    return form === '' ? undefined : queueAddress(broker, form.replaceAll('{id}', this.id));
-  }
+/** The sending side. */
+export function createSender(options: Amqp10Options, { clientName }: SenderSetup): Sender {
+  // The same for all sessions, so that a queue which outlives them is one and not many.
+  const id = randomUUID();
+  return {
+    connect: (receive) =>
+      establish(
+        () => openConnection(options, clientName),
+        (connection) => beginSession(connection, options, id, receive),
+        letGo,
+        classify,
+      ),
+  };
 }
 
-/** Resolves with the address, once the broker has it. Rejects with ConfigError if it refuses, else with NotConnected. */
+async function beginSession(
+  connection: Amqp10Connection,
+  { target, replyAddress }: Amqp10Options,
+  id: string,
+  receive: (reply: Reply) => void,
+): Promise<SenderSession> {
+  const { broker } = connection;
+  const form = replyAddress || (broker.rabbitmq?.major === 3 ? '/queue/conductor-reply.{id}' : '');
+  const listen = (address: string | undefined) => receiveReplies(connection, address, receive);
+  // The broker makes an address.
+  if (form === '')
+    return new Amqp10SenderSession(connection, target, await listen(undefined), async () => {});
+  const named = queueAddress(broker, form.replaceAll('{id}', id));
+  // A queue with a name outlives us: it is made for a call, and not for casts.
+  return new Amqp10SenderSession(connection, target, named, () => listen(named));
+}
+
+/**
+ * Resolves with the address, once the broker has it. Rejects with ConfigError if it refuses, else with NotConnected.
+ *
+ * @param address undefined: one that the broker makes.
+ */
 async function receiveReplies(
   connection: Amqp10Connection,
   address: string | undefined,
   receive: (reply: Reply) => void,
 ): Promise<string> {
-  const session = connection.createSession(replyCredit * 2);
-  session.open();
-  const receiver: Receiver = session.open_receiver({
-    source: address === undefined ? { dynamic: true } : { address },
-    credit_window: 0,
-    autoaccept: false,
-  });
   const settled = (id: number | undefined) => {
     if (id !== undefined) connection.write(dispositions(channelOf(session), [id], accepted));
     receiver.add_credit(1);
   };
-  connection.receive(receiver, {
-    take: (bytes, start, end, id) => {
-      const { correlationId, body } = decodeMessage(bytes, start, end);
-      receive({ correlationId, body });
-      settled(id);
+  const { session, receiver, attached } = attach(
+    connection,
+    `the link for replies (replyAddress: ${address ?? 'a dynamic source'})`,
+    address === undefined ? { dynamic: true } : { address },
+    replyCredit * 2,
+    {
+      take: (bytes, start, end, id) => {
+        const { correlationId, body } = decodeMessage(bytes, start, end);
+        receive({ correlationId, body });
+        settled(id);
+      },
+      aborted: () => settled(undefined),
     },
-    aborted: () => settled(undefined),
-  });
-  const gone = (error: unknown) => {
-    const refusal = refusalOf(error);
-    connection.fail(
-      refusal === undefined
-        ? new NotConnected('the broker closed the link for replies')
-        : refused(`the link for replies (replyAddress: ${address ?? 'a dynamic source'})`, refusal),
-    );
-  };
-  receiver.on('receiver_close', () => gone(receiver.error));
-  session.on('session_close', () => gone(session.error));
-  return new Promise((resolve, reject) => {
-    receiver.on('receiver_open', () => {
-      const given: unknown = receiver.source?.address;
-      if (typeof given !== 'string') return;
-      receiver.add_credit(replyCredit);
-      resolve(given);
-    });
-    void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
-  });
+  );
+  const given = await attached;
+  receiver.add_credit(replyCredit);
+  return given;
 }
 
 class Amqp10SenderSession implements SenderSession {
   readonly replyTo: string;
   readonly hasProperties = true;
-  readonly closed: Promise<Error | undefined>;
   private readonly connection: Amqp10Connection;
   private readonly target: string;
   private readonly links: SenderLinks;
-  private readonly underWay = new Set<Promise<unknown>>();
+  private readonly outbox: Outbox;
   private readonly listen: () => Promise<unknown>;
   private listening: Promise<unknown> | undefined;
 
@@ -111,34 +100,42 @@ class Amqp10SenderSession implements SenderSession {
     this.connection = connection;
     this.target = target;
     this.replyTo = replyTo;
-    this.closed = connection.ended;
     this.links = new SenderLinks(connection);
+    this.outbox = new Outbox(connection.life, Number.MAX_SAFE_INTEGER);
   }
 
-  async send(message: OutgoingMessage): Promise<void> {
-    const { sender, body, messageId, replyTo, correlationId, expiration } = message;
-    if (replyTo === this.replyTo) {
-      this.listening ??= this.listen();
-      await this.listening.catch((error) => {
-        // The session has ended, with the reason.
-        throw new NotConnected(messageOf(error), { cause: error });
-      });
-    }
+  get closed(): Promise<Error | undefined> {
+    return this.connection.life.closed;
+  }
+
+  async send({
+    sender,
+    body,
+    messageId,
+    replyTo,
+    correlationId,
+    expiration,
+  }: OutgoingMessage): Promise<void> {
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
     const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl: expiration });
-    const sending = this.links.send(address, payload);
-    this.underWay.add(sending);
-    try {
-      if ((await sending) === 'unroutable') throw new Undeliverable(`nobody is at ${address}`);
-    } finally {
-      this.underWay.delete(sending);
-    }
+    const sent = await this.outbox.send(async () => {
+      if (replyTo === this.replyTo) await this.ensureListening();
+      return this.links.send(address, payload);
+    });
+    if (sent === 'unroutable') throw new Undeliverable(`nobody is at ${address}`);
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await settledBy(Promise.allSettled(this.underWay), deadline);
-    await this.connection.close(deadline);
+    await this.connection.stop(deadline, () => this.outbox.idle(deadline));
+  }
+
+  private async ensureListening(): Promise<void> {
+    this.listening ??= this.listen();
+    await this.listening.catch((error) => {
+      // The session has ended, with the reason.
+      throw new NotConnected(messageOf(error), { cause: error });
+    });
   }
 
   /** In an address that is a path a sender is one segment of it, or a part of one. */

@@ -1,6 +1,5 @@
-import type { Receiver, Session as RheaSession } from 'rhea';
-import { settledBy } from '../../core/deadline.ts';
-import { NotConnected } from '../../core/errors.ts';
+import type { Session as RheaSession } from 'rhea';
+import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import type {
   Deliver,
   Delivery,
@@ -10,17 +9,20 @@ import type {
   Settlement,
 } from '../../core/transport/contract.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
+import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
-import { queueAddress } from './address.ts';
 import type { Amqp10Connection } from './connect.ts';
-import { Credit } from './credit.ts';
+import { warnOfForgery } from './losses.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
 import { channelOf } from './read-library.ts';
 import { type DecodedMessage, decodeMessage } from './read-message.ts';
-import { isTerminus, refusalOf, refused } from './refusal.ts';
-import { accepted, dispositions, released } from './settle.ts';
+import { Credit } from './session-credit.ts';
+import { accepted, dispositions, released } from './session-settle.ts';
+import { attach, queueAddress } from './topology.ts';
 
+/** Deliveries that may be unsettled; more than any broker sends at once. */
+const maxBound = 65_535;
 /** Transfer frames that may come before the window is opened again, for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
 /** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
@@ -31,6 +33,19 @@ const maxBuffer = 65_535;
  * it has not dealt with by then comes again.
  */
 const stopPatience = 3000;
+
+/** Starts consuming. Rejects with ConfigError if the broker refuses it for good, else with NotConnected. */
+export async function beginSession(
+  connection: Amqp10Connection,
+  options: Amqp10Options,
+  { share, logger }: TransportSetup,
+  deliver: Deliver,
+): Promise<Session> {
+  warnOfForgery(connection.broker, options, logger);
+  const session = new Amqp10Session(connection, options, Math.min(share.messages, maxBound), deliver);
+  await session.start();
+  return session;
+}
 
 /** Settled by its number; without one the broker has settled it already. */
 class Amqp10Delivery extends HeldDelivery<number | undefined> {}
@@ -47,10 +62,9 @@ class Amqp10Delivery extends HeldDelivery<number | undefined> {}
  * for as long as it has credit, and RabbitMQ's quorum queues count deliveries.
  */
 export class Amqp10Session implements Session {
-  readonly closed: Promise<Error | undefined>;
+  private readonly life: SessionLife;
   private readonly connection: Amqp10Connection;
   private readonly session: RheaSession;
-  private readonly receiver: Receiver;
   private readonly options: Amqp10Options;
   private readonly deliver: Deliver;
   private readonly credit: Credit;
@@ -59,69 +73,45 @@ export class Amqp10Session implements Session {
   /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
-  private stopping = false;
-  private open = true;
-  private readonly started: Promise<void>;
+  private readonly attached: Promise<unknown>;
 
-  private constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
+  constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
     this.connection = connection;
+    this.life = connection.life;
     this.options = options;
     this.deliver = deliver;
     this.publisher = new Publisher(connection, options);
     this.order = new SettlingOrder(bound, (settled) => this.write(handlesOf(settled), 'done'));
-    this.closed = connection.ended.then((error) => {
-      this.open = false;
-      this.order.stop();
-      return this.stopping ? undefined : error;
-    });
+    this.life.atEnd(() => this.order.stop());
     const address = queueAddress(connection.broker, options.address);
-    this.session = connection.createSession(Math.min(bound * buffersPerDelivery, maxBuffer));
-    this.session.on('session_close', () => this.refused(address, this.session.error));
-    this.session.open();
-    this.receiver = this.session.open_receiver({
-      // A queue, which replicas compete on: a broker that has topics of the same names is told so.
-      source: { address, capabilities: ['queue'] },
-      // Unsettled, and forgotten by the broker with our settling it (AMQP 1.0, sections 2.8.2 and 2.8.3).
-      snd_settle_mode: 0,
-      rcv_settle_mode: 0,
-      credit_window: 0,
-      autoaccept: false,
-      autosettle: false,
-    });
-    const { receiver } = this;
-    this.credit = new Credit(receiver, bound);
-    this.started = new Promise((resolve, reject) => {
-      receiver.on('receiver_open', () => {
-        if (!isTerminus(receiver.source)) return;
-        this.credit.resume();
-        resolve();
-      });
-      void connection.ended.then((error) => reject(error ?? new NotConnected('the connection was closed')));
-    });
-    receiver.on('receiver_close', () => this.refused(address, receiver.error));
-    connection.receive(receiver, {
+    // Replicas compete on a queue: a broker that has topics of the same names is told so.
+    const source = { address, capabilities: ['queue'] };
+    const buffer = Math.min(bound * buffersPerDelivery, maxBuffer);
+    const { session, receiver, attached } = attach(connection, `the link to ${address}`, source, buffer, {
       take: (bytes, start, end, id) => this.receive(bytes, start, end, id),
       aborted: () => {
         this.credit.received();
         this.credit.aborted();
       },
     });
+    this.session = session;
+    this.attached = attached;
+    this.credit = new Credit(receiver, bound);
   }
 
-  /** Resolves once the broker has attached us to the address. Rejects with ConfigError if it refuses, else with NotConnected. */
-  static async start(
-    connection: Amqp10Connection,
-    options: Amqp10Options,
-    bound: number,
-    deliver: Deliver,
-  ): Promise<Amqp10Session> {
-    const session = new Amqp10Session(connection, options, bound, deliver);
-    await session.started;
-    return session;
+  get closed(): Promise<Error | undefined> {
+    return this.life.closed;
+  }
+
+  /** Starts consuming. Rejects if the broker refuses it. */
+  async start(): Promise<void> {
+    await this.attached;
+    this.credit.resume();
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    if (!this.open) return;
+    // While it stops, the AMQP session is being ended: the broker takes back what is not settled by then.
+    if (!this.life.open || this.life.stopping) return;
     const own: Amqp10Delivery[] = [];
     for (const delivery of deliveries)
       if (delivery instanceof Amqp10Delivery && !delivery.settled) own.push(delivery);
@@ -142,7 +132,7 @@ export class Amqp10Session implements Session {
   }
 
   resume(): void {
-    if (this.draining || this.stopping || !this.open) return;
+    if (this.draining || !this.life.open) return;
     this.release();
     this.credit.resume();
   }
@@ -150,27 +140,22 @@ export class Amqp10Session implements Session {
   /** The credit is taken back. What is on its way all the same is not handed on, and goes back to the broker when we stop. */
   async drain(_deadline: AbortSignal): Promise<void> {
     this.draining = true;
-    if (this.open) this.credit.pause();
+    if (this.life.open) this.credit.pause();
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    this.stopping = true;
     this.draining = true;
-    if (!this.open) return;
-    this.order.flush();
-    this.release();
-    // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
     const patience = AbortSignal.any([deadline, AbortSignal.timeout(stopPatience)]);
-    await settledBy(this.endSession(), patience);
-    await this.connection.close(patience);
-  }
-
-  private async endSession(): Promise<void> {
-    const ended = new Promise<void>((resolve) => {
-      this.session.on('session_close', () => resolve());
+    await this.connection.stop(patience, async () => {
+      this.order.flush();
+      this.release();
+      // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
+      const ended = new Promise<void>((resolve) => {
+        this.session.on('session_close', () => resolve());
+      });
+      this.session.close();
+      await ended;
     });
-    this.session.close();
-    await Promise.race([ended, this.connection.ended]);
   }
 
   private receive(bytes: Buffer, start: number, end: number, id: number | undefined): void {
@@ -211,21 +196,10 @@ export class Amqp10Session implements Session {
   }
 
   private write(ids: ReadonlyArray<number | undefined>, settlement: Settlement): void {
-    if (!this.open || ids.length === 0) return;
+    if (!this.life.open || ids.length === 0) return;
     const outcome = settlement === 'done' ? accepted : released;
     this.connection.write(dispositions(channelOf(this.session), ids, outcome));
     this.credit.settled(ids.length, settlement);
-  }
-
-  /** The broker has ended the link or the AMQP session. */
-  private refused(address: string, error: unknown): void {
-    if (this.stopping) return;
-    const refusal = refusalOf(error);
-    this.connection.fail(
-      refusal === undefined
-        ? new NotConnected(`the broker closed the link to ${address}`)
-        : refused(`the link to ${address}`, refusal),
-    );
   }
 }
 

@@ -1,5 +1,13 @@
+import type { Receiver, Session } from 'rhea';
+import { NotConnected } from '../../core/errors.ts';
+import type { Amqp10Connection } from './connect.ts';
+import { isTerminus, refusalOf, refused } from './connect-refusal.ts';
+import type { Taker } from './read.ts';
+
 /** What the broker has said of itself in its open frame. */
 export interface Broker {
+  /** Its name; empty where it has not said any. */
+  readonly product: string;
   /** RabbitMQ's version; undefined for every other broker. */
   readonly rabbitmq: { readonly major: number; readonly minor: number } | undefined;
   /** Whether one link can send to any address (capability ANONYMOUS-RELAY, "Using the AMQP Anonymous Terminus for Message Routing"). */
@@ -9,16 +17,70 @@ export interface Broker {
 /** Reads the properties and the offered capabilities of the broker's open frame (AMQP 1.0, section 2.7.1). */
 export function brokerOf(properties: unknown, capabilities: unknown): Broker {
   const said = typeof properties === 'object' && properties !== null ? properties : {};
-  const product: unknown = Reflect.get(said, 'product');
+  const named: unknown = Reflect.get(said, 'product');
+  const product = typeof named === 'string' ? named : '';
   const version = /^(\d+)\.(\d+)/.exec(String(Reflect.get(said, 'version')));
   const offered: ReadonlyArray<unknown> = Array.isArray(capabilities) ? capabilities : [capabilities];
   return {
+    product,
     rabbitmq:
       product === 'RabbitMQ' && version !== null
         ? { major: Number(version[1]), minor: Number(version[2]) }
         : undefined,
     anonymousRelay: offered.includes('ANONYMOUS-RELAY'),
   };
+}
+
+/** A link that messages come on. */
+export interface Inlet {
+  /** Its own: deliveries are numbered by session. */
+  readonly session: Session;
+  readonly receiver: Receiver;
+  /** Resolves with the address, once the broker has it. Rejects with what ended the connection. */
+  readonly attached: Promise<string>;
+}
+
+/**
+ * Attaches us to what messages come from: nothing is made, the broker has to have it. The connection ends if the broker refuses, with
+ * ConfigError if trying again cannot help, and if it takes the link away later. Nothing comes before the link is given credit.
+ *
+ * @param what the link is, in an error.
+ * @param buffer transfers that the broker may send before its window is opened again.
+ */
+export function attach(
+  connection: Amqp10Connection,
+  what: string,
+  source: { readonly address?: string; readonly dynamic?: true; readonly capabilities?: string[] },
+  buffer: number,
+  taker: Taker,
+): Inlet {
+  const { life } = connection;
+  const session = connection.createSession(buffer);
+  session.open();
+  const receiver = session.open_receiver({
+    source,
+    // Unsettled, and forgotten by the broker with our settling it (AMQP 1.0, sections 2.8.2 and 2.8.3).
+    snd_settle_mode: 0,
+    rcv_settle_mode: 0,
+    credit_window: 0,
+    autoaccept: false,
+    autosettle: false,
+  });
+  const gone = (error: unknown) => {
+    if (life.stopping) return;
+    const refusal = refusalOf(error);
+    life.fail(refusal === undefined ? new NotConnected(`the broker closed ${what}`) : refused(what, refusal));
+  };
+  session.on('session_close', () => gone(session.error));
+  receiver.on('receiver_close', () => gone(receiver.error));
+  const attached = new Promise<string>((resolve) => {
+    receiver.on('receiver_open', () => {
+      const address: unknown = receiver.source?.address;
+      if (isTerminus(receiver.source)) resolve(typeof address === 'string' ? address : '');
+    });
+  });
+  connection.receive(receiver, taker);
+  return { session, receiver, attached: life.wait(attached) };
 }
 
 /**

@@ -7,6 +7,17 @@ export interface Refusal {
   readonly description: string;
 }
 
+/** The broker has refused a link. */
+export class LinkRefused extends Error {
+  override readonly name = 'LinkRefused';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(`${refusal.condition}: ${refusal.description}`);
+    this.refusal = refusal;
+  }
+}
+
 /** Reads the error of a detach, end or close frame; undefined where there is none. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
@@ -69,6 +80,27 @@ export function unreadable(error: unknown): NotConnected {
   return new NotConnected(message, { cause: error });
 }
 
+/**
+ * The connection has ended before it was open. Undefined where the error says why.
+ *
+ * Qpid Broker-J sends no alert over a client certificate that is missing or strange: it closes the socket. With TLS 1.3 that comes after
+ * our handshake, with older versions within it, which Node calls a reset.
+ *
+ * @param cert the file with our certificate; empty: we have none.
+ */
+export function endedEarly(error: unknown, secure: boolean, cert: string): NotConnected | undefined {
+  if (error !== undefined && !(secure && codeOf(error) === 'ECONNRESET')) return undefined;
+  const closed =
+    'the broker closed the connection before it was open: look whether the port in url is one for';
+  if (!secure) return new NotConnected(`${closed} AMQP 1.0`);
+  const certificate =
+    cert === '' ? 'asks for a client certificate' : `trusts the client certificate in ${cert}`;
+  return new NotConnected(
+    `${closed} AMQP 1.0 with TLS, and whether the broker ${certificate} (tls.cert and tls.key)`,
+    { cause: error },
+  );
+}
+
 /** Outcome codes of SASL (AMQP 1.0, section 5.3.3.6): wrong credentials, and an error that will stay. */
 const finalSaslCodes = new Set(['1', '3']);
 
@@ -108,4 +140,10 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
   }
   if (refusal !== undefined) return refused('the connection', refusal);
   return new NotConnected(message || codeOf(error) || 'the connection failed', { cause: error });
+}
+
+/** An error of ours as it is; any other may pass. */
+export function classify(error: unknown): Error {
+  if (error instanceof ConfigError || error instanceof NotConnected) return error;
+  return new NotConnected(messageOf(error), { cause: error });
 }

@@ -1,0 +1,22 @@
+import type { Logger } from '../../core/logger.ts';
+import type { Amqp10Options } from './options.ts';
+import type { Broker } from './topology.ts';
+
+/** Logs that the broker does not check `user-id`, where that is to prove who has sent a message. */
+export function warnOfForgery({ product, rabbitmq }: Broker, options: Amqp10Options, logger: Logger): void {
+  if (options.auth.mode !== 'user-id') return;
+  const forgery = forgeryOver(product, rabbitmq);
+  if (forgery !== undefined) logger.warn({ broker: product, ...(rabbitmq && { rabbitmq }) }, forgery);
+}
+
+function forgeryOver(product: string, rabbitmq: Broker['rabbitmq']): string | undefined {
+  // Its plugin believes a header of AMQP 0-9-1 that holds properties as AMQP 1.0 encodes them, and checks those of its own only.
+  if (rabbitmq !== undefined && (rabbitmq.major < 3 || (rabbitmq.major === 3 && rabbitmq.minor < 13)))
+    return 'auth.mode user-id proves nothing over this RabbitMQ: who may publish over AMQP 0-9-1 can forge it';
+  // Artemis and Classic deliver a forged one as it stands.
+  if (/activemq/i.test(product))
+    return 'auth.mode user-id proves nothing over this broker, which does not check it: who may publish can forge it';
+  if (/qpid/i.test(product))
+    return 'auth.mode user-id proves something over Qpid Broker-J only if its context variable qpid.broker_msg_auth is true: else who may publish can forge it';
+  return undefined;
+}
