@@ -61,7 +61,7 @@ test('a port that answers nothing to TLS is named after connectTimeout', async (
   const error = await t.throwsAsync(connectTo(port, { connectTimeout: 200 }), { name: 'NotConnected' });
   t.is(
     error?.message,
-    'no TLS handshake within 200 ms (connectTimeout): look whether the port in url is one for TLS',
+    'no TLS handshake was completed within 200 ms (connectTimeout): look whether the port in url is one for TLS',
   );
 });
 
@@ -69,8 +69,8 @@ test('a broker that says nothing behind its handshake of TLS is not one without 
   const { cert, key } = certificates.server;
   const port = await listen(t, createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }));
   const tls = { ca: certificates.ca };
-  const error = await t.throwsAsync(connectTo(port, { connectTimeout: 500, tls }), { name: 'NotConnected' });
-  t.is(error?.message, 'no connection within 500 ms (connectTimeout)');
+  const error = await t.throwsAsync(connectTo(port, { connectTimeout: 2000, tls }), { name: 'NotConnected' });
+  t.is(error?.message, 'no connection within 2000 ms (connectTimeout)');
 });
 
 for (const [what, server] of [

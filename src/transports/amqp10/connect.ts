@@ -5,12 +5,12 @@ import { messageOf, NotConnected } from '../../core/errors.ts';
 import { connectToFirst } from '../../core/transport/addresses.ts';
 import { type Credentials, credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
+import { type Broker, brokerOf } from './connect-broker.ts';
 import { connectionError, endedEarly, unreadable } from './connect-refusal.ts';
 import { credentialKeys, saslMechanisms } from './connect-sasl.ts';
 import type { Amqp10Options } from './options.ts';
 import { Deliveries, type Taker } from './read.ts';
 import { guardWriting } from './read-library.ts';
-import { type Broker, brokerOf } from './topology.ts';
 
 /**
  * Opens a connection to the first of the brokers in `url` that takes us. Rejects with ConfigError if it refuses credentials or
@@ -136,8 +136,8 @@ export class Amqp10Connection {
   private tooLate(): NotConnected {
     const inTime = `within ${this.options.connectTimeout} ms (connectTimeout)`;
     return new NotConnected(
-      this.secure && this.phase === 'socket' && this.socket?.connecting === false
-        ? `no TLS handshake ${inTime}: look whether the port in url is one for TLS`
+      this.secure && this.phase === 'socket'
+        ? `no TLS handshake was completed ${inTime}: look whether the port in url is one for TLS`
         : `no connection ${inTime}`,
     );
   }

@@ -1,6 +1,6 @@
 import type { Logger } from '../../core/logger.ts';
+import type { Broker } from './connect-broker.ts';
 import type { Amqp10Options } from './options.ts';
-import type { Broker } from './topology.ts';
 
 /** Logs that the broker does not check `user-id`, where that is to prove who has sent a message. */
 export function warnOfForgery({ product, rabbitmq }: Broker, options: Amqp10Options, logger: Logger): void {

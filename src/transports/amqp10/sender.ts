@@ -108,17 +108,11 @@ class Amqp10SenderSession implements SenderSession {
     return this.connection.life.closed;
   }
 
-  async send({
-    sender,
-    body,
-    messageId,
-    replyTo,
-    correlationId,
-    expiration,
-  }: OutgoingMessage): Promise<void> {
+  async send(message: OutgoingMessage): Promise<void> {
+    const { sender, body, messageId, replyTo, correlationId, expiration: ttl } = message;
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
-    const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl: expiration });
+    const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl });
     const sent = await this.outbox.send(async () => {
       if (replyTo === this.replyTo) await this.ensureListening();
       return this.links.send(address, payload);
