@@ -31,6 +31,7 @@ const proven: Record<string, string> = {
   'npm run lint': '.ci/run',
   'npm run types': '.ci/run',
   'npm test': '.ci/run',
+  'npm run test:faults': '.ci/run',
   'npm run conductor -- migrate --config config/amqp091.yaml --dry-run': 'test/command-line/services.test.ts',
   'npm run conductor -- migrate --config config/amqp091.yaml': 'test/command-line/services.test.ts',
   'npm run conductor -- start --config config/amqp091.yaml': 'test/end-to-end/trove.test.ts',

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError } from '../core/errors.ts';
+import { ConfigError, codeOf } from '../core/errors.ts';
 import { shutDown } from './shutdown.ts';
 
 /** What Postgres itself writes down in its data directory about the server that runs on it. */
@@ -17,11 +17,19 @@ export interface PidFile {
 
 /** The data directory's postmaster.pid; its lines are listed in Postgres's miscadmin.h. */
 export function readPidFile(dataDirectory: string): PidFile | undefined {
-  const path = join(dataDirectory, 'postmaster.pid');
-  if (!existsSync(path)) return undefined;
-  const lines = readFileSync(path, 'utf8').split('\n');
+  const lines = readIfThere(join(dataDirectory, 'postmaster.pid'))?.split('\n') ?? [];
   const pid = Number(lines[0]);
   return Number.isInteger(pid) && pid > 0 ? { pid, ready: lines[7]?.trim() === 'ready' } : undefined;
+}
+
+/** In one step: a server that ends removes its file between a look at it and the reading. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** The setting that makes a server say, in its command line, which process of ours has started it. */

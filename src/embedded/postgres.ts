@@ -70,7 +70,11 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const deadline = Date.now() + startTimeout;
   for (;;) {
     const server = run(binaries.at.postgres, serverArguments(data.at, options), user);
-    const problem = await problemOfStart(server, data.at, deadline);
+    const problem = await problemOfStart(server, data.at, deadline).catch(async (error: unknown) => {
+      // Whoever asked for it gets the error, and nothing to stop it by.
+      await server.end();
+      throw error;
+    });
     if (problem === undefined) {
       const notes = [binaries.note, data.note].filter((note) => note !== undefined);
       return runningPostgres(server, options.port, notes);

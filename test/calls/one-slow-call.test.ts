@@ -117,7 +117,7 @@ for (const { label, name, open } of [
   { label: 'MQTT 5', name: 'mosquitto', open: openMosquitto },
 ] as const) {
   needs(
-    test.serial,
+    test,
     name,
     'postgres',
   )(`${label}: a call of ${takes} s delays no cast, and comes once`, async (t) => {

@@ -11,9 +11,11 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import pg from 'pg';
 import { ConfigError } from '../../src/core/errors.ts';
+import { readPidFile } from '../../src/embedded/leftover.ts';
 import { embeddedBinaries, startPostgres } from '../../src/embedded/postgres.ts';
 import { freePort } from '../support/ports.ts';
 import { startProcess } from '../support/processes.ts';
@@ -64,6 +66,29 @@ test('starts again at once after a crash', async (t) => {
   const server = await start(t, dataDirectory);
   t.deepEqual(await query(server.url(), 'SELECT 1 AS one'), [{ one: 1 }]);
 });
+
+test('reads of no server while its file comes and goes', async (t) => {
+  const directory = temporaryDirectory('embedded');
+  const worker = new Worker(comesAndGoes, { eval: true, workerData: join(directory, 'postmaster.pid') });
+  t.teardown(() => worker.terminate());
+  const seen = new Set<number | undefined>();
+  const look = () => seen.add(readPidFile(directory)?.pid);
+  await waitFor(() => look().size === 2, { what: 'the file to be there, and not to be there', interval: 1 });
+  t.notThrows(() => {
+    for (let looks = 0; looks < 20_000; looks++) look();
+  });
+  t.deepEqual(seen, new Set([undefined, 4711]));
+});
+
+/** The file is complete whenever it is there, as a server's is. */
+const comesAndGoes = `
+const { renameSync, unlinkSync, writeFileSync } = require('node:fs');
+const file = require('node:worker_threads').workerData;
+for (;;) {
+  writeFileSync(file + '.new', '4711\\n');
+  renameSync(file + '.new', file);
+  unlinkSync(file);
+}`;
 
 test('begins anew where an earlier initdb was cut short', async (t) => {
   const directory = temporaryDirectory('embedded');

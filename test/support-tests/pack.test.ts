@@ -22,10 +22,10 @@ test('a package that is packed in a fresh clone has the program in it', async (t
   for (const name of [
     'main.js',
     'public/client.js',
-    'client.d.ts',
+    'public/client.d.ts',
     'public/manager.js',
     'public/transport.js',
-    'conformance/index.js',
+    'public/conformance.js',
   ])
     t.true(files.includes(`package/dist/${name}`), name);
   for (const name of ['migrations/', 'config/', 'docs/', 'examples/', 'README.md', 'LICENSE'])

@@ -9,8 +9,8 @@ export interface Publisher {
 
 export interface PeerOptions {
   readonly port: number;
-  /** Of RabbitMQ. */
-  readonly vhost: string;
+  /** Of RabbitMQ; others have none. */
+  readonly vhost?: string;
   /** Whose password is the same. */
   readonly user: string;
   readonly address: string;
@@ -64,7 +64,7 @@ function connect({ port, vhost, user }: PeerOptions): { connection: Connection; 
     port,
     username: user,
     password: user,
-    hostname: `vhost:${vhost}`,
+    hostname: vhost === undefined ? '127.0.0.1' : `vhost:${vhost}`,
     reconnect: false,
   });
   const ended = new Promise<void>((resolve) => {

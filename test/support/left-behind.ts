@@ -5,22 +5,30 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Set to a value of the run's own for ava, and so for all that any test starts, and what that starts. */
 export const markVariable = 'CONDUCTOR_TEST_RUN';
 
-/** Kills the processes that carry the mark and returns their command lines. Knows them on Linux only. */
-export async function endLeftBehind(mark: string): Promise<string[]> {
+/**
+ * Kills the processes that carry the mark, or are a Postgres, which has no environment of ours, on data in the directory,
+ * and returns their command lines. Knows them on Linux only.
+ */
+export async function endLeftBehind(mark: string, directory: string): Promise<string[]> {
+  const found = () => ofRun(mark, directory);
   // Who was told to end with its parent may need a moment for it.
-  for (let look = 0; look < 40 && marked(mark).length > 0; look++) await sleep(50);
-  const left = marked(mark);
+  for (let look = 0; look < 40 && found().length > 0; look++) await sleep(50);
+  const left = found();
   const named = left.map((pid) => `${pid} ${read(pid, 'cmdline').replaceAll('\0', ' ')}`);
   for (const pid of left) kill(pid);
   return named;
 }
 
-function marked(mark: string): number[] {
+function ofRun(mark: string, directory: string): number[] {
   if (!existsSync('/proc/self/environ')) return [];
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
-    .filter((pid) => read(pid, 'environ').split('\0').includes(`${markVariable}=${mark}`));
+    .filter(
+      (pid) =>
+        read(pid, 'environ').split('\0').includes(`${markVariable}=${mark}`) ||
+        read(pid, 'cmdline').includes(`\0-D\0${directory}/`),
+    );
 }
 
 function kill(pid: number): void {

@@ -12,6 +12,8 @@ export interface NatsOptions {
   readonly users?: ReadonlyArray<{ readonly user: string; readonly password: string }>;
   /** Further lines of the configuration file. */
   readonly settings?: readonly string[];
+  /** Another one than the system's. */
+  readonly program?: string;
 }
 
 /** How to reach a NATS server. */
@@ -42,7 +44,7 @@ export function natsAt(port: number, monitorPort: number): Nats {
 export async function startNats(
   options: NatsOptions = {},
 ): Promise<Nats & Server & { readonly store: string }> {
-  const program = findNats();
+  const program = options.program ?? findNats();
   if (program === undefined) throw new Error('nats-server is not installed');
   const [port, monitorPort] = [await freePort(), await freePort()];
   const store = temporaryDirectory('nats');

@@ -5,6 +5,8 @@ import { waitFor } from './wait.ts';
 export interface Rabbitmq {
   readonly port: number;
   readonly managementPort: number;
+  /** Of the queues that replicas compete on; none unless told. */
+  readonly queueArguments?: Readonly<Record<string, unknown>>;
   /** Of the virtual host `/`, as the user guest. */
   readonly url: string;
   /** Makes a virtual host of the test's own, with a user of the same name; returns the URL for both. */

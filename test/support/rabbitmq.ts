@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, isListening } from './ports.ts';
-import { findProgram, startProcess, waitFor } from './processes.ts';
+import { findProgram, type Process, startProcess, waitFor } from './processes.ts';
 import { type Rabbitmq, rabbitmqAt } from './rabbitmq-api.ts';
 import { type Run, type Server, startServer } from './server.ts';
 import { temporaryDirectory } from './temporary.ts';
@@ -11,6 +11,35 @@ export interface RabbitmqOptions {
   readonly settings?: readonly string[];
   /** Plugins beside the management and AMQP 1.0. */
   readonly plugins?: readonly string[];
+  /** Of one node of a cluster, where the cluster knows them beforehand. */
+  readonly ports?: RabbitmqPorts;
+}
+
+export interface RabbitmqPorts {
+  readonly amqp: number;
+  readonly management: number;
+  /** Between the nodes of a cluster; a node of its own wants it all the same. */
+  readonly cluster: number;
+  /** Of epmd, Erlang's port mapper. */
+  readonly mapper: number;
+  /** The nodes of a cluster share it: then it runs already. */
+  readonly mapperRuns?: true;
+}
+
+/** Ports of a node, with those given. */
+export async function rabbitmqPorts(given: Partial<RabbitmqPorts> = {}): Promise<RabbitmqPorts> {
+  return {
+    amqp: await freePort(),
+    management: await freePort(),
+    cluster: await freePort(),
+    mapper: given.mapper ?? (await freePort()),
+    ...given,
+  };
+}
+
+/** The name of a node in its cluster. */
+export function nodeName({ amqp }: RabbitmqPorts): string {
+  return `conductor-${amqp}@localhost`;
 }
 
 /** Debian's wrapper in /usr/sbin insists on root and on the system's own node: this is the script behind it. */
@@ -28,12 +57,7 @@ export function findRabbitmq(): string | undefined {
 export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabbitmq & Server> {
   const program = findRabbitmq();
   if (program === undefined) throw new Error('rabbitmq-server is not installed');
-  const ports = {
-    amqp: await freePort(),
-    management: await freePort(),
-    cluster: await freePort(),
-    mapper: await freePort(),
-  };
+  const ports = options.ports ?? (await rabbitmqPorts());
   const directory = temporaryDirectory('rabbitmq');
   writeFiles(directory, ports, options);
   const env = environment(directory, ports);
@@ -46,16 +70,11 @@ const advancedConfig = `[{rabbitmq_management, [{sample_retention_policies,
   [{global, [{60, 1}]}, {basic, [{60, 1}]}, {detailed, [{60, 1}]}]}]}].
 `;
 
-interface Ports {
-  readonly amqp: number;
-  readonly management: number;
-  /** Between the nodes of a cluster; a node of its own wants it all the same. */
-  readonly cluster: number;
-  /** Of epmd, Erlang's port mapper. */
-  readonly mapper: number;
-}
-
-function writeFiles(directory: string, ports: Ports, { settings = [], plugins = [] }: RabbitmqOptions): void {
+function writeFiles(
+  directory: string,
+  ports: RabbitmqPorts,
+  { settings = [], plugins = [] }: RabbitmqOptions,
+): void {
   mkdirSync(join(directory, 'home'));
   writeFileSync(join(directory, 'advanced.config'), advancedConfig);
   const enabled = ['rabbitmq_management', 'rabbitmq_amqp1_0', ...plugins];
@@ -74,14 +93,14 @@ function writeFiles(directory: string, ports: Ports, { settings = [], plugins = 
   writeFileSync(join(directory, 'rabbitmq.conf'), `${lines.join('\n')}\n`);
 }
 
-function environment(directory: string, ports: Ports): Record<string, string | undefined> {
+function environment(directory: string, ports: RabbitmqPorts): Record<string, string | undefined> {
   return {
     PATH: process.env.PATH,
     LANG: 'C.UTF-8',
     HOME: join(directory, 'home'),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_EPMD_PORT: String(ports.mapper),
-    RABBITMQ_NODENAME: `conductor-${ports.amqp}@localhost`,
+    RABBITMQ_NODENAME: nodeName(ports),
     RABBITMQ_DIST_PORT: String(ports.cluster),
     RABBITMQ_MNESIA_BASE: join(directory, 'mnesia'),
     RABBITMQ_LOG_BASE: join(directory, 'log'),
@@ -98,17 +117,26 @@ function environment(directory: string, ports: Ports): Record<string, string | u
   };
 }
 
-async function run(program: string, env: Record<string, string | undefined>, ports: Ports): Promise<Run> {
-  // Erlang would start it for us, out of our sight, and leave it behind.
-  const mapper = startProcess('epmd', ['-port', String(ports.mapper), '-address', '127.0.0.1'], { env });
-  await waitFor(() => isListening(ports.mapper), { what: 'epmd to listen', process: mapper });
+async function run(
+  program: string,
+  env: Record<string, string | undefined>,
+  ports: RabbitmqPorts,
+): Promise<Run> {
+  const mapper = ports.mapperRuns ? undefined : await startMapper(ports.mapper, env);
   const node = startProcess(program, [], { env });
   // The management API and the port answer earlier, when the node is not done yet.
   const ready = () => node.output().includes('Server startup complete');
   await waitFor(ready, { what: 'RabbitMQ to start', timeout: 90_000, process: node });
   return {
     pid: node.pid,
-    stop: () => node.stop().finally(mapper.kill),
-    kill: () => node.kill().finally(mapper.kill),
+    stop: () => node.stop().finally(mapper?.kill),
+    kill: () => node.kill().finally(mapper?.kill),
   };
+}
+
+/** Erlang would start it for us, out of our sight, and leave it behind. */
+export async function startMapper(port: number, env: Record<string, string | undefined>): Promise<Process> {
+  const mapper = startProcess('epmd', ['-port', String(port), '-address', '127.0.0.1'], { env });
+  await waitFor(() => isListening(port), { what: 'epmd to listen', process: mapper });
+  return mapper;
 }

@@ -45,7 +45,10 @@ test('a client library with another inside is named as the reason', (t) => {
     return connection;
   };
   const inAnotherForm = (what: string) => ({ message: new RegExp(`^rhea has ${what} in another form: `) });
-  t.throws(() => guardWriting(without('_process'), () => {}), inAnotherForm('the method _process'));
+  t.throws(
+    () => guardWriting(without('_process'), { gone: () => false, failed: () => {} }),
+    inAnotherForm('the method _process'),
+  );
   for (const [name, what] of [
     ['amqp_transport', 'amqp_transport'],
     ['on_transfer', 'the method on_transfer'],

@@ -44,6 +44,8 @@ ava('a status is what the server writes, and nothing else is one', (t) => {
     code: 409,
     description: 'Message Size Exceeds MaxBytes',
   });
+  const pending = status('NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 8\r\nNats-Pending-Bytes: 0');
+  t.deepEqual(pending, { code: 409, description: 'Batch Completed', pending: 8 });
   const none = { code: 0, description: '' };
   for (const line of ['NATS/1.0', 'NATS/1.0 what', 'NATS/1.0 4040', 'NATS/1.0 40', 'HTTP/1.0 404 x', ''])
     t.deepEqual(status(line), none, line);

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { Delivery } from '../../src/core/transport/contract.ts';
 import { type Nats, startNats } from '../support/nats.ts';
 import { needs, service } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';
 import { arrive, configure, soon } from './nats-support.ts';
 
@@ -31,8 +32,12 @@ async function pulling(t: Test, { url }: Nats, share: { messages: number; bytes:
     await broker.close();
   });
   const pulls: Pull[] = [];
+  const inboxes: string[] = [];
   broker.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${id}.conductor`, {
-    callback: (_, message) => void pulls.push(message.json<Pull>()),
+    callback: (_, message) => {
+      pulls.push(message.json<Pull>());
+      inboxes.push(message.reply ?? '');
+    },
   });
   await broker.flush();
   const deliveries: Delivery[] = [];
@@ -46,6 +51,7 @@ async function pulling(t: Test, { url }: Nats, share: { messages: number; bytes:
     session,
     deliveries,
     pulls,
+    inboxes,
     publish: (size: number) => stream.publish(`pull.${id}.guest`, Buffer.alloc(size)),
   };
 }
@@ -114,4 +120,23 @@ test('core NATS: what is kept of a message is its body, not the block before it'
   const [{ body } = { body: Buffer.alloc(0) }] = deliveries;
   t.is(Buffer.from(body).toString(), 'body');
   t.true(body.buffer.byteLength < 100_000, `${body.buffer.byteLength} bytes`);
+});
+
+test('messages that come after the end of their pull was told are still expected, and take their room', async (t) => {
+  const room = { messages: 10, bytes: mebibyte };
+  const { deliveries, pulls, inboxes, publish } = await pulling(t, service('nats'), room);
+  await waitFor(() => inboxes.length > 0, { what: 'the first pull' });
+  const raw = await connectRaw();
+  t.teardown(raw.end);
+  // As the leader of three servers says it, while the messages wait for a majority.
+  const end = 'NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 8\r\nNats-Pending-Bytes: 0\r\n\r\n';
+  raw.publish(inboxes[0] ?? '', Buffer.alloc(0), Buffer.from(end));
+  await raw.flush();
+  for (let number = 0; number < 2; number += 1) await publish(10);
+  await arrive(deliveries, 2);
+  await waitFor(() => pulls.length > 1, { what: 'the next pull' });
+  t.deepEqual(
+    pulls.map(({ batch }) => batch),
+    [10, 8],
+  );
 });

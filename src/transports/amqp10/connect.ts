@@ -48,9 +48,11 @@ export class Amqp10Connection {
     this.connection = rhea
       .create_container({ id: `${name} ${rhea.generate_uuid()}` })
       .create_connection(this.settings(options));
-    guardWriting(this.connection, (error) =>
-      this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
-    );
+    guardWriting(this.connection, {
+      gone: () => this.socket?.destroyed === true,
+      failed: (error) =>
+        this.end(new NotConnected(`writing to the broker failed: ${messageOf(error)}`, { cause: error })),
+    });
     this.listen();
   }
 

@@ -23,12 +23,16 @@ interface Counted {
 const uints = 2 ** 32;
 
 /**
- * The library writes, and tells of what was settled, in a turn of its own, where nobody would catch what is thrown. To be called before
- * the connection connects.
+ * Catches errors of the library's writing, which it does in a turn of its own. Nothing is written to a socket that has gone: that would
+ * start the timers of the heartbeat again, and they would hold the process. To be called before the connection connects.
  */
-export function guardWriting(connection: Connection, failed: (error: unknown) => void): void {
+export function guardWriting(
+  connection: Connection,
+  { gone, failed }: { gone(): boolean; failed(error: unknown): void },
+): void {
   const write = methodOf(connection, '_process');
   Reflect.set(connection, '_process', () => {
+    if (gone()) return;
     try {
       write();
     } catch (error) {

@@ -59,7 +59,7 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
   const tap = new Tap(openSocket(url, options, client), { hasProperties: isV5, bySubject });
   const life = new SessionLife(() => tap.destroy());
   let accepted = false;
-  const fail = (error: unknown) => life.fail(accepted ? lossOf(error) : refusalOf(error));
+  const fail = (error: unknown) => life.fail(accepted ? lossOf(error) : refusalOf(error, options));
   // The library would go on reading in the middle of a packet. Some errors of its stream it keeps to itself.
   client.on('error', fail);
   tap.on('error', fail);
@@ -68,7 +68,7 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
     life.end(
       accepted
         ? closedSilently(client)
-        : refusalOf(new Error('the connection was closed before it was accepted')),
+        : refusalOf(new Error('the connection was closed before it was accepted'), options),
     ),
   );
   const accepting = new Promise<IConnackPacket>((resolve) => {
@@ -126,8 +126,8 @@ export function lossOf(error: unknown): Error {
 }
 
 /** Why the connection was not accepted. */
-function refusalOf(error: unknown): Error {
-  const failure = tlsFailure(error);
+function refusalOf(error: unknown, { tls }: MqttOptions): Error {
+  const failure = tlsFailure(error, tls.cert);
   if (failure !== undefined) return failure;
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);

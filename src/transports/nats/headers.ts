@@ -22,6 +22,8 @@ export type Headers = { readonly [Key in Field]?: string };
 export interface Status {
   readonly code: number;
   readonly description: string;
+  /** Of what a pull has asked for, the messages that the server has not sent. */
+  readonly pending?: number;
 }
 
 interface Wanted {
@@ -61,11 +63,12 @@ export function readHeaders(block: Buffer): Headers {
   return found;
 }
 
-/** Out of the first line of a block, `NATS/1.0 404 No Messages`. */
+/** Out of the first line of a block, `NATS/1.0 404 No Messages`, and one header of those that follow it. */
 export function readStatus(block: Buffer | undefined): Status {
   const line = block !== undefined && beginsWith(block, 0, version) ? textOf(block, version.length) : '';
   const [, code = '0', description = ''] = /^(\d{3})(?: +(.*))?$/s.exec(line) ?? [];
-  return { code: Number(code), description };
+  const pending = block && /\r\nNats-Pending-Messages: *(\d+)/.exec(block.toString('latin1'))?.[1];
+  return { code: Number(code), description, ...(pending !== undefined && { pending: Number(pending) }) };
 }
 
 /** Where the line begins that follows the one at `from`; the block's length if none does. */

@@ -202,11 +202,14 @@ export class Puller {
   }
 
   private ended(message: Incoming): void {
-    const { code, description } = readStatus(blockOf(message));
+    const { code, description, pending } = readStatus(blockOf(message));
     // A sign of life, or not the server's.
     if (code === 100 || code === 0) return;
-    const arrived = this.asked.batch - this.remaining;
-    this.remaining = 0;
+    // A leader tells the end at once, and sends a message only when a majority knows of it (nats-server 2.15, three replicas).
+    const onTheWay = pending === undefined ? 0 : Math.max(0, this.remaining - pending);
+    const arrived = this.asked.batch - this.remaining + onTheWay;
+    // No pull begins before they have come.
+    this.remaining = onTheWay;
     if (code === 404 || code === 408) {
       this.pull();
     } else if (code === 409 && sizeExceeded.test(description)) {

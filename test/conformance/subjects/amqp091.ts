@@ -2,114 +2,169 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp091.ts';
 import { commonRefusals } from './refusals.ts';
-import { make, openNetwork, type Subject, type Test } from './subject.ts';
+import {
+  type Brokers,
+  type ConformanceSubject,
+  make,
+  openNetwork,
+  restartableOf,
+  type Subject,
+  type Test,
+} from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
+/** Bytes of a message that the broker below refuses. */
+const tooLarge = 100_001;
+
+const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
+
 export const amqp091: Subject = {
-  name: 'amqp091',
+  ...amqp091Subject('amqp091', {
+    plain: () => service('rabbitmq'),
+    secure: secureRabbitmq,
+    lacks: { impatient },
+  }),
   needs: 'rabbitmq',
-  settlesOutOfOrder: true,
-  boundedByBroker: true,
-  open: (t, options) => open(t, service('rabbitmq'), options),
-  async openWithCallers(t) {
-    const { channel, ...opened } = await open(t, service('rabbitmq'));
-    const replies: Reply[] = [];
-    const { queue: replyTo } = await channel.assertQueue('', { exclusive: true });
-    await channel.consume(
-      replyTo,
-      (message) =>
-        message && replies.push({ body: message.content, correlationId: message.properties.correlationId }),
-      { noAck: true },
-    );
-    const send = async ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) => {
-      channel.publish('conductor', `conductor.${sender}`, Buffer.from(body), {
-        messageId,
-        ...(correlationId !== undefined && { correlationId }),
-        ...(replyTo !== undefined && { replyTo }),
-        ...(expiration !== undefined && { expiration: String(expiration) }),
-      });
-      await channel.waitForConfirms();
-    };
-    return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+  async openWithLimit(t) {
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    const opened = await amqp091Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge };
   },
-  async openBehindProxy(t) {
-    const { options, ...opened } = await open(t, service('rabbitmq'));
-    const { url, network } = await openNetwork(t, options.url);
-    return {
-      ...opened,
-      network,
-      transport: (messages) => make('amqp091', { ...options, ...quick, url }, messages),
-    };
+  async openWithHostile(t) {
+    const opened = await open(t, service('rabbitmq'));
+    return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
   },
-  async openRestartable(t) {
-    const broker = await secureRabbitmq();
+  async openDeletable(t) {
+    const broker = service('rabbitmq');
     const opened = await open(t, broker);
-    return {
-      ...opened,
-      restart: async () => {
-        await broker.restart();
-        await opened.reconnect();
-      },
-    };
-  },
-  async openSecure(t) {
-    const broker = await secureRabbitmq();
-    const { options, ...opened } = await open(t, broker);
-    const { ca, client } = broker.certificates;
-    const { pathname } = new URL(options.url);
-    const vhost = decodeURIComponent(pathname.slice(1));
-    const everything = { configure: '.*', write: '.*', read: '.*' };
-    await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
-    const good = {
-      ...options,
-      url: `amqps://127.0.0.1:${broker.tlsPort}${pathname}`,
-      user,
-      password,
-      tls: tlsOf(ca, client),
-    };
-    const { wrong, refusals } = commonRefusals({
-      kind: 'amqp091',
-      good,
-      certificates: broker.certificates,
-    });
-    return {
-      ...opened,
-      transport: (messages) => make('amqp091', good, messages),
-      refusals: {
-        ...refusals,
-        'a port without TLS': wrong(
-          { url: `amqps://127.0.0.1:${broker.port}${pathname}` },
-          /^url: the broker does not speak TLS/,
-        ),
-        'another virtual host': wrong(
-          { url: `amqps://127.0.0.1:${broker.tlsPort}/nowhere` },
-          /virtual host in url, nowhere/,
-        ),
-      },
-    };
-  },
-  async openForProcesses(t) {
-    const { options, ...opened } = await open(t, service('rabbitmq'));
-    const module = new URL('../../../src/transports/amqp091/index.ts', import.meta.url).href;
-    const replica = (replica: string, messages: number) => ({
-      module,
-      exported: 'amqp091',
-      options: { kind: 'amqp091', ...options },
-      messages,
-      replica,
-    });
-    return { ...opened, replica };
+    const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
+    return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
   },
 };
 
+export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
+  const { secure, options: more, lacks } = brokers;
+  const openPlain = async (t: Test, options?: Record<string, unknown>) =>
+    open(t, await brokers.plain(), { ...more, ...options });
+  return {
+    name,
+    ...(lacks && { lacks }),
+    settlesOutOfOrder: true,
+    boundedByBroker: true,
+    open: openPlain,
+    async openWithCallers(t) {
+      const { channel, ...opened } = await openPlain(t);
+      const replies: Reply[] = [];
+      const { queue: replyTo } = await channel.assertQueue('', { exclusive: true });
+      await channel.consume(
+        replyTo,
+        (message) =>
+          message && replies.push({ body: message.content, correlationId: message.properties.correlationId }),
+        { noAck: true },
+      );
+      const send = async ({
+        sender,
+        body,
+        messageId,
+        replyTo,
+        correlationId,
+        expiration,
+      }: OutgoingMessage) => {
+        channel.publish('conductor', `conductor.${sender}`, Buffer.from(body), {
+          messageId,
+          ...(correlationId !== undefined && { correlationId }),
+          ...(replyTo !== undefined && { replyTo }),
+          ...(expiration !== undefined && { expiration: String(expiration) }),
+        });
+        await channel.waitForConfirms();
+      };
+      return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+    },
+    async openBehindProxy(t) {
+      const { options, ...opened } = await openPlain(t);
+      const { url, network } = await openNetwork(t, options.url);
+      return {
+        ...opened,
+        network,
+        transport: (messages) => make('amqp091', { ...options, ...quick, url }, messages),
+      };
+    },
+    async openRestartable(t) {
+      const broker = await restartableOf(brokers);
+      const opened = await open(t, broker, more);
+      return {
+        ...opened,
+        restart: async () => {
+          await broker.restart();
+          await opened.reconnect();
+        },
+      };
+    },
+    ...(secure && {
+      async openSecure(t) {
+        const broker = await secure();
+        const { options, ...opened } = await open(t, broker, more);
+        const { ca, client } = broker.certificates;
+        const { pathname } = new URL(options.url);
+        const vhost = decodeURIComponent(pathname.slice(1));
+        const everything = { configure: '.*', write: '.*', read: '.*' };
+        await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+        const good = {
+          ...options,
+          url: `amqps://127.0.0.1:${broker.tlsPort}${pathname}`,
+          user,
+          password,
+          tls: tlsOf(ca, client),
+        };
+        const { wrong, refusals } = commonRefusals({
+          kind: 'amqp091',
+          good,
+          certificates: broker.certificates,
+        });
+        return {
+          ...opened,
+          transport: (messages) => make('amqp091', good, messages),
+          refusals: {
+            ...refusals,
+            'a port without TLS': wrong(
+              { url: `amqps://127.0.0.1:${broker.port}${pathname}` },
+              /^url: the broker does not speak TLS/,
+            ),
+            'another virtual host': wrong(
+              { url: `amqps://127.0.0.1:${broker.tlsPort}/nowhere` },
+              /virtual host in url, nowhere/,
+            ),
+          },
+        };
+      },
+    }),
+    async openForProcesses(t) {
+      const { options, ...opened } = await openPlain(t);
+      const module = new URL('../../../src/transports/amqp091/index.ts', import.meta.url).href;
+      const replica = (replica: string, messages: number) => ({
+        module,
+        exported: 'amqp091',
+        options: { kind: 'amqp091', ...options },
+        messages,
+        replica,
+      });
+      return { ...opened, replica };
+    },
+  };
+}
+
 /** A virtual host of the case's own. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   let { connection, channel } = await openChannel(url);
@@ -117,17 +172,20 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
     await connection.close();
     await broker.deleteVhost(vhost);
   });
-  const options = { url, auth: { mode: 'subject' }, ...more };
+  const { queueArguments = {} } = broker;
+  const options = { url, queueArguments, auth: { mode: 'subject' }, ...more };
   // Makes the queue, so that nothing is published into the void.
   const first = await make('amqp091', options, 1).connect(() => false);
   await first.stop(AbortSignal.timeout(5000));
   return {
+    vhost,
     options,
     channel,
     reconnect: async () => {
       ({ connection, channel } = await openChannel(url));
     },
-    transport: (messages: number) => make('amqp091', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp091', options, messages, replica, bytes),
     async publish(sender: string, body: Buffer) {
       channel.publish('conductor', `conductor.${sender}`, body, { persistent: true });
       await channel.waitForConfirms();

@@ -3,113 +3,174 @@ import type { Message } from 'rhea';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
-import { make, openNetwork, type Subject, type Test } from './subject.ts';
+import {
+  type Brokers,
+  type ConformanceSubject,
+  make,
+  openNetwork,
+  restartableOf,
+  type Subject,
+  type Test,
+} from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
-/** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
+/** Bytes of a message that the broker below refuses. */
+const tooLarge = 100_001;
+
+const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
+
 export const amqp10: Subject = {
-  name: 'amqp10',
+  ...amqp10Subject('amqp10', {
+    plain: () => service('rabbitmq'),
+    secure: secureRabbitmq,
+    lacks: { impatient },
+  }),
   needs: 'rabbitmq',
-  settlesOutOfOrder: true,
-  boundedByBroker: true,
-  senderProof: 'user-id',
-  open: (t, options) => open(t, service('rabbitmq'), options),
-  async openWithCallers(t) {
+  async openWithLimit(t) {
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    const opened = await amqp10Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge };
+  },
+  async openWithHostile(t) {
+    const { port } = service('rabbitmq');
+    const opened = await open(t, service('rabbitmq'));
+    const { vhost } = opened;
+    return {
+      ...opened,
+      hostile: hostileMessages({ port, vhost, user: vhost, address: '/amq/queue/conductor' }),
+    };
+  },
+  async openDeletable(t) {
     const broker = service('rabbitmq');
-    const { vhost, send: transfer, ...opened } = await open(t, broker);
-    await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
-    const replies: Reply[] = [];
-    const replyTo = '/amq/queue/replies';
-    const listener = await listen({ port: broker.port, vhost, user: 'guest', address: replyTo }, (message) =>
-      replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-    );
-    t.teardown(() => listener.close());
-    const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-      transfer(sender, {
-        body: dataSection(body),
-        message_id: messageId,
-        ...(replyTo !== undefined && { reply_to: replyTo }),
-        ...(correlationId !== undefined && { correlation_id: correlationId }),
-        ...(expiration !== undefined && { ttl: expiration }),
-      });
-    return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
-  },
-  async openBehindProxy(t) {
-    const { options, ...opened } = await open(t, service('rabbitmq'));
-    const { url, network } = await openNetwork(t, options.url);
-    return {
-      ...opened,
-      network,
-      transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
-    };
-  },
-  async openRestartable(t) {
-    const broker = await secureRabbitmq();
     const opened = await open(t, broker);
-    return {
-      ...opened,
-      restart: async () => {
-        await broker.restart();
-        await opened.signOut();
-      },
+    const queue = `/queues/${opened.vhost}/conductor`;
+    const theQueue = {
+      delete: async () => void (await broker.request('DELETE', queue)),
+      says: /conductor/,
+      restore: async () => void (await broker.request('PUT', queue, { durable: true })),
     };
-  },
-  async openSecure(t) {
-    const broker = await secureRabbitmq();
-    const { options, vhost, ...opened } = await open(t, broker);
-    const { ca, client } = broker.certificates;
-    const everything = { configure: '.*', write: '.*', read: '.*' };
-    await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
-    const good = {
-      ...options,
-      url: `amqps://127.0.0.1:${broker.tlsPort}/${vhost}`,
-      user,
-      password,
-      tls: tlsOf(ca, client),
-    };
-    const { wrong, refusals } = commonRefusals({
-      kind: 'amqp10',
-      good,
-      certificates: broker.certificates,
-    });
-    return {
-      ...opened,
-      transport: (messages) => make('amqp10', good, messages),
-      refusals: {
-        ...refusals,
-        'a port without TLS': wrong(
-          { url: `amqps://127.0.0.1:${broker.port}/${vhost}` },
-          /^url: the broker does not speak TLS/,
-        ),
-        'another virtual host': wrong({ virtualHost: 'nowhere' }, /virtual host .*nowhere/),
-      },
-    };
-  },
-  async openForProcesses(t) {
-    const { options, ...opened } = await open(t, service('rabbitmq'));
-    const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
-    const replica = (replica: string, messages: number) => ({
-      module,
-      exported: 'amqp10',
-      options: { kind: 'amqp10', ...options },
-      messages,
-      replica,
-    });
-    return { ...opened, replica };
+    return { ...opened, deletions: { 'the queue': theQueue } };
   },
 };
 
+/** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
+export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
+  const { secure, options: more, lacks } = brokers;
+  const openPlain = async (t: Test, options?: Record<string, unknown>) =>
+    open(t, await brokers.plain(), { ...more, ...options });
+  return {
+    name,
+    ...(lacks && { lacks }),
+    settlesOutOfOrder: true,
+    boundedByBroker: true,
+    senderProof: 'user-id',
+    open: openPlain,
+    async openWithCallers(t) {
+      const broker = await brokers.plain();
+      const { vhost, send: transfer, ...opened } = await open(t, broker, more);
+      await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
+      const replies: Reply[] = [];
+      const replyTo = '/amq/queue/replies';
+      const listener = await listen(
+        { port: broker.port, vhost, user: 'guest', address: replyTo },
+        (message) =>
+          replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
+      );
+      t.teardown(() => listener.close());
+      const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
+        transfer(sender, {
+          body: dataSection(body),
+          message_id: messageId,
+          ...(replyTo !== undefined && { reply_to: replyTo }),
+          ...(correlationId !== undefined && { correlation_id: correlationId }),
+          ...(expiration !== undefined && { ttl: expiration }),
+        });
+      return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
+    },
+    async openBehindProxy(t) {
+      const { options, ...opened } = await openPlain(t);
+      const { url, network } = await openNetwork(t, options.url);
+      return {
+        ...opened,
+        network,
+        transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
+      };
+    },
+    async openRestartable(t) {
+      const broker = await restartableOf(brokers);
+      const opened = await open(t, broker, more);
+      return {
+        ...opened,
+        restart: async () => {
+          await broker.restart();
+          await opened.signOut();
+        },
+      };
+    },
+    ...(secure && {
+      async openSecure(t) {
+        const broker = await secure();
+        const { options, vhost, ...opened } = await open(t, broker, more);
+        const { ca, client } = broker.certificates;
+        const everything = { configure: '.*', write: '.*', read: '.*' };
+        await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+        const good = {
+          ...options,
+          url: `amqps://127.0.0.1:${broker.tlsPort}/${vhost}`,
+          user,
+          password,
+          tls: tlsOf(ca, client),
+        };
+        const { wrong, refusals } = commonRefusals({
+          kind: 'amqp10',
+          good,
+          certificates: broker.certificates,
+        });
+        return {
+          ...opened,
+          transport: (messages) => make('amqp10', good, messages),
+          refusals: {
+            ...refusals,
+            'a port without TLS': wrong(
+              { url: `amqps://127.0.0.1:${broker.port}/${vhost}` },
+              /^url: the broker does not speak TLS/,
+            ),
+            'another virtual host': wrong({ virtualHost: 'nowhere' }, /virtual host .*nowhere/),
+          },
+        };
+      },
+    }),
+    async openForProcesses(t) {
+      const { options, ...opened } = await openPlain(t);
+      const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
+      const replica = (replica: string, messages: number) => ({
+        module,
+        exported: 'amqp10',
+        options: { kind: 'amqp10', ...options },
+        messages,
+        replica,
+      });
+      return { ...opened, replica };
+    },
+  };
+}
+
 /** A virtual host of the case's own, with a queue. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
-  await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true });
+  const kind = broker.queueArguments && { arguments: broker.queueArguments };
+  await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true, ...kind });
   const publishers = new Map<string, Promise<Publisher>>();
   const signOut = async () => {
     const all = [...publishers.values()];
@@ -140,7 +201,8 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
     options,
     send,
     signOut,
-    transport: (messages: number) => make('amqp10', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp10', options, messages, replica, bytes),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
   };
 }

@@ -2,34 +2,93 @@ import { randomUUID } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import type { Mosquitto } from '../../support/mosquitto.ts';
+import { type Mosquitto, startMosquitto } from '../../support/mosquitto.ts';
 import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/mqtt.ts';
 import { commonRefusals } from './refusals.ts';
-import { make, openNetwork, type Subject, type Test } from './subject.ts';
+import {
+  type Brokers,
+  type ConformanceSubject,
+  make,
+  openNetwork,
+  restartableOf,
+  type Subject,
+  type Test,
+} from './subject.ts';
 
 type Version = '5' | '3.1.1';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { keepalive: 1, connectTimeout: 1000 };
 
+/** What MQTT 3.1.1 lacks. */
+export const noProperties =
+  'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read';
+
+/** The Mosquitto of this run. */
 export function mqttSubject(version: Version): Subject {
+  const brokers = { plain: () => service('mosquitto'), secure: secureMosquitto, lacks: { balance } };
+  return {
+    ...mqttSubjectOn(`mqtt ${version}`, version, brokers),
+    needs: 'mosquitto',
+    async openWithLimit(t) {
+      const tooLarge = 100_000;
+      const broker = await startMosquitto({ settings: [`max_packet_size ${tooLarge}`] });
+      t.teardown(broker.kill);
+      const opened = await mqttSubjectOn('limited', version, { plain: () => broker }).openWithCallers?.(t);
+      if (opened === undefined) throw new Error('it has no callers');
+      return { ...opened, tooLarge };
+    },
+    async openWithHostile(t) {
+      const broker = service('mosquitto');
+      const opened = await open(t, broker, version);
+      return { ...opened, hostile: hostileMessages(broker.port, version, opened.topic) };
+    },
+    async openDeletable(t) {
+      const { url } = service('mosquitto');
+      const opened = await open(t, service('mosquitto'), version);
+      // Another one of the same name, that keeps nothing.
+      const takeOver = async () => {
+        const { clientId } = opened.optionsOf();
+        const client = await mqtt.connectAsync(url, { clientId, clean: true, reconnectPeriod: 0 });
+        await client.endAsync();
+      };
+      const says = /another connection has the client id/;
+      return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
+    },
+  };
+}
+
+const balance = 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room';
+
+/** A broker; with TLS over WebSockets too, or without. */
+export type MqttBroker = Mosquitto & { readonly webSocketPort?: number };
+
+export function mqttSubjectOn(
+  name: string,
+  version: Version,
+  brokers: Brokers<MqttBroker>,
+): ConformanceSubject {
+  const { secure, options: settings, lacks } = brokers;
+  const openOn = (t: Test, broker: MqttBroker) => open(t, broker, version, settings);
+  const openPlain = async (t: Test) => openOn(t, await brokers.plain());
   const module = new URL('../../../src/transports/mqtt/index.ts', import.meta.url).href;
   return {
-    name: `mqtt ${version}`,
-    needs: 'mosquitto',
+    name,
     settlesOutOfOrder: true,
     boundedByBroker: version === '5',
     lacks: {
-      balance: 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room',
+      ...lacks,
+      impatient: 'MQTT brokers wait for a PUBACK for as long as the connection lasts',
       ...(version === '3.1.1' && {
-        callers:
-          'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read',
+        callers: noProperties,
+        limit: noProperties,
       }),
     },
-    open: (t, options) => open(t, service('mosquitto'), version, options),
+    open: async (t, options) => open(t, await brokers.plain(), version, { ...settings, ...options }),
     async openWithCallers(t) {
-      const { publisher, topic, ...opened } = await open(t, service('mosquitto'), version);
+      const { publisher, topic, ...opened } = await openPlain(t);
       const replies: Reply[] = [];
       const replyTo = `replies/${randomUUID()}`;
       publisher.on('message', (_topic, body, { properties }) =>
@@ -49,8 +108,8 @@ export function mqttSubject(version: Version): Subject {
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
     },
     async openBehindProxy(t) {
-      const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
-      const { url, network } = await openNetwork(t, service('mosquitto').url);
+      const { optionsOf, ...opened } = await openPlain(t);
+      const { url, network } = await openNetwork(t, opened.url);
       return {
         ...opened,
         network,
@@ -58,8 +117,8 @@ export function mqttSubject(version: Version): Subject {
       };
     },
     async openRestartable(t) {
-      const broker = await secureMosquitto();
-      const opened = await open(t, broker, version);
+      const broker = await restartableOf(brokers);
+      const opened = await openOn(t, broker);
       return {
         ...opened,
         restart: async () => {
@@ -68,41 +127,45 @@ export function mqttSubject(version: Version): Subject {
         },
       };
     },
-    async openSecure(t) {
-      const broker = await secureMosquitto();
-      const { optionsOf, ...opened } = await open(t, broker, version);
-      const { ca, client } = broker.certificates;
-      const url = `mqtts://127.0.0.1:${broker.tlsPort}`;
-      const good = { url, user, password, tls: tlsOf(ca, client) };
-      const transport = (messages: number, more: object, replica?: string) =>
-        make('mqtt', { ...optionsOf(replica), ...good, ...more }, messages);
-      const { wrong, refusals } = commonRefusals({
-        kind: 'mqtt',
-        good: { ...optionsOf(randomUUID()), ...good },
-        certificates: broker.certificates,
-      });
-      return {
-        ...opened,
-        transport: (messages, replica) => transport(messages, {}, replica),
-        refusals: {
-          ...refusals,
-          'no user': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
-          'another name over WebSockets': wrong(
-            {
-              url: `wss://127.0.0.1:${broker.webSocketPort}`,
-              tls: { ...tlsOf(ca, client), serverName: 'broker.example' },
-            },
-            /^tls\.serverName: .*broker\.example/,
-          ),
-          'no client certificate over WebSockets': wrong(
-            { url: `wss://127.0.0.1:${broker.webSocketPort}`, tls: tlsOf(ca) },
-            /set tls\.cert and tls\.key$/,
-          ),
-        },
-      };
-    },
+    ...(secure && {
+      async openSecure(t) {
+        const broker = await secure();
+        const { optionsOf, ...opened } = await openOn(t, broker);
+        const { ca, client } = broker.certificates;
+        const url = `mqtts://127.0.0.1:${broker.tlsPort}`;
+        const good = { url, user, password, tls: tlsOf(ca, client) };
+        const transport = (messages: number, more: object, replica?: string) =>
+          make('mqtt', { ...optionsOf(replica), ...good, ...more }, messages);
+        const { wrong, refusals } = commonRefusals({
+          kind: 'mqtt',
+          good: { ...optionsOf(randomUUID()), ...good },
+          certificates: broker.certificates,
+        });
+        return {
+          ...opened,
+          transport: (messages, replica) => transport(messages, {}, replica),
+          refusals: {
+            ...refusals,
+            'no user': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
+            ...(broker.webSocketPort !== undefined && {
+              'another name over WebSockets': wrong(
+                {
+                  url: `wss://127.0.0.1:${broker.webSocketPort}`,
+                  tls: { ...tlsOf(ca, client), serverName: 'broker.example' },
+                },
+                /^tls\.serverName: .*broker\.example/,
+              ),
+              'no client certificate over WebSockets': wrong(
+                { url: `wss://127.0.0.1:${broker.webSocketPort}`, tls: tlsOf(ca) },
+                /set tls\.cert and tls\.key$/,
+              ),
+            }),
+          },
+        };
+      },
+    }),
     async openForProcesses(t) {
-      const { optionsOf, ...opened } = await open(t, service('mosquitto'), version);
+      const { optionsOf, ...opened } = await openPlain(t);
       const replica = (replica: string, messages: number) => ({
         module,
         exported: 'mqtt',
@@ -116,7 +179,12 @@ export function mqttSubject(version: Version): Subject {
 }
 
 /** A topic of the case's own, for which the broker keeps messages from now on. */
-async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<string, unknown> = {}) {
+export async function open(
+  t: Test,
+  { url }: MqttBroker,
+  version: Version,
+  more: Record<string, unknown> = {},
+) {
   const topic = `conformance/${randomUUID()}`;
   const id = randomUUID();
   let publisher = await connectPublisher(url);
@@ -156,6 +224,7 @@ async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<
     await last.stop(deadline);
   });
   return {
+    url,
     topic,
     optionsOf,
     publisher,
@@ -163,7 +232,8 @@ async function open(t: Test, { url }: Mosquitto, version: Version, more: Record<
       await publisher.endAsync(true);
       publisher = await connectPublisher(url);
     },
-    transport: (messages: number, replica?: string) => make('mqtt', optionsOf(replica), messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('mqtt', optionsOf(replica), messages, replica, bytes),
     publish: async (sender: string, body: Buffer) =>
       void (await publisher.publishAsync(`${topic}/${sender}`, body, { qos: 1 })),
   };

@@ -10,103 +10,158 @@ import {
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import type { Nats } from '../../support/nats.ts';
-import { password, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
+import { password, type Secure, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/nats.ts';
 import { commonRefusals } from './refusals.ts';
-import { make, openNetwork, type Subject, type Test } from './subject.ts';
+import {
+  type Brokers,
+  type ConformanceSubject,
+  make,
+  openNetwork,
+  restartableOf,
+  type Subject,
+  type Test,
+} from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { pingInterval: 1, connectTimeout: 1000 };
 
-/** nats-server with JetStream. */
+/** The nats-server of this run, with JetStream. */
 export const nats: Subject = {
-  name: 'nats',
+  ...natsSubject('nats', { plain: () => service('nats'), secure: secureNats }),
   needs: 'nats',
-  settlesOutOfOrder: true,
-  boundedByBroker: true,
-  open: (t, options) => open(t, service('nats'), { options }),
-  async openWithCallers(t) {
-    const { connection, store, ...opened } = await open(t, service('nats'));
-    const replies: Reply[] = [];
-    const replyTo = createInbox();
-    connection.subscribe(replyTo, {
-      callback: (_, { data, headers }) => {
-        replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
+  async openWithLimit(t) {
+    const opened = await nats.openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge: 2 ** 20 + 1 };
+  },
+  async openWithHostile(t) {
+    const { port } = service('nats');
+    const opened = await open(t, service('nats'));
+    return { ...opened, hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')) };
+  },
+  async openImpatient(t) {
+    const patience = 1000;
+    const opened = await open(t, service('nats'), { options: { ackWait: patience } });
+    return { ...opened, patience };
+  },
+  async openDeletable(t) {
+    const opened = await open(t, service('nats'));
+    const manager = await jetstreamManager(opened.connection);
+    const { stream } = opened.settings;
+    const deletions = {
+      'the consumer': {
+        delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
+        says: /consumer/i,
       },
-    });
-    const send = async (message: OutgoingMessage) => {
-      const { sender, body, messageId, replyTo, correlationId, expiration } = message;
-      const described = headers();
-      described.set('Nats-Msg-Id', messageId);
-      if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
-      if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
-      if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
-      await store(sender, body, { headers: described });
-    };
-    return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
-  },
-  async openBehindProxy(t) {
-    const { settings, ...opened } = await open(t, service('nats'));
-    const { url, network } = await openNetwork(t, settings.url);
-    return {
-      ...opened,
-      network,
-      transport: (messages) => make('nats', { ...settings, ...quick, url }, messages),
-    };
-  },
-  async openRestartable(t) {
-    const { broker, ...opened } = await openOnSecure(t);
-    return {
-      ...opened,
-      restart: async () => {
-        await broker.restart();
-        await opened.reconnect();
+      'the stream': {
+        delete: async () => void (await manager.streams.delete(stream)),
+        says: /stream|consumer/i,
       },
     };
-  },
-  async openSecure(t) {
-    const { broker, settings: good, ...opened } = await openOnSecure(t);
-    const { wrong, refusals } = commonRefusals({
-      kind: 'nats',
-      good,
-      certificates: broker.certificates,
-      mayBeCut: true,
-    });
-    return {
-      ...opened,
-      refusals: {
-        ...refusals,
-        'a port without TLS': wrong(
-          { url: service('nats').url.replace('nats:', 'tls:') },
-          /^url: the broker does not speak TLS/,
-        ),
-        'nobody to sign in as': wrong({ user: '', password: '' }, /look at user, password and passwordFile/),
-      },
-    };
-  },
-  async openForProcesses(t) {
-    const { settings, ...opened } = await open(t, service('nats'));
-    const module = new URL('../../../src/transports/nats/index.ts', import.meta.url).href;
-    const replica = (replica: string, messages: number) => ({
-      module,
-      exported: 'nats',
-      options: { kind: 'nats', ...settings },
-      messages,
-      replica,
-    });
-    return { ...opened, replica };
+    return { ...opened, deletions };
   },
 };
 
-async function openOnSecure(t: Test) {
-  const broker = await secureNats();
-  const { ca, client } = broker.certificates;
-  const { cert: certFile, key: keyFile } = client;
-  const opened = await open(t, broker, {
-    access: { user, pass: password, tls: { caFile: ca, certFile, keyFile } },
-    options: { user, password, tls: tlsOf(ca, client) },
-  });
-  return { broker, ...opened };
+export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSubject {
+  const { secure, options: settings, lacks } = brokers;
+  const openOn = (t: Test, broker: Nats & Partial<Secure>) => {
+    if (broker.certificates === undefined) return open(t, broker, { options: settings });
+    const { ca, client } = broker.certificates;
+    const { cert: certFile, key: keyFile } = client;
+    return open(t, broker, {
+      access: { user, pass: password, tls: { caFile: ca, certFile, keyFile } },
+      options: { ...settings, user, password, tls: tlsOf(ca, client) },
+    });
+  };
+  const openPlain = async (t: Test, options?: Record<string, unknown>) =>
+    open(t, await brokers.plain(), { options: { ...settings, ...options } });
+  return {
+    name,
+    settlesOutOfOrder: true,
+    boundedByBroker: true,
+    ...(lacks && { lacks }),
+    open: openPlain,
+    async openWithCallers(t) {
+      const { connection, store, ...opened } = await openPlain(t);
+      const replies: Reply[] = [];
+      const replyTo = createInbox();
+      connection.subscribe(replyTo, {
+        callback: (_, { data, headers }) => {
+          replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
+        },
+      });
+      const send = async (message: OutgoingMessage) => {
+        const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+        const described = headers();
+        described.set('Nats-Msg-Id', messageId);
+        if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
+        if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
+        if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
+        await store(sender, body, { headers: described });
+      };
+      return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+    },
+    async openBehindProxy(t) {
+      const { settings, ...opened } = await openPlain(t);
+      const { url, network } = await openNetwork(t, settings.url);
+      return {
+        ...opened,
+        network,
+        transport: (messages) => make('nats', { ...settings, ...quick, url }, messages),
+      };
+    },
+    async openRestartable(t) {
+      const broker = await restartableOf(brokers);
+      const opened = await openOn(t, broker);
+      return {
+        ...opened,
+        restart: async () => {
+          await broker.restart();
+          await opened.reconnect();
+        },
+      };
+    },
+    ...(secure && {
+      async openSecure(t) {
+        const broker = await secure();
+        const { settings: good, ...opened } = await openOn(t, broker);
+        const { wrong, refusals } = commonRefusals({
+          kind: 'nats',
+          good,
+          certificates: broker.certificates,
+          mayBeCut: true,
+        });
+        return {
+          ...opened,
+          refusals: {
+            ...refusals,
+            'a port without TLS': wrong(
+              { url: (await brokers.plain()).url.replace('nats:', 'tls:') },
+              /^url: the broker does not speak TLS/,
+            ),
+            'nobody to sign in as': wrong(
+              { user: '', password: '' },
+              /look at user, password and passwordFile/,
+            ),
+          },
+        };
+      },
+    }),
+    async openForProcesses(t) {
+      const { settings, ...opened } = await openPlain(t);
+      const module = new URL('../../../src/transports/nats/index.ts', import.meta.url).href;
+      const replica = (replica: string, messages: number) => ({
+        module,
+        exported: 'nats',
+        options: { kind: 'nats', ...settings },
+        messages,
+        replica,
+      });
+      return { ...opened, replica };
+    },
+  };
 }
 
 interface Access {
@@ -117,7 +172,7 @@ interface Access {
 }
 
 /** A stream of the case's own. */
-async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
+export async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
   const id = randomUUID();
   const settings = {
     url,
@@ -147,7 +202,8 @@ async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Acces
     reconnect: async () => {
       connection = await signIn();
     },
-    transport: (messages: number) => make('nats', settings, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('nats', settings, messages, replica, bytes),
     publish: store,
   };
 }

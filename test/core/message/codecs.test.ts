@@ -13,7 +13,7 @@ const captured: {
   readonly plain: ReadonlyArray<Captured>;
   readonly secure: { readonly messages: ReadonlyArray<Captured> };
   readonly call: ReadonlyArray<Captured>;
-} = JSON.parse(readFileSync(new URL('../fixtures/trove-18-oslo-14.json', import.meta.url), 'utf8'));
+} = JSON.parse(readFileSync(new URL('../../fixtures/trove-18-oslo-14.json', import.meta.url), 'utf8'));
 
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 const cast = { messageId: undefined, isCall: false };

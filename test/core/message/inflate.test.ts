@@ -18,7 +18,7 @@ interface Sample {
 
 /** What Python's bz2 writes. */
 const bzip2Samples: ReadonlyArray<Sample> = JSON.parse(
-  readFileSync(new URL('../fixtures/bzip2.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/bzip2.json', import.meta.url), 'utf8'),
 );
 const sampleNamed = (name: string) => {
   const sample = bzip2Samples.find((one) => one.name === name);

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { freePort } from '../ports.ts';
+import { nodeName, rabbitmqPorts, startMapper, startRabbitmq } from '../rabbitmq.ts';
+import type { Rabbitmq } from '../rabbitmq-api.ts';
+import type { Server } from '../server.ts';
+import { waitFor } from '../wait.ts';
+
+/**
+ * Three nodes of the system's RabbitMQ, whose queues are quorum queues. It is reached at the first one, which is the one that
+ * `restart()` restarts, while the others go on.
+ */
+export async function startRabbitmqCluster(): Promise<Rabbitmq & Server> {
+  const mapper = await freePort();
+  const mapping = await startMapper(mapper, { PATH: process.env.PATH, HOME: '/nonexistent' });
+  const ports = [];
+  for (let node = 0; node < 3; node++) ports.push(await rabbitmqPorts({ mapper, mapperRuns: true }));
+  const settings = [
+    'cluster_formation.peer_discovery_backend = classic_config',
+    ...ports.map((one, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${nodeName(one)}`),
+    `cluster_name = ${randomUUID()}`,
+  ];
+  const [first, ...others] = await Promise.all(ports.map((one) => startRabbitmq({ ports: one, settings })));
+  if (first === undefined) throw new Error('a cluster has a first node');
+  const nodes = [first, ...others];
+  const areJoined = async () => {
+    const known = await first.request('GET', '/nodes');
+    return Array.isArray(known) && known.filter((one) => one.running === true).length === nodes.length;
+  };
+  await waitFor(areJoined, { what: 'the nodes to have joined', timeout: 30_000 });
+  // What ends the first one is about to be what ends all.
+  const [stops, kills] = [nodes.map(({ stop }) => stop), nodes.map(({ kill }) => kill)];
+  const all = async (ends: ReadonlyArray<() => Promise<void>>) => {
+    await Promise.all(ends.map((end) => end()));
+    await mapping.kill();
+  };
+  return Object.assign(first, {
+    queueArguments: { 'x-queue-type': 'quorum' },
+    stop: () => all(stops),
+    kill: () => all(kills),
+  });
+}
