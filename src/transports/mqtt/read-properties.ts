@@ -26,6 +26,16 @@ export class MessageProperties {
   private at = 0;
   private end = 0;
 
+  /** Whether nothing is there that we use. */
+  get isEmpty(): boolean {
+    return (
+      this.messageId === undefined &&
+      this.replyTo === undefined &&
+      this.correlationId === undefined &&
+      this.expiry === undefined
+    );
+  }
+
   clear(): void {
     this.messageId = undefined;
     this.replyTo = undefined;

@@ -30,6 +30,8 @@ export interface PublishOptions {
 export class PublishReader {
   private readonly options: PublishOptions;
   private readonly properties = new MessageProperties();
+  /** Of the last message that says nothing of itself: those that one chunk brings share theirs. */
+  private plain: DeliveryMeta | undefined;
 
   constructor(options: PublishOptions) {
     this.options = options;
@@ -60,21 +62,11 @@ export class PublishReader {
       if (readTo === undefined) properties.clear();
       else bodyAt = readTo;
     }
-    const { messageId, replyTo, correlationId, expiry } = properties;
-    const meta: DeliveryMeta = {
-      messageId,
-      replyTo,
-      correlationId,
-      // Seconds that are left of it, less the time that it has waited at the broker.
-      deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
-      sender: this.options.bySubject ? lastLevel(bytes, start + 2, topicEnd) : undefined,
-      senderProof: this.options.bySubject ? 'subject' : undefined,
-      redelivered: (flags & duplicate) !== 0,
-      receivedAt,
-    };
+    const sender = this.options.bySubject ? lastLevel(bytes, start + 2, topicEnd) : undefined;
+    const meta = this.metaOf(sender, (flags & duplicate) !== 0, receivedAt);
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset + bodyAt, end - bodyAt);
     // A view keeps alive what was read with it, 64 KiB at most, until its batch is done. A call may be held for long.
-    const body = replyTo === undefined ? view : view.slice();
+    const body = meta.replyTo === undefined ? view : view.slice();
     const header = qos === 2 ? pubrec : puback;
     receive(
       body,
@@ -82,6 +74,25 @@ export class PublishReader {
       qos === 0 ? 0 : header * 0x1_0000 + packetId,
       (flags & retain) !== 0 && bodyAt === end,
     );
+  }
+
+  private metaOf(sender: string | undefined, redelivered: boolean, receivedAt: number): DeliveryMeta {
+    const { isEmpty, messageId, replyTo, correlationId, expiry } = this.properties;
+    const isPlain = isEmpty && sender === undefined && !redelivered;
+    if (isPlain && this.plain?.receivedAt === receivedAt) return this.plain;
+    const meta: DeliveryMeta = {
+      messageId,
+      replyTo,
+      correlationId,
+      // Seconds that are left of it, less the time that it has waited at the broker.
+      deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
+      sender,
+      senderProof: sender === undefined ? undefined : 'subject',
+      redelivered,
+      receivedAt,
+    };
+    if (isPlain) this.plain = meta;
+    return meta;
   }
 }
 

@@ -25,7 +25,7 @@ export class Tap extends Duplex {
     };
     const reader = new PacketReader(
       {
-        receive: (...message) => this.receive(...message),
+        receive: (body, meta, ack, clears) => this.receive(body, meta, ack, clears),
         pass: (bytes) => {
           this.isFull = !this.push(bytes);
         },
@@ -103,7 +103,9 @@ export class Tap extends Duplex {
   }
 
   private adjust(): void {
-    if (this.isFull || this.isHeld) this.wire.pause();
-    else if (!this.destroyed) this.wire.resume();
+    const mayRead = !this.isFull && !this.isHeld;
+    if (mayRead === !this.wire.isPaused()) return;
+    if (mayRead) this.wire.resume();
+    else this.wire.pause();
   }
 }

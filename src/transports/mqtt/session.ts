@@ -89,8 +89,7 @@ export class MqttSession implements Session {
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     // What is released stays unacknowledged: stopping then keeps the session, and the broker delivers it again.
     if (!this.life.open || settlement === 'release') return;
-    const own = deliveries.filter((delivery) => delivery instanceof MqttDelivery);
-    this.order.settle(own.filter(({ handle }) => handle !== 0));
+    this.order.settle(deliveries.filter(isAcknowledged));
   }
 
   async publish(publication: Publication): Promise<void> {
@@ -216,4 +215,8 @@ export class MqttSession implements Session {
   private wake(): void {
     for (const waiter of this.emptyWaiters.splice(0)) waiter();
   }
+}
+
+function isAcknowledged(delivery: Delivery): delivery is MqttDelivery {
+  return delivery instanceof MqttDelivery && delivery.handle !== 0;
 }
