@@ -13,10 +13,11 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { addressesIn } from '../../core/transport/addresses.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
-import { Wire } from './inside.ts';
-import { type NatsOptions, serversOf } from './options.ts';
+import type { NatsOptions } from './options.ts';
+import { Wire } from './read-library.ts';
 
 /**
  * ONE attempt to connect, to one server after the other. Fails with ConfigError (wrong credentials, a certificate that is not
@@ -26,7 +27,7 @@ import { type NatsOptions, serversOf } from './options.ts';
  */
 export async function openConnection(options: NatsOptions, name: string): Promise<Wire> {
   const settings: NodeConnectionOptions = {
-    servers: serversOf(options.url).map((url) => new URL(url).host),
+    servers: addressesIn(options.url).map((url) => new URL(url).host),
     name,
     timeout: options.connectTimeout,
     // The supervisor reconnects, with a new connection; nothing of this one is to come back.
@@ -89,7 +90,7 @@ function credentialKeys(options: NatsOptions): string {
 
 /** The first of credentials file, seed, token, user and password; undefined where none is given. */
 function authenticatorOf(options: NatsOptions): Authenticator | undefined {
-  const [url = ''] = serversOf(options.url);
+  const [url = ''] = addressesIn(options.url);
   if (options.credentialsFile !== '') {
     const credentials = readNamed(options.credentialsFile, 'credentialsFile');
     if (!/-BEGIN NATS USER JWT-[\s\S]*-BEGIN USER NKEY SEED-/.test(credentials))
@@ -134,7 +135,7 @@ function readNamed(file: string, key: string): string {
 /** Without any, the library turns to TLS where the server offers it. */
 function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   const { ca, cert, key, serverName, verify } = options.tls;
-  const [first = '', ...others] = serversOf(options.url);
+  const [first = '', ...others] = addressesIn(options.url);
   const { protocol, hostname } = new URL(first);
   const wanted = protocol === 'tls:' || !verify || [ca, cert, key, serverName].some((text) => text !== '');
   if (!wanted) return {};

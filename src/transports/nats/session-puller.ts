@@ -6,11 +6,11 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { NotConnected } from '../../core/errors.ts';
-import { blockOf, readStatus } from './headers.ts';
-import type { Connection } from './lifetime.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
+import { blockOf, readStatus } from './read-headers.ts';
+import type { Connection } from './session-connection.ts';
 
 /** What may still be taken; `messages` 0: nothing. */
 export interface Room {
