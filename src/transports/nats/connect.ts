@@ -58,7 +58,7 @@ function cutOff(message: string, cert: string): string {
     : `tls.cert: the broker refuses our certificate, it seems: ${message}`;
 }
 
-/** The error of a handshake: what is refused there is a matter of few keys. */
+/** The error of a handshake. Few keys can be at fault there; the error names them. */
 function explain(error: unknown, options: NatsOptions): Error {
   const { cert } = options.tls;
   const cause = error instanceof Error ? error.cause : undefined;
@@ -82,7 +82,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof errors.AuthorizationError && !/timeout/i.test(error.message);
 }
 
-/** The keys of what `authenticatorOf` takes. */
+/** The keys that `authenticatorOf` reads. */
 function credentialKeys(options: NatsOptions): string {
   const keys = ['credentialsFile', 'nkeySeedFile', 'nkeySeed', 'tokenFile', 'token'] as const;
   return keys.find((key) => options[key] !== '') ?? 'user, password and passwordFile, or url';
@@ -106,7 +106,7 @@ function authenticatorOf(options: NatsOptions): Authenticator | undefined {
   return usernamePasswordAuthenticator(credentials.user, credentials.password);
 }
 
-/** Tries once what the library would try in the middle of the handshake, where it says little about what failed. */
+/** Tries the authenticator once. The library would try it in the middle of the handshake, and says little about a failure there. */
 function checked(key: string, authenticator: Authenticator): Authenticator {
   try {
     authenticator('nonce');
@@ -152,7 +152,7 @@ function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   return { tls: { ...tls, rejectUnauthorized: verify } };
 }
 
-/** What trying again cannot help is a ConfigError, everything else NotConnected. */
+/** An error that trying again cannot help is a ConfigError; every other one is NotConnected. */
 export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const message = error === undefined ? 'the connection was closed' : messageOf(error);
@@ -173,7 +173,7 @@ export function permissionViolation(error: unknown) {
   return [error, cause].find((one) => one instanceof errors.PermissionViolationError);
 }
 
-/** Hands on what the server complains about, or the library, until the connection is closed. */
+/** Hands on the complaints of the server and of the library until the connection is closed. */
 export async function watch(
   connection: NatsConnection,
   on: { error(error: Error): void; stale(): void },

@@ -15,7 +15,7 @@ import { ConfigError } from '../../core/errors.ts';
 import { covers, natsWildcards } from '../../core/transport/names.ts';
 import type { NatsOptions } from './options.ts';
 
-/** What the consumer, as it is, asks of who pulls from it. */
+/** The terms that the consumer sets for those that pull from it. */
 export interface ConsumerTerms {
   /** Milliseconds until an unsettled message is delivered again. */
   readonly ackWait: number;
@@ -58,7 +58,7 @@ export function checkStream(
     );
   const sources = (config.sources ?? []).map(({ name }) => name);
   const keeps = (config.subjects ?? []).some((pattern) => covers(pattern, subject, natsWildcards));
-  // What comes from other streams keeps the subject that it was published to.
+  // A message from another stream keeps the subject that it was published to.
   if (!keeps && sources.length === 0)
     throw new ConfigError(`stream ${stream} does not keep ${subject}: add it to the stream's subjects`);
   if (sources.length > 0)
@@ -89,7 +89,7 @@ export function checkStream(
     if (config[limit] > 0) loses(limit, config[limit], '-1, or discard to new');
 }
 
-/** @param kept what the stream keeps. */
+/** @param kept the subjects that the stream keeps. */
 export function checkConsumer(
   { config, paused }: ConsumerFacts,
   kept: ReadonlyArray<string>,

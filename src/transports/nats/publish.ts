@@ -11,8 +11,8 @@ interface UnderWay {
 }
 
 /**
- * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. Whether somebody
- * is subscribed it does not say. What it refuses it complains about before that answer, naming the subject.
+ * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. It does
+ * not say whether somebody is subscribed. It complains about a message that it refuses before that answer, and names the subject.
  */
 export class Publisher {
   private readonly connection: NatsConnection;

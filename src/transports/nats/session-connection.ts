@@ -7,7 +7,7 @@ import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
 
-/** What all sessions have in common: a connection that ends once, and what is published on it. */
+/** The part that all sessions have in common: a connection that ends once, and its publisher. */
 export class Connection {
   readonly life: SessionLife;
   readonly publisher: Publisher;

@@ -20,7 +20,7 @@ const largestKept = 4096;
  * there is nothing to settle.
  *
  * Nobody can ask the broker to wait, and not to read would have it cut the connection with all that it has for us. So a
- * paused session leaves the group: other replicas get what comes. What is on its way by then and finds no room is dropped.
+ * paused session leaves the group: other replicas get the messages then. A message that is on its way by then and finds no room is dropped.
  */
 export class CoreSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -58,7 +58,7 @@ export class CoreSession implements Session {
     const { membership } = this;
     if (membership === undefined) return;
     this.membership = undefined;
-    // What it fails with is the end of the connection.
+    // It fails only if the connection ends.
     this.left = membership.drain().catch(() => {});
   }
 

@@ -17,7 +17,7 @@ import type { Wire } from './read-library.ts';
 import { Connection } from './session-connection.ts';
 import { Puller } from './session-puller.ts';
 
-/** What a message is answered with (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
+/** The answers to a message (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
 const [ack, nak, working] = ['', '-NAK', '+WPI'];
 
 /** Milliseconds until what is released amid consuming goes back: at once it would come right back to us. */
@@ -52,8 +52,8 @@ class NatsDelivery extends HeldDelivery<Buffer> {
  * One connection that pulls from a durable consumer which replicas share.
  *
  * Acknowledgements are written one a message, since replicas cannot share a consumer that takes one for all up to a message;
- * a batch's are written together. One without a payload means done, too, and costs both sides least. What is held for
- * long the broker is told of before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
+ * a batch's are written together. One without a payload means done, too, and costs both sides least. A message that is held for
+ * long is reported to the broker before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
  */
 export class NatsSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -69,7 +69,7 @@ export class NatsSession implements Session {
   private released: NatsDelivery[] = [];
   private giveBack: NodeJS.Timeout | undefined;
   private readonly ticking: NodeJS.Timeout;
-  /** Where the count of deliveries stands in what a message is acknowledged by. */
+  /** Where the count of deliveries stands in the subject of an acknowledgement. */
   private countAt: number | undefined;
   private paused = false;
   /** One was refused: nothing more is offered until we are resumed. */
