@@ -116,11 +116,7 @@ export class WorkerPool {
     try {
       await this.ordinary.run([row], { name: 'forget' });
     } catch (error) {
-      if (!this.closing)
-        this.options.logger.warn(
-          { because: messageOf(error) },
-          'could not delete a deferred message; it is tried again',
-        );
+      if (!this.closing) this.options.logger.warn({ because: messageOf(error) }, 'deferred messages wait');
     }
   }
 
