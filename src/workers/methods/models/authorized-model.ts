@@ -16,7 +16,7 @@ export interface AuthorizedModel {
   readonly table: Table;
   /** The columns that an answer contains. */
   readonly shown: ReadonlyArray<Column>;
-  /** The column, if it may be read. Throws CallRefused or Rejected with the path of the argument. */
+  /** The column, if the principal may read it. Throws CallRefused or Rejected with the path of the argument. */
   readonly readable: (name: string, path: string) => Column;
   /** The column, if the principal may write it. Throws CallRefused or Rejected with the path of the argument. */
   readonly writable: (name: string, path: string) => Column;

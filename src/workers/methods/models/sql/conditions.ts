@@ -97,7 +97,7 @@ function listOf(operand: unknown, path: string): ReadonlyArray<unknown> {
   return operand.map((value: unknown, index) => present(exactAt(operand, index, value), `${path}[${index}]`));
 }
 
-/** Whether its values can be compared, and ordered by. */
+/** Whether the column's values can be compared and ordered. */
 export function isComparable({ kind, isArray }: Column): boolean {
   return kind.ordered && !isArray;
 }
