@@ -5,7 +5,7 @@ import { bunzip2, TooLong } from './bzip2.ts';
 /** Inflates. Throws if the bytes are no such stream, or if the output exceeds `maxLength` bytes. */
 type Inflate = (body: Uint8Array, maxOutputLength: number) => Buffer;
 
-/** The largest window in memory, in bits: 8 MiB, which all readers of zstd must support (RFC 8878, section 3.1.1.1.2). */
+/** The largest window in memory, in bits: 8 MiB, which all readers of zstd have to support. */
 const zstdWindow = 23;
 
 /** Decides between gzip and zlib by the first bytes, since the stream that kombu calls gzip is a zlib stream. */
