@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { arrive, type ConformanceCase, consume, finish, offered, until } from './harness.ts';
+import { Undeliverable } from '../core/errors.ts';
+import { arrive, type ConformanceCase, consume, finish, offered, soon, until } from './harness.ts';
 import type { Callers, Opened, Subject, Test } from './subject.ts';
 
 /** Milliseconds that the calls below may wait. */
 const expiration = 60_000;
+
+/** Replies that are published at once: more than brokers take before they have answered any. */
+const manyReplies = 1000;
 
 /** Messages that say something of themselves, and replies to them. */
 export function callCases(subject: Subject): ConformanceCase[] {
@@ -54,5 +58,40 @@ export function callCases(subject: Subject): ConformanceCase[] {
       await finish(consumer);
       assert.equal(await consumer.session.closed, undefined);
     }),
+
+    named(`${manyReplies} replies that are published at once all arrive, once`, async (opened) => {
+      const { session } = await consume(opened);
+      const to = { kind: 'reply', name: opened.replyTo } as const;
+      const ids = Array.from({ length: manyReplies }, (_, number) => `c-${number}`);
+      await Promise.all(
+        ids.map((correlationId) => session.publish({ to, body: Buffer.from(correlationId), correlationId })),
+      );
+      await until('all replies', () => opened.replies.length >= manyReplies);
+      assert.deepEqual(opened.replies.map(({ correlationId }) => correlationId).sort(), ids.sort());
+      await session.stop(soon());
+      assert.equal(await session.closed, undefined);
+    }),
+
+    offered(
+      subject,
+      'limit',
+      subject.openWithLimit,
+      'a reply that is too large for the broker is undeliverable, and the session goes on',
+      async (opened) => {
+        const consumer = await consume(opened);
+        const to = { kind: 'reply', name: opened.replyTo } as const;
+        const reply = { to, correlationId: 'c-1' };
+        await assert.rejects(
+          consumer.session.publish({ ...reply, body: Buffer.alloc(opened.tooLarge) }),
+          Undeliverable,
+        );
+        await consumer.session.publish({ ...reply, body: Buffer.from('small') });
+        await until('the reply that is small', () => opened.replies.length > 0);
+        await opened.publish('guest', Buffer.from('next'));
+        await arrive(consumer.deliveries, 1);
+        await finish(consumer);
+        assert.equal(await consumer.session.closed, undefined);
+      },
+    ),
   ];
 }

@@ -23,6 +23,9 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
   const unless = (reason: string | undefined, one: ConformanceCase): ConformanceCase =>
     reason === undefined ? one : { title: one.title, skip: reason };
 
+  const together = (title: string, run: (opened: Opened) => Promise<void>) =>
+    unless(subject.lacks?.replicas, named(title, run));
+
   return [
     named('bodies arrive as they were sent: empty, binary, 1 MiB', async (opened) => {
       const bodies = [Buffer.alloc(0), Buffer.from([0, 255, 254, 10, 13]), randomBytes(2 ** 20)];
@@ -149,7 +152,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       assert.equal(deliveries.length, 5);
     }),
 
-    named('two replicas share the load, and each message comes to one of them, once', async (opened) => {
+    together('two replicas share the load, and each message comes to one of them, once', async (opened) => {
       // The bound of the first keeps it from taking all.
       const both = [await consume(opened, { bound: 5 }), await consume(opened, { bound: 5, replica: 'two' })];
       const all = () => both.flatMap(({ deliveries }) => texts(deliveries));
@@ -161,7 +164,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       await expectOnly(opened, []);
     }),
 
-    named('a replica that has left in good order leaves nothing behind', async (opened) => {
+    together('a replica that has left in good order leaves nothing behind', async (opened) => {
       const leaving = await consume(opened, { bound: 5 });
       const staying = await consume(opened, { replica: 'two' });
       await publish(opened, 10);

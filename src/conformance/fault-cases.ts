@@ -2,23 +2,19 @@ import assert from 'node:assert/strict';
 import { NotConnected } from '../core/errors.ts';
 import {
   arrive,
-  assertSame,
   type ConformanceCase,
   type Consumer,
+  comeAgain,
   consume,
+  endOf,
   expectOnly,
   finish,
   numbered,
   offered,
   publish,
   soon,
-  texts,
-  until,
 } from './harness.ts';
 import type { Network, Opened, Subject } from './subject.ts';
-
-/** Milliseconds in which a connection on which nothing arrives has to be given up. */
-const patience = 10_000;
 
 /** What every transport does when network or broker fail. */
 export function faultCases(subject: Subject): ConformanceCase[] {
@@ -112,23 +108,8 @@ export function faultCases(subject: Subject): ConformanceCase[] {
 
 /** It has ended by itself, says why, and publishes nothing any more. */
 async function assertEnded({ session }: Consumer): Promise<void> {
-  let error: Error | undefined;
-  let ended = false;
-  session.closed.then((reason) => {
-    error = reason;
-    ended = true;
-  });
-  await until('the session to end', () => ended, patience);
-  assert.ok(error instanceof Error, 'a session that nobody has asked to end has an error');
+  await endOf({ session });
   const publication = { to: { kind: 'reply', name: 'nobody' }, body: Buffer.alloc(0) } as const;
   await assert.rejects(session.publish(publication), NotConnected);
   await session.stop(soon());
-}
-
-/** All of these come; what was settled when the session ended may come again with them, and nothing else. */
-async function comeAgain({ deliveries }: Consumer, expected: ReadonlyArray<string>): Promise<void> {
-  await until(`${expected.length} messages to come again`, () =>
-    expected.every((one) => texts(deliveries).includes(one)),
-  );
-  assertSame([...new Set(texts(deliveries))], texts(deliveries));
 }

@@ -61,18 +61,21 @@ export interface Consumer {
   readonly deliveries: Delivery[];
 }
 
+export interface ConsumeOptions {
+  readonly bound?: number;
+  readonly bytes?: number;
+  readonly accept?: (delivery: Delivery) => boolean;
+  readonly replica?: string;
+}
+
 /** Connects a replica that takes whatever is accepted, and settles nothing by itself. */
 export async function consume(
-  opened: Opened,
-  {
-    bound = 100,
-    accept = () => true,
-    replica = 'one',
-  }: { bound?: number; accept?: () => boolean; replica?: string } = {},
+  opened: Pick<Opened, 'transport'>,
+  { bound = 100, accept = () => true, replica = 'one', bytes }: ConsumeOptions = {},
 ): Promise<Consumer> {
   const deliveries: Delivery[] = [];
-  const session = await opened.transport(bound, replica).connect((delivery) => {
-    if (!accept()) return false;
+  const session = await opened.transport(bound, replica, bytes).connect((delivery) => {
+    if (!accept(delivery)) return false;
     deliveries.push(delivery);
     return true;
   });
@@ -98,6 +101,25 @@ export function arrive(deliveries: ReadonlyArray<Delivery>, count: number): Prom
 export async function finish({ session, deliveries }: Consumer): Promise<void> {
   session.settle(deliveries, 'done');
   await session.stop(soon());
+}
+
+/** Resolves with the error with which the session has ended by itself. Rejects if it goes on, or has none. */
+export async function endOf({ session }: { readonly session: Pick<Session, 'closed'> }): Promise<Error> {
+  let end: { readonly error: Error | undefined } | undefined;
+  void session.closed.then((error) => {
+    end = { error };
+  });
+  await until('the session to end', () => end !== undefined);
+  assert.ok(end?.error instanceof Error, 'a session that nobody has asked to end has an error');
+  return end.error;
+}
+
+/** All of these come; what was settled when the session ended may come again with them, and nothing else. */
+export async function comeAgain({ deliveries }: Consumer, expected: ReadonlyArray<string>): Promise<void> {
+  await until(`${expected.length} messages to come again`, () =>
+    expected.every((one) => texts(deliveries).includes(one)),
+  );
+  assertSame([...new Set(texts(deliveries))], texts(deliveries));
 }
 
 /** Everything is there, in whatever order; some may be there twice where a session ended over them. */

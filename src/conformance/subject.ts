@@ -30,6 +30,14 @@ export interface Subject {
   openSecure?(t: Test): Promise<Opened & Secured>;
   /** The same, with what a process needs that is to be a replica. */
   openForProcesses?(t: Test): Promise<Opened & { replica(name: string, messages: number): ReplicaOptions }>;
+  /** The same, with messages that a sender may send to do harm. */
+  openWithHostile?(t: Test): Promise<Opened & Hostile>;
+  /** The same, on a broker that takes a message back which is held for too long. */
+  openImpatient?(t: Test): Promise<Opened & { readonly patience: number }>;
+  /** The same, with what an operator may delete under a session that is open. */
+  openDeletable?(t: Test): Promise<Opened & { readonly deletions: Readonly<Record<string, Deletion>> }>;
+  /** The same, with callers, on a broker that refuses messages of this many bytes. */
+  openWithLimit?(t: Test): Promise<Opened & Callers & { readonly tooLarge: number }>;
 }
 
 /** What a subject may offer or not. */
@@ -39,13 +47,21 @@ export type Offer =
   | 'restart'
   | 'tls'
   | 'processes'
+  | 'hostile'
+  | 'impatient'
+  | 'deletable'
+  | 'limit'
+  /** Whether several replicas may consume at once. */
+  | 'replicas'
+  /** Whether the protocol says that a message has been delivered before. */
+  | 'redelivered'
   /** Whether the broker looks at who has room when it hands out messages, not at whose turn it is. */
   | 'balance';
 
 /** A queue of the case's own. */
 export interface Opened {
-  /** A transport with this bound, of a replica with this name; `one` unless told. */
-  transport(messages: number, replica?: string): Transport;
+  /** A transport with this bound, of a replica with this name; `one` unless told. `bytes` is for `createTransport`. */
+  transport(messages: number, replica?: string, bytes?: number): Transport;
   /** Resolves once the broker has the message. */
   publish(sender: string, body: Buffer): Promise<void>;
 }
@@ -60,6 +76,25 @@ export interface Callers {
   readonly replies: ReadonlyArray<Reply>;
   /** A well-formed address where nobody listens. */
   readonly goneReplyTo: string;
+}
+
+/** What a sender may choose to do harm: properties of every type, of any size and depth, names and values that are none. */
+export interface Hostile {
+  /**
+   * By what is odd about it. Each call sends one message in the raw form of the protocol, and resolves with whether the broker has
+   * taken it: false where the broker refuses it, or ends the sender's connection over it.
+   */
+  readonly hostile: Readonly<Record<string, () => Promise<boolean>>>;
+}
+
+/** Something that a session depends on. */
+export interface Deletion {
+  /** Resolves once it is deleted. */
+  delete(): Promise<void>;
+  /** What the session's error has to say. */
+  readonly says: RegExp;
+  /** Makes it again, where the transport does not do so when it connects. */
+  restore?(): Promise<void>;
 }
 
 /** The network between a transport and its broker, such as a TCP proxy. */
@@ -106,15 +141,17 @@ export interface Test {
  *
  * @param options as in the configuration, with `kind`. Throws ConfigError if they are wrong.
  * @param messages the bound.
+ * @param bytes of all bodies that are held: the other bound.
  */
 export function createTransport(
   kind: TransportKind,
   options: Readonly<Record<string, unknown>>,
   messages: number,
   replica = 'one',
+  bytes: number = 2 ** 24,
 ): Transport {
   return kind.configure('conformance', { ...options }).create({
-    share: { messages, bytes: 2 ** 24 },
+    share: { messages, bytes },
     replica,
     logger: createLogger('silent', (text) => text),
   });

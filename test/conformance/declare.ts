@@ -2,6 +2,7 @@ import ava from 'ava';
 import { conformanceCases } from '../../src/conformance/index.ts';
 import { stopSecureBrokers } from '../support/secure-brokers.ts';
 import { needs, onlyIf } from '../support/services.ts';
+import { known } from './known.ts';
 import type { Subject } from './subjects/subject.ts';
 
 /**
@@ -15,7 +16,8 @@ export function declareConformance(subjects: readonly Subject[]): void {
   ava.after.always(stopSecureBrokers);
 
   for (const subject of subjects) {
-    for (const { title, run, skip } of conformanceCases(subject)) {
+    for (const { title, run, skip: lacking } of conformanceCases(subject)) {
+      const skip = lacking ?? known[`${subject.name}: ${title}`];
       const declare =
         skip === undefined ? needs(test, subject.needs) : onlyIf(test, false, `${subject.name}: ${skip}`);
       declare(`${subject.name}: ${title}`, async (t) => {

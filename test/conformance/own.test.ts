@@ -85,7 +85,7 @@ for (const version of ['5', '3.1.1'] as const) {
     const name = `websockets/${randomUUID()}`;
     const options = { url, version, user, password, tls, topic: name, shared: false, clientId: randomUUID() };
     const transport = make('mqtt', options, 10);
-    const consumer = await consume({ transport: () => transport, publish: async () => {} });
+    const consumer = await consume({ transport: () => transport });
     await consumer.session.publish({ to: { kind: 'topic', name }, body: Buffer.from('x') });
     await arrive(consumer.deliveries, 1);
     t.is(Buffer.from(consumer.deliveries[0]?.body ?? []).toString(), 'x');
@@ -170,7 +170,7 @@ rabbitTest('amqp091: a sender is proven by the user-id that the broker has valid
   const url = await broker.createVhost(vhost);
   t.teardown(() => broker.deleteVhost(vhost));
   const transport = make('amqp091', { url, auth: { mode: 'user-id' } }, 10);
-  const consumer = await consume({ transport: () => transport, publish: async () => {} });
+  const consumer = await consume({ transport: () => transport });
   const connection = await connect(url);
   t.teardown(() => connection.close());
   const channel = await connection.createConfirmChannel();

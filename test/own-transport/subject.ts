@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import spool from '../../examples/transport-spool/index.ts';
 import { createTransport, type Subject } from '../../src/conformance/index.ts';
@@ -27,6 +27,10 @@ export const spoolSubject: Subject = {
     proxy: 'there is no network in between',
     restart: 'there is no broker',
     tls: 'there is no network in between',
+    hostile: 'a message has no properties but the names of file and folder, which the file system checks',
+    impatient: 'there is no broker to lose its patience',
+    limit: 'a folder has no reply address',
+    redelivered: 'a file that was given back is a file like any other',
   },
   open: async (_t, options) => open(options),
   async openForProcesses() {
@@ -38,6 +42,14 @@ export const spoolSubject: Subject = {
       replica,
     });
     return { ...opened, replica };
+  },
+  async openDeletable() {
+    const opened = open();
+    const unread = join(opened.options.directory, 'new');
+    const deletions = {
+      'the folder': { delete: () => rm(unread, { recursive: true, force: true }), says: /ENOENT.*new/ },
+    };
+    return { ...opened, deletions };
   },
 };
 

@@ -11,9 +11,9 @@ import {
 } from '../support/amqp091-bytes.ts';
 import { openRaw } from '../support/amqp091-raw.ts';
 import { needs, service } from '../support/services.ts';
-import { assertFloodIsHarmless, type GoodMessage } from './flood.ts';
+import { assertFloodIsHarmless, floodSize, type GoodMessage } from './flood.ts';
 
-const good = 20_000;
+const good = floodSize;
 /** Always the same numbers, so that a failure comes again. */
 function randomOf(seed: number): (below: number) => number {
   let state = seed;

@@ -7,9 +7,9 @@ import { openPublisher } from '../support/amqp10.ts';
 import { needs, service } from '../support/services.ts';
 import { Hostile } from './amqp10-hostile.ts';
 import { startFakeBroker } from './fake-broker.ts';
-import { assertFloodIsHarmless } from './flood.ts';
+import { assertFloodIsHarmless, floodSize } from './flood.ts';
 
-const good = 20_000;
+const good = floodSize;
 const seed = 20_261_126;
 /** Messages that the publisher has under way. */
 const atOnce = 500;

@@ -4,11 +4,11 @@ import { connect } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { assertFloodIsHarmless, type GoodMessage } from './flood.ts';
+import { assertFloodIsHarmless, floodSize, type GoodMessage } from './flood.ts';
 import { hostileBlocks, hostileCalls, largeBlock, streamTakes } from './nats-hostile.ts';
 import { connectRaw, type RawClient } from './nats-raw.ts';
 
-const good = 20_000;
+const good = floodSize;
 /** Messages that are written before the other side has its turn; fewer than the conductor has room for. */
 const window = 500;
 /** One message in so many is a call, which is run by itself. */

@@ -28,9 +28,10 @@ export class Outbox {
    */
   async send<Result>(send: () => Promise<Result>): Promise<Result> {
     const { life, semaphore } = this;
+    // What waits for room when the session is stopped is under way.
+    if (life.stopping) throw new NotConnected('the session has ended');
     await life.wait(semaphore.take());
     try {
-      if (life.stopping) throw new NotConnected('the session has ended');
       return await life.wait(send());
     } finally {
       semaphore.give();

@@ -1,4 +1,4 @@
-import { NotConnected } from '../../core/errors.ts';
+import { messageOf, NotConnected } from '../../core/errors.ts';
 import type {
   Deliver,
   Delivery,
@@ -146,7 +146,13 @@ export class MemorySession implements Session {
       if (message === undefined) return;
       const delivery = new MemoryDelivery(this, message);
       this.unsettled.add(delivery);
-      if (this.deliver(delivery)) continue;
+      try {
+        if (this.deliver(delivery)) continue;
+      } catch (error) {
+        // Nobody can say whether it was taken. Whoever publishes is not to hear of it.
+        this.end(new NotConnected(`a message could not be taken: ${messageOf(error)}`, { cause: error }));
+        return;
+      }
       this.unsettled.delete(delivery);
       this.transport.queue.unshift(message);
       this.paused = true;

@@ -126,9 +126,11 @@ class MqttSenderSession implements SenderSession {
     correlationId,
     expiration,
   }: OutgoingMessage): Promise<void> {
+    // Those that are waiting for their turn when we are stopped are under way.
+    if (this.stopping) throw new NotConnected('the session has ended');
     await this.slots.take();
     try {
-      if (!this.open || this.stopping) throw new NotConnected('the session has ended');
+      if (!this.open) throw new NotConnected('the session has ended');
       const topic = this.options.topic.replace(/[+#]$/, () => sender);
       // The broker would end the connection over it.
       if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
@@ -161,7 +163,8 @@ class MqttSenderSession implements SenderSession {
     if (!this.open) return;
     await settledBy(this.slots.idle(), deadline);
     await settledBy(this.client.endAsync(), deadline);
-    if (this.open) this.client.end(true);
+    // Asked to end already, the library takes no second word for it, and waits for a peer that no longer answers.
+    if (this.open) this.client.stream.destroy();
     await settledBy(this.closed, deadline);
   }
 }

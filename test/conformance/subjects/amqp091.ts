@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp091.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
@@ -19,9 +21,35 @@ import {
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
+/** Bytes of a message that the broker below refuses. */
+const tooLarge = 100_001;
+
+const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
+
 export const amqp091: Subject = {
-  ...amqp091Subject('amqp091', { plain: () => service('rabbitmq'), secure: secureRabbitmq }),
+  ...amqp091Subject('amqp091', {
+    plain: () => service('rabbitmq'),
+    secure: secureRabbitmq,
+    lacks: { impatient },
+  }),
   needs: 'rabbitmq',
+  async openWithLimit(t) {
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    const opened = await amqp091Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge };
+  },
+  async openWithHostile(t) {
+    const opened = await open(t, service('rabbitmq'));
+    return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
+  },
+  async openDeletable(t) {
+    const broker = service('rabbitmq');
+    const opened = await open(t, broker);
+    const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
+    return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
+  },
 };
 
 export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
@@ -136,7 +164,7 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
 }
 
 /** A virtual host of the case's own. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   let { connection, channel } = await openChannel(url);
@@ -150,12 +178,14 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
   const first = await make('amqp091', options, 1).connect(() => false);
   await first.stop(AbortSignal.timeout(5000));
   return {
+    vhost,
     options,
     channel,
     reconnect: async () => {
       ({ connection, channel } = await openChannel(url));
     },
-    transport: (messages: number) => make('amqp091', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp091', options, messages, replica, bytes),
     async publish(sender: string, body: Buffer) {
       channel.publish('conductor', `conductor.${sender}`, body, { persistent: true });
       await channel.waitForConfirms();

@@ -3,9 +3,11 @@ import type { Message } from 'rhea';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
@@ -20,9 +22,45 @@ import {
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
+/** Bytes of a message that the broker below refuses. */
+const tooLarge = 100_001;
+
+const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
+
 export const amqp10: Subject = {
-  ...amqp10Subject('amqp10', { plain: () => service('rabbitmq'), secure: secureRabbitmq }),
+  ...amqp10Subject('amqp10', {
+    plain: () => service('rabbitmq'),
+    secure: secureRabbitmq,
+    lacks: { impatient },
+  }),
   needs: 'rabbitmq',
+  async openWithLimit(t) {
+    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+    t.teardown(broker.kill);
+    const opened = await amqp10Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge };
+  },
+  async openWithHostile(t) {
+    const { port } = service('rabbitmq');
+    const opened = await open(t, service('rabbitmq'));
+    const { vhost } = opened;
+    return {
+      ...opened,
+      hostile: hostileMessages({ port, vhost, user: vhost, address: '/amq/queue/conductor' }),
+    };
+  },
+  async openDeletable(t) {
+    const broker = service('rabbitmq');
+    const opened = await open(t, broker);
+    const queue = `/queues/${opened.vhost}/conductor`;
+    const theQueue = {
+      delete: async () => void (await broker.request('DELETE', queue)),
+      says: /conductor/,
+      restore: async () => void (await broker.request('PUT', queue, { durable: true })),
+    };
+    return { ...opened, deletions: { 'the queue': theQueue } };
+  },
 };
 
 /** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
@@ -128,7 +166,7 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
 }
 
 /** A virtual host of the case's own, with a queue. */
-async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
+export async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {}) {
   const vhost = `conformance-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   const kind = broker.queueArguments && { arguments: broker.queueArguments };
@@ -163,7 +201,8 @@ async function open(t: Test, broker: Rabbitmq, more: Record<string, unknown> = {
     options,
     send,
     signOut,
-    transport: (messages: number) => make('amqp10', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp10', options, messages, replica, bytes),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
   };
 }

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import type { Mosquitto } from '../../support/mosquitto.ts';
+import { type Mosquitto, startMosquitto } from '../../support/mosquitto.ts';
 import { password, secureMosquitto, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/mqtt.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
@@ -21,10 +22,42 @@ type Version = '5' | '3.1.1';
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { keepalive: 1, connectTimeout: 1000 };
 
+/** What MQTT 3.1.1 lacks. */
+export const noProperties =
+  'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read';
+
 /** The Mosquitto of this run. */
 export function mqttSubject(version: Version): Subject {
   const brokers = { plain: () => service('mosquitto'), secure: secureMosquitto, lacks: { balance } };
-  return { ...mqttSubjectOn(`mqtt ${version}`, version, brokers), needs: 'mosquitto' };
+  return {
+    ...mqttSubjectOn(`mqtt ${version}`, version, brokers),
+    needs: 'mosquitto',
+    async openWithLimit(t) {
+      const tooLarge = 100_000;
+      const broker = await startMosquitto({ settings: [`max_packet_size ${tooLarge}`] });
+      t.teardown(broker.kill);
+      const opened = await mqttSubjectOn('limited', version, { plain: () => broker }).openWithCallers?.(t);
+      if (opened === undefined) throw new Error('it has no callers');
+      return { ...opened, tooLarge };
+    },
+    async openWithHostile(t) {
+      const broker = service('mosquitto');
+      const opened = await open(t, broker, version);
+      return { ...opened, hostile: hostileMessages(broker.port, version, opened.topic) };
+    },
+    async openDeletable(t) {
+      const { url } = service('mosquitto');
+      const opened = await open(t, service('mosquitto'), version);
+      // Another one of the same name, that keeps nothing.
+      const takeOver = async () => {
+        const { clientId } = opened.optionsOf();
+        const client = await mqtt.connectAsync(url, { clientId, clean: true, reconnectPeriod: 0 });
+        await client.endAsync();
+      };
+      const says = /another connection has the client id/;
+      return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
+    },
+  };
 }
 
 const balance = 'Mosquitto hands the messages of a shared subscription out in turn, whoever has room';
@@ -47,9 +80,10 @@ export function mqttSubjectOn(
     boundedByBroker: version === '5',
     lacks: {
       ...lacks,
+      impatient: 'MQTT brokers wait for a PUBACK for as long as the connection lasts',
       ...(version === '3.1.1' && {
-        callers:
-          'MQTT 3.1.1 has no properties to carry message id, reply address and correlation id: a call says them in its body (message_id, reply_to, correlation_id), which is for the codec to read',
+        callers: noProperties,
+        limit: noProperties,
       }),
     },
     open: async (t, options) => open(t, await brokers.plain(), version, { ...settings, ...options }),
@@ -145,7 +179,12 @@ export function mqttSubjectOn(
 }
 
 /** A topic of the case's own, for which the broker keeps messages from now on. */
-async function open(t: Test, { url }: MqttBroker, version: Version, more: Record<string, unknown> = {}) {
+export async function open(
+  t: Test,
+  { url }: MqttBroker,
+  version: Version,
+  more: Record<string, unknown> = {},
+) {
   const topic = `conformance/${randomUUID()}`;
   const id = randomUUID();
   let publisher = await connectPublisher(url);
@@ -193,7 +232,8 @@ async function open(t: Test, { url }: MqttBroker, version: Version, more: Record
       await publisher.endAsync(true);
       publisher = await connectPublisher(url);
     },
-    transport: (messages: number, replica?: string) => make('mqtt', optionsOf(replica), messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('mqtt', optionsOf(replica), messages, replica, bytes),
     publish: async (sender: string, body: Buffer) =>
       void (await publisher.publishAsync(`${topic}/${sender}`, body, { qos: 1 })),
   };

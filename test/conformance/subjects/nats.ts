@@ -12,6 +12,7 @@ import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import type { Nats } from '../../support/nats.ts';
 import { password, type Secure, secureNats, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
+import { hostileMessages } from '../hostile/nats.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
@@ -30,6 +31,37 @@ const quick = { pingInterval: 1, connectTimeout: 1000 };
 export const nats: Subject = {
   ...natsSubject('nats', { plain: () => service('nats'), secure: secureNats }),
   needs: 'nats',
+  async openWithLimit(t) {
+    const opened = await nats.openWithCallers?.(t);
+    if (opened === undefined) throw new Error('it has no callers');
+    return { ...opened, tooLarge: 2 ** 20 + 1 };
+  },
+  async openWithHostile(t) {
+    const { port } = service('nats');
+    const opened = await open(t, service('nats'));
+    return { ...opened, hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')) };
+  },
+  async openImpatient(t) {
+    const patience = 1000;
+    const opened = await open(t, service('nats'), { options: { ackWait: patience } });
+    return { ...opened, patience };
+  },
+  async openDeletable(t) {
+    const opened = await open(t, service('nats'));
+    const manager = await jetstreamManager(opened.connection);
+    const { stream } = opened.settings;
+    const deletions = {
+      'the consumer': {
+        delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
+        says: /consumer/i,
+      },
+      'the stream': {
+        delete: async () => void (await manager.streams.delete(stream)),
+        says: /stream|consumer/i,
+      },
+    };
+    return { ...opened, deletions };
+  },
 };
 
 export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSubject {
@@ -140,7 +172,7 @@ interface Access {
 }
 
 /** A stream of the case's own. */
-async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
+export async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Access = {}) {
   const id = randomUUID();
   const settings = {
     url,
@@ -170,7 +202,8 @@ async function open(t: Test, { url }: Nats, { access = {}, options = {} }: Acces
     reconnect: async () => {
       connection = await signIn();
     },
-    transport: (messages: number) => make('nats', settings, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('nats', settings, messages, replica, bytes),
     publish: store,
   };
 }

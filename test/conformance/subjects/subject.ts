@@ -38,10 +38,11 @@ export function make(
   options: Readonly<Record<string, unknown>>,
   messages: number,
   replica?: string,
+  bytes?: number,
 ): Transport {
   const found = transportKinds[kind];
   if (found === undefined) throw new Error(`${kind} is not a kind`);
-  return createTransport(found, { kind, ...options }, messages, replica);
+  return createTransport(found, { kind, ...options }, messages, replica, bytes);
 }
 
 /** A proxy in front of the port of a URL, as the suite's network; with the URL by way of it. */

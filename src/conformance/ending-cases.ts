@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NotConnected } from '../core/errors.ts';
+import {
+  arrive,
+  assertSame,
+  type ConformanceCase,
+  caseOf,
+  comeAgain,
+  consume,
+  endOf,
+  expectOnly,
+  finish,
+  numbered,
+  offered,
+  publish,
+  soon,
+  texts,
+  until,
+} from './harness.ts';
+import { settlesToBefore } from './resources.ts';
+import type { Opened, Subject, Test } from './subject.ts';
+
+/** Sessions that are made one after the other. */
+const reconnects = 100;
+
+/** Milliseconds after the first step of connecting, at which the connection is cut. */
+const moments = [0, 1, 2, 5, 10, 20, 50];
+
+/** How sessions end: at any moment, over a fault of ours, and again and again. */
+export function endingCases(subject: Subject): ConformanceCase[] {
+  const named = (title: string, run: (opened: Opened, t: Test) => Promise<void>): ConformanceCase =>
+    caseOf(title, async (t) => run(await subject.open(t), t));
+
+  return [
+    named(
+      'it stops with more than the bound queued; nothing is lost or delivered behind it',
+      async (opened) => {
+        await publish(opened, 35);
+        const { session, deliveries } = await consume(opened, { bound: 10 });
+        await arrive(deliveries, 10);
+        const settled = texts(deliveries.slice(0, 5));
+        session.settle(deliveries.slice(0, 5), 'done');
+        await session.stop(soon());
+        assert.equal(await session.closed, undefined);
+        const stopped = deliveries.length;
+        await expectOnly(
+          opened,
+          numbered(35).filter((one) => !settled.includes(one)),
+        );
+        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+      },
+    ),
+
+    named('stopped as soon as it is connected, it has lost nothing', async (opened) => {
+      await publish(opened, 20);
+      for (let round = 0; round < 5; round += 1) {
+        const { session, deliveries } = await consume(opened, { bound: 5 });
+        await session.stop(soon());
+        assert.equal(await session.closed, undefined);
+        const stopped = deliveries.length;
+        session.settle(deliveries, 'done');
+        await sleep(10);
+        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+      }
+      // Some may be on their way to a session that has gone, and come again later.
+      const next = await consume(opened);
+      await until('all', () => numbered(20).every((one) => texts(next.deliveries).includes(one)));
+      await finish(next);
+    }),
+
+    offered(
+      subject,
+      'proxy',
+      subject.openBehindProxy,
+      'a connection that is cut while it is made is not connected, or ends; nothing is lost',
+      async (opened) => {
+        await publish(opened, 5);
+        for (const moment of moments) {
+          const connecting = consume(opened).catch((error: Error) => error);
+          await sleep(moment);
+          opened.network.cut();
+          const made = await connecting;
+          if (made instanceof Error) assert.ok(made instanceof NotConnected, `${moment} ms: ${made}`);
+          else {
+            // The first step came later than the cut.
+            opened.network.cut();
+            await endOf(made);
+          }
+        }
+        const next = await consume(opened);
+        await comeAgain(next, numbered(5));
+        await finish(next);
+        await expectOnly(opened, []);
+      },
+    ),
+
+    named(
+      'an exception of who takes a delivery ends the session, and the message comes again',
+      async (opened) => {
+        const consumer = await consume(opened, {
+          accept: ({ body }) => {
+            if (Buffer.from(body).toString() === 'message 1') throw new Error('a fault of ours');
+            return true;
+          },
+        });
+        await publish(opened, 3);
+        await endOf(consumer);
+        await consumer.session.stop(soon());
+        const next = await consume(opened);
+        await comeAgain(next, numbered(3));
+        await finish(next);
+        await expectOnly(opened, []);
+      },
+    ),
+
+    named(
+      `${reconnects} sessions, one after the other, leave nothing open in the process`,
+      async (opened) => {
+        const transport = opened.transport(1);
+        const connect = async () => {
+          const session = await transport.connect(() => true);
+          await session.stop(soon());
+        };
+        await connect();
+        await settlesToBefore(async () => {
+          for (let round = 0; round < reconnects; round += 1) await connect();
+        });
+        // Nobody keeps messages for a replica that has left MQTT in good order: the next one connects first.
+        const last = await consume(opened);
+        await publish(opened, 1);
+        await arrive(last.deliveries, 1);
+        assertSame(texts(last.deliveries), numbered(1));
+        await finish(last);
+      },
+    ),
+  ];
+}
