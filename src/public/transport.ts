@@ -1,5 +1,5 @@
 /**
- * What a transport of your own is made of: `conductor-gateway/transport`. docs/transports.md shows how, and
+ * The parts for a transport of your own: `conductor-gateway/transport`. docs/transports.md shows how, and
  * `conductor-gateway/conformance` whether it holds.
  */
 export {
