@@ -20,7 +20,7 @@ export interface CallFigures {
   readonly p99: number;
 }
 
-/** Milliseconds without any answer after which what is not answered counts as lost. */
+/** Milliseconds without any answer after which the unanswered calls count as lost. */
 const patience = 10_000;
 
 /** Calls `ping`; resolves once all are answered, or nothing has come for long. */

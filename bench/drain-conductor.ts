@@ -24,7 +24,7 @@ const poll = setInterval(() => {
 }, 2);
 await report(stopwatch.finished, () => {
   clearInterval(poll);
-  // Of few instances one batch may overtake another: what it makes stale has been drained all the same.
+  // With few instances one batch may overtake another. Messages that are stale then count as drained too.
   if (account === undefined || account.outcomes.deferred + account.outcomes.dead > 0)
     throw new Error(`not all were applied: ${JSON.stringify(account?.outcomes)}`);
   return conductor.stop();

@@ -18,7 +18,7 @@ export interface DrainOptions {
   readonly profile?: string;
 }
 
-/** What a measured process is told, as JSON in its first argument. */
+/** The input of a measured process, as JSON in its first argument. */
 export interface DrainTask {
   readonly transport: BenchTransport;
   readonly config: Readonly<Record<string, unknown>>;

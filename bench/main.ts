@@ -5,7 +5,7 @@ import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
 import { formatRounds, formatTransports } from './report.ts';
 
-/** `npm run bench -- drain` and `calls`: the figures, and what they were measured with. */
+/** `npm run bench -- drain` and `calls`: the figures, and the versions behind them. */
 
 function count(text: string): number {
   const value = Number(text);

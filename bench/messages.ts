@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** What the bench's guests send: the same bytes as real ones. */
+/** The messages of the bench's guests: the same bytes as real ones. */
 
 /** Instance number g's id, the same in every run. */
 export function instanceId(g: number): string {

@@ -16,7 +16,7 @@ const figures: ReadonlyArray<Figure> = [
   ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
 ];
 
-/** Says what the figures do not show. */
+/** Prints the limits of the figures. */
 const footnote = 'One replica beside broker and database on one machine: no network, no other load.';
 
 /** One table of one transport: the median of each figure, with its least and greatest. */

@@ -79,7 +79,7 @@ function defaultOf(key: string, option: Option): string {
   return accepts(option, '') ? 'empty' : 'none, it is required';
 }
 
-/** What the option's own error says that a value must be. */
+/** The condition on a value, taken from the option's own error. */
 function acceptedBy(option: Option): string {
   if (Array.isArray(option.format)) return option.format.map((word) => `\`${word}\``).join(', ');
   const [type, ...problems] = [jsonTypeOf(option.default), problemOf(option, '?'), problemOf(option, '')];

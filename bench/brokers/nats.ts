@@ -4,7 +4,7 @@ import { startNats as startServer } from '../../test/support/nats.ts';
 import type { BenchBroker } from './broker.ts';
 import { heartbeats } from './heartbeats.ts';
 
-/** nats-server with a stream on disk that forgets what is settled, as the conductor makes it. */
+/** nats-server with a work queue stream on disk, as the conductor makes it. */
 export async function startNats(): Promise<BenchBroker> {
   const server = await startServer();
   const connection = await connect({ servers: server.url, reconnect: false, noAsyncTraces: true });

@@ -2,7 +2,7 @@ import { BufferFull } from './errors.ts';
 
 /** A cast as the buffer sees it. */
 export interface Buffered {
-  /** Of a heartbeat only: what decides which one is to be kept. */
+  /** Only for a heartbeat: decides which one is kept. */
   readonly heartbeat?: HeartbeatKey | undefined;
 }
 
@@ -28,7 +28,7 @@ export class OutboundBuffer<Item extends Buffered> {
   readonly capacity: number;
   private readonly waiting = new Map<Item, Entry<Item>>();
   private readonly underWay = new Map<Item, Entry<Item>>();
-  /** What has come back from a connection that broke: older than all that waits, in the order of its return. */
+  /** Messages that came back from a broken connection, in the order of their return. They are older than all waiting ones. */
   private readonly returned = new Map<Item, Entry<Item>>();
   private readonly newest = new Map<string, Entry<Item>>();
   private count = 0;
@@ -95,7 +95,7 @@ export class OutboundBuffer<Item extends Buffered> {
     return entries.map(({ item }) => item);
   }
 
-  /** Takes out what the entry makes needless; the entry itself is among it where it is the older one. */
+  /** Removes the heartbeats that the entry supersedes, or the entry itself if it is the older one. */
   private supersede(entry: Entry<Item>): Item[] {
     const key = entry.item.heartbeat;
     if (key === undefined) return [];

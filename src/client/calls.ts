@@ -70,7 +70,7 @@ export class Calls {
     });
   }
 
-  /** What waits for a connection is sent on this one. */
+  /** Sends the waiting calls on this connection. */
   begun(session: SenderSession): void {
     this.session = session;
     for (const pending of this.pending.values()) {
@@ -85,7 +85,7 @@ export class Calls {
     }
   }
 
-  /** An answer to a call that nobody waits for any more is none of ours. */
+  /** Ignores the answer to a call that has timed out. */
   answered(correlationId: string, answer: Answer): void {
     const outcome =
       'result' in answer

@@ -9,7 +9,7 @@ export type CastResult = 'sent' | 'superseded';
 
 interface Cast extends Buffered {
   readonly message: OutgoingMessage;
-  /** Nobody waits for it any more. */
+  /** The caller does not wait for it any more. */
   abandoned: boolean;
   readonly resolve: (result: CastResult) => void;
   readonly reject: (error: unknown) => void;
@@ -89,7 +89,7 @@ export class Casts {
     this.session = undefined;
   }
 
-  /** Gives up: what waits is rejected now, what is under way when it comes back. */
+  /** Rejects the waiting casts now, and the unconfirmed ones when they come back. */
   fail(error: Error): void {
     this.over = error;
     for (const cast of this.buffer.clear()) cast.reject(error);
@@ -132,7 +132,7 @@ export class Casts {
   }
 }
 
-/** What decides which of an instance's heartbeats is the newest; undefined for any other message. */
+/** The key and `sent` that decide which heartbeat of an instance is the newest; undefined for any other message. */
 export function heartbeatKey(
   method: string,
   { instance_id, sent, payload }: JsonObject,

@@ -20,7 +20,7 @@ export class CallTimeout extends Error {
 /** The answer to a call is that it failed. */
 export class RemoteError extends Error {
   override readonly name = 'RemoteError';
-  /** The code or class of the error, in the words of whoever answered. */
+  /** The code or class of the error, as the answer names it. */
   readonly class: string;
   /** The argument that is at fault, where one is. */
   readonly argument: string | undefined;

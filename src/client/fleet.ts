@@ -28,7 +28,7 @@ interface Tally {
   sent: number;
   superseded: number;
   died: number;
-  /** By what they failed with; bounded, as errors name no message. */
+  /** Counts by error text. Bounded, because error texts name no message. */
   readonly failed: Map<string, number>;
   /** Microseconds from the cast to the broker's confirmation. */
   readonly latency: RecordableHistogram;

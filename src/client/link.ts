@@ -32,7 +32,7 @@ export class Link {
   private loop: Promise<void> = Promise.resolve();
   session: SenderSession | undefined;
   state: LinkState = 'connecting';
-  /** What ended the last session or the last attempt. */
+  /** The error that ended the last session or the last attempt. */
   lastError: string | undefined;
 
   constructor(options: LinkOptions) {
@@ -83,7 +83,7 @@ export class Link {
     }
   }
 
-  /** What is wrong with the configuration now was not at the start: it may be mended at the broker. */
+  /** The configuration was right at the start, so the fault is at the broker: the operator may mend it there. */
   private async attemptAgain(): Promise<SenderSession | undefined> {
     try {
       return await this.attempt();
@@ -104,7 +104,7 @@ export class Link {
       return undefined;
     }
     this.session = session;
-    // Asked to stop while connecting: nobody else knows this session yet.
+    // `stop` came while this attempt ran. No other code knows this session yet.
     if (this.stopping.signal.aborted) {
       await session.stop(AbortSignal.timeout(1000));
     } else {

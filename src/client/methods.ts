@@ -1,7 +1,7 @@
-/** What the conductor's methods take and answer. Times are seconds since the epoch. docs/protocol.md has the meaning. */
+/** The arguments and answers of the conductor's methods. Times are seconds since the epoch. docs/protocol.md has the meaning. */
 import type { JsonObject } from '../core/json.ts';
 
-/** What a guest may say of its service. */
+/** The status words of a guest's service. */
 export const serviceStatuses = [
   'running',
   'blocked',
@@ -78,7 +78,7 @@ export type Row = Readonly<Record<string, unknown>>;
 /** The id of a row: of several columns where the key has several. */
 export type RowId = string | number | Row;
 
-/** By column: a value that is to be equal, or what is to hold of the column. */
+/** By column: a value that the column equals, or conditions on the column. */
 export type Filters = Readonly<
   Record<
     string,

@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly maxInFlight?: number | undefined;
   /** Calls that wait for their answers at most; 256 unless told. */
   readonly maxCalls?: number | undefined;
-  /** Bytes of a body at most, 256 KiB unless told, as the conductor's `maxBody`: what is longer would be a dead letter. */
+  /** Bytes of a body at most. 256 KiB by default, as the conductor's `maxBody`: a longer body would be a dead letter. */
   readonly maxBody?: number | undefined;
   /** Milliseconds: the upper ends of the first delay before the broker is tried again, 200, and of any, 10 000. */
   readonly reconnect?: BackoffOptions | undefined;
@@ -26,7 +26,7 @@ export interface CastOptions {
   readonly messageId?: string | undefined;
   /** Another sender than the client's, for a gateway that speaks for several. */
   readonly sender?: string | undefined;
-  /** Gives up waiting. The message may be sent all the same if it was under way already. */
+  /** Stops waiting. A message that was already on its way may still be sent. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface CallOptions extends CastOptions {
 }
 
 export interface CloseOptions {
-  /** Milliseconds to wait for what is under way; 5000 unless told. */
+  /** Milliseconds to wait for unfinished casts and calls. 5000 by default. */
   readonly deadline?: number | undefined;
 }
 

@@ -6,9 +6,9 @@ import { transportKinds } from '../transports/index.ts';
 /** Milliseconds in which a second signal is the first one again: npm passes on the Ctrl-C that the terminal sent already. */
 const sameSignal = 500;
 
-/** What all commands share: the configuration with its secrets, what is printed, and the signals that end a command. */
+/** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
 export class CommandLine {
-  /** Hides what the configuration says is secret. What fails before it is read knows no secrets. */
+  /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
   mask: (text: string) => string = (text) => text;
 
   /** Reads a configuration. From then on its secrets are hidden in all that is printed of errors. Throws ConfigError. */

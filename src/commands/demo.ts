@@ -52,7 +52,7 @@ export function addDemo(program: Command, line: CommandLine): void {
  */
 async function runDemo(seconds: number | undefined, interrupted: AbortSignal): Promise<void> {
   const unwatched = new AbortController();
-  // The terminal was closed, or whoever read our output has gone.
+  // The terminal was closed, or the reader of our output has ended.
   process.on('SIGHUP', () => unwatched.abort());
   process.stdout.on('error', () => unwatched.abort());
   const stops: (() => Promise<void>)[] = [];

@@ -1,4 +1,4 @@
-/** What `conductor cast`, `call` and `simulate` share: they send with the client library. */
+/** The shared parts of `conductor cast`, `call` and `simulate`. They send with the client library. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { Client } from '../client/client.ts';
 import type { Config } from '../core/config/load.ts';
@@ -20,7 +20,7 @@ export interface MessageFlags extends SendFlags {
   messageId?: string;
 }
 
-/** Milliseconds in which a command that has what it wanted closes its connection. */
+/** Milliseconds that a finished command has to close its connection. */
 const goodbye = 2000;
 
 /** A command that sends on a transport of the configuration. */

@@ -72,7 +72,7 @@ export async function runMigrations(
     singleTransaction: true,
     // Its lock either fails at once or waits inside a statement, whose snapshot a concurrent index build would wait for.
     noLock: true,
-    // What it has to say is in the error that it throws.
+    // Its log is dropped, because the error that it throws has the same text.
     log: () => {},
   });
   if (direction === 'down') await client.query(`DROP TABLE ${ledgerTable}`);

@@ -6,9 +6,9 @@ import { upgrade } from './upgrade.ts';
 
 /**
  * Brings the database to what this version of the conductor needs: on an empty one Trove's tables are created, on
- * Trove's own only what is needed is added. Several at once take turns; again and again is harmless.
+ * Trove's own only what is needed is added. Several at once take turns. A second run changes nothing.
  *
- * A rollback takes away what was added, by one rule: a table that holds a row is kept, and named. So the messages in
+ * A rollback removes the added tables by one rule: it keeps and names a table that holds a row. So the messages in
  * dead_letters and deferred outlive it, and Trove's tables, where this created them, go only if all are empty.
  *
  * Fails with ConfigError where the operator has to decide or to grant something, with NotConnected where the database

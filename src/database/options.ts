@@ -3,9 +3,9 @@ export interface MigrateOptions {
   readonly url: string;
   /** A file whose first line is the password. */
   readonly passwordFile?: string;
-  /** Only say what would be done. */
+  /** Only print the changes. */
   readonly dryRun: boolean;
-  /** Take away what was added. */
+  /** Remove the tables and columns that the migrations added. */
   readonly rollback: boolean;
   /** Delete all but the newest service status of an instance that has several. */
   readonly removeDuplicates: boolean;

@@ -19,7 +19,7 @@ export class DatabaseProbe {
     this.applicationName = applicationName;
   }
 
-  /** Resolves with what is wrong; undefined: nothing. Within a few seconds, and never rejects. */
+  /** Resolves within a few seconds with the fault; undefined if there is none. Never rejects. */
   async ask(): Promise<string | undefined> {
     const isKept = this.client !== undefined;
     try {
@@ -49,7 +49,7 @@ export class DatabaseProbe {
   private drop(): void {
     const { client } = this;
     this.client = undefined;
-    // Its end, or that it cannot come to one, concerns nobody.
+    // An error while it closes has no consequence.
     client?.end().catch(() => {});
   }
 
@@ -58,7 +58,7 @@ export class DatabaseProbe {
     try {
       return await within(opening, patience);
     } catch (error) {
-      // It may still be there later, and nobody waits for it.
+      // The connection may end later. No code waits for it.
       opening.then(
         (client) => client.end().catch(() => {}),
         () => {},

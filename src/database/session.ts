@@ -19,7 +19,7 @@ const lockPoll = 200;
 const migrationLock = 0x63_6e_64_74;
 
 /**
- * Connects to migrate, or only to look at what is there. Fails with ConfigError or NotConnected.
+ * Connects to migrate, or only to inspect the schema. Fails with ConfigError or NotConnected.
  *
  * A session that looks leaves nothing behind on a pooler's connection; one that migrates is not for a pooler.
  *
@@ -108,7 +108,7 @@ function connectError(error: unknown): Error {
   return new NotConnected(`The database cannot be reached: ${messageOf(error)}.`, { cause: error });
 }
 
-/** The same error, or one that says what the operator can do about it. */
+/** The same error, or one that tells the operator the next step. */
 export function explained(error: unknown): unknown {
   switch (codeOf(error)) {
     case '42501': // insufficient_privilege

@@ -21,7 +21,7 @@ export async function hasUniqueStatusIndex(query: Query): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** What stands in the way of a unique index. */
+/** The duplicates that prevent a unique index. */
 interface Duplicates {
   /** How many instances have more than one status. */
   readonly instances: number;
@@ -72,13 +72,13 @@ export async function removeDuplicates(query: Query): Promise<void> {
 
 /** Builds the index, after an invalid one that an earlier try left is dropped. Waits for transactions that are older. */
 export async function buildStatusIndex(query: Query): Promise<void> {
-  // While it waits nobody waits behind it, so it may wait for as long as the others' transactions last.
+  // No session waits behind it, so it may wait until the other transactions end.
   await query('SET lock_timeout = 0');
   await query(`DROP INDEX CONCURRENTLY IF EXISTS ${indexName}`);
   try {
     await query(`CREATE UNIQUE INDEX CONCURRENTLY ${indexName} ON service_statuses (instance_id)`);
   } catch (error) {
-    // A failed build leaves an invalid index, which refuses duplicates all the same: Trove would feel it.
+    // A failed build leaves an invalid index. It still refuses duplicates, which would disturb Trove.
     await query(`DROP INDEX CONCURRENTLY IF EXISTS ${indexName}`);
     if (codeOf(error) === '23505') throw duplicatesError(await findDuplicates(query));
     throw error;

@@ -9,7 +9,7 @@ import { Aedes } from 'aedes';
 /** A broker that takes connections. */
 export interface RunningBroker {
   readonly url: string;
-  /** Closes every connection, then the port. Twice is harmless. */
+  /** Closes every connection, then the port. A second call does nothing. */
   stop(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export async function startBroker(port: number): Promise<RunningBroker> {
 
   async function stop(): Promise<void> {
     await closeBroker(broker);
-    // Whoever has connected without a word is no client of the broker's yet.
+    // The broker does not list a connection that has sent no CONNECT.
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }

@@ -24,7 +24,7 @@ export const phases: readonly Phase[] = [
   'silent',
 ];
 
-/** What may come next, with its probability a step; for the rest of the probability the guest stays as it is. */
+/** The next states with their probability a step. With the remaining probability the guest keeps its state. */
 const ways: Readonly<Record<Phase, ReadonlyArray<readonly [next: Phase, probability: number]>>> = {
   new: [['building', 0.5]],
   building: [
@@ -66,7 +66,7 @@ export function heartbeatOf(instanceId: string, phase: Exclude<Phase, 'silent'>,
   return JSON.stringify({ method: 'heartbeat', args });
 }
 
-/** What the network does to a heartbeat: mostly nothing; sometimes an old one comes again, right away or late. */
+/** The network's effect on a heartbeat: mostly none. Sometimes it repeats an old one, at once or late. */
 export type Mishap = 'none' | 'repeated' | 'late';
 
 /** @param random evenly between 0 and 1, 1 excluded. */

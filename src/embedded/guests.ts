@@ -14,7 +14,7 @@ const patience = 2000;
 export interface Fleet {
   /** The same in every run. */
   readonly ids: readonly string[];
-  /** No more heartbeats; what is under way reaches the broker first. Twice is harmless. */
+  /** Sends no more heartbeats, and waits until the broker has the unconfirmed ones. A second call does nothing. */
   stop(): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ class Guest {
 
   private publish(body: string | undefined): void {
     if (body === undefined) return;
-    // What the broker did not confirm is sent again by the client library when it is connected again.
+    // After a reconnect the client library sends the unconfirmed heartbeats again.
     this.client.publish(`conductor/${this.id}`, body, { qos: 1 }, () => {});
   }
 

@@ -54,7 +54,7 @@ export async function initialize(
   }
 }
 
-/** What runs that were killed have left of their attempts. */
+/** The unfinished folders of killed runs. */
 function removeUnfinished(dataDirectory: string): void {
   const start = `${basename(dataDirectory)}.unfinished-`;
   for (const name of readdirSync(dirname(dataDirectory))) {

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, codeOf } from '../core/errors.ts';
 import { shutDown } from './shutdown.ts';
 
-/** What Postgres itself writes down in its data directory about the server that runs on it. */
+/** The contents of Postgres's own file about the server that runs on a data directory. */
 export interface PidFile {
   readonly pid: number;
   readonly ready: boolean;
@@ -37,7 +37,7 @@ export function ownerSetting(pid: number): string {
   return `cluster_name=conductor-${pid}`;
 }
 
-/** Stops what an earlier, killed run left behind; ConfigError if the data directory is in use by a run that still lives. */
+/** Stops the Postgres of an earlier, killed run. ConfigError if a living run uses the data directory. */
 export async function stopLeftover(dataDirectory: string): Promise<void> {
   const pid = readPidFile(dataDirectory)?.pid;
   // A process id is used again: this may be anything by now, or a server on other data.

@@ -28,7 +28,7 @@ export interface PostgresBinaries {
   readonly postgres: string;
 }
 
-/** A place, and what to tell the user if it is not the one that was asked for. */
+/** A folder, and a note for the user if it is not the requested one. */
 export interface Placed<T> {
   readonly at: T;
   readonly note: string | undefined;
@@ -82,7 +82,7 @@ export function putInPlace(made: string, place: string, complete: () => boolean)
   }
 }
 
-/** Moves a folder; false if that fails for what another process may have done meanwhile. */
+/** Moves a folder. False if another process may have made the move fail. */
 function couldMove(from: string, to: string, ...codes: string[]): boolean {
   try {
     renameSync(from, to);
@@ -120,7 +120,7 @@ export function placeData(wanted: string, user: ServerUser | undefined): Placed<
   return { at: elsewhere, note: `${why}: the data is kept in ${elsewhere}` };
 }
 
-/** Others may pass through it, not write to it, so what we put there is what Postgres finds there. */
+/** Other users may enter it and not write to it, so Postgres finds our files unchanged. */
 function ownFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o711 });
   const { uid, mode } = lstatSync(path);

@@ -16,7 +16,7 @@ export async function onFreePort<T>(preferred: number, start: (port: number) => 
   }
 }
 
-/** The preferred port of 127.0.0.1 where nobody listens on it, otherwise any free one. */
+/** The preferred port of 127.0.0.1 if it is free, otherwise any free port. */
 async function choosePort(preferred: number): Promise<number> {
   if (await answers(preferred)) return any();
   return (await listenOnce(preferred)) ?? any();

@@ -24,11 +24,11 @@ export interface PostgresOptions {
 export interface RunningPostgres {
   readonly port: number;
   readonly pid: number;
-  /** What the user may want to know: that the data or the binaries lie elsewhere than expected, and why. */
+  /** Notes for the user: why the data or the binaries lie in another folder than expected. */
   readonly notes: readonly string[];
   /** A connection URL, of the database `postgres` unless another is named. */
   url(database?: string): string;
-  /** Ends it in good order, and by force past a deadline. Twice is harmless. */
+  /** Stops it in good order, and kills it after a deadline. A second call does nothing. */
   stop(): Promise<void>;
   /** Resolves once, however the server ends. */
   readonly exited: Promise<PostgresExit>;
@@ -36,7 +36,7 @@ export interface RunningPostgres {
 
 /** How long a start may take, in milliseconds: after a crash the server first replays its log. */
 const startTimeout = 60_000;
-/** What Postgres says while processes of a server that was killed are still about to notice it. */
+/** Postgres's message while processes of a killed server still run. */
 const notGoneYet = 'shared memory block';
 
 /** The binaries that npm installed for this platform; ConfigError if there are none for it. */
@@ -71,7 +71,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   for (;;) {
     const server = run(binaries.at.postgres, serverArguments(data.at, options), user);
     const problem = await problemOfStart(server, data.at, deadline).catch(async (error: unknown) => {
-      // Whoever asked for it gets the error, and nothing to stop it by.
+      // The caller gets the error and no handle, so this code stops the server.
       await server.end();
       throw error;
     });
@@ -95,7 +95,7 @@ function serverArguments(dataDirectory: string, { port, settings = {} }: Postgre
   ];
 }
 
-/** Undefined once the server is ready; otherwise what went wrong. */
+/** Undefined once the server is ready; otherwise the error. */
 async function problemOfStart(
   server: PostgresProcess,
   dataDirectory: string,

@@ -1,4 +1,4 @@
-/** What the demo has started, as its introduction names it. */
+/** The parts of the demo, as its introduction names them. */
 export interface Introduced {
   readonly guests: number;
   /** Connection URLs. */
@@ -8,11 +8,11 @@ export interface Introduced {
   readonly data: string;
   readonly config: string;
   readonly log: string;
-  /** What else the user may want to know. */
+  /** Further notes for the user. */
   readonly notes: readonly string[];
 }
 
-/** Says what runs here, and two things to try, for somebody who has never seen it. */
+/** Tells a new user which parts run, and two things to try. */
 export function introduction({ guests, database, broker, data, config, log, notes }: Introduced): string {
   const db = new URL(database);
   const { hostname, port } = new URL(broker);

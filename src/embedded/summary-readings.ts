@@ -20,7 +20,7 @@ export interface OtherGuest {
   readonly secondsAgo: number;
 }
 
-/** What the summary shows, at one moment. */
+/** The values that the summary shows, at one moment. */
 export interface Readings {
   /** Since the guests began. */
   readonly seconds: number;
@@ -33,11 +33,11 @@ export interface Readings {
   /** Milliseconds from the broker to the commit; undefined while all warms up. */
   readonly latency: { readonly p50: number; readonly p99: number } | undefined;
   readonly outcomes: Readonly<Record<CastOutcomeKind, number>>;
-  /** What keeps messages from flowing. */
+  /** The reason why messages do not flow. */
   readonly problem: string | undefined;
 }
 
-/** What the readings are taken from. */
+/** The sources of the readings. */
 export interface Sources {
   readonly database: string;
   /** The simulated guests. */
@@ -75,7 +75,7 @@ export class Reader {
       connectionTimeoutMillis: 2000,
       query_timeout: 2000,
     });
-    // Unheard, the event would end the process; the next query says what is wrong.
+    // Without a listener the event would end the process. The next query reports the error.
     this.pool.on('error', () => {});
   }
 

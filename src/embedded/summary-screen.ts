@@ -51,7 +51,7 @@ export class Screen {
     this.drawn = shown.map((line) => line.reduce((sum, { text }) => sum + text.length, 0));
   }
 
-  /** Leaves what is drawn where it is. Twice is harmless. */
+  /** Leaves the drawn lines on the screen. A second call does nothing. */
   end(): void {
     this.terminal.write(showCursor);
     this.drawn = [];

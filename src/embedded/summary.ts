@@ -3,7 +3,7 @@ import { type CastOutcomeKind, castOutcomeKinds } from '../core/message/outcome.
 import { phases } from './guests-lifecycle.ts';
 import type { Readings } from './summary-readings.ts';
 
-/** A look that a part of a line has, by what it means. */
+/** The styles of the parts of a line, by meaning. */
 export type Look = 'strong' | 'faint' | 'good' | 'passing' | 'bad';
 /** A part of a line. */
 interface Part {
@@ -66,7 +66,7 @@ export function renderLine({ seconds, guests, rate, latency, outcomes, problem }
   ].join(' | ');
 }
 
-/** The last line of a run: what is in Postgres now. */
+/** The last line of a run: the rows in Postgres. */
 export function renderEnd({ seconds, guests, outcomes }: Readings, kept: string): string {
   const others = castOutcomeKinds.filter((kind) => kind !== 'applied' && outcomes[kind] > 0);
   const rest = others.map((kind) => `${figure(outcomes[kind])} ${kind}`).join(', ');

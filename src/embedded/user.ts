@@ -16,7 +16,7 @@ export interface ServerUser {
 /**
  * The user to become in order to run Postgres; undefined where we are an ordinary user ourselves, who can become
  * nobody else. Data that an ordinary user owns is served as that user, so that this user and root can take turns.
- * Throws ConfigError where there is nobody to become.
+ * Throws ConfigError if there is no such user.
  */
 export function serverUser(dataDirectory: string): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -46,7 +46,7 @@ export function canUse(user: ServerUser, path: string): boolean {
   return allows(user, statSync(path), 0o5) && blockedAbove(user, realpathSync(path)) === undefined;
 }
 
-/** Access lists are not looked at: where they forbid what the mode bits allow, Postgres itself says so. */
+/** Ignores access lists. If they forbid more than the mode bits, Postgres reports it. */
 function allows(user: ServerUser, { uid, gid, mode }: Stats, wanted: number): boolean {
   if (user.uid === uid) return ((mode >> 6) & wanted) === wanted;
   if (user.gid === gid) return ((mode >> 3) & wanted) === wanted;

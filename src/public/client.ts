@@ -1,4 +1,4 @@
-/** `conductor-gateway/client`: what a guest or a service imports to cast and to call, over any transport. */
+/** `conductor-gateway/client`: guests and services import it to cast and to call over any transport. */
 import { pino } from 'pino';
 import { Client } from '../client/client.ts';
 import type { ClientOptions } from '../client/options.ts';
@@ -17,7 +17,7 @@ export { ConfigError, NotConnected, Rejected, Undeliverable } from '../core/erro
 export interface ConnectOptions extends ClientOptions {
   /** As an entry under `transports` in the conductor's configuration: `kind`, `url` and whatever else its kind has. */
   readonly transport: { readonly kind: string; readonly [key: string]: unknown };
-  /** Hears of lost connections; nobody unless given. */
+  /** Gets the log lines about lost connections. No log by default. */
   readonly logger?: Logger | undefined;
 }
 

@@ -1,2 +1,2 @@
-/** `conductor-gateway/conformance`: what every transport has to do, as cases for any test runner. */
+/** `conductor-gateway/conformance`: the duties of every transport, as cases for any test runner. */
 export * from '../conformance/index.ts';

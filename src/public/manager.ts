@@ -1,4 +1,4 @@
-/** `conductor-gateway/manager`: what a deployer's own methods are written with. */
+/** `conductor-gateway/manager`: the parts for a deployer's own methods. */
 export { CallRefused, Rejected } from '../core/errors.ts';
 export type { JsonObject } from '../core/json.ts';
 export { isObject, jsonTypeOf } from '../core/json.ts';

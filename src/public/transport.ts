@@ -1,5 +1,5 @@
 /**
- * What a transport of your own is made of: `conductor-gateway/transport`. docs/transports.md shows how, and
+ * The parts for a transport of your own: `conductor-gateway/transport`. docs/transports.md shows how, and
  * `conductor-gateway/conformance` whether it holds.
  */
 export {
@@ -35,6 +35,10 @@ export type {
   Settlement,
   Transport,
 } from '../core/transport/contract.ts';
+export { establish } from '../core/transport/establish.ts';
+export { HeldDelivery } from '../core/transport/held-delivery.ts';
+export { covers, isWritableName, nameFor, type Wildcards } from '../core/transport/names.ts';
+export { Outbox } from '../core/transport/outbox.ts';
 export {
   type Credentials,
   credentialsOf,
@@ -43,5 +47,6 @@ export {
   tlsOptions,
 } from '../core/transport/security.ts';
 export type { OutgoingMessage, Sender, SenderSession } from '../core/transport/sender.ts';
-export { SettledPrefix } from '../core/transport/settled-prefix.ts';
+export { SessionLife } from '../core/transport/session-life.ts';
+export { type Settled, SettlingOrder } from '../core/transport/settling-order.ts';
 export { tlsFailure } from '../core/transport/tls-failure.ts';

@@ -1,13 +1,13 @@
 import type { DeadNotice, Notification } from '../core/message/outcome.ts';
 
-/** Which version of a deferred message's row is meant: a newer message may be laid over it. */
+/** Identifies one version of a deferred message's row, since a newer message may be merged into the row. */
 export interface DeferredVersion {
   readonly method: string;
   readonly key: string;
   readonly sent: number;
 }
 
-/** A notification that a deferred message has led to. */
+/** A notification that a deferred message has caused. */
 export interface DueNotification {
   readonly transport: string;
   readonly notification: Notification;
@@ -15,17 +15,17 @@ export interface DueNotification {
   readonly row: DeferredVersion;
 }
 
-/** What one round of retrying deferred messages and of keeping tables bounded did. */
+/** The result of one round of maintenance. */
 export interface MaintenanceResult {
   /** Deferred messages that were due. */
   readonly retried: number;
-  /** Of those, that now are applied, stale, duplicate or dead. */
+  /** The retried messages that are applied, stale, duplicate or dead now. */
   readonly resolved: number;
-  /** Those that are dead now. */
+  /** The retried messages that are dead now. */
   readonly dead?: ReadonlyArray<DeadNotice>;
-  /** Old dead letters that were deleted to keep the table bounded. */
+  /** Old dead letters that were deleted, to bound the table. */
   readonly trimmed: number;
-  /** What retried messages have led to. Each message stays deferred until its notification is published and it is forgotten. */
+  /** The notifications of retried messages. Each message stays deferred until its notification is published and `forget` is called. */
   readonly notifications?: ReadonlyArray<DueNotification>;
   readonly failedBecause?: string;
 }

@@ -9,13 +9,13 @@ export function requireGrant(principal: Principal, methodName: string, access: A
   throw new Rejected('forbidden', `${nameOf(principal)} is not granted ${methodName} (services)`);
 }
 
-/** What the configuration grants to the principal; nothing to a guest. */
+/** The principal's grants in the configuration. A guest has none. */
 export function serviceOf(principal: Principal, { services }: Access): Service | undefined {
   if (principal.kind === 'guest') return undefined;
   return services.get(principal.kind === 'service' ? principal.id : anonymous);
 }
 
-/** What a principal is called in a message to the operator. */
+/** The principal's name in a message to the operator. */
 export function nameOf(principal: Principal): string {
   return principal.kind === 'unproven' ? anonymous : principal.id.slice(0, 64);
 }

@@ -18,15 +18,15 @@ import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
 import { takesBatches } from './methods/contract.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
 
-/** Deferred messages that one round tries. */
+/** Deferred messages that one round retries at most. */
 const retryLimit = 500;
 
-/** Statements that one round deletes dead letters with, at most. */
+/** Statements that delete dead letters in one round, at most. */
 const trimSteps = 25;
 
 /**
- * Tries the deferred messages that are due, and keeps the tables bounded, each by itself: one that fails keeps none of the others
- * from its turn. Replicas share the work; never throws.
+ * Retries the deferred messages that are due, and bounds the tables. Each step runs even if another one fails. All replicas do this
+ * side by side. Never rejects.
  */
 export async function maintain(state: ThreadState): Promise<MaintenanceResult> {
   const retrying = await settled(retry(state));
@@ -41,7 +41,7 @@ export async function maintain(state: ThreadState): Promise<MaintenanceResult> {
   };
 }
 
-/** What a step came to, or why it failed. */
+/** The value of a step, or its error. */
 async function settled<Value>(step: Promise<Value>): Promise<{ value?: Value; error?: string }> {
   try {
     return { value: await step };
@@ -59,12 +59,12 @@ async function retry(state: ThreadState): Promise<Omit<MaintenanceResult, 'trimm
       (message, index) =>
         [{ ...deferredItem(message, index, state.manager), hasRow: true }, message] as const,
     ),
-    ...(await openSealed(state, sealed, plain.length)),
+    ...(await unsealDeferred(state, sealed, plain.length)),
   ];
-  const byWork = new Map<BatchItem, ClaimedMessage>(items);
-  const result = await applyBatch(state, [...byWork.keys()], retryHooks(byWork));
+  const byItem = new Map<BatchItem, ClaimedMessage>(items);
+  const result = await applyBatch(state, [...byItem.keys()], retryHooks(byItem));
   const notifications = [...result.outcomes].flatMap(([item, outcome]) => {
-    const message = byWork.get(item);
+    const message = byItem.get(item);
     if (message === undefined || outcome.kind !== 'applied' || outcome.notification === undefined) return [];
     const { method, key, sent } = message;
     const row = { method, key, sent };
@@ -81,7 +81,7 @@ async function retry(state: ThreadState): Promise<Omit<MaintenanceResult, 'trimm
   };
 }
 
-/** Only what this replica can read and apply: another one may have more transports and methods. */
+/** Claims only messages that this replica can read and apply, since another replica may have more transports and methods. */
 function claim({ pool, settings, manager }: ThreadState): Promise<ClaimedMessage[]> {
   const { preparedStatements } = settings.database;
   const methods = Object.entries(manager).flatMap(([name, method]) =>
@@ -113,24 +113,24 @@ function clearResults({ pool, settings }: ThreadState): Promise<void> {
   );
 }
 
-function retryHooks(byWork: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
+function retryHooks(byItem: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
   return {
     waits: false,
     needsContrast: true,
     failingSince: (item) => {
-      const failingFor = byWork.get(item)?.failingFor ?? undefined;
+      const failingFor = byItem.get(item)?.failingFor ?? undefined;
       return failingFor === undefined ? undefined : performance.now() - failingFor;
     },
     begin: overtaken,
     judge: (item, outcome) =>
-      outcome.kind === 'deferred' && byWork.get(item)?.last === true
+      outcome.kind === 'deferred' && byItem.get(item)?.last === true
         ? (atLast[outcome.reason] ?? outcome)
         : outcome,
     async finish(db, resolved) {
       const done: ClaimedMessage[] = [];
       const other: { method: string; key: string; reason: DeferredReason }[] = [];
       for (const { item, outcome } of resolved) {
-        const message = byWork.get(item);
+        const message = byItem.get(item);
         if (message === undefined) continue;
         if (outcome.kind === 'deferred') {
           if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
@@ -141,10 +141,13 @@ function retryHooks(byWork: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
     },
   };
 
-  /** A message without a guard is overtaken once its row has gone: a newer one took it along. Until the end nobody can take it. */
+  /**
+   * A deferred message without a guard is overtaken if its row is gone: a newer message took it along. The lock keeps the other rows in
+   * place until the transaction ends.
+   */
   async function overtaken(db: Db, items: ReadonlyArray<BatchItem>): Promise<ReadonlySet<BatchItem>> {
     const unguarded = items.flatMap((item) => {
-      const message = byWork.get(item);
+      const message = byItem.get(item);
       return message !== undefined && isTask(item.task) && message.sent === Number.NEGATIVE_INFINITY
         ? [{ item, message }]
         : [];
@@ -163,12 +166,12 @@ function retryHooks(byWork: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
   }
 }
 
-/** Whether the message stays until its notification is published: a crash before that must not lose it. */
+/** Whether the message stays deferred until its notification is published, so that a crash does not lose the notification. */
 function isDue(outcome: Outcome, { last }: ClaimedMessage): boolean {
   return outcome.kind === 'applied' && outcome.notification !== undefined && !last;
 }
 
-/** Lets go of deferred messages whose notifications are published. Rejects if the database cannot be reached: they come again. */
+/** Deletes deferred messages whose notifications are published. Rejects if the database cannot be reached; then both come again. */
 export async function forget(
   { pool, settings }: ThreadState,
   rows: ReadonlyArray<DeferredVersion>,
@@ -177,14 +180,14 @@ export async function forget(
   await inTransaction(pool, { preparedStatements }, (db) => deleteDeferred(db, rows));
 }
 
-/** What becomes of a message that has waited for as long as it may. One that waits for no fault of its own goes on waiting. */
+/** The outcome of a message that has reached the age limit. A reason that is not the message's fault has no entry: it waits on. */
 const atLast: Partial<Record<DeferredReason, Outcome>> = {
   unknown: dead('never_known', 'its instance or backup was still unknown at the last retry'),
   contended: dead('never_unlocked', 'other transactions were still in its way at the last retry'),
 };
 
-/** Messages that could not be opened when they came. Rejects if keys cannot be read. */
-async function openSealed(
+/** Unseals messages that were deferred sealed. Rejects if keys cannot be read. */
+async function unsealDeferred(
   state: ThreadState,
   claimed: ReadonlyArray<ClaimedMessage>,
   firstIndex: number,
@@ -202,7 +205,7 @@ async function openSealed(
     const unsealed = await unsealBatch(state, transport, raw, { exceptCalls: true });
     for (const [position, message] of messages.entries()) {
       const one = unsealed[position];
-      if (one === undefined) throw new Error(`message ${position} was left unopened`);
+      if (one === undefined) throw new Error(`message ${position} was left sealed`);
       const item = decode(one, firstIndex + items.length, transport, state.manager, state.settings);
       if (item === CALL) throw new Error('a call was deferred');
       const isLast = item.sealed !== undefined && message.last;

@@ -5,37 +5,37 @@ import { keptBody, type RawMessage } from './raw-message.ts';
 export interface PackedBatch {
   readonly transport: string;
   readonly count: number;
-  /** Transferred, not copied: the sender cannot use it afterwards. */
+  /** Transferred, not copied. The sending side cannot use it afterwards. */
   readonly buffer: ArrayBuffer;
 }
 
-/** A call on its way to a worker. */
+/** A call, packed for a worker. */
 export interface PackedCall {
-  /** Of one message. */
+  /** A batch of one message. */
   readonly batch: PackedBatch;
-  /** Milliseconds that are left for it. */
+  /** Milliseconds that are left for the call. */
   readonly timeout: number;
-  /** How often it has lost its connection while its method ran. */
+  /** How often the call has lost its connection while its method ran. */
   readonly losses: number;
 }
 
 const digestLength = 32;
 const proofs: ReadonlyArray<SenderProof | undefined> = [undefined, 'subject', 'user-id'];
-/** Added to the number of a proof: the message has a reply address. */
+/** A flag added to the index of a proof: the message has a reply address. */
 const callFlag = 4;
 const proofMask = 3;
-/** By how many bits the length of the compression's name stands above them, plus one; 0: the body is not compressed. */
+/** Above these bits stands the length of the compression's name, plus one; 0 if the body is not compressed. */
 const compressionShift = 8;
-/** Characters of a compression's name that go on: a longer one is none that is known. */
+/** Characters that are kept of a compression's name. No supported name is longer. */
 const maxCompression = 64;
-/** Words per message: body bytes carried, body bytes in all, message id bytes + 1, sender bytes + 1, proof and flags. */
+/** Words per message: carried body bytes, all body bytes, message id bytes + 1, sender bytes + 1, proof and flags. */
 const words = 5;
 
 /**
- * Packs deliveries into one buffer: a table of unsigned 32-bit words, then each message's bytes. A text's length is kept
- * plus one, so that 0 says that there is none.
+ * Packs deliveries into one buffer: a table of unsigned 32-bit words, then each message's bytes. The length of a text is stored
+ * plus one, so that 0 means "no text".
  *
- * @param maxBody bytes: of a longer body only a prefix and the digest go on.
+ * @param maxBody bytes. A longer body is cut to a prefix, and its digest is added.
  */
 export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, maxBody: number): PackedBatch {
   const table = new Uint32Array(deliveries.length * words);
@@ -79,7 +79,7 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   return { transport, count: deliveries.length, buffer: bytes.buffer };
 }
 
-/** The messages of a batch; their bodies are views of its buffer. */
+/** Unpacks the messages of a batch. Their bodies are views of its buffer. */
 export function unpack({ buffer, count }: PackedBatch): RawMessage[] {
   const table = new Uint32Array(buffer, 0, count * words);
   const bytes = Buffer.from(buffer);

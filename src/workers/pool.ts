@@ -10,26 +10,26 @@ import type { WorkerSettings } from './settings.ts';
 
 export interface PoolOptions {
   readonly threads: number;
-  /** Bytes: longer bodies go on as a prefix and a digest. */
+  /** Bytes. A longer body is cut to a prefix, and its digest is added. */
   readonly maxBody: number;
   readonly settings: WorkerSettings;
   readonly logger: Logger;
 }
 
-/** Megabytes of JavaScript objects after which a thread is ended: a batch needs a hundredth of it. */
+/** Megabytes of JavaScript objects at which a thread is ended. A batch needs a small part of it. */
 const heapLimit = { ordinary: 512, quarantine: 256 };
 
 /**
- * The main thread's side of the workers. A thread that dies takes its batches with it; none of them is lost:
- * each message is run again, alone, in the quarantine, and one that ends that thread too becomes a dead letter unread.
+ * The main thread's side of the workers. If a thread dies, no message of its batches is lost: each message runs again, alone, in the
+ * quarantine. If it ends that thread too, it becomes a dead letter without being read.
  */
 export class WorkerPool {
   private readonly options: PoolOptions;
   private readonly ordinary: Piscina;
   private readonly quarantine: Piscina;
   /**
-   * For the quarantine's thread, which is one message's at a time: piscina leaves what it has queued to wait for ever when that
-   * thread ends, and refuses what its queue has no room for, which would pass for a message that ended the thread.
+   * Only one message at a time is in the quarantine. When its thread ends, piscina never runs the tasks it has queued for that thread.
+   * A task that the queue refuses would look like a message that ended the thread.
    */
   private readonly alone = new Semaphore(1);
   private closing = false;
@@ -39,9 +39,9 @@ export class WorkerPool {
     const { threads, settings } = options;
     const tasks = settings.concurrency + settings.calls.concurrency;
     this.ordinary = createPiscina(settings, threads, threads, tasks, heapLimit.ordinary);
-    // Starts its thread when it is needed and lets it go again.
+    // Its thread starts when it is needed, and ends when it is idle.
     this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
-    // What a thread has to say to the operator; each of them finds out by itself, and once is enough.
+    // Lines of the threads for the operator. Each thread finds the same problem, so a line is logged once.
     const said = new Set<unknown>();
     this.ordinary.on('message', (line) => {
       if (typeof line === 'string' && !said.has(line)) options.logger.warn(line);
@@ -49,7 +49,7 @@ export class WorkerPool {
     });
   }
 
-  /** Runs a batch. Rejects only while closing; what could not be committed is HELD. */
+  /** Runs a batch. Messages that could not be committed are HELD. Rejects only while closing. */
   async run(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {
     try {
       return await this.send(this.ordinary, 'run', transport, deliveries);
@@ -58,7 +58,7 @@ export class WorkerPool {
       const { logger } = this.options;
       logger.error(
         { error: messageOf(error), messages: deliveries.length },
-        'a worker died; its messages go on one by one',
+        'a worker died; its messages run again, one by one',
       );
       return this.runAlone(transport, deliveries);
     }
@@ -68,7 +68,7 @@ export class WorkerPool {
    * Runs one call. Rejects only while closing.
    *
    * @param timeout milliseconds.
-   * @param losses how often it has lost its connection while its method ran.
+   * @param losses how often the call has lost its connection while its method ran.
    */
   async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
     const { logger } = this.options;
@@ -91,8 +91,8 @@ export class WorkerPool {
   }
 
   /**
-   * Resolves once the threads have started: what arrives before would only wait for them. Rejects with ConfigError if the
-   * deployer's own methods cannot be used.
+   * Resolves when the threads have started; earlier batches would only wait for them. Rejects with ConfigError if the deployer's own
+   * methods cannot be used.
    */
   async ready(): Promise<void> {
     const { threads } = this.options;
@@ -111,7 +111,7 @@ export class WorkerPool {
     }
   }
 
-  /** Lets go of a deferred message whose notification is published. If that fails, both come again. */
+  /** Deletes a deferred message whose notification is published. If that fails, both come again. */
   async forget(row: DeferredVersion): Promise<void> {
     try {
       await this.ordinary.run([row], { name: 'forget' });
@@ -120,7 +120,7 @@ export class WorkerPool {
     }
   }
 
-  /** Ends the threads; batches still running are cut off. */
+  /** Ends the threads. Running batches are cut off. */
   async close(): Promise<void> {
     this.closing = true;
     await Promise.all([this.ordinary.destroy(), this.quarantine.destroy()]);
@@ -130,7 +130,7 @@ export class WorkerPool {
     const results: BatchResult[] = [];
     for (const delivery of deliveries) {
       results.push(await this.quarantined(transport, delivery));
-      // The database is gone: the rest would only wait for it one by one.
+      // The database is gone. The other messages would only wait for it one by one.
       if (results.at(-1)?.heldBecause !== undefined) break;
     }
     const codes = new Uint8Array(deliveries.length).fill(HELD);
@@ -199,7 +199,7 @@ function createPiscina(
   concurrentTasksPerWorker: number,
   maxOldGenerationSizeMb: number,
 ): Piscina {
-  // Compiled or not, the worker's entry stands beside this file.
+  // The worker's entry is beside this file, as source or compiled.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new Piscina({
     filename: new URL(`./thread.${extension}`, import.meta.url).href,
@@ -207,12 +207,12 @@ function createPiscina(
     maxThreads,
     concurrentTasksPerWorker,
     workerData: settings,
-    // A batch's garbage is soon forgotten: a small nursery costs nothing, a large one is memory that is never given back.
+    // A batch's garbage is short-lived. A small young generation is enough, and V8 never gives back the memory of a large one.
     resourceLimits: { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: 48 },
     // By default an idle worker blocks its event loop, and its connections to Postgres with it.
     atomics: 'disabled',
     idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,
-    // The dispatcher runs no more batches than there are slots; maintenance and burials may wait beside them.
+    // The dispatcher starts no more batches than there are slots. Maintenance and dead letters may wait beside them.
     maxQueue: 2 * maxThreads * concurrentTasksPerWorker + 16,
   });
 }

@@ -9,22 +9,22 @@ export const keptBody = 64 * 1024;
 export interface RawMessage {
   /** The whole body, or the first `keptBody` bytes of one that is too large. */
   readonly body: Uint8Array;
-  /** Of a body that was too large to be carried over. */
+  /** Set for a body that was too large to cross to the worker. */
   readonly oversize: { readonly size: number; readonly digest: Uint8Array } | undefined;
   readonly messageId: string | undefined;
   readonly sender: string | undefined;
   readonly senderProof: SenderProof | undefined;
-  /** Whether it has a reply address. */
+  /** Whether the message has a reply address. */
   readonly isCall: boolean;
-  /** How the body is compressed, as its sender says; undefined where it is not. */
+  /** The compression of the body, as its sender names it; undefined if it has none. */
   readonly compression?: string | undefined;
-  /** The plain body of a compressed one; throws Rejected. Made anew each time, so that a batch does not keep them all. */
+  /** Inflates a compressed body; throws Rejected. It inflates anew each time, so that a batch does not keep all plain bodies. */
   readonly inflated?: (() => Uint8Array) | undefined;
-  /** What opening Trove's secure form came to; undefined where the body is read as it is. */
+  /** The result of unsealing Trove's secure form; undefined if the body is read as it is. */
   readonly unsealed?: Unsealed;
 }
 
-/** A message in Trove's secure form, once it has been opened, or not. */
+/** The result of unsealing a message. */
 export type Unsealed =
   | {
       readonly envelope: Envelope;
@@ -32,14 +32,14 @@ export type Unsealed =
       readonly seal: (result: unknown) => unknown;
     }
   | { readonly rejected: Rejected; readonly call: CallAddress | undefined }
-  /** A cast whose sender's key is not known. */
+  /** A cast whose sender's key is not known yet. */
   | { readonly waits: SealedCast }
-  /** Not opened: in a batch a call is only told apart. */
+  /** A call in a batch. It is only recognized there, not unsealed. */
   | { readonly call: CallAddress };
 
-/** What can be read of a cast that cannot be opened yet. */
+/** The readable parts of a cast that cannot be unsealed yet. */
 export interface SealedCast {
   readonly method: string;
-  /** As it claims. */
+  /** As the message claims. */
   readonly instanceId: string;
 }

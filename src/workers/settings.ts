@@ -2,9 +2,9 @@ import type { Access } from '../core/config/access.ts';
 import type { Config } from '../core/config/load.ts';
 import type { AuthMode } from '../core/config/transport-kind.ts';
 
-/** What crosses between the main thread and the workers: plain values and one transferred buffer a batch. */
+/** Data that crosses between the main thread and the workers: plain values, and one transferred buffer a batch. */
 
-/** Everything a worker thread needs to know, given once as its `workerData`. */
+/** The settings of a worker thread, given once as its `workerData`. */
 export interface WorkerSettings {
   readonly database: {
     readonly url: string;
@@ -15,7 +15,7 @@ export interface WorkerSettings {
     readonly idleInTransactionTimeout: number;
     readonly synchronousCommit: string;
     readonly preparedStatements: boolean;
-    /** Shows in pg_stat_activity. */
+    /** The name in pg_stat_activity. */
     readonly applicationName: string;
   };
   /** Batches that one thread runs at once; each has a connection. */
@@ -28,7 +28,7 @@ export interface WorkerSettings {
       {
         readonly codec: 'native' | 'oslo';
         readonly auth: AuthMode;
-        /** Of auth `trove`: what `instances.encrypted_key` is encrypted under. */
+        /** For auth `trove`: the key that encrypts `instances.encrypted_key`. */
         readonly instRpcKeyEncrKey?: string;
       }
     >
@@ -55,12 +55,12 @@ export interface WorkerSettings {
     readonly maxReply: number;
     /** Rows that one call lists, creates or updates at most. */
     readonly maxRows: number;
-    /** Milliseconds that the answer to a mutating call is kept. */
+    /** Milliseconds for which the answer to a mutating call is kept. */
     readonly resultRetention: number;
-    /** Answers that are kept. */
+    /** Kept answers at most. */
     readonly maxResults: number;
   };
-  /** Who may do what, beyond a guest's own reports. */
+  /** What guests and services may do beyond a guest's own reports. */
   readonly access: Access;
   /** URL of a module with the deployer's own methods. */
   readonly managerModule: string | undefined;
@@ -71,7 +71,7 @@ export interface NotificationSettings {
   readonly publisherHost: string;
 }
 
-/** What the configuration says to the worker threads. */
+/** Takes the workers' settings from the configuration. */
 export function workerSettingsOf(config: Config): WorkerSettings {
   return {
     database: { ...config.database, applicationName: `conductor ${config.replica}` },

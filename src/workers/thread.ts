@@ -17,10 +17,10 @@ import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
 import type { RawMessage } from './raw-message.ts';
 import type { WorkerSettings } from './settings.ts';
 
-/** The entry of a worker thread. Each export is a task that the main thread may ask for; none of them throws. */
+/** The entry of a worker thread. Each export is a task of the main thread. Only `forget` rejects. */
 
 const settings: WorkerSettings = workerData;
-/** What is wrong with the deployer's own methods; then nothing but `ready` is asked of this thread. */
+/** The error of the deployer's own methods, if any. Then the main thread asks this thread for `ready` only. */
 let problem: string | undefined;
 const manager: Manager = await loadManager(settings.managerModule).catch((error: unknown) => {
   problem = messageOf(error);
@@ -29,17 +29,17 @@ const manager: Manager = await loadManager(settings.managerModule).catch((error:
 const warn = (line: string) => parentPort?.postMessage(line);
 const state: ThreadState = createThreadState(settings, manager, warn);
 
-/** Answers once the thread has loaded what it needs; with a line for the operator if it cannot. */
+/** Answers when the thread has loaded its methods; with a line for the operator if that failed. */
 export function ready(): string | undefined {
   return problem;
 }
 
-/** Decodes, applies, commits. Calls are only told apart: they are run by themselves, once the casts have settled. */
+/** Decodes a batch, applies it and commits it. Calls are only recognized. They run by themselves after the casts have settled. */
 export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
     const casts: BatchItem[] = [];
     const calls: number[] = [];
-    const unsealed = await openEach(batch.transport, unpack(batch));
+    const unsealed = await unsealEach(batch.transport, unpack(batch));
     for (const [index, raw] of unsealed.entries()) {
       const item = decode(raw, index, batch.transport, manager, settings);
       if (item === CALL) calls.push(index);
@@ -57,8 +57,8 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
   });
 }
 
-/** Opens a batch's messages. A mistake of ours harms the message that brings it to light; it would come again each time. */
-async function openEach(
+/** Unseals a batch's messages. An error of our own code makes only its message a dead letter, since it would come again at each try. */
+async function unsealEach(
   transport: string,
   batch: ReadonlyArray<RawMessage>,
 ): Promise<ReadonlyArray<RawMessage>> {
@@ -94,7 +94,7 @@ export async function call({ batch, timeout, losses }: PackedCall): Promise<Call
   }
 }
 
-/** Records the messages as dead without looking into them: they have ended two workers that did. */
+/** Records the messages as dead without decoding them, since each of them has ended two workers. */
 export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
     const outcome = dead('crash', 'it ended the worker that ran it, twice');
@@ -109,7 +109,7 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
   });
 }
 
-/** Rejects if the database cannot be reached. */
+/** Rejects if the database cannot be reached. The deferred messages are then tried again. */
 export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
   return forgetDeferred(state, rows);
 }
@@ -118,7 +118,7 @@ export function maintain(): Promise<MaintenanceResult> {
   return maintainTables(state);
 }
 
-/** Outcomes are data: an error of ours, which holds the batch, crosses the thread boundary as such. */
+/** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
     const { codes, dead, heldBecause, putAsideBecause, notifications, addresses } = await work();

@@ -66,12 +66,12 @@ for (const [what, messageId, problem] of [
   [
     'without a message id',
     undefined,
-    'model_delete changes something: it needs a message id, by which its repetition is known',
+    'model_delete changes something: it needs a message id, so that a repetition is recognized',
   ],
   [
     'with an empty message id',
     '',
-    'model_delete changes something: it needs a message id, by which its repetition is known',
+    'model_delete changes something: it needs a message id, so that a repetition is recognized',
   ],
   [
     'with a message id beyond reason',

@@ -112,7 +112,7 @@ for (const { label, service, open } of callBrokers) {
         timeout: 20_000,
       });
       t.deepEqual(first, {
-        error: { class: 'Timeout', message: 'the call took longer than it may (calls.timeout)' },
+        error: { class: 'Timeout', message: 'the call took longer than calls.timeout' },
       });
       await table.release();
       const last = await waitFor(() => api.answers.get('slow-3')?.[0], { what: 'the last to end' });

@@ -61,7 +61,10 @@ test('what only the database can refuse is refused, and holds nothing up', async
   const { database, result, refusal } = await openCaller(t);
   const create = (model: string, values: Record<string, unknown>) =>
     refusal('model_create', { model, values });
-  t.regex(await create('backup', { name: 'b' }), /^BadRequest state: the database refuses it: null value/);
+  t.regex(
+    await create('backup', { name: 'b' }),
+    /^BadRequest state: the database refuses the call: null value/,
+  );
   t.regex(await create('thing', { stock: -1 }), /^BadRequest .*amount_check/);
   t.regex(await create('thing', { span: 'soon' }), /^BadRequest .*interval/);
   t.regex(
@@ -74,7 +77,7 @@ test('what only the database can refuse is refused, and holds nothing up', async
     `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today'; END $$;
      CREATE TRIGGER no BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION no()`,
   );
-  t.is(await create('thing', {}), 'BadRequest undefined: the database refuses it: not today');
+  t.is(await create('thing', {}), 'BadRequest undefined: the database refuses the call: not today');
   await database.query('DROP TABLE pairs');
   t.regex(
     await create('seen', { a: 'a', b: 1 }),
@@ -96,7 +99,7 @@ for (const [what, method, args, refused] of [
     { model: 'constructor', id: '1' },
     'BadRequest model: args.model is "constructor", which is not a model of this conductor',
   ],
-  ['no id', 'model_get', { model: 'thing' }, 'BadRequest id: args.id is missing, not what names a row'],
+  ['no id', 'model_get', { model: 'thing' }, 'BadRequest id: args.id is missing, not the id of a row'],
   [
     'an unknown argument',
     'model_list',

@@ -18,8 +18,8 @@ import { ConfigError } from '../../src/core/errors.ts';
 import type { Transport } from '../../src/core/transport/contract.ts';
 import { lossesOf } from '../../src/transports/amqp091/losses.ts';
 import { transportKinds } from '../../src/transports/index.ts';
+import { probe } from '../../src/transports/mqtt/losses.ts';
 import { mqttSchema } from '../../src/transports/mqtt/options.ts';
-import { probe } from '../../src/transports/mqtt/probe.ts';
 import { copyOf } from '../support/certificates.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import {

@@ -132,7 +132,7 @@ for (const [what, text, expected] of [
   [
     'a method without its functions',
     'export default { a: { parse() {} } };',
-    /a is no method: it needs the functions/,
+    /a is not a method: it needs the functions/,
   ],
   ['a module that cannot be loaded', 'throw new Error("no such luck");', /cannot load .*: no such luck/],
 ] as const) {

@@ -47,11 +47,11 @@ for (const [what, method, problem] of [
   [
     'a cast without `toWire`',
     { parse: batch.parse, apply: batch.apply },
-    /^file:m\.ts: mine is no method: it needs/,
+    /^file:m\.ts: mine is not a method: it needs/,
   ],
-  ['a call without `parse`', { ...whole, parse: undefined }, /^file:m\.ts: mine is no method: it needs/],
-  ['a text', 'SELECT 1', /^file:m\.ts: mine is no method: it needs/],
-  ['a function', () => 1, /^file:m\.ts: mine is no method: it needs/],
+  ['a call without `parse`', { ...whole, parse: undefined }, /^file:m\.ts: mine is not a method: it needs/],
+  ['a text', 'SELECT 1', /^file:m\.ts: mine is not a method: it needs/],
+  ['a function', () => 1, /^file:m\.ts: mine is not a method: it needs/],
 ] as const) {
   test(`${what} is refused, by module, method and key`, (t) => {
     t.throws(() => loadedFrom({ mine: method }, 'file:m.ts'), { message: problem });

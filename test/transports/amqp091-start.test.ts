@@ -7,6 +7,7 @@ import { soon } from '../../src/conformance/harness.ts';
 import { ConfigError, NotConnected } from '../../src/core/errors.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { frame, short, table } from '../support/amqp091-bytes.ts';
+import { freePort } from '../support/ports.ts';
 import { needs, service } from '../support/services.ts';
 
 const rabbitTest = needs(test, 'rabbitmq');
@@ -243,4 +244,11 @@ rabbitTest('amqp091: an answer is not sent to the queue that calls are taken fro
   await t.notThrowsAsync(session.publish({ to: { kind: 'reply', name: 'elsewhere' }, body }));
   await session.stop(soon());
   await administer(async (channel) => t.is(await channel.get('conductor'), false));
+});
+
+rabbitTest('amqp091: of two brokers the second is taken while the first is away', async (t) => {
+  const { url, start } = await open(t);
+  const { username, password, pathname, host } = new URL(url);
+  const away = `amqp://${username}:${password}@127.0.0.1:${await freePort()}${pathname}?heartbeat=3`;
+  await t.notThrowsAsync(start({ url: `${away}, amqp://${host}` }));
 });

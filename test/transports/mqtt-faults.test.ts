@@ -6,7 +6,7 @@ import { arrive, soon } from '../../src/conformance/harness.ts';
 import { within } from '../../src/core/deadline.ts';
 import { NotConnected } from '../../src/core/errors.ts';
 import type { Delivery } from '../../src/core/transport/contract.ts';
-import { warnOfPassingName } from '../../src/transports/mqtt/probe.ts';
+import { warnOfPassingName } from '../../src/transports/mqtt/losses.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';

@@ -3,9 +3,14 @@ import { connect } from '@nats-io/transport-node';
 import ava from 'ava';
 import fc from 'fast-check';
 import { ConfigError } from '../../src/core/errors.ts';
-import { blockOf as blockIn, header, readHeaders, readStatus } from '../../src/transports/nats/headers.ts';
-import { Wire } from '../../src/transports/nats/inside.ts';
 import type { Incoming } from '../../src/transports/nats/read.ts';
+import {
+  blockOf as blockIn,
+  header,
+  readHeaders,
+  readStatus,
+} from '../../src/transports/nats/read-headers.ts';
+import { Wire } from '../../src/transports/nats/read-library.ts';
 import { needs, service } from '../support/services.ts';
 import { hostileBlocks, hostileCalls } from './nats-hostile.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';

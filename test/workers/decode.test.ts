@@ -33,7 +33,7 @@ function bodyOf(form: Form, method: string, args: string, rest = ''): Buffer {
   );
 }
 
-const milliseconds = 'bad_argument: args.sent is in milliseconds; it has to be seconds since the epoch';
+const milliseconds = 'bad_argument: args.sent is in milliseconds; send seconds since the epoch';
 
 for (const form of forms) {
   for (const method of ['heartbeat', 'update_backup']) {

@@ -102,7 +102,7 @@ for (const [what, body, outcome, detail] of [
     'a message encrypted with another key than its instance’s',
     seal('heartbeat', heartbeatArgs('i-1'), { ...own, key: 'key-2' }),
     'dead: undecryptable',
-    /^instance i-1, which it names, has a key that does not open it$/,
+    /^instance i-1, which it names, has a key that does not unseal it$/,
   ],
   [
     'a part that is no ciphertext',
@@ -111,7 +111,7 @@ for (const [what, body, outcome, detail] of [
       raw: { sent: JSON.stringify({ entity: 'AAAA', 'csz-instance-id': 'i-1' }) },
     }),
     'dead: undecryptable',
-    /does not open it$/,
+    /does not unseal it$/,
   ],
   ['a body that is no JSON', '{', 'dead: not_json', /./],
   [

@@ -17,15 +17,15 @@ const noEntries: JsonObject = {};
 /** All options but the transports: the schema of its kind checks each of those. */
 export const baseSchema = {
   replica: {
-    doc: "This replica's name: unique among the replicas, the same after a restart. MQTT sessions are known by it.",
+    doc: "This replica's name: unique among the replicas, the same after a restart. It names the MQTT session.",
     default: hostname(),
     format: nonEmptyText,
   },
   database: {
     url: {
       doc:
-        'Where Postgres is, in the meaning of libpq: `postgresql://user@host1:5432,host2:5432/database?sslmode=verify-full` names two ' +
-        'servers, of which the one is used that can be written. Required.',
+        'The URL of Postgres, in the form of libpq: `postgresql://user@host1:5432,host2:5432/database?sslmode=verify-full` names two ' +
+        'servers; the conductor uses the writable one. Required.',
       default: '',
       format: databaseUrl,
       sensitive: true,
@@ -45,27 +45,27 @@ export const baseSchema = {
       format: milliseconds,
     },
     lockTimeout: {
-      doc: 'Milliseconds. The message about a row that another session is found to keep locked for so long is deferred. All others go on meanwhile.',
+      doc: 'Milliseconds. If another session keeps a row locked for so long, the message about it is deferred. All other messages go on meanwhile.',
       default: 1000,
       format: milliseconds,
     },
     idleInTransactionTimeout: {
-      doc: 'Milliseconds after which Postgres ends a transaction of ours in which nothing goes on. A replica whose host has lost power keeps its rows locked for so long.',
+      doc: 'Milliseconds after which Postgres ends an idle transaction of a replica. If the host of a replica loses power, its rows stay locked for so long.',
       default: 5000,
       format: milliseconds,
     },
     synchronousCommit: {
-      doc: 'What a commit waits for, and so what a settled message has survived. Goes before what the role, the database or the server have set. `off` loses settled messages when Postgres crashes.',
+      doc: 'The `synchronous_commit` of each transaction. A message is settled after this wait. It overrides the setting of the role, the database and the server. `off` loses settled messages when Postgres crashes.',
       default: 'on',
       format: ['on', 'remote_apply', 'remote_write', 'local', 'off'],
     },
     preparedStatements: {
-      doc: 'Prepare statements once a connection. Behind a PgBouncer that does not support it, one below 1.21 in transaction mode, a replica finds out and does without.',
+      doc: 'Prepare statements once a connection. PgBouncer below 1.21 in transaction mode does not support it; a replica detects that and stops preparing.',
       default: true,
     },
   },
   manager: {
-    doc: 'A module with methods of your own, which are added to ours or stand in for them: a path from this file on that begins with `./`, or a package.',
+    doc: 'A module with methods of your own, which are added to the built-in ones or replace them: a path that begins with `./`, relative to this file, or a package.',
     default: '',
   },
   workers: {
@@ -88,12 +88,12 @@ export const baseSchema = {
       format: positiveInteger,
     },
     timeout: {
-      doc: 'Milliseconds that a call may take in the database; its caller is told then.',
+      doc: 'Milliseconds that a call may take in the database. After that its caller gets `Timeout`.',
       default: 10_000,
       format: milliseconds,
     },
     maxReply: {
-      doc: 'Bytes of an answer at most; a caller who asks for more is told to ask for less.',
+      doc: 'Bytes of an answer at most. The caller of a longer one gets `ResultTooLarge`.',
       default: 1024 * 1024,
       format: positiveInteger,
     },
@@ -103,7 +103,7 @@ export const baseSchema = {
       format: positiveInteger,
     },
     resultRetention: {
-      doc: 'Milliseconds that the answer to a call that changed something is kept: its repetition gets that answer and acts no more.',
+      doc: 'Milliseconds that the answer to a mutating call is kept. A repetition gets that answer and changes nothing.',
       default: 86_400_000,
       format: milliseconds,
     },
@@ -122,8 +122,8 @@ export const baseSchema = {
   services: {
     doc:
       'Who may call what, by the name that the transport proves: `{ methods, models: { <model>: { read, write, delete } } }`. ' +
-      "`methods` is `'*'` or a list; `read` and `write` are columns as under `models`, `delete` is true or false. What is not said is not " +
-      'granted. The entry `anonymous` grants to whoever sends over a transport with `auth.mode: none`.',
+      "`methods` is `'*'` or a list; `read` and `write` are columns as under `models`, `delete` is true or false. Nothing is granted by " +
+      'default. The entry `anonymous` grants to every sender over a transport with `auth.mode: none`.',
     default: noEntries,
   },
   maxInFlight: {
@@ -184,7 +184,7 @@ export const baseSchema = {
   },
   notifications: {
     topic: {
-      doc: "Where the notifications that guests report are published, with `.info` behind it, as oslo.messaging does: Trove's is `notifications`. Empty: they are not published.",
+      doc: "The topic for notifications from guests. `.info` is added to it, as oslo.messaging does. Trove's is `notifications`. Empty: they are not published.",
       default: '',
     },
     publisherHost: {
@@ -209,7 +209,7 @@ export const baseSchema = {
   },
   admin: {
     host: {
-      doc: 'The address that health is told on; `0.0.0.0` for all. Nobody is asked for a password.',
+      doc: 'The address of the health server; `0.0.0.0` for all. It asks for no password.',
       default: '127.0.0.1',
       format: nonEmptyText,
     },

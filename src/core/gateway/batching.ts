@@ -1,9 +1,9 @@
 /**
- * The policy of batching, without timers and without messages.
+ * Decides which batches start. It has no timers and no messages.
  *
- * Batching is natural. While nothing runs, whatever has arrived goes at once; while something runs, arrivals gather until it is done or
- * a batch is full, which then gets a slot of its own. So a lone message waits for nothing, and a stream gets batches as large as the
- * workers are slow. Transports take turns, so that a flood on one does not starve another.
+ * Batching is natural. While nothing runs, all waiting messages start at once. While a batch runs, arrivals gather until that batch is
+ * done or until they fill a batch; a full batch gets its own slot. So a lone message does not wait, and batches grow when the workers
+ * are slow. Transports take turns, so that a flood on one transport does not starve another.
  */
 
 export interface BatchingOptions {
@@ -13,7 +13,7 @@ export interface BatchingOptions {
   readonly maxBatch: number;
 }
 
-/** What there is to decide about. */
+/** The state to decide on. */
 export interface Load {
   /** Batches that run. */
   readonly running: number;
@@ -26,9 +26,9 @@ export interface Load {
 export interface Plan {
   /** The transports that start a batch now, in order. One may stand here more than once. */
   readonly starts: ReadonlyArray<number>;
-  /** The transport that has had the last turn then. */
+  /** The transport that had the last turn after these starts. */
   readonly turn: number;
-  /** Whether messages are left that a free slot could take: they gather for a moment. */
+  /** Whether messages are left that a free slot could take. They gather for a moment. */
   readonly gathers: boolean;
 }
 
@@ -38,9 +38,9 @@ export function worthwhile(running: number, { maxBatch }: BatchingOptions): numb
 }
 
 /**
- * Which batches to start.
+ * Plans which batches start now.
  *
- * @param least messages that have to wait for the first batch to be worth it. Each further one has to be full.
+ * @param least how many messages must wait for the first batch to start. Each further batch has to be full.
  */
 export function planBatches(options: BatchingOptions, load: Load, least: number): Plan {
   const { slots, maxBatch } = options;
@@ -58,7 +58,7 @@ export function planBatches(options: BatchingOptions, load: Load, least: number)
   return { starts, turn, gathers };
 }
 
-/** The next transport after `turn` for which so many wait; undefined if there is none. */
+/** The next transport after `turn` for which at least `least` messages wait; undefined if there is none. */
 export function nextInTurn(waiting: ReadonlyArray<number>, turn: number, least: number): number | undefined {
   for (let step = 1; step <= waiting.length; step += 1) {
     const next = (turn + step) % waiting.length;

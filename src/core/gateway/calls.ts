@@ -4,12 +4,12 @@ import { nextInTurn } from './batching.ts';
 import type { Excess, InFlight } from './in-flight.ts';
 import type { Replies } from './replies.ts';
 
-/** What the dispatcher has to hear of a call. */
+/** What a `Calls` tells the dispatcher. */
 export interface CallEvents {
   readonly onDead: (notice: DeadNotice) => void;
-  /** A call has come back from its worker. `heldBecause`: it has no outcome, and waits again. */
+  /** A call has come back from its worker. If `heldBecause` is set, the call has no outcome and waits again. */
   readonly onEnd: (inFlight: InFlight, hasCommitted: boolean, heldBecause: string | undefined) => void;
-  /** A caller was told that there is no room. */
+  /** A caller has been told that there is no room. */
   readonly onRefused: (inFlight: InFlight) => void;
 }
 
@@ -19,15 +19,15 @@ interface RunningCall {
 }
 
 /**
- * Calls come to light in a batch, where they are left out. Each runs by itself once that batch has settled, in slots of their own, so
- * that a slow one holds up no cast. Its answer is published before it is settled. A call that there is no room for is refused at once and not
- * run, so that casts always have the rest of what a transport may hold.
+ * A worker recognizes calls when it decodes a batch, and leaves them out. Each call then runs by itself, in a call slot: a slow call
+ * does not delay casts. The answer is published before the call is settled. If there is no room for a call, it is refused at once, so
+ * that casts always have the rest of the transport's share.
  */
 export class Calls {
   private readonly replies: Replies;
   private readonly events: CallEvents;
   private readonly calling = new Set<RunningCall>();
-  /** Calls that there was no room for, while their callers are told. */
+  /** Calls without room, whose callers are being told. */
   private readonly refusing = new Set<RunningCall>();
   private turn = 0;
 
@@ -68,7 +68,7 @@ export class Calls {
     this.events.onRefused(inFlight);
   }
 
-  /** Gives all back to the brokers. Results that come in later are ignored: the calls come again. */
+  /** Gives all calls back to the brokers. Later results are ignored, since the brokers deliver these calls again. */
   stop(): void {
     for (const calls of [this.calling, this.refusing]) {
       for (const { inFlight, delivery } of calls) inFlight.release([delivery]);
@@ -83,7 +83,7 @@ export class Calls {
     if (!this.calling.delete(call)) return;
     if (result.dead !== undefined) this.events.onDead(result.dead);
     inFlight.settleCall(delivery, result);
-    // What is refused or too late may never have come to the database.
+    // A refused or late call may never have reached the database.
     const hasCommitted = result.outcome === 'answered';
     const heldBecause =
       result.outcome === undefined

@@ -2,11 +2,11 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import type { DeadReason } from '../errors.ts';
 import { type OutcomeKind, outcomeKinds } from '../message/outcome.ts';
 
-/** What became of every message of one transport. At any time: received = the sum of outcomes + released + held. */
+/** Counts the outcomes of one transport's messages. At any time: received = the sum of outcomes + released + held. */
 export class Counters {
-  /** Deliveries taken over from the broker, redeliveries counted again. */
+  /** Deliveries accepted from the broker. A redelivery counts again. */
   received = 0;
-  /** Those of them that the broker had delivered before. */
+  /** The received deliveries that the broker had delivered before. */
   redelivered = 0;
   readonly outcomes: Record<OutcomeKind, number> = {
     applied: 0,
@@ -20,21 +20,21 @@ export class Counters {
   };
   /** Dead letters by reason; bounded, since the reasons are an enumeration. */
   readonly deadBy: Partial<Record<DeadReason, number>> = {};
-  /** Given back to the broker without an outcome: at a stop, or because their session ended before their turn came. */
+  /** Given back to the broker without an outcome: at a stop, or because their session ended first. */
   released = 0;
-  /** In memory right now, waiting or in a worker. */
+  /** In memory now, waiting or in a worker. */
   held = 0;
   heldBytes = 0;
   /** Microseconds from a batch's oldest arrival to its settlement. */
   readonly latency: RecordableHistogram = createHistogram();
 
-  /** How many have an outcome that only the database can have given. */
+  /** Messages with an outcome that only the database can give. */
   get committed(): number {
     const { applied, stale, duplicate, deferred, dead, answered } = this.outcomes;
     return applied + stale + duplicate + deferred + dead + answered;
   }
 
-  /** Zero, always: what the counters cannot explain. */
+  /** Messages that the counters cannot explain. Always zero; the tests check it. */
   get unexplained(): number {
     return (
       this.received -

@@ -3,16 +3,16 @@ import type { DeadNotice } from '../message/outcome.ts';
 import { LineBudget } from '../quiet-log.ts';
 
 const second = 1000;
-/** Dead letters that are named at once, and seconds until one more is. */
+/** The first `lines` dead letters get a line each; then one more line every `interval` milliseconds. */
 const named = { lines: 10, interval: second };
-/** Milliseconds that the others are summed for. */
+/** Milliseconds between two lines that sum up the others. */
 const summing = 10 * second;
 
-/** One line a dead letter, and where there are too many for that, one line in ten seconds that says how many more. */
+/** Logs one line for each dead letter. If there are too many, one line in ten seconds gives the number of the others. */
 export class DeadLetterLog {
   private readonly logger: Logger;
   private readonly budget = new LineBudget(named.lines, named.interval);
-  /** Those that were not named, by transport and reason: both are few. */
+  /** The dead letters without their own line, by transport and reason. Both sets are small. */
   private further = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -30,7 +30,7 @@ export class DeadLetterLog {
     this.timer ??= setTimeout(() => this.sum(), summing).unref();
   }
 
-  /** Says what has not been said. */
+  /** Logs the sum that is still open. */
   stop(): void {
     if (this.timer !== undefined) this.sum();
   }

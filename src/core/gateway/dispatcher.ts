@@ -9,7 +9,7 @@ import { InFlight } from './in-flight.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
 
 export interface DispatcherOptions extends RepliesOptions, GateOptions {
-  /** Runs one batch in a worker. Should not reject; if it does, the whole batch is held. */
+  /** Runs one batch in a worker. It should not reject; if it rejects, the whole batch is held. */
   readonly run: (transport: string, batch: ReadonlyArray<Delivery>) => Promise<BatchResult>;
   /** How many batches run at once. */
   readonly slots: number;
@@ -17,7 +17,7 @@ export interface DispatcherOptions extends RepliesOptions, GateOptions {
   readonly callSlots: number;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
-  /** Told of each dead letter. */
+  /** Called for each dead letter. */
   readonly onDead: (notice: DeadNotice) => void;
 }
 
@@ -27,16 +27,16 @@ const patience = 10;
 /** One transport's way into the dispatcher. */
 export interface Inlet {
   readonly deliver: Deliver;
-  /** Has to be called when a session ends: what waits of it is forgotten here, since the broker delivers it again. */
+  /** Must be called when a session ends. The session's waiting deliveries are dropped here, since the broker delivers them again. */
   readonly forget: (session: Session) => void;
   readonly counters: Counters;
 }
 
 /**
- * Stands between the sessions and the workers: bounds what is held, forms batches, settles what has its outcome.
+ * Stands between the sessions and the workers. It bounds what is in flight, forms batches, and settles messages that have an outcome.
  *
- * How batches are formed is batching.ts's matter, when messages flow the gate's, how calls are run calls.ts's. A batch that is stuck,
- * behind a locked row say, holds up the next one for `patience` at most.
+ * batching.ts decides which batches start, gate.ts whether messages flow, calls.ts runs calls. A batch that is stuck, for example
+ * behind a locked row, delays the next batch by `patience` at most.
  */
 export class Dispatcher {
   private readonly options: DispatcherOptions;
@@ -73,7 +73,7 @@ export class Dispatcher {
     });
   }
 
-  /** Opens a way in for one transport. */
+  /** Makes the inlet of one transport. */
   inlet(transport: string, share: Share): Inlet {
     const inFlight = new InFlight(transport, share, this.options.callSlots);
     this.perTransport.push(inFlight);
@@ -87,15 +87,16 @@ export class Dispatcher {
     };
   }
 
-  /** Why messages are held at the moment, for health and the log; undefined while they flow. */
+  /** Why messages are held now, for health and the log; undefined while they flow. */
   get heldBecause(): string | undefined {
     return this.gate.heldBecause;
   }
 
   /**
-   * Publishes what a deferred message has led to: its own session may be long gone. Never rejects.
+   * Publishes a notification of a deferred message. It takes the transport's open session, since the message's own session may have
+   * ended. Never rejects.
    *
-   * @returns whether the broker has it.
+   * @returns whether the broker has accepted it.
    */
   async announce(transport: string, notification: Notification): Promise<boolean> {
     const session = this.perTransport.find((inFlight) => inFlight.transport === transport)?.openSession;
@@ -104,7 +105,7 @@ export class Dispatcher {
     return false;
   }
 
-  /** Resolves once nothing is held, or when the deadline has passed. */
+  /** Resolves when nothing is in flight or the deadline has passed. */
   async idle(deadline: AbortSignal): Promise<void> {
     if (deadline.aborted || this.isIdle) return;
     await new Promise<void>((resolve) => {
@@ -118,7 +119,7 @@ export class Dispatcher {
     });
   }
 
-  /** Gives back to the brokers whatever is still held. Results that come in later are ignored: they will be redelivered. */
+  /** Gives all that is in flight back to the brokers. Later results are ignored, since the brokers deliver these messages again. */
   stop(): void {
     this.stopped = true;
     this.gate.stop();
@@ -138,7 +139,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** At the end of this round of the event loop, so that all that one read from a socket brought goes together. */
+  /** Dispatches at the end of this turn of the event loop, so that all messages of one socket read share a batch. */
   private schedule(): void {
     if (this.stopped) return;
     this.scheduled ??= setImmediate(() => {
@@ -151,7 +152,7 @@ export class Dispatcher {
     return worthwhile(this.running.size, this.options);
   }
 
-  /** @param least how many messages have to wait for one transport for a batch to be worth it. */
+  /** @param least how many messages of one transport must wait for a batch to start. */
   private dispatch(least: number): void {
     const { maxBatch, callSlots } = this.options;
     const { state } = this.gate;
@@ -170,10 +171,10 @@ export class Dispatcher {
         this.dispatch(1);
       }, patience);
     }
-    // A call can be the probe as well, where there is no batch.
+    // Without a batch, a call serves as the probe.
     const probes = this.running.size === 0 ? 1 : 0;
     this.calls.start({ flowing: callSlots, holding: 0, probing: probes }[state], this.perTransport);
-    // Nothing is left to probe with when a session ended while its messages were held: let new ones in.
+    // A session may have ended while its messages were held. Then nothing is left to probe with, so new messages are let in.
     if (state === 'probing' && this.running.size + this.calls.running === 0) this.gate.flow();
   }
 
@@ -188,7 +189,7 @@ export class Dispatcher {
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
     if (result.notifications !== undefined) await this.notify(batch, result.notifications);
-    // Stopped meanwhile: released already.
+    // Stopped meanwhile: the messages have been released.
     if (!this.running.delete(batch)) return;
     for (const notice of result.dead) this.options.onDead(notice);
     const { done, held, excess } = inFlight.settle(deliveries, result);

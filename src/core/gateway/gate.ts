@@ -3,12 +3,12 @@ import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 
 export interface GateOptions {
-  /** Between tries while messages are held because the database is gone. */
+  /** The pause between probes while the database cannot take messages. */
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
 
-/** What follows from a change of the gate's state. */
+/** Called when the gate changes its state. */
 export interface GateEvents {
   readonly onHold: () => void;
   readonly onProbe: () => void;
@@ -16,7 +16,7 @@ export interface GateEvents {
 }
 
 /**
- * Whether messages flow to the workers.
+ * Says whether messages flow to the workers.
  *
  * ```
  *            a result with held messages                    the pause is over
@@ -33,7 +33,7 @@ export class Gate {
   private failures = 0;
   private retry: NodeJS.Timeout | undefined;
   state: 'flowing' | 'holding' | 'probing' = 'flowing';
-  /** Why messages are held at the moment; undefined while they flow. */
+  /** Why messages are held now; undefined while they flow. */
   heldBecause: string | undefined;
 
   constructor(options: GateOptions, events: GateEvents) {
@@ -42,7 +42,7 @@ export class Gate {
   }
 
   hold(because: string): void {
-    // Batches that were running when the first one was held say nothing new.
+    // Results of batches that were already running carry no news.
     if (this.state === 'holding') return;
     const { backoff, logger } = this.options;
     const delay = fullJitter(this.failures, backoff);
@@ -70,7 +70,7 @@ export class Gate {
     this.events.onFlow();
   }
 
-  /** No probe comes any more. */
+  /** Cancels the next probe. */
   stop(): void {
     clearTimeout(this.retry);
   }

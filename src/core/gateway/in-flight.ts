@@ -4,21 +4,21 @@ import type { Delivery, Session, Share } from '../transport/contract.ts';
 import { Counters } from './counters.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
-/** A call's outcome, as far as settling it goes. */
+/** The part of a call's result that settles it. */
 interface SettledCall {
   readonly outcome: NonNullable<CallResult['outcome']>;
   readonly dead?: CallResult['dead'];
 }
 
-/** A call that there is no room for. */
+/** A call without room. */
 export interface Excess {
   readonly delivery: Delivery;
   readonly address: CallAddress | undefined;
 }
 
 /**
- * What is held of one transport: deliveries that wait for a slot, and those that are in a worker. Bounds it, keeps account of
- * it, and settles it.
+ * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
+ * settles them.
  */
 export class InFlight {
   readonly transport: string;
@@ -27,9 +27,9 @@ export class InFlight {
   private readonly closed = new WeakSet<Session>();
   /** Oldest first. */
   private pending: Delivery[] = [];
-  /** Calls that a batch has brought to light. */
+  /** Calls that wait for a call slot or run. */
   readonly calls: WaitingCalls;
-  /** The one that delivered last, to be paused and resumed. */
+  /** The session that delivered last. `pause` and `resume` go to it. */
   private session: Session | undefined;
   private paused = false;
 
@@ -40,7 +40,7 @@ export class InFlight {
     this.calls = new WaitingCalls(share, callSlots);
   }
 
-  /** The one to publish on what no delivery stands behind; undefined while nothing was delivered. */
+  /** The session for publications that belong to no delivery; undefined until something has been delivered. */
   get openSession(): Session | undefined {
     return this.session;
   }
@@ -50,7 +50,7 @@ export class InFlight {
     return this.pending.length;
   }
 
-  /** Takes a delivery, or refuses it: then its session delivers nothing more until it is resumed. */
+  /** Takes a delivery, or refuses it. After a refusal the session delivers nothing until it is resumed. */
   add(delivery: Delivery): boolean {
     const { counters, share } = this;
     this.session = delivery.session;
@@ -63,12 +63,12 @@ export class InFlight {
     counters.held += 1;
     counters.heldBytes += delivery.body.length;
     if (delivery.meta.redelivered) counters.redelivered += 1;
-    // The broker bounds messages by itself; bytes it does not know about.
+    // The broker bounds messages by itself, but it does not know our bound on bytes.
     if (counters.heldBytes >= share.bytes) this.pause();
     return true;
   }
 
-  /** Takes the oldest deliveries that wait off the lane, into a worker. */
+  /** Takes the oldest waiting deliveries, for a worker. */
   take(count: number): ReadonlyArray<Delivery> {
     if (this.pending.length > count) return this.pending.splice(0, count);
     const all = this.pending;
@@ -76,7 +76,7 @@ export class InFlight {
     return all;
   }
 
-  /** A session has ended: what waits of it is forgotten, since the broker delivers it again. */
+  /** A session has ended. Its waiting deliveries are dropped, since the broker delivers them again. */
   forget(session: Session): void {
     this.closed.add(session);
     if (this.session === session) {
@@ -89,8 +89,8 @@ export class InFlight {
   }
 
   /**
-   * Settles those of a batch that have an outcome. Calls wait for their turn if there is room for them, the others go back to the
-   * front.
+   * Settles the messages of a batch that have an outcome. A call waits for its turn if there is room for it. Held messages return to
+   * the front.
    */
   settle(
     batch: ReadonlyArray<Delivery>,
@@ -125,7 +125,7 @@ export class InFlight {
     return { done: done.length, held: held.length, excess: withAddresses(excess, batch, result) };
   }
 
-  /** Settles a call that has its outcome; one that has none goes back to the front. */
+  /** Settles a call that has an outcome. A call without one returns to the front. */
   settleCall(call: Delivery, { outcome, dead }: Pick<CallResult, 'outcome' | 'dead'>): void {
     if (outcome === undefined) {
       if (this.keep([call]).length > 0) this.calls.putBack(call);
@@ -136,13 +136,13 @@ export class InFlight {
     this.settleOne(call, { outcome, dead });
   }
 
-  /** Settles a call that has never been admitted, or is no longer. */
+  /** Settles a call that holds no room of calls. */
   settleOne(call: Delivery, { outcome, dead }: SettledCall): void {
     const code = outcomeKinds.indexOf(outcome);
     this.settle([call], { codes: Uint8Array.of(code), dead: dead === undefined ? [] : [dead] });
   }
 
-  /** Gives back to the broker whatever waits. */
+  /** Gives all waiting deliveries back to the broker. */
   releaseWaiting(): void {
     const all = this.pending.concat(this.calls.remove(() => true));
     this.pending = [];
@@ -165,8 +165,8 @@ export class InFlight {
   }
 
   /**
-   * Resumes a paused session below half of the share, so that pause and resume do not chase each other. Of what calls leave of the
-   * share: they may hold theirs for long.
+   * Resumes a paused session below half of the share, so that pause and resume do not alternate. The half is taken of the share
+   * without the calls' part, since calls may hold theirs for long.
    */
   resumeIfLow(): void {
     const { counters, share } = this;
@@ -180,13 +180,13 @@ export class InFlight {
     this.session?.resume();
   }
 
-  /** Lets calls wait for their turn as far as there is room. Returns the others. */
+  /** Lets calls wait for their turn while there is room. Returns the others. */
   private admit(calls: ReadonlyArray<Delivery>): Delivery[] {
     const excess: Delivery[] = [];
     let expired = false;
     for (const call of calls) {
       if (!this.calls.hasRoom && !expired) {
-        // Once a batch, for it looks at all of them.
+        // Once a batch, since it looks at every waiting call.
         expired = true;
         for (const late of this.calls.takeExpired()) this.settleOne(late, { outcome: 'expired' });
       }
@@ -196,23 +196,23 @@ export class InFlight {
     return excess;
   }
 
-  /** Those that can still be settled; what belongs to a session that has ended is given up. */
+  /** The deliveries that can still be settled. Those of an ended session are released. */
   private keep(deliveries: ReadonlyArray<Delivery>): Delivery[] {
     const [gone, kept] = this.partition(deliveries);
     this.release(gone);
     return kept;
   }
 
-  /** At most one session of a lane is open: the supervisor connects again only after the last one has closed. */
+  /** At most one session of a transport is open: the supervisor connects again only after the last one has closed. */
   private settleOpen(deliveries: ReadonlyArray<Delivery>, settlement: 'done' | 'release'): void {
     const session = deliveries[0]?.session;
-    // Nearly always all are of one session that is open, which is looked up once then.
+    // Nearly always all deliveries belong to one open session. Then one look-up is enough.
     const same = session !== undefined && deliveries.every((delivery) => delivery.session === session);
     const open = same && !this.closed.has(session) ? deliveries : this.partition(deliveries)[1];
     open[0]?.session.settle(open, settlement);
   }
 
-  /** Those whose session has ended, and the others. */
+  /** Splits deliveries by whether their session has ended. */
   private partition(deliveries: ReadonlyArray<Delivery>): [gone: Delivery[], open: Delivery[]] {
     const gone: Delivery[] = [];
     const open: Delivery[] = [];

@@ -1,12 +1,12 @@
 import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 
-/** Milliseconds without a batch that was put aside, after which the method is taken to work again. */
+/** Milliseconds without a put-aside batch after which the method counts as working again. */
 const quiet = 10_000;
 
 /**
- * Knows whether all messages of a method are being put aside because they all fail. Nobody is blamed and nothing is held then, so
- * that only this tells the operator.
+ * Tracks whether all messages of a method are put aside because all of them fail. Nobody is blamed and nothing is held then, so the
+ * operator learns it only from here.
  */
 export class PutAside {
   private readonly logger: Logger;
@@ -17,12 +17,12 @@ export class PutAside {
     this.logger = logger;
   }
 
-  /** Why messages are put aside at the moment; undefined while they are not. */
+  /** Why messages are put aside now; undefined while they are not. */
   get because(): string | undefined {
     return this.last?.because;
   }
 
-  /** Takes what a batch says. */
+  /** Takes the reason that a batch reports, if any. */
   note(because: string | undefined): void {
     const now = performance.now();
     if (because !== undefined) {

@@ -8,47 +8,48 @@ import type { Delivery, Publication } from '../transport/contract.ts';
 
 export interface RepliesOptions {
   /**
-   * Runs one call in a worker, in so many milliseconds; `losses` says how often it has lost its connection while its method ran. Should not reject; if it does, the call is held.
+   * Runs one call in a worker, within `timeout` milliseconds. `losses` says how often the call has lost its connection while its method
+   * ran. It should not reject; if it rejects, the call is held.
    */
   readonly call: (transport: string, call: Delivery, timeout: number, losses: number) => Promise<CallResult>;
   /** Milliseconds that a call may take. */
   readonly callTimeout: number;
-  /** The answer, in a transport's wire form, to a call that there is no room for. */
+  /** Encodes the answer "busy" in a transport's wire form, for a call without room. */
   readonly busy: (transport: string, address: CallAddress) => Uint8Array;
   readonly logger: Logger;
 }
 
-/** Milliseconds to wait for the broker to take an answer or a notification. */
+/** Milliseconds to wait until the broker accepts an answer or a notification. */
 const publishPatience = 10_000;
 
-/** Milliseconds to wait for the broker to take the answer to a call that was not run: its room is for others. */
+/** Milliseconds to wait until the broker accepts the answer to a refused call. Short, since the call holds room of others. */
 const refusalPatience = 1000;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
-/** Has calls executed and publishes what comes of them, and of casts, before they are settled. */
+/** Has calls executed, and publishes the answers and notifications of calls and casts before those are settled. */
 export class Replies {
   private readonly options: RepliesOptions;
   /** How often a call has lost its connection while its method ran. */
   private readonly losses = new WeakMap<Delivery, number>();
-  /** Callers choose what fails and how often. */
+  /** Bounds the lines, since callers choose what fails and how often. */
   private readonly failures = new LineBudget(10, 1000);
   private readonly unpublished = new LineBudget(10, 1000);
-  /** How many answers to refused calls the broker has neither taken in time nor refused, by transport. */
+  /** How many answers to refused calls the broker has neither accepted in time nor refused, by transport. */
   private readonly late = new Map<string, number>();
 
   constructor(options: RepliesOptions) {
     this.options = options;
   }
 
-  /** Resolves once the call has been executed and its answer is on the broker. Never rejects. */
+  /** Resolves when the call has been executed and the broker has its answer. Never rejects. */
   async run(transport: string, call: Delivery): Promise<CallResult> {
     const result = await this.execute(transport, call);
     if (result.outcome === undefined) return result;
     await this.notify(transport, call, result.notifications ?? []);
     const { replyTo, correlationId } = call.meta;
     const { reply } = result;
-    // The broker may have put another name in the property, as RabbitMQ's direct reply-to does.
+    // The broker may have changed the name in the property, as RabbitMQ's direct reply-to does.
     const name = replyTo ?? reply?.name;
     if (reply !== undefined && name !== undefined)
       await this.publish(transport, call, { to: { kind: 'reply', name }, body: reply.body, correlationId });
@@ -56,8 +57,8 @@ export class Replies {
   }
 
   /**
-   * Tells the caller that there is no room for the call. Resolves once the broker has the answer, or does not take it: while it takes
-   * none, refused calls are let go without one, for they hold the room of casts. Never rejects.
+   * Tells the caller that there is no room for the call. Resolves when the broker has accepted or refused the answer, or is late. While
+   * an answer is late, further refused calls get none, since they hold the room of casts. Never rejects.
    */
   async refuse(transport: string, call: Delivery, address = noAddress): Promise<void> {
     const { correlationId, replyTo = address.replyTo } = call.meta;
@@ -78,7 +79,7 @@ export class Replies {
     });
   }
 
-  /** Resolves once the broker has the notifications of a message. Never rejects. */
+  /** Resolves when the broker has the notifications of a message, with whether it has all of them. Never rejects. */
   async notify(
     transport: string,
     delivery: Pick<Delivery, 'session'>,
@@ -116,7 +117,7 @@ export class Replies {
     }
   }
 
-  /** What the broker does not take is lost to whoever waits for it, and no reason not to settle. */
+  /** Publishes once. If the broker does not accept the publication, its receiver misses it; the message is settled all the same. */
   private async publish(
     transport: string,
     { session }: Pick<Delivery, 'session'>,

@@ -16,8 +16,8 @@ export interface SupervisorOptions {
 export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'stopped';
 
 /**
- * The only one who reconnects. The client libraries' own reconnecting is off: a session that closes is dropped whole and a
- * new one is made, so that no delivery is ever settled on a connection other than its own.
+ * Reconnects a transport. Nothing else does: the client libraries' own reconnecting is off. A session that closes is dropped whole and
+ * a new one is made, so that no delivery is ever settled on a connection other than its own.
  *
  * ```
  *  connecting ──► consuming ──► waiting ──► connecting ...      stop() from anywhere ──► stopped
@@ -31,10 +31,10 @@ export class Supervisor {
   private loop: Promise<void> = Promise.resolve();
   private failures = 0;
   private hasConsumed = false;
-  /** What the log has been told of. */
+  /** The outage that the log has reported. */
   private readonly outage = new Outage();
   state: SupervisorState = 'connecting';
-  /** What ended the last session or the last attempt. */
+  /** The error of the last session or the last attempt. */
   lastError: string | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -42,24 +42,24 @@ export class Supervisor {
   }
 
   /**
-   * Makes the first attempt and goes on by itself, whether or not the broker was there. Rejects with ConfigError if the
-   * configuration cannot work: better said at once than retried all night.
+   * Makes the first attempt, then reconnects by itself, whether or not the broker was there. Rejects with ConfigError if the
+   * configuration cannot work: the operator learns it at once instead of after a night of retries.
    */
   async start(): Promise<void> {
     const first = this.attempt();
-    // From here on, so that a stop during the first attempt waits for it too.
+    // Set before the first wait, so that a stop during the first attempt waits for it too.
     this.loop = first.then((attempt) => (isHopeless(attempt) ? undefined : this.keepConnected(attempt)));
     const attempt = await first;
     if (isHopeless(attempt)) throw attempt.error;
   }
 
-  /** Lets the broker deliver nothing more. Never rejects, nor past the deadline. */
+  /** Has the broker stop delivering. Never rejects. Ends at the deadline at the latest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
     if (this.session !== undefined) await settledBy(this.session.drain(deadline), deadline);
   }
 
-  /** Closes the session, if there is one, and never connects again. Never rejects, nor past the deadline. */
+  /** Closes the session, if there is one, and never connects again. Never rejects. Ends at the deadline at the latest. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
     if (this.session !== undefined) await settledBy(this.session.stop(deadline), deadline);
@@ -86,18 +86,18 @@ export class Supervisor {
     }
   }
 
-  /** Resolves once the session has ended, with what ended it. */
+  /** Resolves when the session has ended, with the error that ended it. */
   private async outlive(session: Session): Promise<unknown> {
     const connectedAt = performance.now();
     const error = await session.closed.catch((reason: unknown) => reason);
     this.session = undefined;
     this.options.inlet.forget(session);
-    // A broker that drops us as soon as we are in must not be hammered.
+    // The backoff keeps growing if the broker drops each session soon after it opens.
     if (performance.now() - connectedAt > this.options.backoff.max) this.failures = 0;
     return error;
   }
 
-  /** Whatever a transport throws, a fault of its own too, is worth another attempt. Never rejects. */
+  /** Tries once to connect. Any error of the transport leads to another attempt, even a fault of its own. Never rejects. */
   private async attempt(): Promise<Attempt> {
     const { transport, inlet, logger } = this.options;
     this.state = 'connecting';
@@ -108,7 +108,7 @@ export class Supervisor {
       return { error };
     }
     this.session = session;
-    // Asked to stop while connecting: nobody else knows this session yet.
+    // A stop came while connecting. Nobody else knows this session yet.
     if (this.stopping.signal.aborted) {
       const patience = AbortSignal.timeout(1000);
       await settledBy(session.stop(patience), patience);
@@ -121,7 +121,7 @@ export class Supervisor {
     return { session };
   }
 
-  /** A line an attempt is for who looks for it: an outage may last all night. */
+  /** Logs the first failure of an outage as an error, the others as debug lines, since an outage may last all night. */
   private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
     const text = messageOf(error);
     this.lastError = text;
@@ -132,7 +132,7 @@ export class Supervisor {
   }
 }
 
-/** What an attempt to connect has come to. */
+/** The result of one attempt to connect. */
 type Attempt = { readonly session: Session } | { readonly error: unknown };
 
 function isHopeless(attempt: Attempt): attempt is { readonly error: ConfigError } {

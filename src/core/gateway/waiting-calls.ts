@@ -1,11 +1,11 @@
 import type { Delivery, Share } from '../transport/contract.ts';
 
-/** The part of a share that calls may hold, waiting and running: casts have the rest, however slow the calls are. */
+/** The part of a share that calls may hold, waiting and running. Casts have the rest, however slow the calls are. */
 const callPart = 1 / 4;
 
 /** The calls of one transport that wait for their turn, and the room that waiting and running calls take. */
 export class WaitingCalls {
-  /** What calls hold, those that wait and those that run. */
+  /** The messages and bytes that waiting and running calls hold. */
   readonly held: Record<keyof Share, number> = { messages: 0, bytes: 0 };
   private readonly share: Share;
   /** Oldest first. */
@@ -13,7 +13,7 @@ export class WaitingCalls {
 
   /**
    * @param share of the transport, casts included.
-   * @param slots how many calls can run at once: so many may be held, unless that is more than half of a small share.
+   * @param slots how many calls can run at once. At least that many may be held, up to half of a small share.
    */
   constructor(share: Share, slots: number) {
     const most = Math.max(1, Math.floor(share.messages / 2));
@@ -29,30 +29,30 @@ export class WaitingCalls {
     return this.held.messages < this.share.messages && this.held.bytes < this.share.bytes;
   }
 
-  /** A call waits for its turn. */
+  /** Lets a call wait for its turn. */
   add(call: Delivery): void {
     this.held.messages += 1;
     this.held.bytes += call.body.length;
     this.calls.push(call);
   }
 
-  /** Takes the oldest call, to run it. It goes on holding its room. */
+  /** Takes the oldest call, to run it. The call keeps its room. */
   take(): Delivery | undefined {
     return this.calls.shift();
   }
 
-  /** A call that was taken is to be tried again. */
+  /** Puts a taken call back to the front, to be tried again. */
   putBack(call: Delivery): void {
     this.calls.unshift(call);
   }
 
-  /** Takes those calls whose callers wait no more. Their room is free. */
+  /** Removes the calls whose callers no longer wait. Their room becomes free. */
   takeExpired(): ReadonlyArray<Delivery> {
     const now = performance.now();
     return this.remove(({ meta: { deadline } }) => deadline !== undefined && deadline <= now);
   }
 
-  /** Takes those of the waiting calls that the condition holds for. Their room is free. */
+  /** Removes the waiting calls for which the condition holds. Their room becomes free. */
   remove(isGone: (call: Delivery) => boolean): ReadonlyArray<Delivery> {
     const gone = this.calls.filter(isGone);
     if (gone.length === 0) return gone;
@@ -61,7 +61,7 @@ export class WaitingCalls {
     return gone;
   }
 
-  /** A call neither waits nor runs any more. */
+  /** Frees the room of a call that neither waits nor runs any more. */
   freeRoom({ body }: Delivery): void {
     this.held.messages -= 1;
     this.held.bytes -= body.length;

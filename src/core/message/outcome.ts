@@ -1,33 +1,33 @@
 import type { DeadReason } from '../errors.ts';
 import type { CallAddress } from './envelope.ts';
 
-/** What became of one message. Every message has exactly one; all of them settle as done. */
+/** The outcome of one message. Every message has exactly one. Every outcome settles the message as done. */
 export type Outcome =
   | { readonly kind: 'applied'; readonly notification?: Notification }
-  /** A newer message about the same thing had been applied before. */
+  /** A newer message about the same key has been applied before. */
   | { readonly kind: 'stale' }
-  /** A message with the same `sent` had been applied before: most likely this one, delivered twice. */
+  /** A message with the same `sent` has been applied before: most likely the same message, delivered twice. */
   | { readonly kind: 'duplicate' }
-  /** Recorded, to be tried again later. */
+  /** Stored, to be tried again later. */
   | { readonly kind: 'deferred'; readonly reason: DeferredReason }
-  /** Recorded, never to be tried again by itself. */
+  /** Stored as a dead letter. It is not tried again by itself. */
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string }
-  /** A call: executed, and its result sent to the caller. */
+  /** A call: executed, and its result is published. */
   | { readonly kind: 'answered' }
-  /** A call: not executed, or executed in vain, and the caller told why. */
+  /** A call: refused or failed, and the caller has been told why. */
   | { readonly kind: 'refused' }
-  /** A call: not executed, since its caller no longer waited for it. */
+  /** A call: not executed, since its caller no longer waits. */
   | { readonly kind: 'expired' };
 
-/** Something to be published before the message counts as settled; a redelivered message publishes it again. */
+/** A publication that must be made before its message is settled. A redelivered message publishes it again. */
 export interface Notification {
   readonly topic: string;
   readonly body: Uint8Array;
 }
 
 /**
- * `unknown`: its instance or backup is not in the database yet. `locked`: another session was seen to hold its row. `contended`:
- * other transactions were in its way. `unproven`: it fails, and so do all others of its method, or there are none.
+ * `unknown`: the instance or backup is not in the database yet. `locked`: another session holds the row's lock. `contended`: other
+ * transactions were in the way. `unproven`: the message fails, and so do all others of its method, or there are no others.
  */
 export type DeferredReason = 'unknown' | 'locked' | 'contended' | 'unproven';
 
@@ -44,21 +44,21 @@ export function dead(reason: DeadReason, detail: string): Extract<Outcome, { kin
   return { kind: 'dead', reason, detail };
 }
 
-/** What may become of a cast. */
+/** The outcomes of a cast. */
 export const castOutcomeKinds = ['applied', 'stale', 'duplicate', 'deferred', 'dead'] as const;
 
-/** All kinds in the order of their codes: outcomes cross the thread boundary as one byte a message. */
+/** All kinds in the order of their codes. An outcome crosses the thread boundary as one byte. */
 export const outcomeKinds = [...castOutcomeKinds, 'answered', 'refused', 'expired'] as const;
 export type CastOutcomeKind = (typeof castOutcomeKinds)[number];
 export type OutcomeKind = (typeof outcomeKinds)[number];
 
-/** Stands in place of an outcome's code: nothing was committed for this message, try it again. */
+/** A code in place of an outcome: nothing was committed for this message, so it is tried again. */
 export const HELD = 255;
 
-/** Stands in place of an outcome's code: the message is a call, to be run by itself once the batch has settled. */
+/** A code in place of an outcome: the message is a call. It runs by itself after the batch has settled. */
 export const CALL = 254;
 
-/** What the log says of a dead letter. Never its body, which may be anything and of any length. */
+/** A dead letter as the log shows it. It has no body, since a body may hold any bytes and be long. */
 export interface DeadNotice {
   readonly transport: string;
   readonly reason: DeadReason;
@@ -68,32 +68,32 @@ export interface DeadNotice {
   readonly detail?: string | undefined;
 }
 
-/** What a worker reports about a batch. */
+/** A worker's report about a batch. */
 export interface BatchResult {
-  /** One code a message, in the batch's order: an index into `outcomeKinds`, CALL or HELD. */
+  /** One code for each message, in the batch's order: an index into `outcomeKinds`, CALL or HELD. */
   readonly codes: Uint8Array;
-  /** Its dead letters, for the counters and the log. */
+  /** The batch's dead letters, for the counters and the log. */
   readonly dead: ReadonlyArray<DeadNotice>;
-  /** Why messages are held, if any are: Postgres is gone, or refuses what is not any message's fault. */
+  /** Why messages are held, if any are: Postgres is gone, or fails for a reason that is no message's fault. */
   readonly heldBecause?: string | undefined;
-  /** Why all messages of a method are put aside, if they are: the operator has something to mend, while others go on. */
+  /** Why all messages of a method are put aside, if they are. The operator must act; other methods go on. */
   readonly putAsideBecause?: string | undefined;
-  /** Where answers go, for those calls whose body says it, by their place in the batch. */
+  /** The answers' addresses for calls whose body gives one, by the call's index in the batch. */
   readonly addresses?: ReadonlyArray<readonly [index: number, address: CallAddress]> | undefined;
-  /** By the message's place in the batch. */
+  /** By the message's index in the batch. */
   readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
 }
 
-/** What a worker reports about a call. */
+/** A worker's report about a call. */
 export interface CallResult {
-  /** Undefined: nothing was committed, try it again. */
+  /** Undefined: nothing was committed, so the call is tried again. */
   readonly outcome: 'answered' | 'refused' | 'expired' | 'dead' | undefined;
-  /** Of a dead one. */
+  /** Set if the outcome is dead. */
   readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
-  /** It is held since its connection was lost while its method ran, which may be the method's doing. */
+  /** Whether the call is held because its connection was lost while its method ran. The method may be the cause. */
   readonly lost?: boolean | undefined;
-  /** What the operator has to know of it: a method of the Manager failed. */
+  /** A line for the operator: a method of the Manager failed. */
   readonly problem?: string | undefined;
   readonly reply?: CallReply | undefined;
   readonly notifications?: ReadonlyArray<Notification> | undefined;
@@ -101,6 +101,6 @@ export interface CallResult {
 
 export interface CallReply {
   readonly body: Uint8Array;
-  /** Where to, if the body of the call says so; else it is its `replyTo`. */
+  /** The address that the call's body gives, if any; otherwise the delivery's `replyTo` applies. */
   readonly name?: string | undefined;
 }

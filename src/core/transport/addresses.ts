@@ -6,7 +6,7 @@ export function addressesIn(url: string): string[] {
 }
 
 /**
- * The first address at which the attempt succeeds. Credentials and path stand in the first address and count for all that have none.
+ * The first address at which the attempt succeeds. Credentials, path and query stand in the first address and count for all that have none.
  *
  * Rejects with ConfigError if all attempts fail with one: it may be the fault of one server only. Else with NotConnected, which names
  * each address and its reason.
@@ -38,6 +38,7 @@ function signedInAs(first: string, other: string): string {
   own.username ||= signedIn.username;
   own.password ||= signedIn.password;
   if (own.pathname === '' || own.pathname === '/') own.pathname = signedIn.pathname;
+  own.search ||= signedIn.search;
   return own.href;
 }
 

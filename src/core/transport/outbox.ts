@@ -11,7 +11,7 @@ export class Outbox {
   private readonly life: SessionLife;
   private semaphore: Semaphore;
 
-  /** @param bound messages that may be under way at once. */
+  /** @param bound messages that may be under way at once; Infinity: the broker has no bound. */
   constructor(life: SessionLife, bound: number) {
     this.life = life;
     this.semaphore = new Semaphore(bound);

@@ -17,6 +17,8 @@ const patience = 1000;
  */
 export class SettlingOrder<Item extends Settled> {
   private readonly write: (items: ReadonlyArray<Item>, inOrder: boolean) => void;
+  /** Whether what is settled may be written before what is not. */
+  private readonly overtakes: boolean;
   /** Settled items that may wait. */
   private readonly most: number;
   private order: Item[] = [];
@@ -30,10 +32,16 @@ export class SettlingOrder<Item extends Settled> {
   /**
    * @param bound how many deliveries may be unsettled; Infinity: nothing is overtaken because of its number.
    * @param write tells the broker; `inOrder` says that no earlier delivery is left unsettled.
+   * @param overtakes false, for a broker that minds: all wait behind what is not settled, for as long as it takes.
    */
-  constructor(bound: number, write: (items: ReadonlyArray<Item>, inOrder: boolean) => void) {
+  constructor(
+    bound: number,
+    write: (items: ReadonlyArray<Item>, inOrder: boolean) => void,
+    { overtakes = true } = {},
+  ) {
     this.most = bound / 2;
     this.write = write;
+    this.overtakes = overtakes;
   }
 
   /** How many deliveries the broker has not been told of. */
@@ -71,10 +79,10 @@ export class SettlingOrder<Item extends Settled> {
     this.writePrefix();
   }
 
-  /** Overtakes what is not settled, now. */
+  /** Overtakes what is not settled, now, if that is allowed. */
   flush(): void {
     this.stop();
-    if (this.waiting === 0) return;
+    if (this.waiting === 0 || !this.overtakes) return;
     const settled: Item[] = [];
     const rest: Item[] = [];
     for (let index = this.head; index < this.order.length; index += 1) {
@@ -113,7 +121,7 @@ export class SettlingOrder<Item extends Settled> {
       this.stop();
       this.write(prefix, this.overtaken.size === 0);
     }
-    if (this.waiting === 0) return;
+    if (this.waiting === 0 || !this.overtakes) return;
     if (this.waiting >= this.most) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), patience);
   }

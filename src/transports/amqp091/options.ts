@@ -1,4 +1,4 @@
-import { milliseconds, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
+import { milliseconds, positiveIntegerUpTo, urlsOf } from '../../core/config/formats.ts';
 import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -12,9 +12,9 @@ type Durability = 'auto' | 'durable' | 'transient';
 export const amqp091Schema = {
   ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Required.',
+    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials, virtual host and query stand in the first. Required.',
     default: '',
-    format: urlOf('amqp:', 'amqps:'),
+    format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
   },
   exchange: {

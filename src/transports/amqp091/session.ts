@@ -1,18 +1,42 @@
 import type { Channel, ChannelModel } from 'amqplib';
+import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
-import { lifeOf } from './faults.ts';
+import { lifeOf } from './connect.ts';
 import type { Amqp091Options } from './options.ts';
-import type { Publisher } from './publish.ts';
+import { Publisher } from './publish.ts';
 import { acknowledge, readMessages, requeue } from './read.ts';
 import { MetaReader } from './read-meta.ts';
 import type { Message } from './read-properties.ts';
-import type { Prefetch } from './session-prefetch.ts';
-import { ensureTopicQueue } from './topology.ts';
+import { Prefetch } from './session-prefetch.ts';
+import { ensureTopicQueue, ensureTopology } from './topology.ts';
+
+/** A short on the wire (AMQP 0-9-1, basic.qos); 0 would mean no bound. */
+const maxPrefetch = 65_535;
+
+/**
+ * Makes sure of the topology and starts consuming.
+ *
+ * @param connect opens another connection, for answers.
+ */
+export async function beginSession(
+  connection: ChannelModel,
+  connect: () => Promise<ChannelModel>,
+  options: Amqp091Options,
+  { share, logger }: Pick<TransportSetup, 'share' | 'logger'>,
+  deliver: Deliver,
+): Promise<Session> {
+  await ensureTopology(connection, options, logger);
+  const channel = await connection.createChannel();
+  const prefetch = new Prefetch(Math.min(share.messages, maxPrefetch));
+  const session = new Amqp091Session(connection, channel, new Publisher(connect), prefetch, options, deliver);
+  await session.start();
+  return session;
+}
 
 /** Settled by its delivery tag. */
 class Amqp091Delivery extends HeldDelivery<number> {}
@@ -24,7 +48,7 @@ class Amqp091Delivery extends HeldDelivery<number> {}
  * frame; when a message at its front takes long, what waits behind it is acknowledged one by one, so that it does not fill
  * the prefetch.
  */
-export class Amqp091Session implements Session {
+class Amqp091Session implements Session {
   private readonly life: SessionLife;
   private readonly connection: ChannelModel;
   private readonly channel: Channel;
@@ -56,7 +80,7 @@ export class Amqp091Session implements Session {
     this.metas = new MetaReader(options.auth.mode);
     this.publisher = publisher;
     this.prefetch = prefetch;
-    this.life = lifeOf(connection, new Set([channel]));
+    this.life = lifeOf(connection, channel);
     this.order = new SettlingOrder(prefetch.bound, (deliveries, inOrder) =>
       this.acknowledge(deliveries, inOrder),
     );
@@ -95,12 +119,8 @@ export class Amqp091Session implements Session {
       throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
     if (to.kind === 'topic') await this.ensureListened(to.name);
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
-    await this.publisher.publish(exchange, to.name, body, {
-      // Both wire forms are JSON. kombu, below oslo.messaging, hands on bytes unread where this is not said.
-      contentType: 'application/json',
-      contentEncoding: 'utf-8',
-      ...(correlationId !== undefined && { correlationId }),
-    });
+    const own = correlationId === undefined ? {} : { correlationId };
+    await this.publisher.publish(exchange, to.name, body, own);
   }
 
   /** As oslo's notifier does: what nobody listens to yet is queued for whoever will. */
@@ -137,7 +157,6 @@ export class Amqp091Session implements Session {
       await this.channel.close();
       await this.connection.close();
     });
-    await this.closed;
   }
 
   private want(consuming: boolean): void {

@@ -1,10 +1,10 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import { ConfigError } from '../../core/errors.ts';
+import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
-import { probeExchangeType, probeQueue, warnOfLosses } from './losses.ts';
+import { asConfigError, codeOfReply, replyCode } from './connect-refusal.ts';
+import { warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
-import { asConfigError, codeOfReply, onChannel, replyCode } from './replies.ts';
 
 /**
  * Makes sure of exchange, queue and binding. Asks passively first and creates only what is missing: declaring what exists with
@@ -32,7 +32,7 @@ export async function ensureTopology(
       throw new ConfigError(
         `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
       );
-    warnOfLosses(connection, traits, queue, logger);
+    warnOfLosses(connection, traits?.arguments, queue, logger);
   } else {
     await declare(connection, `queue ${queue}`, (channel) =>
       channel.assertQueue(queue, {
@@ -122,5 +122,102 @@ async function declare(
     await onChannel(connection, assert);
   } catch (error) {
     throw asConfigError(error, `cannot make the ${what}: `);
+  }
+}
+
+/** A refused operation closes its channel, so each has one of its own. */
+async function onChannel(
+  connection: ChannelModel,
+  operation: (channel: Channel) => Promise<unknown>,
+): Promise<void> {
+  const channel = await connection.createChannel();
+  // The rejection says the same; without a listener the event would end the process.
+  channel.on('error', () => {});
+  await operation(channel);
+  await channel.close();
+}
+
+/** What a queue that exists was made with, as far as could be learned. */
+interface QueueTraits {
+  durable: boolean;
+  arguments: JsonObject;
+}
+
+/** More differences than there are arguments; each takes one try. */
+const tries = 16;
+
+/** RabbitMQ's words for it; other brokers have others, and then nothing is learned. */
+const inequivalent = /inequivalent arg '([^']+)' for queue .* received .* but current is (.*?)"?$/;
+
+/** Of an argument that queues of the type that was learned do not have. */
+const invalid = /invalid arg '([^']+)' for queue /;
+
+/**
+ * Learns what an existing queue was made with. AMQP 0-9-1 has no way to read it, but declaring a queue that exists changes nothing,
+ * and RabbitMQ answers a declaration that differs with the first difference and what is true instead. Undefined where it
+ * cannot be learned: we may not declare it, it is exclusive, or the broker is another.
+ */
+async function probeQueue(
+  connection: ChannelModel,
+  { queue, queueDurability, queueArguments }: Amqp091Options,
+): Promise<QueueTraits | undefined> {
+  const traits: QueueTraits = { durable: queueDurability === 'durable', arguments: { ...queueArguments } };
+  for (let count = 0; count < tries; count += 1) {
+    try {
+      await onChannel(connection, (channel) => channel.assertQueue(queue, traits));
+      return traits;
+    } catch (error) {
+      if (codeOfReply(error) === replyCode.preconditionFailed && learn(traits, messageOf(error))) continue;
+      // Refused (403, 405) it is not known. A connection that has gone is found by what comes next.
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+/** Takes one difference over. False if it is not understood. */
+function learn(traits: QueueTraits, message: string): boolean {
+  const [, notOfItsType] = invalid.exec(message) ?? [];
+  if (notOfItsType !== undefined && notOfItsType in traits.arguments) {
+    delete traits.arguments[notOfItsType];
+    return true;
+  }
+  const [, name, current = ''] = inequivalent.exec(message) ?? [];
+  const value = /^(?:the value )?'([^']*)'(?: of type '([^']*)')?$/.exec(current);
+  if (name === 'durable') {
+    traits.durable = value?.[1] === 'true';
+  } else if (name?.startsWith('x-') && current.startsWith('none')) {
+    delete traits.arguments[name];
+  } else if (name?.startsWith('x-') && value !== null) {
+    const [, text = '', type = name === 'x-queue-type' ? 'longstr' : ''] = value;
+    traits.arguments[name] = type === 'longstr' ? text : type === 'bool' ? text === 'true' : Number(text);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/** RabbitMQ compares the type first. */
+const anotherType = /inequivalent arg 'type' for exchange .* but current is '([^']*)'/;
+
+/**
+ * Learns the type of an existing exchange in the same way. Undefined where it cannot be learned.
+ *
+ * @param expected the type that it should have.
+ */
+async function probeExchangeType(
+  connection: ChannelModel,
+  { exchange, exchangeDurability }: Pick<Amqp091Options, 'exchange' | 'exchangeDurability'>,
+  expected: string,
+): Promise<string | undefined> {
+  try {
+    await onChannel(connection, (channel) =>
+      channel.assertExchange(exchange, expected, { durable: exchangeDurability === 'durable' }),
+    );
+    return expected;
+  } catch (error) {
+    if (codeOfReply(error) !== replyCode.preconditionFailed) return undefined;
+    const [, type = expected] = anotherType.exec(messageOf(error)) ?? [];
+    return type;
   }
 }

@@ -1,4 +1,4 @@
-import { milliseconds, nonEmptyText, positiveIntegerUpTo, urlOf } from '../../core/config/formats.ts';
+import { milliseconds, nonEmptyText, positiveIntegerUpTo, urlsOf } from '../../core/config/formats.ts';
 import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
@@ -6,9 +6,9 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const mqttSchema = {
   ...commonSchema('mqtt', ['none', 'subject', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Required.',
+    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Several nodes of one broker are separated by commas; the credentials of the first count for all. Required.',
     default: '',
-    format: urlOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
+    format: urlsOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
     sensitive: true,
   },
   version: { doc: 'The version of the protocol.', ...oneOf('5', '3.1.1') },
@@ -41,7 +41,7 @@ export const mqttSchema = {
     default: true,
   },
   ackOrder: {
-    doc: 'Whether messages may be acknowledged ahead of one that takes longer than a second. `strict`: never, as MQTT has it, for a broker that minds; a slow call then delays all that is behind it.',
+    doc: 'Whether messages may be acknowledged ahead of one that takes longer than a second, or that half of the bound waits behind. `strict`: never, as MQTT has it, for a broker that minds; a slow call then delays all that is behind it.',
     ...oneOf('relaxed', 'strict'),
   },
   keepalive: {

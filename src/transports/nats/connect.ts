@@ -13,10 +13,11 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { addressesIn } from '../../core/transport/addresses.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
-import { Wire } from './inside.ts';
-import { type NatsOptions, serversOf } from './options.ts';
+import type { NatsOptions } from './options.ts';
+import { Wire } from './read-library.ts';
 
 /**
  * ONE attempt to connect, to one server after the other. Fails with ConfigError (wrong credentials, a certificate that is not
@@ -26,7 +27,7 @@ import { type NatsOptions, serversOf } from './options.ts';
  */
 export async function openConnection(options: NatsOptions, name: string): Promise<Wire> {
   const settings: NodeConnectionOptions = {
-    servers: serversOf(options.url).map((url) => new URL(url).host),
+    servers: addressesIn(options.url).map((url) => new URL(url).host),
     name,
     timeout: options.connectTimeout,
     // The supervisor reconnects, with a new connection; nothing of this one is to come back.
@@ -57,7 +58,7 @@ function cutOff(message: string, cert: string): string {
     : `tls.cert: the broker refuses our certificate, it seems: ${message}`;
 }
 
-/** The error of a handshake: what is refused there is a matter of few keys. */
+/** The error of a handshake. Few keys can be at fault there; the error names them. */
 function explain(error: unknown, options: NatsOptions): Error {
   const { cert } = options.tls;
   const cause = error instanceof Error ? error.cause : undefined;
@@ -81,7 +82,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof errors.AuthorizationError && !/timeout/i.test(error.message);
 }
 
-/** The keys of what `authenticatorOf` takes. */
+/** The keys that `authenticatorOf` reads. */
 function credentialKeys(options: NatsOptions): string {
   const keys = ['credentialsFile', 'nkeySeedFile', 'nkeySeed', 'tokenFile', 'token'] as const;
   return keys.find((key) => options[key] !== '') ?? 'user, password and passwordFile, or url';
@@ -89,7 +90,7 @@ function credentialKeys(options: NatsOptions): string {
 
 /** The first of credentials file, seed, token, user and password; undefined where none is given. */
 function authenticatorOf(options: NatsOptions): Authenticator | undefined {
-  const [url = ''] = serversOf(options.url);
+  const [url = ''] = addressesIn(options.url);
   if (options.credentialsFile !== '') {
     const credentials = readNamed(options.credentialsFile, 'credentialsFile');
     if (!/-BEGIN NATS USER JWT-[\s\S]*-BEGIN USER NKEY SEED-/.test(credentials))
@@ -105,7 +106,7 @@ function authenticatorOf(options: NatsOptions): Authenticator | undefined {
   return usernamePasswordAuthenticator(credentials.user, credentials.password);
 }
 
-/** Tries once what the library would try in the middle of the handshake, where it says little about what failed. */
+/** Tries the authenticator once. The library would try it in the middle of the handshake, and says little about a failure there. */
 function checked(key: string, authenticator: Authenticator): Authenticator {
   try {
     authenticator('nonce');
@@ -134,7 +135,7 @@ function readNamed(file: string, key: string): string {
 /** Without any, the library turns to TLS where the server offers it. */
 function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   const { ca, cert, key, serverName, verify } = options.tls;
-  const [first = '', ...others] = serversOf(options.url);
+  const [first = '', ...others] = addressesIn(options.url);
   const { protocol, hostname } = new URL(first);
   const wanted = protocol === 'tls:' || !verify || [ca, cert, key, serverName].some((text) => text !== '');
   if (!wanted) return {};
@@ -151,7 +152,7 @@ function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   return { tls: { ...tls, rejectUnauthorized: verify } };
 }
 
-/** What trying again cannot help is a ConfigError, everything else NotConnected. */
+/** An error that trying again cannot help is a ConfigError; every other one is NotConnected. */
 export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const message = error === undefined ? 'the connection was closed' : messageOf(error);
@@ -172,7 +173,7 @@ export function permissionViolation(error: unknown) {
   return [error, cause].find((one) => one instanceof errors.PermissionViolationError);
 }
 
-/** Hands on what the server complains about, or the library, until the connection is closed. */
+/** Hands on the complaints of the server and of the library until the connection is closed. */
 export async function watch(
   connection: NatsConnection,
   on: { error(error: Error): void; stale(): void },

@@ -12,10 +12,10 @@ import {
 } from '@nats-io/jetstream';
 import { millis, nanos } from '@nats-io/transport-node';
 import { ConfigError } from '../../core/errors.ts';
+import { covers, natsWildcards } from '../../core/transport/names.ts';
 import type { NatsOptions } from './options.ts';
-import { covers } from './publish.ts';
 
-/** What the consumer, as it is, asks of who pulls from it. */
+/** The terms that the consumer sets for those that pull from it. */
 export interface ConsumerTerms {
   /** Milliseconds until an unsettled message is delivered again. */
   readonly ackWait: number;
@@ -57,8 +57,8 @@ export function checkStream(
       `stream: ${stream} is a mirror of ${config.mirror.name}, where senders publish and from where nothing is removed by it: set stream to ${config.mirror.name}`,
     );
   const sources = (config.sources ?? []).map(({ name }) => name);
-  const keeps = (config.subjects ?? []).some((pattern) => covers(pattern, subject));
-  // What comes from other streams keeps the subject that it was published to.
+  const keeps = (config.subjects ?? []).some((pattern) => covers(pattern, subject, natsWildcards));
+  // A message from another stream keeps the subject that it was published to.
   if (!keeps && sources.length === 0)
     throw new ConfigError(`stream ${stream} does not keep ${subject}: add it to the stream's subjects`);
   if (sources.length > 0)
@@ -89,7 +89,7 @@ export function checkStream(
     if (config[limit] > 0) loses(limit, config[limit], '-1, or discard to new');
 }
 
-/** @param kept what the stream keeps. */
+/** @param kept the subjects that the stream keeps. */
 export function checkConsumer(
   { config, paused }: ConsumerFacts,
   kept: ReadonlyArray<string>,
@@ -113,7 +113,7 @@ export function checkConsumer(
       'no priority_groups',
     );
   const filters = filtersOf(config);
-  if (filters.length > 0 && !filters.some((filter) => covers(filter, subject)))
+  if (filters.length > 0 && !filters.some((filter) => covers(filter, subject, natsWildcards)))
     refuse(`is for ${filters.join(', ')}, not for ${subject}`, `filter_subject ${subject}`);
   // A backoff stands in place of ack_wait; its first entry counts for the first delivery.
   const waits = config.backoff?.length ? config.backoff : [config.ack_wait ?? nanos(30_000)];
@@ -179,7 +179,9 @@ export function countSettled({ consumer, stream }: Remains): number {
   const floor = consumer.ack_floor.stream_seq;
   if (config.retention === RetentionPolicy.Limits || state.consumer_count !== 1) return 0;
   const filters = filtersOf(consumer.config);
-  const takesAll = (config.subjects ?? []).every((kept) => filters.some((filter) => covers(filter, kept)));
+  const takesAll = (config.subjects ?? []).every((kept) =>
+    filters.some((filter) => covers(filter, kept, natsWildcards)),
+  );
   if (filters.length > 0 && !takesAll) return 0;
   if (state.messages === 0 || state.first_seq > floor) return 0;
   const unsettled = consumer.num_pending + consumer.num_ack_pending;

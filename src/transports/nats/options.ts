@@ -3,13 +3,11 @@ import {
   nonEmptyText,
   positiveInteger,
   positiveIntegerUpTo,
-  urlOf,
+  urlsOf,
 } from '../../core/config/formats.ts';
 import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { Section, ValuesOf } from '../../core/options.ts';
-
-const oneUrl = urlOf('nats:', 'tls:');
 
 /** Longest time that a server lets a held message wait; a day is far beyond what anybody wants. In milliseconds. */
 const longestAckWait = 86_400_000;
@@ -19,7 +17,7 @@ export const natsSchema = {
   url: {
     doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas; the credentials of the first count for all. Required.',
     default: '',
-    format: urls,
+    format: urlsOf('nats:', 'tls:'),
     sensitive: true,
   },
   token: { doc: 'A token to sign in with, instead of user and password.', default: '', sensitive: true },
@@ -83,21 +81,6 @@ export const natsSchema = {
 } satisfies Section;
 
 export type NatsOptions = ValuesOf<typeof natsSchema>;
-
-/** The single URLs of an option that may name several. */
-export function serversOf(url: string): string[] {
-  return url.split(',').map((one) => one.trim());
-}
-
-function urls(value: unknown): void {
-  const [first, ...others] = typeof value === 'string' ? serversOf(value) : [value];
-  oneUrl(first);
-  for (const other of others) {
-    oneUrl(other);
-    // Nor would they be masked in what is printed.
-    if (String(other).includes('@')) throw new Error('must have credentials in its first URL only');
-  }
-}
 
 /** Names of streams, consumers and queue groups are tokens of subjects. */
 function name(value: unknown): void {

@@ -1,8 +1,9 @@
 import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
-import { isWritableName } from '../../core/transport/names.ts';
+import { covers, isWritableName, natsWildcards } from '../../core/transport/names.ts';
+import type { SessionLife } from '../../core/transport/session-life.ts';
 import { permissionViolation } from './connect.ts';
-import { header } from './headers.ts';
+import { header } from './read-headers.ts';
 
 interface UnderWay {
   readonly subject: string;
@@ -10,16 +11,17 @@ interface UnderWay {
 }
 
 /**
- * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. Whether somebody
- * is subscribed it does not say. What it refuses it complains about before that answer, naming the subject.
+ * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. It does
+ * not say whether somebody is subscribed. It complains about a message that it refuses before that answer, and names the subject.
  */
 export class Publisher {
   private readonly connection: NatsConnection;
   private readonly underWay = new Set<UnderWay>();
-  private open = true;
+  private readonly life: SessionLife;
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, life: SessionLife) {
     this.connection = connection;
+    this.life = life;
   }
 
   /** Rejects with Undeliverable if the server does not take it, with NotConnected if the connection ends before it has said so. */
@@ -28,7 +30,7 @@ export class Publisher {
     body: Uint8Array,
     options: { readonly headers?: MsgHdrs; readonly reply?: string } = {},
   ): Promise<void> {
-    if (!this.open) throw new NotConnected('the connection is closed');
+    if (!this.life.open) throw new NotConnected('the connection is closed');
     try {
       this.connection.publish(subject, body, options);
     } catch (error) {
@@ -36,20 +38,25 @@ export class Publisher {
         ? new NotConnected(messageOf(error), { cause: error })
         : new Undeliverable(`cannot be published to ${subject}: ${messageOf(error)}`, { cause: error });
     }
-    await new Promise<void>((resolve, reject) => {
-      const entry = { subject, reject };
-      this.underWay.add(entry);
-      this.connection.flush().then(
-        () => {
-          this.underWay.delete(entry);
-          resolve();
-        },
-        (error) => {
-          this.underWay.delete(entry);
-          reject(new NotConnected(messageOf(error), { cause: error }));
-        },
-      );
+    let reject: (error: Error) => void = () => {};
+    const refused = new Promise<never>((_resolve, rejectIt) => {
+      reject = rejectIt;
     });
+    const entry = { subject, reject };
+    this.underWay.add(entry);
+    try {
+      await this.life.wait(Promise.race([this.flush(), refused]));
+    } finally {
+      this.underWay.delete(entry);
+    }
+  }
+
+  private async flush(): Promise<void> {
+    try {
+      await this.connection.flush();
+    } catch (error) {
+      throw new NotConnected(messageOf(error), { cause: error });
+    }
   }
 
   /** The server has complained. Returns whether it was about something published here. */
@@ -59,14 +66,6 @@ export class Publisher {
     const refused = [...this.underWay].filter(({ subject }) => subject === violation.subject);
     for (const { reject } of refused) reject(new Undeliverable(`the broker refuses it: ${error.message}`));
     return refused.length > 0;
-  }
-
-  /** The connection has ended: what is not answered never will be. */
-  end(): void {
-    this.open = false;
-    for (const { reject } of this.underWay)
-      reject(new NotConnected('the connection was closed before the broker had the message'));
-    this.underWay.clear();
   }
 }
 
@@ -91,18 +90,5 @@ export function answerHeaders(correlationId: string | undefined): MsgHdrs | unde
  */
 export function mayAnswerTo(name: string, own: ReadonlyArray<string>): boolean {
   const isOne = isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name);
-  return isOne && !own.some((pattern) => covers(pattern, name));
-}
-
-/** Whether a pattern of subjects takes in a subject, or all that another pattern does. */
-export function covers(pattern: string, subject: string): boolean {
-  const tokens = subject.split('.');
-  const wanted = pattern.split('.');
-  for (const [index, token] of wanted.entries()) {
-    const other = tokens[index];
-    if (other === undefined) return false;
-    if (token === '>') return true;
-    if (other === '>' || (token === '*' ? false : token !== other)) return false;
-  }
-  return tokens.length === wanted.length;
+  return isOne && !own.some((pattern) => covers(pattern, name, natsWildcards));
 }

@@ -55,13 +55,13 @@ export class Reader {
   private readonly ends = [0, 0, 0, 0, 0, 0];
   /** A line of which the end is to come. */
   private head = nothing;
-  /** A message of ours, of which the end is to come: `message` says where what is in it. */
+  /** A message of ours, of which the end is to come: `message` says where its parts are. */
   private whole: Buffer | undefined;
   private filled = 0;
   /** Bytes to come of a message that is not ours. */
   private passing = 0;
 
-  /** @param passOn takes what is not ours. */
+  /** @param passOn takes everything that is not ours. */
   constructor(passOn: (bytes: Uint8Array) => void) {
     this.passOn = passOn;
   }
@@ -76,7 +76,7 @@ export class Reader {
     this.takers.delete(id);
   }
 
-  /** Throws over what no server writes, and whatever a taker throws: then nothing more can be read. */
+  /** Throws over bytes that no server writes, and passes on an exception of a taker. Nothing more can be read then. */
   read(chunk: Buffer): void {
     this.message.receivedAt = performance.now();
     const begin = this.whole === undefined ? 0 : this.fill(this.whole, chunk);
@@ -110,7 +110,7 @@ export class Reader {
     if (passed < end) this.passOn(bytes.subarray(passed, end));
   }
 
-  /** What there is of a message of ours; the rest is put behind it as it comes. */
+  /** Keeps the part of a message of ours that is there. The rest is put behind it as it comes. */
   private keep(bytes: Buffer, at: number, next: number): void {
     const { message } = this;
     this.whole = Buffer.allocUnsafe(next - at);

@@ -1,43 +1,41 @@
 import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { createInbox, errors, headers, type MsgHdrs } from '@nats-io/transport-node';
-import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { settledBy } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
-import { isWritableName } from '../../core/transport/names.ts';
-import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
+import { establish } from '../../core/transport/establish.ts';
+import { isWritableName, nameFor, natsWildcards } from '../../core/transport/names.ts';
+import { Outbox } from '../../core/transport/outbox.ts';
+import type { OutgoingMessage, SenderSession } from '../../core/transport/sender.ts';
 import { classify, openConnection, permissionViolation } from './connect.ts';
-import { blockOf, header, readHeaders, readStatus } from './headers.ts';
-import type { Wire } from './inside.ts';
-import { Connection } from './lifetime.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
+import { blockOf, header, readHeaders, readStatus } from './read-headers.ts';
+import type { Wire } from './read-library.ts';
+import { Connection } from './session-connection.ts';
 
 /** Milliseconds that a stream may take for its acknowledgement; it syncs to disk, and a cluster may be choosing a leader. */
 const patience = 30_000;
 
-/** The sending side: to the stream that keeps the messages, or without JetStream to whoever is there. */
-export class NatsSender implements Sender {
-  private readonly options: NatsOptions;
-  private readonly context: SenderSetup;
-
-  constructor(options: NatsOptions, context: SenderSetup) {
-    this.options = options;
-    this.context = context;
-  }
-
-  async connect(receive: (reply: Reply) => void): Promise<SenderSession> {
-    const wire = await openConnection(this.options, this.context.clientName);
-    try {
-      const session = new NatsSenderSession(wire, this.options, receive);
+/** The sending side: to the stream that keeps the messages, or without JetStream to the subscribers of the moment. */
+export function connectSender(
+  options: NatsOptions,
+  name: string,
+  receive: (reply: Reply) => void,
+): Promise<SenderSession> {
+  return establish(
+    () => openConnection(options, name),
+    async (wire) => {
+      const session = new NatsSenderSession(wire, options, receive);
       await wire.connection.flush();
       return session;
-    } catch (error) {
-      await wire.connection.close();
-      throw classify(error);
-    }
-  }
+    },
+    (wire) => wire.connection.close(),
+    classify,
+  );
 }
+
+/** The broker sets no bound to what is under way. */
+const noBound = 2 ** 31;
 
 class NatsSenderSession implements SenderSession {
   readonly closed: Promise<Error | undefined>;
@@ -46,12 +44,13 @@ class NatsSenderSession implements SenderSession {
   private readonly connection: Connection;
   private readonly options: NatsOptions;
   private readonly stream: JetStreamClient;
-  private readonly underWay = new Set<Promise<void>>();
+  private readonly outbox: Outbox;
 
   constructor(wire: Wire, options: NatsOptions, receive: (reply: Reply) => void) {
     this.options = options;
     this.connection = new Connection(wire, [options.subject]);
-    this.closed = this.connection.closed;
+    this.closed = this.connection.life.closed;
+    this.outbox = new Outbox(this.connection.life, noBound);
     this.stream = jetstream(wire.connection, { timeout: patience });
     this.replyTo = createInbox();
     this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
@@ -65,20 +64,12 @@ class NatsSenderSession implements SenderSession {
     receive({ correlationId: block === undefined ? undefined : readHeaders(block).correlationId, body });
   }
 
-  async send(message: OutgoingMessage): Promise<void> {
-    const sending = this.transmit(message);
-    const settled = sending.catch(() => {});
-    this.underWay.add(settled);
-    try {
-      await sending;
-    } finally {
-      this.underWay.delete(settled);
-    }
+  send(message: OutgoingMessage): Promise<void> {
+    return this.outbox.send(() => this.transmit(message));
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await settledBy(Promise.all(this.underWay), deadline);
-    await this.connection.close(deadline);
+    await this.connection.stop(deadline, () => this.outbox.idle(deadline));
   }
 
   private async transmit(message: OutgoingMessage): Promise<void> {
@@ -86,7 +77,7 @@ class NatsSenderSession implements SenderSession {
     if (sender === '' || /[\s.*>]/.test(sender))
       throw new Undeliverable(`a sender is one token of a subject: ${sender}`);
     const { jetstream, subject } = this.options;
-    const target = subject.replace(/[*>]$/, () => sender);
+    const target = nameFor(sender, subject, natsWildcards);
     // The server would end the connection over it.
     if (!isWritableName(target)) throw new Undeliverable(`nothing can be sent to ${target.slice(0, 64)}`);
     if (jetstream) return await this.store(target, body, describe(message, true), message.messageId);

@@ -8,15 +8,16 @@ import type {
   Settlement,
   Share,
 } from '../../core/transport/contract.ts';
-import { deliveredAt, isRedelivered, MetaReader } from './headers.ts';
-import type { Wire } from './inside.ts';
-import { Connection } from './lifetime.ts';
+import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
-import { Puller } from './puller.ts';
 import type { Incoming } from './read.ts';
+import { deliveredAt, isRedelivered, MetaReader } from './read-headers.ts';
+import type { Wire } from './read-library.ts';
+import { Connection } from './session-connection.ts';
+import { Puller } from './session-puller.ts';
 
-/** What a message is answered with (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
+/** The answers to a message (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
 const [ack, nak, working] = ['', '-NAK', '+WPI'];
 
 /** Milliseconds until what is released amid consuming goes back: at once it would come right back to us. */
@@ -25,12 +26,8 @@ const releaseDelay = 1000;
 /** Ticks at least this often, in milliseconds; six times within `ack_wait` else. */
 const longestTick = 10_000;
 
-class NatsDelivery implements Delivery {
-  readonly session: Session;
-  readonly body: Uint8Array;
-  readonly meta: DeliveryMeta;
-  /** What it is acknowledged by is there, between the two. */
-  readonly bytes: Buffer;
+/** The handle is the bytes of the message: its acknowledgement's subject stands in them, between `replyAt` and `replyEnd`. */
+class NatsDelivery extends HeldDelivery<Buffer> {
   readonly replyAt: number;
   readonly replyEnd: number;
   /** Of the whole message, which is kept with its headers. */
@@ -43,10 +40,7 @@ class NatsDelivery implements Delivery {
     { bytes, replyAt, replyEnd, blockAt, bodyAt, end }: Incoming,
     meta: DeliveryMeta,
   ) {
-    this.session = session;
-    this.body = bytes.subarray(bodyAt, end);
-    this.meta = meta;
-    this.bytes = bytes;
+    super(session, bytes.subarray(bodyAt, end), meta, bytes);
     this.replyAt = replyAt;
     this.replyEnd = replyEnd;
     this.size = end - blockAt;
@@ -58,8 +52,8 @@ class NatsDelivery implements Delivery {
  * One connection that pulls from a durable consumer which replicas share.
  *
  * Acknowledgements are written one a message, since replicas cannot share a consumer that takes one for all up to a message;
- * a batch's are written together. One without a payload means done, too, and costs both sides least. What is held for
- * long the broker is told of before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
+ * a batch's are written together. One without a payload means done, too, and costs both sides least. A message that is held for
+ * long is reported to the broker before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
  */
 export class NatsSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -75,7 +69,7 @@ export class NatsSession implements Session {
   private released: NatsDelivery[] = [];
   private giveBack: NodeJS.Timeout | undefined;
   private readonly ticking: NodeJS.Timeout;
-  /** Where the count of deliveries stands in what a message is acknowledged by. */
+  /** Where the count of deliveries stands in the subject of an acknowledgement. */
   private countAt: number | undefined;
   private paused = false;
   /** One was refused: nothing more is offered until we are resumed. */
@@ -87,7 +81,7 @@ export class NatsSession implements Session {
     this.deliver = deliver;
     this.meta = new MetaReader(options);
     this.connection = new Connection(wire, terms.subjects);
-    this.closed = this.connection.closed;
+    this.closed = this.connection.life.closed;
     this.puller = new Puller({
       connection: wire.connection,
       line: this.connection,
@@ -105,7 +99,7 @@ export class NatsSession implements Session {
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    if (!this.connection.open) return;
+    if (!this.connection.life.open) return;
     const own = deliveries.filter((delivery) => delivery instanceof NatsDelivery);
     if (settlement === 'release') this.released.push(...own);
     else this.answer(own, ack);
@@ -124,7 +118,7 @@ export class NatsSession implements Session {
   }
 
   resume(): void {
-    if (this.connection.stopping) return;
+    if (this.connection.life.stopping) return;
     this.paused = false;
     this.refusing = false;
     this.puller.start();
@@ -136,12 +130,11 @@ export class NatsSession implements Session {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    this.connection.stopping = true;
-    if (!this.connection.open) return;
-    await this.drain(deadline);
-    // At once: we are not there any more to get them back.
-    this.answer([...this.held], nak);
-    await this.connection.close(deadline);
+    await this.connection.stop(deadline, async () => {
+      await this.drain(deadline);
+      // At once: we are not there any more to get them back.
+      this.answer([...this.held], nak);
+    });
   }
 
   private room() {
@@ -150,7 +143,7 @@ export class NatsSession implements Session {
   }
 
   private receive(message: Incoming): void {
-    if (!this.connection.open) return;
+    if (!this.connection.life.open) return;
     this.countAt ??= deliveredAt(message);
     const meta = this.meta.read(message, isRedelivered(message, this.countAt));
     const delivery = new NatsDelivery(this, message, meta);
@@ -187,7 +180,7 @@ export class NatsSession implements Session {
   private returnReleased(): void {
     clearTimeout(this.giveBack);
     this.giveBack = undefined;
-    if (!this.connection.open) return;
+    if (!this.connection.life.open) return;
     const { released } = this;
     this.released = [];
     this.answer(released, nak);
@@ -217,9 +210,9 @@ function responses(deliveries: ReadonlyArray<NatsDelivery>, payload: string): Bu
   for (const { replyAt, replyEnd } of deliveries) size += replyEnd - replyAt;
   const all = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const { bytes, replyAt, replyEnd } of deliveries) {
+  for (const { handle, replyAt, replyEnd } of deliveries) {
     at += before.copy(all, at);
-    at += bytes.copy(all, at, replyAt, replyEnd);
+    at += handle.copy(all, at, replyAt, replyEnd);
     at += behind.copy(all, at);
   }
   return all;

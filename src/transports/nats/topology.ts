@@ -19,7 +19,7 @@ import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettle
 import type { NatsOptions } from './options.ts';
 
 /**
- * Makes sure of stream and consumer: makes what is missing, checks what is there. What would lose messages is refused with a
+ * Makes sure of stream and consumer: makes those that are missing, checks those that are there. A setting that would lose messages is refused with a
  * ConfigError, or warned about where it may be meant.
  *
  * @param bound messages that this replica may hold.
@@ -40,7 +40,7 @@ export async function ensureTopology(
   checkStream(kept, options, found !== undefined, warn);
   const info = found ?? (await makeConsumer(manager, options, bound, logger));
   const terms = checkConsumer(info, kept.config.subjects ?? [], options, bound, warn);
-  // Asked for behind the consumer: what is acknowledged in between is no longer there.
+  // Asked for behind the consumer: a message that is acknowledged in between is no longer there.
   if (found !== undefined)
     warnOfSettled({ consumer: found, stream: await manager.streams.info(stream) }, stream, warn);
   return terms;

@@ -22,9 +22,9 @@ const noHooks: Hooks = {
 };
 
 /**
- * Applies a batch and commits. Never throws: what could not be committed is held.
+ * Applies a batch and commits it. Never rejects: messages that could not be committed are held.
  *
- * @param size how many codes are reported; those of places that are not in the batch are HELD.
+ * @param size how many codes are reported. A place without an item gets HELD.
  */
 export async function applyBatch(
   state: ThreadState,
@@ -45,7 +45,7 @@ export async function applyBatch(
   const notifications: [index: number, notification: Notification][] = [];
   const deadOnes: DeadNotice[] = [];
   for (const [item, outcome] of outcomes) {
-    // Deferred before, it has come back with a newer one.
+    // It was deferred before, and was taken along by a newer message. It has no place in this batch.
     if (item.index < 0) continue;
     codes[item.index] = outcomeKinds.indexOf(outcome.kind);
     if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome));
@@ -62,9 +62,9 @@ export async function applyBatch(
   };
 }
 
-/** Commits the works in one transaction or, where that fails because of some of them, in as many as it takes. */
+/** Commits the items in one transaction. If that fails because of some items, it takes the batch apart. */
 async function commit(run: Run, items: ReadonlyArray<BatchItem>): Promise<string | undefined> {
-  // A locked row is looked for after a quarter of the time, so that all others can go on.
+  // After a quarter of the time locked rows are searched for, so that the other items can go on.
   const lockTimeout = run.settings.database.lockTimeout / 4;
   const failure = await attempt(run, items, { lockTimeout, looksForLocks: true });
   return failure && takeApart(run, failure);

@@ -10,11 +10,11 @@ import { takeDeferred } from './leftovers/sql/take-deferred.ts';
 import type { Run } from './run.ts';
 import { TransactionFailed, transact } from './transact.ts';
 
-/** Works that could not be committed together, for a reason that may be one of theirs. */
+/** Items that could not be committed together. Some of them may be at fault. */
 export interface Failure {
   readonly cause: Exclude<Cause, 'infrastructure' | 'connection'>;
   readonly error: unknown;
-  /** What has not been committed. */
+  /** The items that have not been committed. */
   readonly items: ReadonlyArray<BatchItem>;
   /** When the transaction began, in milliseconds of the monotonic clock. */
   readonly startedAt: number;
@@ -23,32 +23,33 @@ export interface Failure {
 export interface AttemptOptions {
   /** Milliseconds that each statement waits for a lock. */
   readonly lockTimeout: number;
-  /** Whether what is not locked goes on without what is, once a lock was in the way. */
+  /** Whether to go on without the locked items after a lock was in the way. */
   readonly looksForLocks: boolean;
 }
 
 /**
- * How locked rows are met. `wait`: wait for them a little, since most are only busy, and Postgres's lock queues are fair. `look`: go on
- * without those that are locked, and look at them again and again, holding nothing meanwhile; put aside those that have been for long.
+ * How a transaction meets locked rows. `wait`: it waits a little, since most rows are only busy and Postgres's lock queues are fair.
+ * `look`: it goes on without the locked rows and looks at them again and again, with no lock held meanwhile. Items whose rows stay
+ * locked too long are put aside.
  */
 type Phase = 'wait' | 'look';
 
-/** Milliseconds between two looks at rows that are locked. */
+/** Milliseconds between two looks at locked rows. */
 const lookInterval = 50;
 
-/** What one transaction has come to so far. */
+/** The progress of one transaction. */
 interface Progress {
-  /** Works whose rows are locked and worth waiting for. */
+  /** Items whose rows are locked and worth waiting for. */
   readonly left: BatchItem[];
-  /** Methods of which a message has been applied. */
+  /** Methods that have applied a message. */
   readonly applied: Set<string>;
 }
 
 /**
- * Commits the works in one transaction, and in further ones those whose rows are locked for a moment. Throws what no message can
- * be at fault for.
+ * Commits the items in one transaction, and items with briefly locked rows in further ones. Throws errors for which no message can be
+ * at fault.
  *
- * @returns why works could not be committed, if some of them could not.
+ * @returns why items could not be committed, if some could not.
  */
 export async function attempt(
   run: Run,
@@ -63,14 +64,14 @@ export async function attempt(
     const startedAt = performance.now();
     const progress: Progress = { left: [], applied: new Set() };
     try {
-      await transact(run, lockTimeout, (db) => applyWorks(run, db, pending, phase, progress));
+      await transact(run, lockTimeout, (db) => applyItems(run, db, pending, phase, progress));
     } catch (failed) {
       if (!(failed instanceof TransactionFailed)) throw failed;
       const { error, blame: cause } = failed;
       if (cause === 'infrastructure') throw error;
       if (cause === 'connection') {
         stalePlans += 1;
-        // Each connection of the pool may have the same to forget.
+        // Each connection of the pool may have the same stale state.
         if (stalePlans <= run.pool.options.max + 1) continue;
         throw error;
       }
@@ -98,8 +99,8 @@ function hasLockedKey({ lockedKeys }: Run, items: ReadonlyArray<BatchItem>): boo
   return items.some(({ task }) => isTask(task) && lockedKeys.has(task.methodName, task.args.key));
 }
 
-/** Methods run in the order of the method table, each with one call for all of its messages. */
-async function applyWorks(
+/** Runs the methods in the order of the method table. Each method gets all of its messages in one call. */
+async function applyItems(
   run: Run,
   db: Db,
   items: ReadonlyArray<BatchItem>,
@@ -137,7 +138,7 @@ async function applyWorks(
       args = own.map(argsOf);
     }
     const results = await method.apply(db, args, settings);
-    // Counted by hand, here and on the rest of the way: entries() makes objects, 8 % of what a message leaves behind.
+    // A counter in place of entries(), here and further on: entries() makes an object a message, which costs garbage collection.
     let position = 0;
     for (const item of own) {
       const outcome = results[position] ?? leftOut(name);
@@ -150,7 +151,7 @@ async function applyWorks(
   return resolved;
 }
 
-/** The message may have been applied or not. Held, it would come again and be left out again. */
+/** The message may have been applied or not. If it were held, it would come again and be left out again. */
 function leftOut(name: string): Outcome {
   return dead('refused', `method ${name} left out the outcome of this message`);
 }
@@ -163,7 +164,7 @@ interface Part {
   readonly db: Db;
 }
 
-/** Locks the rows that are free and puts aside the messages about those that are not. Returns the others. */
+/** Locks the free rows and puts aside the items whose rows are locked. Returns the free items. */
 async function withoutLocked(
   { hooks, lockedKeys, settings }: Run,
   { name, method, own, args, db }: Part,
@@ -184,8 +185,8 @@ async function withoutLocked(
 }
 
 /**
- * Takes what is deferred about the same keys: messages without a guard are applied in the order in which they came. From here on
- * nobody can retry them.
+ * Takes the deferred messages about the same keys, since messages without a guard are applied in the order of their arrival. From here
+ * on nobody else can retry them.
  */
 async function takeEarlier(
   { manager }: Run,

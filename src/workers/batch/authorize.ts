@@ -6,7 +6,7 @@ import { requireGrant } from '../grants.ts';
 import type { RawMessage } from '../raw-message.ts';
 import type { Task } from './item.ts';
 
-/** Who sent it, as the transport can prove it. Throws Rejected. */
+/** The principal: the sender as the transport can prove it. Throws Rejected. */
 export function principalOf(
   { sender, senderProof }: RawMessage,
   auth: AuthMode,
@@ -19,12 +19,12 @@ export function principalOf(
       `the message does not prove its sender by ${auth}, as this transport requires`,
     );
   }
-  // Who proves a name is not anonymous, whatever the name is.
+  // A sender that proves its name is not anonymous, even if the name is "anonymous".
   const isService = sender !== anonymous && services.has(sender);
   return { kind: isService ? 'service' : 'guest', id: sender };
 }
 
-/** A guest may speak of itself only, a service of anybody if it is granted the method. Throws Rejected. */
+/** A guest may send about itself only. A service may send about every guest if it is granted the method. Throws Rejected. */
 export function authorize(principal: Principal, { methodName, args }: Task, access: Access): void {
   if (principal.kind === 'guest' && principal.id !== args.instanceId)
     throw new Rejected('forbidden', `${principal.id} sent a message about ${args.instanceId}`);

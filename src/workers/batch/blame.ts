@@ -4,15 +4,15 @@ import { isConnectionState, isRaised } from '../postgres/connection-state.ts';
 import { cameFromDatabase, TransactionUndone } from '../postgres/transaction.ts';
 
 /**
- * Whose fault a failure is. Both mistakes are costly: to hold for one bad row stops the fleet, to blame messages for a broken schema
- * buries the backlog. So an error by itself convicts nobody:
+ * The cause of a failure. Both kinds of mistake are costly: if one bad row held everything, the fleet would stop; if messages were
+ * blamed for a broken schema, the backlog would become dead letters. So an error by itself convicts no message:
  *
- * - `infrastructure`: there is no connection, or the server says how it fares (read-only, full, shutting down). Everything is held.
- * - `connection`: this connection is no longer good for the statement. Tried again at once, on another one.
- * - `contention`: another transaction is in the way. Locked rows are found and put aside, the rest goes on.
- * - `value`: the message holds text that no schema can store. It is at fault, whatever happens to others.
- * - `unproven`: anything else that the database, a method or our own code says no with. A message is at fault if it fails alone
- *   while others of its method commit, see take-apart.ts. If all of a method's messages fail, nobody is blamed.
+ * - `infrastructure`: there is no connection, or the server reports its own state (read-only, full, shutting down). Everything is held.
+ * - `connection`: this connection is no longer good for the statement. The transaction is tried again at once on another one.
+ * - `contention`: another transaction is in the way. Locked rows are found and put aside, the others go on.
+ * - `value`: the message holds text that no schema can store. It is at fault, whatever happens to other messages.
+ * - `unproven`: any other refusal of the database, of a method or of our own code. A message is at fault if it fails alone while others
+ *   of its method commit (isolate.ts). If all messages of a method fail, nobody is blamed.
  */
 export type Cause = 'infrastructure' | 'connection' | 'contention' | 'value' | 'unproven';
 
@@ -30,7 +30,7 @@ const causes: Readonly<Record<string, Cause>> = {
   '57014': 'contention', // query_canceled: statement_timeout
 };
 
-/** Classes of SQLSTATEs that say how the server fares, and nothing of the statement. */
+/** Classes of SQLSTATEs that report the state of the server, and nothing about the statement. */
 const serverClasses = new Set(['08', '28', '3D', '53', '57', '58', 'F0']);
 
 /**
@@ -50,7 +50,7 @@ export function causeOf(error: unknown, isInside: boolean): Cause {
   return cause ?? (serverClasses.has(error.code.slice(0, 2)) ? 'infrastructure' : 'unproven');
 }
 
-/** Whether a method or our own code has made a mistake, rather than that the database could not be reached or says no. */
+/** Whether the error is a mistake of a method or of our own code. The database was reachable and did not refuse the statement. */
 export function isMistake(error: unknown, isInside: boolean): boolean {
   if (error instanceof pg.DatabaseError) return false;
   if (error instanceof TransactionUndone || (isInside && !cameFromDatabase(error))) return true;
@@ -59,20 +59,20 @@ export function isMistake(error: unknown, isInside: boolean): boolean {
     error instanceof RangeError ||
     error instanceof SyntaxError ||
     error instanceof ReferenceError;
-  // pg's own word when one name stands for two statements (pg, lib/query.js).
+  // pg's error when one name stands for two statements (pg, lib/query.js).
   return isOfTheLanguage || messageOf(error).startsWith('Prepared statements must be unique');
 }
 
 /**
- * Whether the same statement may succeed now. Two transactions that insert the same new row can meet in another unique index than
- * the one that ON CONFLICT looks at, the primary key say, before either is in that one: then the second fails once the first
- * has committed. Tried again, it finds the row.
+ * Whether the same statement may succeed now. Two transactions may insert the same new row at once. They can meet in another unique
+ * index than the one of ON CONFLICT, for example the primary key. Then the second fails when the first has committed. At the next try
+ * it finds the row.
  */
 export function mayBeRace(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505';
 }
 
-/** The error in one line for the operator, with its SQLSTATE and the object that it is about. */
+/** The error in one line for the operator, with its SQLSTATE and its object. */
 export function explain(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);
   const { message, code, schema, table, column, constraint } = error;
@@ -86,7 +86,7 @@ export function explain(error: unknown): string {
   return parts.length === 0 ? message : `${message} (${parts.join(', ')})`;
 }
 
-const migrateRemedy = 'run conductor migrate, or make the schema what it was';
+const migrateRemedy = 'run conductor migrate, or restore the schema';
 
 const remedies: Readonly<Record<string, string>> = {
   '23502': 'give the column a default',

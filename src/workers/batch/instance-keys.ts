@@ -5,32 +5,32 @@ import type { StoredInstanceKey } from './read-instance-keys.ts';
 /** Reads the stored keys of these instances. */
 export type ReadKeys = (ids: ReadonlyArray<string>) => Promise<ReadonlyArray<StoredInstanceKey>>;
 
-/** How many keys a thread keeps: those of the instances heard last. A key takes 200 bytes. */
+/** Keys that a thread keeps at most: those of the instances heard from last. A key takes 200 bytes. */
 const capacity = 20_000;
 
 /**
- * Milliseconds that a key counts without being looked at again: a key that was changed because it is known to others must not
- * open messages for ever. A new key counts at once, since the old one does not open what it has encrypted.
+ * Milliseconds after which a key is read again. A key may have been changed because others know it; the old key must not unseal
+ * messages for ever. A new key counts at once, since the old key does not unseal what the new one has encrypted.
  */
 const lifetime = 600_000;
 
 interface Kept {
   readonly key: KeyObject;
-  /** Of the monotonic clock. */
+  /** Milliseconds of the monotonic clock. */
   readonly readAt: number;
 }
 
-/** The instances' keys, of one transport's deployment of Trove, as far as a thread has met them. Least recently used first. */
+/** The keys of the instances in one transport's deployment of Trove, as far as a thread has read them. Least recently used first. */
 export class InstanceKeys {
   private readonly encryptionKey: KeyObject;
   private readonly kept = new Map<string, Kept>();
 
-  /** @param secret what `instances.encrypted_key` is encrypted under. */
+  /** @param secret the key that encrypts `instances.encrypted_key`. */
   constructor(secret: string) {
     this.encryptionKey = cipherKeyOf(secret);
   }
 
-  /** The key as it is kept; undefined if it has to be read. */
+  /** The kept key; undefined if it has to be read. */
   get(id: string, now = performance.now()): KeyObject | undefined {
     const found = this.kept.get(id);
     if (found === undefined) return undefined;
@@ -43,9 +43,9 @@ export class InstanceKeys {
   /**
    * Reads these instances' keys with one query and keeps them.
    *
-   * @returns `none`: the instance has no key, and never will. Left out: the instance is unknown, or its key is encrypted under
-   * another secret than ours, which the operator can mend.
-   * @throws what `read` throws; then nothing is known.
+   * @returns `none` for an instance that has no key and will get none. No entry for an unknown instance, or for a key that is encrypted
+   * under another secret, which the operator can correct.
+   * @throws the error of `read`. Then nothing is known.
    */
   async refresh(
     ids: ReadonlyArray<string>,
@@ -59,7 +59,7 @@ export class InstanceKeys {
       if (encryptedKey === null) keys.set(id, 'none');
       else {
         const secret = decrypt(encryptedKey, this.encryptionKey);
-        // Under the wrong secret one in 256 has a padding all the same; Trove's keys are letters and digits.
+        // With the wrong secret, one text in 256 has a valid padding by chance. Trove's keys consist of letters and digits.
         if (secret === undefined || !/^[\x20-\x7e]+$/.test(secret)) continue;
         const key = cipherKeyOf(secret);
         keys.set(id, key);

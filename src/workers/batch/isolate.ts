@@ -11,41 +11,41 @@ import type { Run } from './run.ts';
 import { TransactionFailed, transact } from './transact.ts';
 
 /**
- * Works that fail together are taken apart, until each has been committed or has failed alone.
+ * Takes apart items that fail together, until each has been committed or has failed alone.
  *
- * A message is proven to be at fault by contrast: it fails alone, others of its method are applied after that, and it fails again. If
- * all that were tried fail and none is applied, nobody is blamed: the schema has changed, or a privilege is missing. Then the
- * messages of that method are put aside to be tried again, and other methods go on. The same holds for a message that fails alone
- * and has no other to be compared with.
+ * Contrast proves that a message is at fault: it fails alone, others of its method are applied after that, and it fails again. If all
+ * tried messages fail and none is applied, nobody is blamed: the schema has changed, or a privilege is missing. Then the messages of
+ * that method are put aside, and other methods go on. The same holds for a message that fails alone and has no other message to compare
+ * it with.
  */
 
-/** Messages that have failed alone, of a method of which none was applied, after which the others are not tried any more. */
+/** If so many messages of a method fail alone and none is applied, the others are not tried any more. */
 const witnesses = 8;
 
-/** What is known of one method's messages. */
+/** The findings about one method's messages. */
 interface Trial {
-  /** They have failed alone. */
+  /** Messages that have failed alone. */
   readonly suspects: Failure[];
-  /** They were not tried alone: all that were have failed. */
+  /** Messages that were not tried alone, since all tried ones have failed. */
   readonly untried: BatchItem[];
-  /** Whether some of them have been committed. */
+  /** Whether some messages have been committed. */
   hasCommitted: boolean;
-  /** Why they failed last. */
+  /** The last failure. */
   failure: Failure;
 }
 
 /**
- * Commits what can be committed of works that have failed together. Throws what no message can be at fault for; then what has no
- * outcome is to be held.
+ * Commits as many as possible of the items that have failed together. Throws errors for which no message can be at fault. Then items
+ * without an outcome are to be held.
  *
- * @returns why all messages of a method have been put aside, if they have.
+ * @returns why all messages of a method have been put aside, if they have been.
  */
 export async function takeApart(run: Run, failure: Failure): Promise<string | undefined> {
   const problems: string[] = [];
   let held: MethodHeld | undefined;
   const byMethod = Map.groupBy(failure.items, ({ task }) => (isTask(task) ? task.methodName : undefined));
   for (const [method, items] of byMethod) {
-    // Those of one method have been tried already, if there is no other.
+    // If there is only one method, its items have been tried together already.
     const own = byMethod.size === 1 ? failure : await tryPart(run, items);
     if (own === undefined) continue;
     const trial: Trial = { suspects: [], untried: [], hasCommitted: false, failure: own };
@@ -62,17 +62,17 @@ export async function takeApart(run: Run, failure: Failure): Promise<string | un
   return problems.length === 0 ? undefined : problems.join('; ');
 }
 
-/** What is left of one method's messages is to be held. Other methods go on. */
+/** The rest of one method's messages is to be held. Other methods go on. */
 class MethodHeld extends Error {
   override readonly name = 'MethodHeld';
 }
 
-/** A slot is busy all the while: parts wait for a lock a tenth as long as a whole batch does. */
+/** Tries a part of a batch. The slot stays busy, so a part waits for a lock only a tenth as long as a batch. */
 function tryPart(run: Run, items: ReadonlyArray<BatchItem>): Promise<Failure | undefined> {
   return attempt(run, items, { lockTimeout: run.settings.database.lockTimeout / 10, looksForLocks: false });
 }
 
-/** Halves what has failed, until each work has been committed, or stands in the trial. */
+/** Halves the failed items, until each item has been committed or is in the trial. */
 async function bisect(run: Run, method: string | undefined, failure: Failure, trial: Trial): Promise<void> {
   trial.failure = failure;
   if (failure.items.length === 1) {
@@ -90,7 +90,7 @@ async function bisect(run: Run, method: string | undefined, failure: Failure, tr
   }
 }
 
-/** Only an applied message shows that the method works: a stale one may never have come to the row. */
+/** Whether the method has been seen to work. Only an applied message shows it, since a stale one may not have reached the row. */
 function hasContrast(
   { appliedAt, startedAt }: Run,
   method: string | undefined,
@@ -100,10 +100,10 @@ function hasContrast(
   return (appliedAt.get(method) ?? Number.NEGATIVE_INFINITY) > startedAt;
 }
 
-/** Gives its outcome to each work that has not been committed. */
+/** Gives each item that has not been committed its outcome. */
 async function judge(run: Run, method: string | undefined, trial: Trial): Promise<string | undefined> {
   const open: BatchItem[] = [...trial.untried];
-  // What is dead, or waits for a key, cannot be written down at all.
+  // Items without a task, dead ones or sealed ones, could not be recorded.
   if (method === undefined && open.length > 0) throw trial.failure.error;
   for (const suspect of trial.suspects) {
     const [item] = suspect.items;
@@ -114,24 +114,24 @@ async function judge(run: Run, method: string | undefined, trial: Trial): Promis
   }
   if (open.length === 0 || method === undefined) return undefined;
   const { error, cause } = trial.failure;
-  // A locked table, say: it will soon be free, and putting everybody aside would take longer.
+  // For example a locked table. It will soon be free, and to put all messages aside would take longer.
   if (cause === 'contention') throw new MethodHeld(explain(error), { cause: error });
   return putAside(run, method, open, error);
 }
 
-/** `applied`: it has an outcome by now. */
+/** `applied`: the item has its outcome by now. */
 async function verdictOn(
   run: Run,
   method: string | undefined,
   item: BatchItem,
   suspect: Failure,
 ): Promise<Outcome | 'unproven' | 'applied'> {
-  // Dead already, it only could not be recorded.
+  // It is dead already. Only the record of it failed.
   if (!isTask(item.task) && item.task.kind === 'dead') return item.task;
   let failure = suspect;
   const appliedAt = run.appliedAt.get(method ?? '') ?? Number.NEGATIVE_INFINITY;
   const since = run.hooks.failingSince?.(item) ?? run.startedAt;
-  // The schema may have been mended between its failure and what others have committed.
+  // The schema may have been repaired after this item failed and before the others committed.
   if (appliedAt > since && appliedAt > failure.startedAt) {
     const again = await tryPart(run, [item]);
     if (again === undefined) return 'applied';
@@ -144,7 +144,7 @@ async function verdictOn(
   return 'unproven';
 }
 
-/** Throws MethodHeld if the database refuses so many that the schema is more likely at fault. */
+/** Throws MethodHeld if the database refuses so many messages that the schema is more likely at fault. */
 function refuse(run: Run, method: string | undefined, item: BatchItem, error: unknown): Outcome {
   const key = isTask(item.task) ? item.task.args.key : String(item.index);
   run.storm.refuses(`${method} ${key}`);
@@ -157,7 +157,7 @@ function refuse(run: Run, method: string | undefined, item: BatchItem, error: un
   return dead('refused', `it is refused: ${explain(error)}`);
 }
 
-/** Defers messages that nobody is blamed for. Throws MethodHeld if there is no room for them. */
+/** Defers messages for which nobody is blamed. Throws MethodHeld if there is no room for them. */
 async function putAside(
   run: Run,
   method: string,
@@ -180,7 +180,7 @@ async function putAside(
     });
   } catch (failed) {
     if (isInfrastructure(failed)) throw failed;
-    // One of them cannot be kept.
+    // One of them cannot be recorded.
     for (const { item, outcome } of resolved) await keep(run, item, outcome);
   }
   if (!hasRoom)
@@ -192,7 +192,7 @@ function isInfrastructure(error: unknown): boolean {
   return !(error instanceof TransactionFailed) || error.blame === 'infrastructure';
 }
 
-/** Writes down what became of a message, by itself. If it cannot be kept, it is dead; if the database refuses even that, less of it. */
+/** Records one message's outcome. If that is refused, the message is dead. If the dead letter is refused too, a minimal one is written. */
 async function keep(run: Run, item: BatchItem, verdict: Outcome): Promise<void> {
   const { lockTimeout } = run.settings.database;
   const outcome = run.hooks.judge(item, verdict);

@@ -3,20 +3,20 @@ import type { Outcome } from '../../core/message/outcome.ts';
 import type { CastMethod, GuestArgs } from '../methods/contract.ts';
 import type { RawMessage, SealedCast } from '../raw-message.ts';
 
-/** One message on its way through a batch. */
+/** One message of a batch. */
 export interface BatchItem {
-  /** Its place in the batch. */
+  /** Its place in the batch; negative if it is not part of the batch. */
   readonly index: number;
   readonly transport: string;
-  /** As it came, for a dead letter; undefined for a message that was deferred before. */
+  /** The raw message, for a dead letter; undefined for a message that was deferred before. */
   readonly raw: RawMessage | undefined;
-  /** What is known of it, as far as it could be read. */
+  /** The parts that could be read. */
   readonly decoded: Partial<Envelope>;
-  /** What is to be done, or the outcome that is already certain. */
+  /** The task, or an outcome that is already certain. */
   readonly task: Task | Outcome;
-  /** Of a message that cannot be opened yet: it is deferred as it is. */
+  /** Set for a message that cannot be unsealed yet. It is deferred sealed. */
   readonly sealed?: SealedCast | undefined;
-  /** It was deferred before, as it is, and has its row. */
+  /** Whether it was deferred before, and has its row. */
   readonly hasRow?: boolean;
 }
 

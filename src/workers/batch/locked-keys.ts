@@ -1,10 +1,10 @@
-/** Milliseconds after which a locked key that was not looked at is forgotten. */
+/** Milliseconds after which a locked key is forgotten if it was not looked at again. */
 const memory = 10_000;
-/** Keys that are remembered at most, the oldest forgotten first. */
+/** Remembered keys at most. The oldest is forgotten first. */
 const capacity = 10_000;
 
 /**
- * The keys whose rows another session was found to hold, so that the next batch need not wait to find that out again. One a
+ * Remembers the keys whose rows another session held locked, so that the next batch does not wait for them again. One for each
  * thread.
  */
 export class LockedKeys {
@@ -21,9 +21,9 @@ export class LockedKeys {
   }
 
   /**
-   * Keeps what a look at these keys has found.
+   * Stores the result of a look at a key.
    *
-   * @returns for how many milliseconds a locked key has been found locked each time.
+   * @returns milliseconds since the key was first found locked, 0 if it is free.
    */
   note(method: string, key: string, isLocked: boolean, now = performance.now()): number {
     const name = nameOf(method, key);

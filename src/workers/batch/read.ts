@@ -17,8 +17,8 @@ import { authorize, principalOf } from './authorize.ts';
 import type { BatchItem, Task } from './item.ts';
 
 /**
- * Decodes one message, finds out who sent it, parses its arguments and checks that the sender may send them. CALL: it is a
- * call, which is not for the batch.
+ * Decodes one message, finds its principal, parses its arguments, and checks that the principal may send them. Returns CALL for a
+ * call, which does not run in a batch.
  */
 export function decode(
   raw: RawMessage,
@@ -33,12 +33,12 @@ export function decode(
   try {
     if (unsealed !== undefined && 'waits' in unsealed) {
       decoded = { method: unsealed.waits.method };
-      // What is not there will not be there later either.
+      // An unknown method stays unknown, so the message must not wait for a key.
       methodNamed(unsealed.waits.method, manager);
       return { index, transport, raw, decoded, task: deferred.unknown, sealed: unsealed.waits };
     }
     const { codec, auth } = entryOf(transport, settings);
-    // The answer may be that it cannot be read.
+    // Not decoded here, since an unreadable call gets an answer too.
     if (!codec.callsAreInTheBody && raw.isCall) return CALL;
     refuseOversize(raw);
     let envelope = envelopeOf(raw, codec, false);
@@ -54,7 +54,7 @@ export function decode(
     authorize(principal, task, settings.access);
     return { index, transport, raw, decoded, task };
   } catch (error) {
-    // Reading a message is a pure function of the message: an error of ours would come again each time it is tried.
+    // Decoding depends on the message alone. So an error of our own would come again at each try.
     const outcome =
       error instanceof Rejected
         ? dead(error.reason, error.message)
@@ -63,30 +63,30 @@ export function decode(
   }
 }
 
-/** Bytes of a body whose arguments may be kept as they are for as long as the batch takes. */
+/** Bytes. The arguments of a smaller body may stay in memory as long as the batch takes. */
 const small = 16_384;
 
-/** As much of a message as a dead letter says of it: of a batch of large ones the arguments would not fit in the thread's memory. */
+/** The parts of a large message that a dead letter shows. The arguments of a batch of large messages exceed the thread's memory. */
 function essence({ method, args, messageId }: Envelope): Partial<Envelope> {
   const instanceId = isObject(args) ? args.instance_id : undefined;
   return { method, messageId, args: { instance_id: instanceId } };
 }
 
-/** What the message says: its body's, or what opening it has brought to light. Throws Rejected. */
+/** The envelope: decoded from the body, or the result of unsealing. Throws Rejected. */
 export function envelopeOf(raw: RawMessage, codec: Codec, whole: boolean): Envelope {
   const { unsealed } = raw;
   if (unsealed === undefined) return codec.decode(plainBody(raw), raw, whole);
   if ('envelope' in unsealed) return unsealed.envelope;
   if ('rejected' in unsealed) throw unsealed.rejected;
-  throw new Rejected('undecryptable', 'the message has not been opened');
+  throw new Rejected('undecryptable', 'the message has not been unsealed');
 }
 
-/** The body as it is to be read. Throws Rejected if it cannot be inflated. */
+/** The plain body. Throws Rejected if it cannot be inflated. */
 export function plainBody({ body, inflated }: RawMessage): Uint8Array {
   return inflated === undefined ? body : inflated();
 }
 
-/** How a transport's messages are to be read. */
+/** The codec and the auth mode of a transport. */
 export function entryOf(
   transport: string,
   settings: WorkerSettings,
@@ -96,7 +96,7 @@ export function entryOf(
   return { codec: codecs[entry.codec], auth: entry.auth };
 }
 
-/** Throws Rejected if the body was too large to be carried over. */
+/** Throws Rejected if the body was too large to cross to the worker. */
 export function refuseOversize({ oversize }: RawMessage): void {
   if (oversize === undefined) return;
   throw new Rejected('too_large', `the body has ${oversize.size} bytes; the first ${keptBody} are kept`);
@@ -127,10 +127,10 @@ export function taskOf(envelope: Envelope, method: CastMethod): Task {
   return { methodName, method, args: method.parse(args, envelope) };
 }
 
-/** What nearly every message asks for: no pattern need look at it. */
+/** Nearly every message asks for this version, so a comparison saves the pattern. */
 const newestVersion = `${managerVersion.major}.${managerVersion.minor}`;
 
-/** As oslo.messaging's dispatcher does: the same major, a minor not above ours. */
+/** As oslo.messaging's dispatcher does: the major must be ours, the minor not above ours. */
 function checkVersion(version: string): void {
   if (version === newestVersion) return;
   const { major, minor } = managerVersion;

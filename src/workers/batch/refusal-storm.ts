@@ -1,11 +1,11 @@
-/** Milliseconds that the share of refusals is taken over. */
+/** Milliseconds of the window over which the share of refusals is taken. */
 const window = 60_000;
-/** Keys that the database has to refuse for it to be a storm: one guest in a loop makes none. */
+/** The least number of refused keys that makes a storm. So one guest in a loop makes none. */
 const fewest = 100;
 
 /**
- * Tells when the database refuses so much that the schema is more likely at fault than the messages: then they are held, not
- * buried. One a thread.
+ * Tells when the database refuses so many messages that the schema is more likely at fault. Then the messages are held, and do not
+ * become dead letters. One for each thread.
  */
 export class RefusalStorm {
   private readonly share: number;
@@ -14,7 +14,7 @@ export class RefusalStorm {
   private readonly refused = new Set<string>();
   private previous = { committed: 0, refused: 0 };
 
-  /** @param share of a minute's messages, from 0 to 1. */
+  /** @param share the part of a window's messages, from 0 to 1. */
   constructor(share: number) {
     this.share = share;
   }
@@ -24,10 +24,10 @@ export class RefusalStorm {
     this.committed += count;
   }
 
-  /** Notes that the database refuses what is about this key. */
+  /** Counts a message about this key that the database refuses. */
   refuses(key: string, now = performance.now()): void {
     this.turn(now);
-    // Whether there are a thousand or a million of them makes no difference.
+    // A bound on memory. More keys would not change the result.
     if (this.refused.size < 100_000) this.refused.add(key);
   }
 
@@ -38,7 +38,7 @@ export class RefusalStorm {
     return refused >= fewest && refused > this.share * all;
   }
 
-  /** The minute before counts too, so that a storm does not end because the clock struck. */
+  /** Starts a new window if it is time. The last window counts too, so that a storm does not end with its window. */
   private turn(now: number): void {
     if (now - this.begin < window) return;
     const isNext = now - this.begin < 2 * window;

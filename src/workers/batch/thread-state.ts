@@ -6,24 +6,24 @@ import type { InstanceKeys } from './instance-keys.ts';
 import { LockedKeys } from './locked-keys.ts';
 import { RefusalStorm } from './refusal-storm.ts';
 
-/** What a worker thread's batches and calls share. */
+/** The state that the batches and calls of one worker thread share. */
 export interface ThreadState {
   readonly pool: pg.Pool;
   readonly manager: Manager;
   readonly settings: WorkerSettings;
   /**
-   * By method, when a message of it was committed as applied last, in milliseconds of the monotonic clock: the contrast that convicts
-   * one that fails. Bounded, since the methods are.
+   * By method, the time when a message was last committed as applied, in milliseconds of the monotonic clock. It is the contrast that
+   * convicts a failing message. Bounded by the number of methods.
    */
   readonly appliedAt: Map<string, number>;
   readonly lockedKeys: LockedKeys;
-  /** Of the transports with auth `trove`, by name. */
+  /** By the name of the transport, for transports with auth `trove`. */
   readonly instanceKeys: Map<string, InstanceKeys>;
   readonly storm: RefusalStorm;
 }
 
 /**
- * Opens a thread's connections and starts its memory empty.
+ * Opens a thread's connections and makes its empty state.
  *
  * @param warn takes a line for the operator.
  */

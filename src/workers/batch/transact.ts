@@ -3,7 +3,7 @@ import { type Cause, causeOf, explain } from './blame.ts';
 import type { Resolved } from './leftovers/record.ts';
 import type { Run } from './run.ts';
 
-/** Nothing of a transaction has been committed. */
+/** A transaction that failed. Nothing of it has been committed. */
 export class TransactionFailed extends Error {
   override readonly name = 'TransactionFailed';
   readonly error: unknown;
@@ -16,7 +16,7 @@ export class TransactionFailed extends Error {
   }
 }
 
-/** The outcome of a message is what `resolve` says only once the transaction has committed. Throws TransactionFailed. */
+/** Runs one transaction. The outcomes of `resolve` count only after the commit. Throws TransactionFailed. */
 export async function transact(
   { pool, settings, hooks, outcomes, storm }: Run,
   lockTimeout: number,

@@ -12,22 +12,22 @@ import { readInstanceKeys } from './read-instance-keys.ts';
 import type { ThreadState } from './thread-state.ts';
 
 /**
- * The step before messages are decoded. Compressed bodies are made ready to be inflated; a dead letter keeps them as they came.
+ * The step before messages are decoded. It prepares compressed bodies for inflating; a dead letter keeps the compressed body.
  *
- * On transports with auth `trove` the secure form is opened. The sender of a message is
- * the instance whose key opens its context and every argument; plain text has no sender and is refused.
+ * On transports with auth `trove` it unseals the secure form. The principal of a message is the instance whose key decrypts the context
+ * and every argument. A plain message has no principal and is refused.
  *
- * Keys that are not kept are read with one query for the whole batch, and once more those that open nothing: they may have been
- * changed. So no message is refused for a key that was read before it came. A cast whose instance is not known is kept as it is,
- * to be opened later: it may be known a moment from now.
+ * One query for the whole batch reads the keys that the thread lacks, and reads again the keys that decrypt nothing, since a key may
+ * have changed. So no message is refused because of an old key. A cast of an unknown instance is deferred sealed, since the instance
+ * may become known soon.
  */
 
 export interface UnsealOptions {
-  /** Leave calls as they are: they are only to be told apart. */
+  /** Leave calls sealed. A batch only recognizes them. */
   readonly exceptCalls: boolean;
 }
 
-/** Rejects if keys cannot be read: then all messages are held, since nothing is known of any. */
+/** Rejects if keys cannot be read. Then all messages are held, since nothing is known about any of them. */
 export async function unsealBatch(
   state: ThreadState,
   transport: string,
@@ -42,24 +42,24 @@ export async function unsealBatch(
   const pending = unsealing.filter((one): one is Pending => 'sealed' in one);
   const missing = pending.filter((one) => !tryKey(one, keys.get(one.sealed.instanceId)));
   if (missing.length > 0) await refresh(state, keys, missing);
-  return batch.map((raw, index) => withOpened(raw, unsealing[index]));
+  return batch.map((raw, index) => withUnsealed(raw, unsealing[index]));
 }
 
 function withInflated(raw: RawMessage, { settings: { maxBody } }: ThreadState): RawMessage {
   const { body, compression, oversize } = raw;
-  // Some say of a body that it is not compressed.
+  // Some senders give an empty name for "not compressed".
   if (compression === undefined || compression === '' || oversize !== undefined) return raw;
   return { ...raw, inflated: () => inflate(body, compression, maxBody) };
 }
 
-/** A message that is being opened. */
+/** A message that is being unsealed. */
 type Unsealing = { unsealed: Unsealed } | Pending;
 
 interface Pending {
   unsealed: Unsealed | undefined;
   readonly message: JsonObject;
   readonly sealed: Sealed;
-  /** Inflated. */
+  /** The inflated body. */
   readonly body: Uint8Array;
 }
 
@@ -81,7 +81,7 @@ function begin(raw: RawMessage, exceptCalls: boolean): Unsealing {
   return { unsealed: { rejected: new Rejected('forbidden', detail), call } };
 }
 
-/** Whether the key opens it. */
+/** Tries to unseal a message with a key. Returns whether the key fits. */
 function tryKey(one: Pending, key: KeyObject | undefined): boolean {
   if (key === undefined) return false;
   const plain = unseal(one.sealed, key);
@@ -97,7 +97,7 @@ function tryKey(one: Pending, key: KeyObject | undefined): boolean {
   return true;
 }
 
-/** Reads the keys of these messages and tries again. */
+/** Reads the keys of these messages and tries again to unseal them. */
 async function refresh(
   state: ThreadState,
   keys: InstanceKeys,
@@ -115,9 +115,9 @@ async function refresh(
   }
 }
 
-/** Nothing says which part did not open, or why: that would help to guess. */
+/** The error does not say which part failed, or why, since that would help an attacker to guess. */
 function undecryptable({ message, sealed: { instanceId } }: Pending, hasNoKey: boolean): Unsealed {
-  const why = hasNoKey ? 'has no key to open it with' : 'has a key that does not open it';
+  const why = hasNoKey ? 'has no key to unseal it with' : 'has a key that does not unseal it';
   return {
     rejected: new Rejected('undecryptable', `instance ${instanceId}, which it names, ${why}`),
     call: readCallAddress(message),
@@ -128,7 +128,7 @@ function unknownKey({ message, sealed: { instanceId }, body }: Pending): Unseale
   const call = readCallAddress(message);
   const { method } = message;
   const detail = `the key of instance ${instanceId}, which it names, is not known`;
-  // The caller is there to try again. What is large would fill the table.
+  // A caller can try again itself. Large messages would fill the table.
   if (call !== undefined || body.length > keptBody)
     return { rejected: new Rejected('undecryptable', detail), call };
   if (typeof method !== 'string')
@@ -136,10 +136,10 @@ function unknownKey({ message, sealed: { instanceId }, body }: Pending): Unseale
   return { waits: { method, instanceId } };
 }
 
-function withOpened(raw: RawMessage, unsealing: Unsealing | undefined): RawMessage {
+function withUnsealed(raw: RawMessage, unsealing: Unsealing | undefined): RawMessage {
   const unsealed = unsealing?.unsealed;
-  if (unsealed === undefined) throw new Error('a message was left unopened');
-  // It is kept as text, to be read later.
+  if (unsealed === undefined) throw new Error('a message was left sealed');
+  // The body is kept as text, to be unsealed later.
   if ('waits' in unsealed && unsealing !== undefined && 'sealed' in unsealing)
     return { ...raw, unsealed, body: unsealing.body, compression: undefined, inflated: undefined };
   if (!('envelope' in unsealed)) return { ...raw, unsealed };
@@ -147,7 +147,7 @@ function withOpened(raw: RawMessage, unsealing: Unsealing | undefined): RawMessa
   return { ...raw, unsealed, sender, senderProof: 'trove' };
 }
 
-/** The transport's keys; undefined where its messages are read as they are. */
+/** The transport's keys; undefined if its messages are not sealed. */
 function keysOf(state: ThreadState, transport: string): InstanceKeys | undefined {
   const entry = state.settings.transports[transport];
   if (entry?.auth !== 'trove') return undefined;

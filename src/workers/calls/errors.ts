@@ -2,14 +2,14 @@ import { CallRefused, messageOf, Rejected } from '../../core/errors.ts';
 import { callErrorOf, columnOf } from '../postgres/sqlstate.ts';
 import { ConnectionLost } from './transaction.ts';
 
-/** How often a method may lose its connection: then it is taken to be the reason, and held no more. */
+/** If a method loses its connection this often, the method counts as the cause, and its call is no longer held. */
 const maxLosses = 3;
 
-/** How often a call is tried while other transactions are in its way. */
+/** How often a call is tried if other transactions are in its way. */
 export const tries = 3;
 
 /**
- * What the caller is told; undefined if it is nothing of theirs, and the call has to be tried again.
+ * The refusal for the caller; undefined if the caller did not cause the error, so that the call has to be tried again.
  *
  * @param losses how often the call has lost its connection before, while its method ran.
  */
@@ -30,16 +30,20 @@ export function refusalOf(error: unknown, losses: number): CallRefused | undefin
     case 'Busy':
       return new CallRefused(errorClass, `other transactions were in the way ${tries} times; try again`);
     default:
-      return new CallRefused(errorClass, `the database refuses it: ${messageOf(error)}`, columnOf(error));
+      return new CallRefused(
+        errorClass,
+        `the database refuses the call: ${messageOf(error)}`,
+        columnOf(error),
+      );
   }
 }
 
-/** What the caller of a call is told that took too long. */
+/** The refusal of a call that took too long. */
 export function timedOut(): CallRefused {
-  return new CallRefused('Timeout', 'the call took longer than it may (calls.timeout)');
+  return new CallRefused('Timeout', 'the call took longer than calls.timeout');
 }
 
-/** Classes of errors as a caller sees them, where they say more than that the call is wrong. */
+/** Classes of errors for a caller, for reasons that say more than "the call is wrong". */
 const classes: Partial<Record<Rejected['reason'], string>> = {
   unknown_method: 'NoSuchMethod',
   bad_version: 'UnsupportedVersion',
@@ -47,7 +51,7 @@ const classes: Partial<Record<Rejected['reason'], string>> = {
   undecryptable: 'Forbidden',
 };
 
-/** What the operator has to know of it, if anything. */
+/** The line for the operator, if the operator has to know of the refusal. */
 export function problemOf({ errorClass, message }: CallRefused): string | undefined {
   return errorClass === 'InternalError' ? message : undefined;
 }

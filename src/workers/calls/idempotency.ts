@@ -6,16 +6,16 @@ import type { Db } from '../postgres/transaction.ts';
 import { type CallIdentity, claimCall } from './sql/claim-call.ts';
 import { keepResult } from './sql/keep-result.ts';
 
-/** Characters of a message id or of a sender's name: both are part of an index's entry. */
+/** Characters of a message id or a sender's name at most, since both are part of an index's entry. */
 const maxLength = 255;
 
 /**
- * What a mutating call is known by. Throws Rejected if it has no usable message id.
+ * The identity by which a repetition of a mutating call is recognized. Throws Rejected if the call has no usable message id.
  *
- * In the native form that is the protocol's own message id, so that a caller who repeats a call sends the same one. In oslo's
- * it is `_unique_id`, by which oslo itself knows a message that was delivered twice (oslo_messaging/_drivers/amqp.py,
- * `_MsgIdCache`); `_msg_id` only says which waiting caller an answer is for. RPCClient makes both anew for each call, also for one
- * that its user repeats.
+ * In the native form it is the protocol's own message id, so a caller that repeats a call sends the same id. In oslo's form it is
+ * `_unique_id`, by which oslo itself recognizes a message that was delivered twice (oslo_messaging/_drivers/amqp.py, `_MsgIdCache`);
+ * `_msg_id` only says which waiting caller an answer is for. RPCClient makes both anew for each call, even for a call that its user
+ * repeats.
  */
 export function identityOf(
   method: string,
@@ -26,7 +26,7 @@ export function identityOf(
   if (messageId === undefined || messageId === '') {
     throw new Rejected(
       'bad_argument',
-      `${method} changes something: it needs a message id, by which its repetition is known`,
+      `${method} changes something: it needs a message id, so that a repetition is recognized`,
       'message_id',
     );
   }
@@ -38,7 +38,7 @@ export function identityOf(
       'message_id',
     );
   }
-  // Not the body: a repetition may say another reply address, or another correlation id, in it.
+  // Not of the body, since a repetition may have another reply address or correlation id in it.
   const digest = createHash('sha256')
     .update(JSON.stringify([method, args]))
     .digest();
@@ -46,11 +46,11 @@ export function identityOf(
 }
 
 /**
- * Executes a call once, however often it comes and to however many replicas: its result is kept in the transaction that it acts in.
- * Throws CallRefused where another call had the same id.
+ * Executes a call once, however often it comes and on however many replicas. Its result is stored in the transaction that it acts in.
+ * Throws CallRefused if another call had the same id.
  *
  * @param execute resolves with the result as JSON.
- * @returns the result, of the first time where there was one.
+ * @returns the result, of the first execution if there was one.
  */
 export async function actOnce(
   db: Db,

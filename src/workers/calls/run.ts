@@ -22,14 +22,14 @@ import { ConnectionLost, inCallTransaction } from './transaction.ts';
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
-/** A call on its way. */
+/** A call that is being executed. */
 interface Call {
   readonly state: ThreadState;
   readonly raw: RawMessage;
   readonly transport: string;
-  /** Milliseconds: its time limit, or what its caller goes on waiting if that is less. */
+  /** Milliseconds: the time limit, or the time that the caller still waits if that is less. */
   readonly timeout: number;
-  /** How often it has lost its connection while its method ran. */
+  /** How often the call has lost its connection while its method ran. */
   readonly losses?: number;
 }
 
@@ -39,8 +39,8 @@ interface Executed {
 }
 
 /**
- * Executes one call in a transaction of its own. Never throws: what is wrong with the call its caller is told, what is wrong
- * with the database holds it.
+ * Executes one call in its own transaction. Never rejects: an error of the call goes to its caller, an error of the database holds the
+ * call.
  */
 export async function runCall(call: Call): Promise<CallResult> {
   const { state, raw, transport } = call;
@@ -62,7 +62,7 @@ export async function runCall(call: Call): Promise<CallResult> {
       return { outcome: undefined, heldBecause: messageOf(error), lost };
     }
     if (error instanceof Rejected && error.reason === 'forbidden') {
-      // Who tries what they may not is worth a record, whether or not they wait for an answer.
+      // A forbidden call is recorded as a dead letter, whether or not its sender waits for an answer.
       const { heldBecause, dead: letters } = await applyBatch(state, [
         workOf(call, dead('forbidden', error.message)),
       ]);
@@ -74,8 +74,8 @@ export async function runCall(call: Call): Promise<CallResult> {
 }
 
 /**
- * Where the answer to a call goes, as far as its body says it; undefined if it cannot be read, or says nothing: then the protocol's own
- * properties have to do.
+ * The answer's address in the body of a call; undefined if the body cannot be read or has none. Then the protocol's own properties
+ * apply.
  */
 export function addressOf(
   raw: RawMessage,
@@ -98,7 +98,7 @@ function replyWith(codec: Codec, address: CallAddress, { errorClass, message, ar
   return { body, name: address.replyTo };
 }
 
-/** As it goes over the wire: sealed, where the call was. */
+/** Encodes a result for the wire. The result is sealed if the call was. */
 function encodeResult(
   { state: { settings }, raw: { unsealed }, transport }: Call,
   address: CallAddress,
@@ -118,8 +118,8 @@ function encodeResult(
 }
 
 /**
- * Reads or writes something of the call itself, and nothing else. What goes wrong with that would go wrong each time, and is no
- * reason to hold everything.
+ * Runs a step that depends on the call alone. If it fails, it would fail at each try, so its error refuses the call and does not hold
+ * everything.
  */
 function ofTheCall<Result>(work: () => Result): Result {
   try {
@@ -163,7 +163,7 @@ async function runMethod(
     const result = await actOnce(db, identity, async () => {
       await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });
       const value = (await run()) ?? null;
-      // Too large, it is refused while it can be undone.
+      // A result that is too large is refused here, where the transaction can still be rolled back.
       encodeResult(call, address, value);
       return JSON.stringify(value) ?? 'null';
     });
@@ -172,7 +172,7 @@ async function runMethod(
   for (let failures = 0; ; ) {
     try {
       const statementTimeout = millisecondsUntil(deadline);
-      // A repetition waits for the first one for as long as it may take.
+      // A repetition may wait for the first call until its own time limit.
       const limits = { statementTimeout, lockTimeout: method.mutating ? statementTimeout : undefined };
       return await inCallTransaction(state.pool, { ...limits, preparedStatements }, attempt);
     } catch (error) {
@@ -183,21 +183,21 @@ async function runMethod(
   }
 }
 
-/** Throws CallRefused if the moment has passed. */
+/** Milliseconds until a deadline. Throws CallRefused if it has passed. */
 function millisecondsUntil(deadline: number): number {
   const left = deadline - performance.now();
   if (left <= 0) throw timedOut();
   return left;
 }
 
-/** A method of guests, called: a batch of one, whose sender learns what became of it. */
+/** Calls a method of guests: a batch of one, whose sender gets the outcome. */
 async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
   const { outcomes, heldBecause } = await applyBatch(state, [item], {
     waits: true,
     needsContrast: false,
     judge(_, outcome) {
-      // The last try's counts.
+      // The last try's verdict counts.
       fault = outcome.kind === 'dead' ? outcome : undefined;
       return fault === undefined ? outcome : { kind: 'refused' };
     },

@@ -8,25 +8,25 @@ import {
   type TransactionOptions,
 } from '../postgres/transaction.ts';
 
-/** A method has lost its connection while it ran: Postgres may have gone, or the method has made it go. */
+/** A method has lost its connection while it ran. Either Postgres has gone, or the method has caused it. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-/** The client has waited for longer than the server may take for a statement: it would not hear of another one either. */
+/** pg's error after its own time limit, which is longer than the server's. The server would not answer another statement either. */
 const noAnswer = 'Query read timeout';
 
-/** Classes of SQLSTATEs that a method can bring about on a connection that is well: see `isMethodsOwn`. */
+/** Classes of SQLSTATEs that a method can cause on a good connection. */
 const doubtful = new Set(['08', '25', '28', '3D', '58', 'F0', 'XX']);
-/** Of other classes: a method's statement has used up what it is given of the disk. */
+/** In another class: a method's statement has exceeded its share of the disk. */
 const limitExceeded = '53400';
-/** Of these classes: the server is ill, whatever a method does. */
+/** In these classes: the server itself is damaged, and no method can cause that. */
 const ill = new Set(['58000', '58030', 'XX001', 'XX002']);
 const readOnly = '25006';
 
 /**
- * Runs a call's method in a transaction. What the method does wrong is thrown as CallRefused, and nobody else notices; what is wrong
- * with the database is thrown as it is, or as ConnectionLost.
+ * Runs a call's method in a transaction. An error of the method is thrown as CallRefused and affects no other call. An error of the
+ * database is thrown unchanged, or as ConnectionLost.
  */
 export function inCallTransaction(
   pool: pg.Pool,
@@ -47,7 +47,7 @@ export function inCallTransaction(
     };
     try {
       const result = await work(watched);
-      // A method that goes on as if nothing had happened is not to find out at the COMMIT, whose failure says nothing.
+      // A method may ignore the error of a statement. It is thrown here, since the failure of the COMMIT says nothing.
       if (hasFailed) await db.query('', 'SELECT', []);
       return result;
     } catch (error) {
@@ -56,7 +56,7 @@ export function inCallTransaction(
   });
 }
 
-/** The error as it concerns others. */
+/** Decides between an error of the method and one of the database. */
 async function judged(error: unknown, db: Db): Promise<unknown> {
   if (error instanceof CallRefused || error instanceof Rejected) return error;
   if (!cameFromDatabase(error)) return new CallRefused('InternalError', messageOf(error));
@@ -73,12 +73,12 @@ function lost(error: unknown): ConnectionLost {
   return new ConnectionLost(messageOf(error), { cause: error });
 }
 
-/** Whether the server ends the connection: asked to by somebody, or since it stops. */
+/** Whether the server is ending the connection: an administrator's request, or a shutdown. */
 function isGoing(code: string): boolean {
   return code.startsWith('57P');
 }
 
-/** Whether the connection still answers. The transaction is over then: it had failed. */
+/** Whether the connection still answers. This ends the transaction, which has failed already. */
 async function isWell(db: Db): Promise<boolean> {
   try {
     await db.query('', 'ROLLBACK', []);
@@ -88,7 +88,7 @@ async function isWell(db: Db): Promise<boolean> {
   }
 }
 
-/** Whether the server, not only this transaction, takes no changes. */
+/** Whether the server refuses changes, and not only this transaction. */
 async function isReadOnly(db: Db): Promise<boolean> {
   const [row] = await db.query<{ transaction_read_only: string }>('', 'SHOW transaction_read_only', []);
   return row?.transaction_read_only !== 'off';

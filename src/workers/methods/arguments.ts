@@ -3,7 +3,7 @@ import { type JsonObject, jsonTypeOf } from '../../core/json.ts';
 
 /** Readers of single arguments. Each throws Rejected with the argument's name and what was expected. */
 
-/** Ids are varchar(36) columns: a longer one can name no row. */
+/** Ids are varchar(36) columns. A longer id can name no row. */
 export function readId(args: JsonObject, name: string): string {
   return readText(args, name, 36, 1);
 }
@@ -22,14 +22,14 @@ export function readText(args: JsonObject, name: string, maxLength: number, minL
   return value;
 }
 
-/** Postgres counts characters, JavaScript UTF-16 units; they differ outside the basic plane only. */
+/** Postgres counts characters, JavaScript UTF-16 units. They differ outside the basic plane. */
 function characters(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
 }
 
-/** Seconds since the epoch that no sender means: the year 5138. In milliseconds it is a day of 1973. */
+/** Seconds since the epoch that no sender means: the year 5138. As milliseconds it is a day of 1973. */
 const noSeconds = 1e11;
 
 /** Seconds since the epoch, stamped by the guest. */
@@ -40,13 +40,9 @@ export function readSent(args: JsonObject, required: boolean): number | undefine
     throw new Rejected('bad_argument', `args.sent is ${jsonTypeOf(sent)}, not a number`, 'sent');
   // JSON.parse reads 1e400 as Infinity, which would mute the instance for ever.
   if (!Number.isFinite(sent)) throw new Rejected('bad_argument', 'args.sent is not finite', 'sent');
-  // Beside others in seconds it would be the newest for ever.
+  // Among values in seconds it would stay the newest for ever.
   if (sent > noSeconds) {
-    throw new Rejected(
-      'bad_argument',
-      'args.sent is in milliseconds; it has to be seconds since the epoch',
-      'sent',
-    );
+    throw new Rejected('bad_argument', 'args.sent is in milliseconds; send seconds since the epoch', 'sent');
   }
   return sent;
 }

@@ -1,6 +1,6 @@
 import type { Db } from '../postgres/transaction.ts';
 
-/** By table: its key, and the lock that a method's own statements take. Instances are only referred to. */
+/** By table: its key, and the lock that a method's own statements take. Statements only refer to rows of instances. */
 const locks = {
   service_statuses: { column: 'instance_id', strength: 'UPDATE' },
   backups: { column: 'id', strength: 'UPDATE' },
@@ -8,7 +8,7 @@ const locks = {
 } as const;
 
 /**
- * Locks those of the rows that no other session holds, in the order of their keys, without waiting.
+ * Locks the rows that no other session holds, in the order of their keys, without waiting.
  *
  * @returns the keys of the rows that another session holds.
  */

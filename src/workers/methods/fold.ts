@@ -2,57 +2,57 @@ import { applied, dead, deferred, duplicate, type Outcome, stale } from '../../c
 import type { GuestArgs } from './contract.ts';
 
 /**
- * Applying many messages about the same thing with one row of one statement, with the result of applying them one after the
- * other in the order of their `sent`.
+ * Folds messages about the same key into one row of one statement. The result is that of applying them one after the other in the order
+ * of their `sent`.
  */
 
-/** One row of a statement: what the messages of one key come to, if the stored guard lies below `first`. */
+/** One row of a statement: the result of a key's messages, provided that the stored guard is below `first`. */
 export interface Fold<Args, State> {
-  /** One of the messages, for the ids that all of them share. */
+  /** One of the messages, for the ids that all of them have. */
   readonly of: Args;
-  /** The lowest `sent` among them; Infinity if none is guarded. */
+  /** The lowest `sent` of the messages; Infinity if none has a guard. */
   readonly first: number;
-  /** The guard that they leave behind; -Infinity if they leave it as it is. */
+  /** The guard after the messages; -Infinity if they do not move it. */
   readonly guard: number;
   readonly state: State;
 }
 
 /** Why a statement did not apply a row. */
 export interface Refusal {
-  /** Which row, from 0. */
+  /** The index of the row. */
   readonly row: number;
   readonly why: 'unknown' | 'deleted' | 'foreign' | 'guarded';
 }
 
-/** What the database says about a key's guard, under the row's lock. Seconds since the epoch. */
+/** The stored guard of a key, read under the row's lock. Seconds since the epoch. */
 export interface StoredGuard {
   readonly guard: number;
-  /** A stored guard beyond it no longer guards: the guest's clock once ran ahead. */
+  /** A stored guard beyond this horizon does not guard, since the guest's clock once ran ahead. */
   readonly horizon: number;
 }
 
 export interface FoldedStatements<Args, State> {
   readonly initial: State;
   readonly reduce: (state: State, args: Args) => State;
-  /** Writes rows of distinct keys; leaves every row of a known key locked, whether it applied or not. */
+  /** Writes rows of distinct keys. Every row of a known key stays locked, whether it applied or not. */
   readonly write: (folds: ReadonlyArray<Fold<Args, State>>) => Promise<ReadonlyArray<Refusal>>;
-  /** Reads the guards of rows that `write` has locked: one for each of the given messages, in their order. */
+  /** Reads the guards of rows that `write` has locked, one for each given message, in their order. */
   readonly readGuards: (of: ReadonlyArray<Args>) => Promise<ReadonlyArray<StoredGuard | undefined>>;
 }
 
 interface Group<Args> {
   readonly of: Args;
-  /** In the order of their guard, arrivals in between equals; those without one last. */
+  /** In the order of their guards. Equal guards stay in the order of arrival. Messages without a guard are last. */
   readonly members: ReadonlyArray<{ readonly index: number; readonly args: Args }>;
 }
 
-/** Every message of the group applies but for the second of two with the same `sent`. */
+/** With this guard every message of a group applies, except the second one of two with the same `sent`. */
 const allNewer: StoredGuard = { guard: Number.NEGATIVE_INFINITY, horizon: Number.POSITIVE_INFINITY };
 
 /**
- * One statement applies all groups whose messages are all newer than what is stored: nearly always all of them. Where a row
- * is refused because some of its messages are not, its guard is read under the lock that the statement left, those messages
- * are dropped and the rest is written.
+ * One statement applies all groups whose messages are all newer than the stored guard, which are nearly all groups. If it refuses a row
+ * because some messages are older, the guard is read under the lock that the statement left. Then the older messages are dropped and
+ * the rest is written.
  */
 export async function applyFolded<Args extends GuestArgs, State>(
   batch: ReadonlyArray<Args>,
@@ -76,7 +76,7 @@ export async function applyFolded<Args extends GuestArgs, State>(
     const { fold, count } = foldGroup(group, stored, outcomes, statements);
     if (count === 0) continue;
     rest.push(group);
-    // Judged already, under the lock: applies unconditionally.
+    // The guard has been checked under the lock, so the row applies unconditionally.
     folds.push({ ...fold, first: Number.POSITIVE_INFINITY });
   }
   if (folds.length === 0) return outcomes;
@@ -95,7 +95,7 @@ function groupByKey<Args extends GuestArgs>(batch: ReadonlyArray<Args>): Group<A
     else group.members.push({ index, args });
     index += 1;
   }
-  // The sort is stable, so that of two with the same `sent` the first to arrive wins.
+  // The sort is stable. So of two messages with the same `sent`, the first to arrive wins.
   for (const { members } of groups.values())
     if (members.length > 1) members.sort((a, b) => byGuard(a.args, b.args));
   return [...groups.values()];
@@ -107,7 +107,7 @@ export function byGuard(a: GuestArgs, b: GuestArgs): number {
   return (a.guard ?? Number.POSITIVE_INFINITY) - (b.guard ?? Number.POSITIVE_INFINITY);
 }
 
-/** Applies a group's messages one after the other to what is stored, as far as their guards go. Writes their outcomes. */
+/** Applies a group's messages one after the other to the stored state, as the guard allows. Writes their outcomes. */
 function foldGroup<Args extends GuestArgs, State>(
   { of, members }: Group<Args>,
   stored: StoredGuard,
@@ -140,7 +140,7 @@ function foldGroup<Args extends GuestArgs, State>(
   return { fold: { of, first, guard, state }, count };
 }
 
-/** Writes the outcomes of refused rows, but for those whose guard has to be looked at: these are returned. */
+/** Writes the outcomes of refused rows. Returns the groups whose guards have to be read. */
 function settleRefusals<Args extends GuestArgs>(
   groups: ReadonlyArray<Group<Args>>,
   refusals: ReadonlyArray<Refusal>,
@@ -158,7 +158,7 @@ function settleRefusals<Args extends GuestArgs>(
 
 const refused = {
   unknown: deferred.unknown,
-  // A soft-deleted instance's messages write nothing.
+  // Messages about a soft-deleted instance write nothing.
   deleted: stale,
   foreign: dead('foreign_backup', 'the backup belongs to another instance'),
 } satisfies Record<Exclude<Refusal['why'], 'guarded'>, Outcome>;

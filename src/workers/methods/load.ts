@@ -5,11 +5,11 @@ import { setApart } from './set-apart.ts';
 import { createManager } from './table.ts';
 
 /**
- * The method table: ours, with a deployer's own methods added or put in the place of ours. Theirs run after ours, in the order
- * in which they stand.
+ * Loads the method table: our methods and a deployer's own ones. A deployer's method may replace one of ours. Their methods run after
+ * ours, in the order of their module.
  *
- * @param url of a module whose default export is a record of methods; undefined: there is none.
- * @throws what is wrong with it, in one line for the operator.
+ * @param url of a module whose default export is a record of methods; undefined if there is none.
+ * @throws an error with one line for the operator.
  */
 export async function loadManager(url: string | undefined): Promise<Manager> {
   if (url === undefined) return createManager();
@@ -23,9 +23,9 @@ export async function loadManager(url: string | undefined): Promise<Manager> {
 }
 
 /**
- * The method table with what a module exports.
+ * Makes the method table of our methods and a module's export.
  *
- * @throws what is wrong with it, in one line that names the module, the method and the key.
+ * @throws an error with one line that names the module, the method and the key.
  */
 export function loadedFrom(own: unknown, url: string): Manager {
   if (!isObject(own))
@@ -39,10 +39,10 @@ export function loadedFrom(own: unknown, url: string): Manager {
   return methods;
 }
 
-/** What keeps a value from being a method, to go behind its name; undefined if nothing does. */
+/** The reason why a value is not a method, as a text that follows its name; undefined if it is one. */
 function problemOf(method: unknown): string | undefined {
   if (!isMethod(method))
-    return ' is no method: it needs the functions parse, toWire and apply, or the functions parse and run';
+    return ' is not a method: it needs the functions parse, toWire and apply, or the functions parse and run';
   if ('apply' in method) {
     for (const key of ['needsContext', 'latestOnly'] as const) {
       const problem = method[key] === undefined ? undefined : notBoolean(key, method[key]);
@@ -50,7 +50,7 @@ function problemOf(method: unknown): string | undefined {
     }
     return undefined;
   }
-  // Neither is guessed: the one would open the method to everybody, the other let it act twice.
+  // Neither has a default: a wrong `allowed` would open the method to everybody, a wrong `mutating` would let it act twice.
   const { allowed, mutating } = method;
   if (!['anyone', 'service'].includes(allowed))
     return `.allowed is ${shown(allowed)}: write 'service' if its caller needs a grant, 'anyone' if not`;
@@ -69,7 +69,7 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 32)) : jsonTypeOf(value);
 }
 
-/** By its functions; the other keys are checked, with a line of their own each. */
+/** Recognizes a method by its functions. The other keys are checked one by one, each with its own line. */
 function isMethod(value: unknown): value is CastMethod | CallMethod {
   if (typeof value !== 'object' || value === null) return false;
   const has = (...names: string[]) =>

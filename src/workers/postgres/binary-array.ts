@@ -1,18 +1,18 @@
 /**
- * Arrays in Postgres's binary form (array_recv in its arrayfuncs.c), which the client library passes on as it is. As text it
- * would quote each element, numbers too, with two regular expressions: a ninth of the time that a heartbeat takes a worker.
+ * Writes arrays in Postgres's binary form (array_recv in its arrayfuncs.c). The client library passes them on unchanged. It would write
+ * them as text and quote each element with two regular expressions, numbers too, which takes a good part of a worker's time.
  */
 
-/** Of pg_type; they do not change. */
+/** Object ids of pg_type. They do not change. */
 const oids = { integer: 23, text: 25, double: 701 } as const;
 
-/** Number of dimensions, whether there are nulls, type, length, lower bound. */
+/** Bytes of the header: number of dimensions, whether there are nulls, type, length, lower bound. */
 const headerLength = 20;
 
-/** Bytes of a UTF-16 unit in UTF-8 at most. */
+/** The most bytes that a UTF-16 unit takes in UTF-8. */
 const widest = 3;
 
-/** For a parameter of type text[]. */
+/** Encodes a parameter of type text[]. */
 export function textArray(texts: ReadonlyArray<string>): Buffer {
   let room = headerLength;
   for (const text of texts) room += 4 + text.length * widest;
@@ -26,7 +26,7 @@ export function textArray(texts: ReadonlyArray<string>): Buffer {
   return bytes.subarray(0, at);
 }
 
-/** For a parameter of type integer[]. */
+/** Encodes a parameter of type integer[]. */
 export function integerArray(numbers: ReadonlyArray<number>): Buffer {
   const bytes = Buffer.allocUnsafe(headerLength + numbers.length * 8);
   let at = writeHeader(bytes, oids.integer, numbers.length);
@@ -37,7 +37,7 @@ export function integerArray(numbers: ReadonlyArray<number>): Buffer {
   return bytes;
 }
 
-/** For a parameter of type double precision[]. */
+/** Encodes a parameter of type double precision[]. */
 export function doubleArray(numbers: ReadonlyArray<number>): Buffer {
   const bytes = Buffer.allocUnsafe(headerLength + numbers.length * 12);
   let at = writeHeader(bytes, oids.double, numbers.length);
@@ -48,7 +48,7 @@ export function doubleArray(numbers: ReadonlyArray<number>): Buffer {
   return bytes;
 }
 
-/** @returns where the elements begin. */
+/** @returns the offset of the first element. */
 function writeHeader(bytes: Buffer, type: number, length: number): number {
   let at = 0;
   for (const word of [1, 0, type, length, 1]) at = bytes.writeInt32BE(word, at);

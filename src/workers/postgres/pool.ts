@@ -10,17 +10,17 @@ import type { WorkerSettings } from '../settings.ts';
 import { isForgottenStatement } from './connection-state.ts';
 
 /**
- * Only where nothing lies in between: on a pooler's connection it would stay for others. A replica that has vanished is noticed
- * after half a minute, and what the server still has to send it is given up then.
+ * Set on direct connections only, since a pooler would pass the settings on to other clients. The server notices after half a minute
+ * that a replica has vanished, and drops the data that it still has to send.
  */
 const keepAlive = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4;
   SET tcp_user_timeout = 30000`;
 
-/** What is known of a connection. */
+/** Properties of an open connection. */
 interface Opened {
-  /** Which of the pool's generations it was opened in. */
+  /** The pool's generation in which the connection was opened. */
   readonly generation: number;
-  /** Whether a pooler lies between it and Postgres. */
+  /** Whether a pooler is between the connection and Postgres. */
   readonly pooled: boolean;
 }
 
@@ -39,7 +39,7 @@ export class DatabasePool extends pg.Pool {
     const hosts = new DatabaseHosts(database);
     const clientOptions = {
       connectionTimeoutMillis: database.connectTimeout,
-      // A server that vanished without a word would leave the batch waiting for ever.
+      // Otherwise a server that vanishes silently would leave the batch waiting for ever.
       query_timeout: Math.max(database.statementTimeout, calls.timeout) + 5000,
       keepAlive: true,
       application_name: database.applicationName,
@@ -59,11 +59,11 @@ export class DatabasePool extends pg.Pool {
     this.hosts = hosts;
     this.warn = warn;
     this.ordinaryBegin = this.beginWith(database.lockTimeout, database.statementTimeout);
-    // An idle connection that breaks is replaced at its next use; without a listener it would end the thread.
+    // The next use replaces an idle connection that breaks. Without a listener the error would end the thread.
     this.on('error', () => {});
   }
 
-  /** A connection, for one to give back with `release`: one that knows nothing which is out of date, to a server that will do. */
+  /** Takes a connection, to be given back with `release`. It is of the current generation, to a server that is fit. */
   async take(): Promise<pg.PoolClient> {
     const problems: unknown[] = [];
     for (;;) {
@@ -82,8 +82,8 @@ export class DatabasePool extends pg.Pool {
   }
 
   /**
-   * The statements that a transaction begins with, to be sent as one: nothing of them stays behind on a pooler's connection, and
-   * nothing that a role, a database or a URL has set goes before them.
+   * The statements that begin a transaction, sent as one query. They are local to the transaction, so that nothing stays on a pooler's
+   * connection. They override the settings of a role, a database or a URL.
    */
   begin(lockTimeout: number | undefined, statementTimeout: number | undefined): string {
     if (lockTimeout === undefined && statementTimeout === undefined) return this.ordinaryBegin;
@@ -102,14 +102,14 @@ export class DatabasePool extends pg.Pool {
     ].join('; ');
   }
 
-  /** Whether statements may have names here. */
+  /** Whether statements may be prepared under a name. */
   get hasNames(): boolean {
     return this.named;
   }
 
   /**
-   * What this connection remembers is out of date, and so may be what those remember that were opened before now: none of
-   * them is used again. The connection itself is to be released as broken.
+   * The state of this connection is out of date, and that of all connections opened before now may be. None of them is used again. The
+   * caller must release this connection as broken.
    */
   outdated(client: pg.PoolClient, error: unknown): void {
     const opened = this.opened.get(client);
@@ -118,11 +118,11 @@ export class DatabasePool extends pg.Pool {
     if (!this.named || !opened.pooled || !isForgottenStatement(error)) return;
     this.named = false;
     this.warn(
-      'the pooler in front of Postgres does not keep prepared statements: they are done without; set database.preparedStatements: false',
+      'the pooler in front of Postgres does not keep prepared statements: statements are no longer prepared; set database.preparedStatements: false',
     );
   }
 
-  /** Asks a new connection where it leads to. Rejects if it is not to be used. */
+  /** Asks a new connection which server it leads to. Rejects if the server is not fit. */
   private async greet(client: pg.ClientBase): Promise<void> {
     if (!(client instanceof HostClient)) throw new TypeError('a connection of another kind');
     const { rows } = await client.query<SessionAnswer>(sessionQuestion);
@@ -133,19 +133,19 @@ export class DatabasePool extends pg.Pool {
       this.hosts.failed(client.target, unfit);
       throw unfit;
     }
-    // A pooler makes up the process id that it tells its clients.
+    // A pooler invents the process id that it tells its clients.
     const pooled = client.backend !== answer.pid;
     if (!pooled) await client.query(keepAlive);
     this.opened.set(client, { generation: this.generation, pooled });
   }
 }
 
-/** A connection to whatever server is the current one when it is made. */
+/** A connection to the server that is current when the connection is made. */
 class HostClient extends pg.Client {
   readonly target: DatabaseTarget;
   private readonly hosts: DatabaseHosts;
   private readonly problem: unknown;
-  /** What the other side has told of itself; declared here since the types do not know it. */
+  /** The process id that the other side gave. Declared here, since the types of pg lack it. */
   declare readonly processID: unknown;
 
   constructor(hosts: DatabaseHosts, options: pg.ClientConfig) {
@@ -155,7 +155,7 @@ class HostClient extends pg.Client {
     try {
       targetOptions = hosts.optionsOf(target);
     } catch (error) {
-      // The pool takes no error from a constructor.
+      // The pool does not catch errors of a constructor.
       problem = error;
     }
     super({ ...options, ...targetOptions });

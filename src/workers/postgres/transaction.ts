@@ -4,11 +4,11 @@ import { endsStandbyWait, isConnectionState, isRaised } from './connection-state
 import { DatabasePool } from './pool.ts';
 import { callErrorOf } from './sqlstate.ts';
 
-/** A connection inside a transaction, as the statements under sql/ see it. */
+/** A connection inside a transaction, as the statements see it. */
 export interface Db {
   /**
-   * `name` is the statement's own, so that it is prepared once a connection. Empty: a statement that is put together for each
-   * use, and not kept.
+   * `name` is unique to the statement, so that a connection prepares it once. Empty: the statement is built for one use and not
+   * prepared.
    */
   query<Row extends pg.QueryResultRow>(
     name: string,
@@ -18,7 +18,7 @@ export interface Db {
 }
 
 /**
- * Opens a worker thread's connections: as many as it runs batches and calls at once.
+ * Opens a worker thread's connections. There are as many as the thread runs batches and calls at once.
  *
  * @param warn takes a line for the operator.
  */
@@ -26,16 +26,16 @@ export function createPool(settings: WorkerSettings, warn: (line: string) => voi
   return new DatabasePool(settings, warn);
 }
 
-/** Where milliseconds are undefined, it is as configured. */
+/** An undefined time takes the configured value. */
 export interface TransactionOptions {
-  /** Milliseconds that each of its statements waits for a lock. */
+  /** Milliseconds that each statement waits for a lock. */
   readonly lockTimeout?: number | undefined;
-  /** Milliseconds that each of its statements may take. */
+  /** Milliseconds that each statement may take. */
   readonly statementTimeout?: number | undefined;
   readonly preparedStatements: boolean;
 }
 
-/** Marks an error that a query failed with, to tell it from those of the code around. */
+/** Marks an error of a query, to tell it from errors of the surrounding code. */
 const fromDatabase = Symbol('from the database');
 
 /** Whether a query failed with this very error. */
@@ -47,14 +47,14 @@ function markFromDatabase(error: unknown): void {
   if (typeof error === 'object' && error !== null) Reflect.set(error, fromDatabase, true);
 }
 
-/** A statement of the transaction has failed, and who sent it went on as if it had not. Postgres has undone everything. */
+/** A statement of the transaction failed and its sender ignored the error. Postgres has rolled back the transaction. */
 export class TransactionUndone extends Error {
   override readonly name = 'TransactionUndone';
 }
 
 /**
- * Runs `work` in one transaction. Rejects, with nothing committed, if any of it or the commit fails; and also if the transaction
- * is committed here but not known to be on the synchronous standbys, so whoever tries again must do so harmlessly.
+ * Runs `work` in one transaction. Rejects if `work` or the commit fails; then nothing is committed. Rejects too if the commit is not
+ * known to be on the synchronous standbys; then it is committed here, so a repetition must do no harm.
  */
 export async function inTransaction<Result>(
   pool: pg.Pool,
@@ -82,7 +82,7 @@ export async function inTransaction<Result>(
   let broken: Error | undefined;
   let onlyHere = false;
   let isInside = false;
-  // A connection that breaks between two queries says so by an event only.
+  // A connection that breaks between two queries reports it by an event only.
   const onError = (error: Error) => {
     broken ??= error;
   };
@@ -92,7 +92,7 @@ export async function inTransaction<Result>(
   client.on('error', onError);
   client.on('notice', onNotice);
   try {
-    // One round trip, in which nothing is left behind if any of it fails.
+    // One query. If any of its statements fails, no transaction is left open.
     await client.query(pool.begin(lockTimeout, statementTimeout));
     isInside = true;
     const result = await work(db);
@@ -104,13 +104,13 @@ export async function inTransaction<Result>(
     return result;
   } catch (error) {
     if (isConnectionState(error)) pool.outdated(client, error);
-    // A connection that may itself be the reason is not used again: it does not answer, or was opened to a server that was
-    // read-only then, and stays read-only for ever.
+    // A connection that may be the cause is not used again. It may be dead, or it may lead to a server that was read-only when it was
+    // opened and stays read-only.
     const cause = broken;
     const isOwn = isInside && !cameFromDatabase(error);
     broken ??= leavesWell(error, isOwn) ? await rollback(client) : asError(error);
     if (cause === undefined || isOwn) throw error;
-    // Of a connection that broke between two queries, the next one only says that it is broken.
+    // After a break between two queries, the next query only says that the connection is broken.
     markFromDatabase(cause);
     throw cause;
   } finally {
@@ -123,13 +123,13 @@ export async function inTransaction<Result>(
 const notOnStandby =
   'the commit did not reach the synchronous standby in time: look at pg_stat_replication, or correct synchronous_standby_names';
 
-/** Whether the connection is as good as before: the error is the method's own, or the server's about one statement. */
+/** Whether the connection is still good: the error is the method's own, or the server's about one statement. */
 function leavesWell(error: unknown, isOwn: boolean): boolean {
   if (isConnectionState(error)) return false;
   return isOwn || isRaised(error) || callErrorOf(error) !== undefined;
 }
 
-/** The error that says that the connection cannot be used again, if it cannot. */
+/** Rolls back. Returns the error if the connection cannot be used again. */
 async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
   try {
     await client.query('ROLLBACK');

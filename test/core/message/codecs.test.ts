@@ -127,7 +127,7 @@ test('an oslo.version of the same major is read, and a namespace of null', (t) =
   t.is(decodeOslo(body).method, 'heartbeat');
 });
 
-test('a unique id that is no text is no id', (t) => {
+test('a unique id that is not a string is ignored', (t) => {
   t.is(decodeOslo(oslo({ ...message, _unique_id: 7 })).messageId, undefined);
 });
 
@@ -172,12 +172,12 @@ for (const [what, body, expected] of [
   [
     'a reply address that is no text',
     bytes({ method: 'x', args: {}, reply_to: 7 }),
-    'bad_envelope: reply_to is a number, not a text',
+    'bad_envelope: reply_to is a number, not a string',
   ],
   [
     'an empty message id',
     bytes({ method: 'x', args: {}, message_id: '' }),
-    'bad_envelope: message_id is empty, not a text',
+    'bad_envelope: message_id is empty, not a string',
   ],
   [
     'a version of null',

@@ -42,7 +42,7 @@ const args: Entry = ['args', '{"instance_id": "g"}'];
 const user: Entry = ['_context_user', '"u"'];
 const tenant: Entry = ['_context_project_id', '"t"'];
 
-const refused = 'stands before the context and again behind it';
+const refused = 'is in the message twice: before the context and after its beginning';
 
 for (const [comma, colon] of [
   [', ', ': '],

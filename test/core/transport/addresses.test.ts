@@ -2,9 +2,9 @@ import test from 'ava';
 import { ConfigError, NotConnected } from '../../../src/core/errors.ts';
 import { connectToFirst } from '../../../src/core/transport/addresses.ts';
 
-const list = 'amqp://me:secret@one:1/v, amqp://two:2, amqp://three:3/other';
+const list = 'amqp://me:secret@one:1/v?heartbeat=5, amqp://two:2, amqp://three:3/other?heartbeat=7';
 
-test('the first address that answers is taken, with the credentials of the first one', async (t) => {
+test('the first address that answers is taken, with what the first one says of user, path and query', async (t) => {
   const tried: string[] = [];
   const connection = await connectToFirst(list, async (address) => {
     tried.push(address);
@@ -13,9 +13,9 @@ test('the first address that answers is taken, with the credentials of the first
   });
   t.is(connection, 'connected');
   t.deepEqual(tried, [
-    'amqp://me:secret@one:1/v',
-    'amqp://me:secret@two:2/v',
-    'amqp://me:secret@three:3/other',
+    'amqp://me:secret@one:1/v?heartbeat=5',
+    'amqp://me:secret@two:2/v?heartbeat=5',
+    'amqp://me:secret@three:3/other?heartbeat=7',
   ]);
 });
 

@@ -57,3 +57,20 @@ test('nothing more is sent once the session was asked to end', async (t) => {
   );
   life.end(undefined);
 });
+
+test('an outbox without a bound waits at the end for what is under way', async (t) => {
+  const outbox = new Outbox(new SessionLife(() => {}), Number.POSITIVE_INFINITY);
+  const message = pending();
+  const sending = outbox.send(() => message.confirmed);
+  await new Promise(setImmediate);
+  let isIdle = false;
+  const idle = outbox.idle(AbortSignal.timeout(60_000)).then(() => {
+    isIdle = true;
+  });
+  await new Promise(setImmediate);
+  t.false(isIdle);
+  message.confirm();
+  await sending;
+  await idle;
+  t.true(isIdle);
+});

@@ -7,10 +7,12 @@ interface Item {
   settled: boolean;
 }
 
-function open(bound = Number.POSITIVE_INFINITY) {
+function open(bound = Number.POSITIVE_INFINITY, overtakes = true) {
   const written: { numbers: number[]; inOrder: boolean }[] = [];
-  const order = new SettlingOrder<Item>(bound, (items, inOrder) =>
-    written.push({ numbers: items.map(({ number }) => number), inOrder }),
+  const order = new SettlingOrder<Item>(
+    bound,
+    (items, inOrder) => written.push({ numbers: items.map(({ number }) => number), inOrder }),
+    { overtakes },
   );
   let next = 0;
   const track = (count: number): Item[] => {
@@ -118,6 +120,17 @@ test('a delivery that is unsettled for a second is overtaken', async (t) => {
   t.deepEqual(written, [{ numbers: [1], inOrder: false }]);
   t.true(performance.now() - started >= 950);
   order.stop();
+});
+
+test('where nothing may overtake, all wait for the first, whatever their number', (t) => {
+  const { order, track, written } = open(8, false);
+  const [slow, ...others] = track(6);
+  if (slow === undefined) throw new Error('six were tracked');
+  order.settle(others);
+  order.flush();
+  t.deepEqual(written, []);
+  order.settle([slow]);
+  t.deepEqual(written, [{ numbers: [0, 1, 2, 3, 4, 5], inOrder: true }]);
 });
 
 test('a delivery that is settled twice is written once', (t) => {

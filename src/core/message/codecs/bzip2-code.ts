@@ -1,12 +1,12 @@
-/** Bits and codes, as bzip2 writes them. */
+/** Reads bits and Huffman codes as bzip2 writes them. */
 
-/** The bytes are not what bzip2 writes. */
+/** The bytes are no bzip2 stream. */
 export class NotBzip2 extends Error {}
 
-/** Bits that a symbol may have. */
+/** The longest code of a symbol, in bits. */
 export const maxCodeLength = 20;
 
-/** Bits, the highest of each byte first. */
+/** Reads bits, the highest bit of each byte first. */
 export class Bits {
   private readonly bytes: Uint8Array;
   private at = 0;
@@ -31,12 +31,12 @@ export class Bits {
     return (this.kept >>> this.count) & ((1 << count) - 1);
   }
 
-  /** Goes on with the next whole byte. */
+  /** Skips to the next whole byte. */
   align(): void {
     this.count = 0;
   }
 
-  /** Whether another stream begins there. */
+  /** Whether another stream begins at the current byte. */
   continues(): boolean {
     const { bytes, at } = this;
     return bytes[at] === 0x42 && bytes[at + 1] === 0x5a && bytes[at + 2] === 0x68;
@@ -45,7 +45,7 @@ export class Bits {
 
 /** A canonical Huffman code. */
 export class Table {
-  /** Of each length the first code, how many there are, and where their symbols begin. */
+  /** For each length: the first code, the number of codes, and the index of the first symbol. */
   private readonly counts = new Uint16Array(maxCodeLength + 1);
   private readonly symbols: Uint16Array;
 

@@ -1,25 +1,25 @@
 import { Bits, maxCodeLength, NotBzip2, Table } from './bzip2-code.ts';
 
 /**
- * Reads bzip2, which Node cannot. Format: https://github.com/dsnet/compress/blob/master/doc/bzip2-format.pdf, as bzip2 1.0 writes
- * it. The packages that read it are years old and bound nothing; here output and memory are bounded by the caller.
+ * Reads bzip2, since Node has no reader for it. Format: https://github.com/dsnet/compress/blob/master/doc/bzip2-format.pdf, as bzip2
+ * 1.0 writes it. The registry's packages for it are years old and have no bounds; here the caller bounds output and memory.
  */
 
-/** There is more in it than the caller takes. */
+/** The plain bytes are more than the caller accepts. */
 export class TooLong extends Error {}
 
 const blockMagic = [0x314159, 0x265359] as const;
 const endMagic = [0x177245, 0x385090] as const;
 
-/** Symbols that are coded with one table before the next one is chosen. */
+/** Symbols in a group. A group is coded with one table. */
 const groupSize = 50;
 const maxTables = 6;
 
 /**
- * The plain bytes of one stream, or of several behind one another. Bytes behind them are ignored, as by Python.
+ * Inflates one stream, or several streams in a row. Bytes after the last stream are ignored, as Python does.
  *
- * @param maxLength bytes: throws TooLong before there are more.
- * @throws NotBzip2 if it is anything else, or broken.
+ * @param maxLength bytes. Throws TooLong before the output exceeds it.
+ * @throws NotBzip2 if the bytes are no bzip2 stream, or a broken one.
  */
 export function bunzip2(input: Uint8Array, maxLength: number): Buffer {
   const bits = new Bits(input);
@@ -35,7 +35,7 @@ export function bunzip2(input: Uint8Array, maxLength: number): Buffer {
 function readStream(bits: Bits, output: Output): void {
   const level = bits.read(24) === 0x425a68 ? bits.read(8) - 0x30 : 0;
   if (level < 1 || level > 9) throw new NotBzip2('it does not begin as bzip2 does');
-  // A block has no more than five bytes for four of its plain text.
+  // Four plain bytes take five bytes of a block at most.
   const maxBlock = Math.min(level * 100_000, Math.ceil(output.maxLength * 1.25) + 5);
   for (;;) {
     const magic = [bits.read(24), bits.read(24)];
@@ -63,7 +63,7 @@ function readBlock(bits: Bits, maxBlock: number, declared: number, output: Outpu
   const selectors = readSelectors(bits, selectorCount, tableCount);
   const tables = Array.from({ length: tableCount }, () => new Table(readLengths(bits, alphabet)));
 
-  // Counts of each byte and the bytes in the order in which they are sorted.
+  // Per byte value its count; and all bytes in sorted order.
   const counts = new Uint32Array(256);
   let block = new Uint32Array(Math.min(maxBlock, 16_384));
   let length = 0;
@@ -87,7 +87,7 @@ function readBlock(bits: Bits, maxBlock: number, declared: number, output: Outpu
     if (table === undefined) throw new NotBzip2('a block is broken');
     const symbol = table.read(bits);
     if (symbol <= 1) {
-      // A run's length, in digits of 1 and 2, the lowest first.
+      // The digits 1 and 2 of a run's length, the lowest first.
       run += weight << symbol;
       weight <<= 1;
       if (run > declared) throw new NotBzip2('a block is too long');
@@ -107,7 +107,7 @@ function readBlock(bits: Bits, maxBlock: number, declared: number, output: Outpu
   output.write(block, length, origin);
 }
 
-/** The bytes that stand in the block, in their order. */
+/** The byte values that occur in the block, in ascending order. */
 function readUsed(bits: Bits): Uint8Array {
   const rows = bits.read(16);
   const used: number[] = [];
@@ -120,7 +120,7 @@ function readUsed(bits: Bits): Uint8Array {
   return Uint8Array.from(used);
 }
 
-/** Which table each group is coded with. */
+/** The table of each group. */
 function readSelectors(bits: Bits, count: number, tables: number): Uint8Array {
   const order = Uint8Array.from({ length: tables }, (_, index) => index);
   const selectors = new Uint8Array(count);
@@ -138,7 +138,7 @@ function readSelectors(bits: Bits, count: number, tables: number): Uint8Array {
   return selectors;
 }
 
-/** How many bits each symbol has. */
+/** The code length of each symbol, in bits. */
 function readLengths(bits: Bits, alphabet: number): Uint8Array {
   const lengths = new Uint8Array(alphabet);
   let length = bits.read(5);
@@ -153,7 +153,7 @@ function readLengths(bits: Bits, alphabet: number): Uint8Array {
   return lengths;
 }
 
-/** Undoes the sorting (Burrows and Wheeler): above each byte stands the place of the one that follows it. */
+/** Undoes the Burrows-Wheeler transform. The bits above each byte hold the index of the byte that follows it. */
 function unsort(block: Uint32Array, length: number, counts: Uint32Array): void {
   let sum = 0;
   for (let byte = 0; byte < 256; byte += 1) {
@@ -169,7 +169,7 @@ function unsort(block: Uint32Array, length: number, counts: Uint32Array): void {
   }
 }
 
-/** The plain bytes, bounded. */
+/** The plain bytes, up to a bound. */
 class Output {
   readonly maxLength: number;
   private buffer: Buffer;
@@ -193,7 +193,7 @@ class Output {
     return this.buffer.subarray(0, this.length);
   }
 
-  /** A block, in which a byte behind four equal ones says how many more there are. */
+  /** Adds a block. In a block, the byte after four equal bytes says how many more of them follow. */
   write(block: Uint32Array, length: number, origin: number): void {
     let at = (block[origin] ?? 0) >>> 8;
     let last = -1;
@@ -227,7 +227,7 @@ class Output {
   }
 }
 
-/** Of the polynomial 0x04c11db7, the highest bit first. */
+/** CRC-32 with the polynomial 0x04c11db7, the highest bit first. */
 const crcTable = Int32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 24;
   for (let bit = 0; bit < 8; bit += 1) crc = crc < 0 ? (crc << 1) ^ 0x04c11db7 : crc << 1;

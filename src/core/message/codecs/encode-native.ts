@@ -4,8 +4,8 @@ import type { Answer } from '../envelope.ts';
 import type { Answered, Reply, Request, WireForm } from '../request.ts';
 
 /**
- * The native form: `{"method", "args", "context"?}`; everything else rides in the protocol's own properties, or, of a call over a
- * protocol without them, as `message_id`, `reply_to` and `correlation_id` (docs/protocol.md).
+ * The native form: `{"method", "args", "context"?}`. The other values are in the protocol's own properties. If the protocol has none,
+ * a call says them in its body as `message_id`, `reply_to` and `correlation_id` (docs/protocol.md).
  */
 export const nativeForm: WireForm = {
   encode({ method, args, context, messageId, call }: Request) {
@@ -26,8 +26,8 @@ export const nativeForm: WireForm = {
 };
 
 /**
- * The part of encoding that both wire forms share: refuses what the conductor would refuse whatever the method, and what is
- * no JSON.
+ * The part of encoding that both wire forms share. Throws Rejected for a message that the conductor refuses under any method, and for
+ * one that cannot be written as JSON.
  */
 export function toJson(method: string, message: JsonObject): string {
   if (method === '') throw new Rejected('unknown_method', 'method is empty');
@@ -63,7 +63,7 @@ function answerOf(reply: JsonObject): Answer {
   };
 }
 
-/** The text under a key, or another where there is none. */
+/** The text under a key, or `otherwise` if there is none. */
 export function textAt(object: JsonObject, key: string, otherwise: string): string {
   const value = object[key];
   return typeof value === 'string' ? value : otherwise;

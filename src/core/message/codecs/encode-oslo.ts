@@ -5,10 +5,10 @@ import type { Answer } from '../envelope.ts';
 import type { Answered, Reply, Request, WireForm } from '../request.ts';
 import { textAt, toJson } from './encode-native.ts';
 
-/** Of the method table that Trove's conductor API asks for (trove/conductor/api.py). */
+/** The version of the method table that Trove's conductor API asks for (trove/conductor/api.py). */
 const version = '1.0';
 
-/** What oslo.context and Trove expect to find of a context, for a sender that acts for nobody in particular. */
+/** The keys of a context that oslo.context and Trove need, for a sender that acts on nobody's behalf. */
 const emptyContext: JsonObject = {
   user: null,
   project_id: null,
@@ -51,8 +51,8 @@ function contextKeys(context: JsonObject): JsonObject {
 }
 
 /**
- * Reads `{"result", "failure", "ending", "_msg_id"}` in its envelope (_drivers/amqpdriver.py `_send_reply`). A reply that is not
- * the ending one only says that the call is still being worked on.
+ * Reads `{"result", "failure", "ending", "_msg_id"}` in its envelope (_drivers/amqpdriver.py `_send_reply`). A reply without `ending`
+ * only says that the call is still running.
  */
 function decodeReply({ body }: Reply): Answered | undefined {
   const inner = parseObject(textOf(body), 'the reply')['oslo.message'];
@@ -64,7 +64,7 @@ function decodeReply({ body }: Reply): Answered | undefined {
   return { correlationId, answer: answerOf(reply) };
 }
 
-/** A failure is a text of JSON (_drivers/common.py `serialize_remote_exception`). */
+/** A failure is a JSON text (_drivers/common.py `serialize_remote_exception`). */
 function answerOf({ result, failure }: JsonObject): Answer {
   if (failure === null || failure === undefined) return { result };
   const error = typeof failure === 'string' ? parseObject(failure, 'failure') : failure;

@@ -5,10 +5,10 @@ import { osloForm } from './encode-oslo.ts';
 import { native } from './native.ts';
 import { oslo } from './oslo.ts';
 
-/** The wire forms that a transport's `codec` may name. */
+/** The wire forms by the name that a transport's `codec` gives. */
 export const codecs = { native, oslo } satisfies Record<string, Codec>;
 export type CodecName = keyof typeof codecs;
 export const codecNames = Object.keys(codecs);
 
-/** The same, as those who send use them. */
+/** The same wire forms for the sending side. */
 export const wireForms: Readonly<Record<CodecName, WireForm>> = { native: nativeForm, oslo: osloForm };

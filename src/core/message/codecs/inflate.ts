@@ -2,13 +2,13 @@ import { brotliDecompressSync, constants, unzipSync, zstdDecompressSync } from '
 import { codeOf, messageOf, Rejected } from '../../errors.ts';
 import { bunzip2, TooLong } from './bzip2.ts';
 
-/** Throws if the bytes are no such stream, or come to more than so many bytes. */
+/** Inflates. Throws if the bytes are no such stream, or if the output exceeds `maxLength` bytes. */
 type Inflate = (body: Uint8Array, maxOutputLength: number) => Buffer;
 
-/** Bits of the largest window that is kept in memory: 8 MiB, which all readers of zstd have to support. */
+/** The largest window in memory, in bits: 8 MiB, which all readers of zstd have to support. */
 const zstdWindow = 23;
 
-/** gzip or zlib, by the first bytes: the stream that kombu calls gzip is one of zlib. */
+/** Decides between gzip and zlib by the first bytes, since the stream that kombu calls gzip is a zlib stream. */
 const zip: Inflate = (body, maxOutputLength) => unzipSync(body, { maxOutputLength });
 const brotli: Inflate = (body, maxOutputLength) => brotliDecompressSync(body, { maxOutputLength });
 const zstd: Inflate = (body, maxOutputLength) =>
@@ -17,7 +17,7 @@ const zstd: Inflate = (body, maxOutputLength) =>
     params: { [constants.ZSTD_d_windowLogMax]: zstdWindow },
   });
 
-/** By the names that kombu writes and reads (kombu/compression.py), and those of HTTP. */
+/** By the names of kombu (kombu/compression.py) and of HTTP. */
 const inflaters: ReadonlyMap<string, Inflate> = new Map([
   ...named(zip, 'application/x-gzip', 'application/gzip', 'gzip', 'x-gzip'),
   ...named(zip, 'application/zlib', 'zlib', 'deflate'),
@@ -31,10 +31,10 @@ function named(inflate: Inflate, ...names: string[]): [string, Inflate][] {
 }
 
 /**
- * The plain body of a compressed one. Throws Rejected.
+ * Inflates a compressed body. Throws Rejected.
  *
- * @param compression as the sender names it.
- * @param maxBody bytes that the plain body may have.
+ * @param compression the name that the sender gives.
+ * @param maxBody bytes of the plain body at most.
  */
 export function inflate(body: Uint8Array, compression: string, maxBody: number): Uint8Array {
   if (body.length === 0) throw new Rejected('empty', 'the body is empty');

@@ -4,9 +4,9 @@ import { isObject, type JsonObject, jsonTypeOf, parseObject, refuseHostile, text
 import type { Codec, Envelope, RequestContext } from '../envelope.ts';
 
 /**
- * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id ride in the
- * protocol's own properties; where it has none, as MQTT 3.1.1, the body may say them: `message_id`, `reply_to` and
- * `correlation_id`, of which the last comes back in the answer's body. The answer to a call is `{"result": ...}` or
+ * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id are in the protocol's own
+ * properties. If the protocol has none, as MQTT 3.1.1, the body may give them: `message_id`, `reply_to` and `correlation_id`. The
+ * answer's body then repeats `correlation_id`. The answer to a call is `{"result": ...}` or
  * `{"error": {"class", "message", "argument"?}}`.
  */
 export const native: Codec = {
@@ -38,16 +38,19 @@ export const native: Codec = {
 function readText(message: JsonObject, name: string): string | undefined {
   const value = message[name];
   if (value === undefined || (typeof value === 'string' && value !== '')) return value;
-  throw new Rejected('bad_envelope', `${name} is ${value === '' ? 'empty' : jsonTypeOf(value)}, not a text`);
+  throw new Rejected(
+    'bad_envelope',
+    `${name} is ${value === '' ? 'empty' : jsonTypeOf(value)}, not a string`,
+  );
 }
 
-/** The same message, whose numbers can be had as they were written: values of models come in calls only. */
+/** Parses the message again and keeps each number as it was written. Only calls need it, since only they carry values of models. */
 export function withExactNumbers(text: string, message: JsonObject): JsonObject {
   const remembering = parseRemembering(text);
   return isObject(remembering) ? remembering : message;
 }
 
-/** Undefined for an id that Postgres could not keep as a text: nothing could be known by it again. */
+/** Undefined for an id that Postgres cannot store as text, since a repetition could not be found by it. */
 export function storableId(id: unknown): string | undefined {
   return typeof id === 'string' && !id.includes('\0') && id.isWellFormed() ? id : undefined;
 }
@@ -62,8 +65,8 @@ function readContext(context: unknown): RequestContext | undefined {
 export type ContextNames = Readonly<Record<Exclude<keyof RequestContext, 'all'>, string>>;
 
 /**
- * Reads a context by the names that a wire form has for its parts; what is no text is left out. Throws Rejected for what is
- * refused of arguments too: it goes into notifications as it is.
+ * Reads a context under the names of a wire form. Leaves out parts that are no strings. Throws Rejected for values that are refused in
+ * arguments too, since notifications carry the context unchanged.
  */
 export function contextOf(from: JsonObject, names: ContextNames): RequestContext {
   refuseHostile(from, 'context');

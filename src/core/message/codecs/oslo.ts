@@ -12,8 +12,8 @@ export { contextPrefix };
  * (oslo_messaging/_drivers/common.py, `serialize_msg` and `deserialize_msg`). The inner object holds `method`, `args`,
  * `version`, `_unique_id`, the context as `_context_*` keys and, of a call, `_msg_id` and `_reply_q`.
  *
- * Trove's secure form, whose argument values are encrypted per instance, is opened before it comes here (trove-secure.ts).
- * Where it is not, an encrypted `instance_id` is refused as the bad argument that it is.
+ * Trove's secure form encrypts the argument values per instance. trove-secure.ts unseals it before this codec reads the message.
+ * Without that, an encrypted `instance_id` is refused as a bad argument.
  */
 export const oslo: Codec = {
   callsAreInTheBody: true,
@@ -25,7 +25,7 @@ export const oslo: Codec = {
       try {
         return read(textOf(bytes, cut) + end, false, false);
       } catch (error) {
-        // Cut in the wrong place, or bad in itself: the whole of it says which.
+        // Either the cut was wrong or the message is bad. Reading the whole message decides it.
         if (!(error instanceof Rejected)) throw error;
       }
     }
@@ -35,10 +35,10 @@ export const oslo: Codec = {
   encodeAnswer,
 };
 
-/** Ends the inner object, its text and the envelope. */
+/** The end of the inner object, of its text and of the envelope. */
 const end = '}"}';
 
-/** @param isOpen whether something else than the context may stand behind where the context begins. */
+/** @param isOpen whether keys other than the context's may follow the beginning of the context. */
 function read(text: string, isOpen: boolean, whole: boolean): Envelope {
   const inner = innerText(text);
   const message = parseObject(inner, 'oslo.message');
@@ -47,7 +47,7 @@ function read(text: string, isOpen: boolean, whole: boolean): Envelope {
     const name = JSON.stringify(twice.slice(0, 64));
     throw new Rejected(
       'bad_envelope',
-      `oslo.message: the key ${name} stands before the context and again behind it`,
+      `oslo.message: the key ${name} is in the message twice: before the context and after its beginning`,
     );
   }
   const context = '_context_user' in message ? contextIn(message) : undefined;
@@ -63,7 +63,7 @@ export function parseMessage(text: string): JsonObject {
 function innerText(text: string): string {
   const outer = parseObject(text, 'the body');
   const osloVersion = outer['oslo.version'];
-  // A peer of the same major version is readable, as in `deserialize_msg`.
+  // A peer of the same major version is readable (`deserialize_msg`).
   if (typeof osloVersion !== 'string' || !osloVersion.startsWith('2.')) {
     const given =
       typeof osloVersion === 'string' ? JSON.stringify(osloVersion.slice(0, 32)) : jsonTypeOf(osloVersion);
@@ -78,7 +78,7 @@ function innerText(text: string): string {
 /**
  * Reads the message. Throws Rejected.
  *
- * @param context its names without the prefix.
+ * @param context the context without the prefix of its names.
  */
 export function envelopeOf(message: JsonObject, context: JsonObject | undefined): Envelope {
   if (message.namespace !== undefined && message.namespace !== null) {
@@ -98,7 +98,7 @@ export function envelopeOf(message: JsonObject, context: JsonObject | undefined)
 
 export const osloContextNames: ContextNames = { user: 'user', tenant: 'project_id', requestId: 'request_id' };
 
-/** The context alone, its names without the prefix. */
+/** The context alone, without the prefix of its names. */
 function contextIn(message: JsonObject): JsonObject {
   const entries = Object.entries(message).filter(([name]) => name.startsWith(contextPrefix));
   return Object.fromEntries(entries.map(([name, value]) => [name.slice(contextPrefix.length), value]));
@@ -109,7 +109,7 @@ export function readCallAddress({ _msg_id: id, _reply_q: replyTo }: JsonObject):
   return typeof id === 'string' && typeof replyTo === 'string' ? { id, replyTo } : undefined;
 }
 
-/** What oslo.messaging knows an error as: its class and the module that it is imported from. */
+/** The class and the module by which oslo.messaging names an error. */
 const troveErrors = 'trove.common.exception';
 const dispatcherErrors = 'oslo_messaging.rpc.dispatcher';
 const modules: Readonly<Record<string, string>> = {
@@ -144,7 +144,7 @@ function failureOf({ class: name, message, argument }: Extract<Answer, { error: 
     module,
     message,
     tb: [`${name}: ${message}\n`],
-    // The caller's side makes the exception with both: oslo's take one text, Trove's a text and whatever is named.
+    // The caller's side makes the exception of args and kwargs. oslo's exceptions take one text, Trove's a text and named values.
     args: [message],
     kwargs: module === troveErrors && argument !== undefined ? { argument } : {},
   };

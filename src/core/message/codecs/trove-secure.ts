@@ -11,21 +11,21 @@ import { isObject, type JsonObject } from '../../json.ts';
 import { contextPrefix } from './oslo.ts';
 
 /**
- * Trove's secure form within oslo.messaging's message (trove/common/rpc/conductor_guest_serializer.py): each argument is a JSON
- * text `{"entity": "<base64>", "csz-instance-id": "<id>"}`, the context is one text in base64 beside its own instance id. Method,
- * version and reply address stay readable. Secrecy without integrity: nothing but the padding and the JSON tell a forgery.
+ * Trove's secure form of oslo.messaging's message (trove/common/rpc/conductor_guest_serializer.py). Each argument is a JSON text
+ * `{"entity": "<base64>", "csz-instance-id": "<id>"}`. The context is one base64 text beside its own instance id. Method, version and
+ * reply address stay readable. The form has no integrity check: only the padding and the JSON reveal a forgery.
  */
 
-/** AES's block. The initialization vector is one, and stands before the data (trove/common/crypto_utils.py). */
+/** AES's block, in bytes. The initialization vector is one block and precedes the data (trove/common/crypto_utils.py). */
 const blockLength = 16;
 
-/** What a text of Trove's configuration or of an instance is to AES-256: its MD5 in hexadecimal, as 32 ASCII characters. */
+/** Makes the AES-256 key of a text of Trove's configuration or of an instance: the text's MD5 in hexadecimal, as 32 ASCII characters. */
 export function cipherKeyOf(secret: string): KeyObject {
-  // A key object: given as bytes, the key would be prepared anew each time, for 12 µs.
+  // A key object, since each use of a key in bytes would prepare it again.
   return createSecretKey(createHash('md5').update(secret).digest('hex'), 'latin1');
 }
 
-/** The plain text; undefined if the key does not fit or the data is none. */
+/** The plain text; undefined if the key does not fit or the data is not encrypted. */
 export function decrypt(base64: string, key: KeyObject): string | undefined {
   return decryptAll([base64], key)?.[0];
 }
@@ -33,9 +33,9 @@ export function decrypt(base64: string, key: KeyObject): string | undefined {
 /**
  * The plain texts; undefined if the key does not fit all of them.
  *
- * One pass of the cipher for all of them, since each costs more to set up than such short texts to decrypt (measured: 103 against
- * 49 µs for a heartbeat). In CBC a block is decrypted with the key and the block before it: behind one another each part
- * has its own vector before its first block, and what the vectors themselves come to is left out.
+ * One pass of the cipher decrypts all texts, since for such short texts a pass costs more to set up than to run. CBC decrypts a block
+ * with the key and the block before it. Each part begins with its own vector, so concatenated parts decrypt correctly; the plain blocks
+ * in place of the vectors are left out.
  */
 function decryptAll(parts: ReadonlyArray<string>, key: KeyObject): string[] | undefined {
   const data = parts.map((base64) => Buffer.from(base64, 'base64'));
@@ -56,7 +56,7 @@ function decryptAll(parts: ReadonlyArray<string>, key: KeyObject): string[] | un
 
 const noVector = Buffer.alloc(blockLength);
 
-/** Without its padding: as many bytes of that value as fill the last block, one to a whole one (PKCS#7). */
+/** Removes the padding: each of its bytes holds the padding's length, from 1 to a whole block (PKCS#7). */
 function textWithin(padded: Buffer): string | undefined {
   const padding = padded.at(-1) ?? 0;
   if (padding < 1 || padding > blockLength) return undefined;
@@ -66,33 +66,33 @@ function textWithin(padded: Buffer): string | undefined {
   return isUtf8(plain) ? plain.toString('utf8') : undefined;
 }
 
-/** Base64 of the vector and the encrypted text. */
+/** Encrypts to the base64 of the vector and the encrypted text. */
 export function encrypt(plain: string, key: KeyObject): string {
   const iv = randomBytes(blockLength);
   const cipher = createCipheriv('aes-256-cbc', key, iv);
   return Buffer.concat([iv, cipher.update(plain, 'utf8'), cipher.final()]).toString('base64');
 }
 
-/** The parts of a message that are encrypted. */
+/** The encrypted parts of a message. */
 export interface Sealed {
-  /** The instance whose key each of them is said to be encrypted with. */
+  /** The instance whose key encrypts them, as the message claims. */
   readonly instanceId: string;
   readonly args: ReadonlyArray<readonly [name: string, base64: string]>;
   readonly context: string;
 }
 
-/** The longest that an instance's id is (varchar(36)). */
+/** The longest id of an instance: varchar(36). */
 const maxId = 36;
 
 const contextName = `${contextPrefix}context`;
 const contextIdName = `${contextPrefix}csz-instance-id`;
 
-/** Finds the encrypted parts; a text that says what is wrong, where one is not, or not of the same instance. */
+/** Finds the encrypted parts. Returns a text with the problem if one is not encrypted, or belongs to another instance. */
 export function sealedParts(message: JsonObject): Sealed | string {
   const { [contextName]: context, [contextIdName]: instanceId, args } = message;
   if (typeof context !== 'string' || typeof instanceId !== 'string') return 'its context is not encrypted';
   if (instanceId === '' || instanceId.length > maxId || /\p{Cc}/u.test(instanceId))
-    return 'csz-instance-id is no id';
+    return 'csz-instance-id is not an id';
   if (!isObject(args)) return 'it has no arguments';
   const sealed: [name: string, base64: string][] = [];
   for (const [name, value] of Object.entries(args)) {
@@ -114,13 +114,13 @@ function readEntity(value: unknown): { entity: string; instanceId: string } | un
   return typeof entity === 'string' && typeof instanceId === 'string' ? { entity, instanceId } : undefined;
 }
 
-/** The parts of a message in plain. */
+/** The decrypted parts of a message. */
 export interface Unsealed {
   readonly args: JsonObject;
   readonly context: JsonObject;
 }
 
-/** Undefined if the key does not open every part. */
+/** Decrypts every part; undefined if the key does not fit one of them. */
 export function unseal({ args, context }: Sealed, key: KeyObject): Unsealed | undefined {
   const texts = decryptAll([context, ...args.map(([, base64]) => base64)], key);
   if (texts === undefined) return undefined;

@@ -5,7 +5,7 @@ import type { BatchItem } from '../item.ts';
 import { methodOf, taskOf } from '../read.ts';
 import type { DeferredRow } from './sql/take-deferred.ts';
 
-/** A message that was deferred, to be tried again. Its arguments stand in for a body that it no longer has. */
+/** Makes an item of a deferred message, for its retry. Its arguments take the place of the body, which is not kept. */
 export function deferredItem(
   { method, args, transport }: DeferredRow,
   index: number,
@@ -28,7 +28,7 @@ export function deferredItem(
       if (!takesBatches(known)) throw new Rejected('not_a_cast', `${method} is to be called`);
       return taskOf(decoded, known);
     } catch (error) {
-      // Deferred by a release that knew the method, or took the argument.
+      // A release that knew the method, or accepted the argument, deferred it.
       if (error instanceof Rejected) return dead(error.reason, error.message);
       throw error;
     }

@@ -2,10 +2,10 @@ import type { DeadNotice, Outcome } from '../../../core/message/outcome.ts';
 import type { BatchItem } from '../item.ts';
 import { cleanText, instanceIdOf } from './record.ts';
 
-/** Characters of a dead letter's detail that the log gets; the table has five times as many. */
+/** Characters of a dead letter's detail in the log. The table has five times as many. */
 const noticeDetail = 200;
 
-/** What the main thread learns of a dead letter: enough to find its row and its sender. */
+/** A dead letter as the main thread logs it. It is enough to find the row and the sender. */
 export function noticeOf(
   { transport, task, raw, decoded }: BatchItem,
   { reason, detail }: Extract<Outcome, { kind: 'dead' }>,

@@ -9,13 +9,13 @@ import type { ThreadState } from '../thread-state.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
 import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
 
-/** A message with what became of it. */
+/** A message and its outcome. */
 export interface Resolved {
   readonly item: BatchItem;
   readonly outcome: Outcome;
 }
 
-/** Writes down those messages that are not done with: deferred and dead ones. Part of the batch's own transaction. */
+/** Records the leftovers, deferred and dead ones, in the batch's own transaction. */
 export async function record(
   db: Db,
   resolved: ReadonlyArray<Resolved>,
@@ -31,8 +31,7 @@ export async function record(
 }
 
 /**
- * A dead letter without anything that came from outside: the last resort for a message whose own row, in whatever table, the
- * database refuses.
+ * Records a dead letter without any value that came from outside. It is the last resort for a message whose row every table refuses.
  */
 export function recordMinimal(
   db: Db,
@@ -49,12 +48,12 @@ export function recordMinimal(
 
 function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMessage[] {
   const { task, transport, raw, sealed } = item;
-  // One that was deferred before has its row.
+  // A message that was deferred before has its row.
   if (outcome.kind !== 'deferred' || item.hasRow === true) return [];
   if (sealed !== undefined && raw !== undefined)
     return [toDeferredSealed(sealed, transport, raw, outcome.reason, manager)];
-  // Settled without a row, it would be lost. An error makes it a dead letter.
-  if (!isTask(task)) throw new TypeError('a message is to be deferred that has no arguments');
+  // If it were settled without a row, it would be lost. This error makes it a dead letter.
+  if (!isTask(task)) throw new TypeError('a message without arguments cannot be deferred');
   const { method, methodName, args } = task;
   const wire = method.toWire(args);
   if (!isObject(wire)) throw new TypeError(`toWire of ${methodName} returned no object`);
@@ -71,12 +70,12 @@ function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMess
   ];
 }
 
-/** What is deferred as it is goes by a name that no method has. */
+/** Prefix of a sealed message's method in `deferred`. No method has such a name. */
 export const sealedPrefix = 'sealed ';
 
 /**
- * It cannot say what it is about, nor when it was sent. Of a method of which only the latest counts, the one that came last is kept for
- * each instance; of any other method each one: two backups are two things.
+ * A sealed message shows neither its key nor its `sent`. If only the latest message of its method counts, one message an instance is
+ * kept, the one that came last. Of any other method each message is kept, since two backups have two keys.
  */
 function toDeferredSealed(
   { method, instanceId }: SealedCast,
@@ -100,7 +99,7 @@ function toDeferredSealed(
 
 let lastArrival = 0;
 
-/** Seconds since the epoch, greater each time: of those of one batch the later one is the newer. */
+/** Seconds since the epoch, greater at each call, so that the later one of a batch is the newer one. */
 function nextArrival(): number {
   lastArrival = Math.max(lastArrival + 0.000_001, Date.now() / 1000);
   return lastArrival;
@@ -108,7 +107,7 @@ function nextArrival(): number {
 
 function toDeadLetter({ item: { task, transport, raw, decoded }, outcome }: Resolved): DeadLetter[] {
   if (outcome.kind !== 'dead') return [];
-  // What was deferred before has no body of its own any more; its arguments stand in for it.
+  // A message that was deferred before has no body. Its arguments take the body's place.
   const body = raw?.body ?? Buffer.from(JSON.stringify({ method: decoded.method, args: decoded.args }));
   return [
     {
@@ -126,14 +125,14 @@ function toDeadLetter({ item: { task, transport, raw, decoded }, outcome }: Reso
   ];
 }
 
-/** The instance that a message names, whether or not it could be parsed. */
+/** The instance that a message names, even if the message could not be parsed. */
 export function instanceIdOf(task: BatchItem['task'], args: unknown): string | undefined {
   if (isTask(task)) return task.args.instanceId;
   if (typeof args !== 'object' || args === null || !('instance_id' in args)) return undefined;
   return typeof args.instance_id === 'string' ? args.instance_id : undefined;
 }
 
-/** Text that Postgres stores and a terminal survives: control characters escaped, lone surrogates replaced, capped. */
+/** Text that is safe for Postgres and a terminal: control characters escaped, lone surrogates replaced, cut to the length. */
 export function cleanText(text: string | undefined, maxLength: number): string | null {
   if (text === undefined) return null;
   return text

@@ -3,7 +3,7 @@ import type { CallIdentity } from './claim-call.ts';
 
 const text = 'UPDATE call_results SET result = $3 WHERE principal = $1 AND message_id = $2';
 
-/** Keeps the result of a call that this transaction has claimed. */
+/** Stores the result of a call that this transaction has claimed. */
 export async function keepResult(
   db: Db,
   { principal, messageId }: CallIdentity,

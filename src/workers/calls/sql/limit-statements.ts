@@ -2,7 +2,7 @@ import type { Db } from '../../postgres/transaction.ts';
 
 const text = "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)";
 
-/** Limits the statements that this transaction goes on with. In milliseconds. */
+/** Limits the further statements of this transaction. Milliseconds. */
 export async function limitStatements(
   db: Db,
   { lockTimeout, statementTimeout }: { readonly lockTimeout: number; readonly statementTimeout: number },

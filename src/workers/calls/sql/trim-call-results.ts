@@ -4,8 +4,8 @@ import type { Db } from '../../postgres/transaction.ts';
 const portion = 1000;
 
 /**
- * The oldest, by the index on id alone: those whose time is over, and those that are too many. Ids only grow, with gaps, so
- * counting back from the newest keeps `maxRows` at most. Replicas pass over each other's rows.
+ * Deletes the oldest results, by the index on id alone: those past their retention, and those beyond `maxRows`. Ids only grow, with
+ * gaps, so counting back from the newest id keeps at most `maxRows` rows. Replicas skip each other's locked rows.
  */
 const text = `
 WITH oldest AS MATERIALIZED (

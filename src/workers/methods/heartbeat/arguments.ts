@@ -5,14 +5,14 @@ import type { GuestArgs } from '../contract.ts';
 import { type Status, statuses } from './statuses.ts';
 
 export interface HeartbeatArgs extends GuestArgs {
-  /** Undefined: the guest only says that it is alive. */
+  /** Undefined: the guest only reports that it is alive. */
   readonly status: Status | undefined;
 }
 
 /**
  * Reads the arguments of a heartbeat. Throws Rejected with the argument's name.
  *
- * A heartbeat without a status has no guard: it says nothing that a status sent before it could undo.
+ * A heartbeat without a status has no guard, since it cannot undo a status that was sent before it.
  */
 export function readHeartbeat(args: JsonObject, sentRequired: boolean): HeartbeatArgs {
   const instanceId = readId(args, 'instance_id');

@@ -10,8 +10,8 @@ import { upsertStatuses } from './upsert-statuses.ts';
 const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired)?.description;
 
 /**
- * Upserts the instance's service status and touches its `updated_at` (Trove: conductor/manager.py, `heartbeat`). A payload
- * without a status only touches, and does not advance the guard.
+ * Upserts the instance's service status and sets its `updated_at` (Trove: conductor/manager.py, `heartbeat`). A payload without a
+ * status only sets `updated_at` and does not move the guard.
  */
 export const heartbeat: CastMethod<HeartbeatArgs> = {
   latestOnly: true,
@@ -20,7 +20,7 @@ export const heartbeat: CastMethod<HeartbeatArgs> = {
 
   toWire: writeHeartbeat,
 
-  /** As `foldStatus` would: RESTART_REQUIRED absorbs the heartbeats after it, and one without a status says nothing new. */
+  /** As in `foldStatus`: RESTART_REQUIRED absorbs later heartbeats, and a heartbeat without a status changes nothing. */
   layOver: (older, newer) =>
     `CASE WHEN ${older} #>> '{payload,service_status}' = '${absorbing}' OR ${newer} -> 'payload' = '{}'
       THEN ${older} ELSE ${older} || ${newer} END`,
@@ -49,7 +49,7 @@ export const heartbeat: CastMethod<HeartbeatArgs> = {
     ),
 };
 
-/** The status after a heartbeat: a heartbeat does not end RESTART_REQUIRED, and one without status leaves it as it is. */
+/** The status after a heartbeat. A heartbeat does not end RESTART_REQUIRED, and one without a status keeps the status. */
 function foldStatus(before: Status | undefined, { status }: HeartbeatArgs): Status | undefined {
   return status === undefined || before?.id === restartRequired ? before : status;
 }

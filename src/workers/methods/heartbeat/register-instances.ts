@@ -9,7 +9,7 @@ WHERE NOT EXISTS (SELECT FROM instances WHERE instances.id = input.id)
 ORDER BY id
 ON CONFLICT (id) DO NOTHING`;
 
-/** Inserts those of the instances that the database does not know. */
+/** Inserts the instances that the database does not know. */
 export async function registerInstances(db: Db, ids: ReadonlyArray<string>): Promise<void> {
   await db.query('register-instances', text, [ids]);
 }

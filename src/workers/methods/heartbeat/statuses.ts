@@ -1,4 +1,4 @@
-/** A service status as Trove knows it (trove/instance/service_status.py, `ServiceStatuses`). */
+/** A service status of Trove (trove/instance/service_status.py, `ServiceStatuses`). */
 export interface Status {
   readonly id: number;
   readonly description: string;
@@ -22,7 +22,7 @@ const words: ReadonlyArray<readonly [id: number, description: string]> = [
   [0x19, 'instance ready'],
   [0x20, 'restart required'],
   [0x21, 'healthy'],
-  // One code, two words. Trove's lookup knows only the later one and fails on the first.
+  // One code has two words. Trove's lookup knows only the later one and fails on the first.
   [0x22, 'upgrading'],
   [0x22, 'restarting'],
 ];
@@ -32,8 +32,8 @@ export const statuses: ReadonlyMap<string, Status> = new Map(
   words.map(([id, description]) => [description, { id, description }]),
 );
 
-/** Set by the control plane when a restart is due. No heartbeat overwrites it. */
+/** The control plane sets it when a restart is due. No heartbeat overwrites it. */
 export const restartRequired = 0x20;
 
-/** What an instance has before its guest was ever heard. */
+/** The status of an instance whose guest has not reported yet. */
 export const newStatus: Status = { id: 0x17, description: 'new' };

@@ -5,20 +5,20 @@ import type { Fold, Refusal } from '../fold.ts';
 import type { HeartbeatArgs } from './arguments.ts';
 import { newStatus, restartRequired, type Status } from './statuses.ts';
 
-/** RESTART_REQUIRED stays, and so does any status under a fold that only touches. */
+/** RESTART_REQUIRED stays, and so does any status under a fold without a status. */
 const keepsStatus = `stored.status_id = ${restartRequired} OR ($5::jsonb -> excluded.instance_id ->> 1)::boolean`;
 
 /**
- * One row an instance. Staleness is decided inside the statement, by the row as it is under the lock that ON CONFLICT takes;
- * ORDER BY makes that lock order the same in every session, whatever order the input has.
+ * One row an instance. The statement itself decides whether a row is stale, by the stored row under the lock of ON CONFLICT. ORDER BY
+ * makes the lock order the same in every session, whatever the order of the input.
  *
- * $5 holds what `excluded` has no column for, for the few rows that need it, by instance: the lowest `sent` of a fold of
- * several messages, and whether a fold only touches. A jsonb look-up costs next to nothing for an object without keys.
+ * $5 holds values for which `excluded` has no column, by instance and only for the few rows that need them: the lowest `sent` of a fold
+ * of several messages, and whether a fold has no status. A jsonb look-up in an empty object costs almost nothing.
  *
- * A row that is new gets its instance's id for its own. A random one would be drawn for every row, used for hardly any, and
- * cost 1.4 of 12 µs.
+ * A new row takes its instance's id as its own id. A random id would be drawn for every row and hardly ever be used, which costs a
+ * noticeable part of the statement.
  *
- * The rows that did not apply come back with why; nearly always none do.
+ * The statement returns the rows that did not apply, with the reason. Nearly always there are none.
  */
 const text = `
 WITH input AS (
@@ -46,7 +46,7 @@ SELECT (n - 1)::integer AS row,
 FROM known LEFT JOIN upserted USING (instance_id)
 WHERE upserted.instance_id IS NULL`;
 
-/** @returns the rows that were not applied. The rows of all known instances are locked afterwards. */
+/** @returns the rows that were not applied. Afterwards the rows of all known instances are locked. */
 export async function upsertStatuses(
   db: Db,
   folds: ReadonlyArray<Fold<HeartbeatArgs, Status | undefined>>,
@@ -58,7 +58,7 @@ export async function upsertStatuses(
   }
   return db.query<{ row: number; why: Refusal['why'] }>('upsert-statuses', text, [
     textArray(folds.map(({ of }) => of.instanceId)),
-    // An instance that has no row yet and only says that it is alive gets the one that Trove creates instances with.
+    // An instance without a row, whose guest only reports that it is alive, gets the status that Trove gives to new instances.
     integerArray(folds.map(({ state = newStatus }) => state.id)),
     textArray(folds.map(({ state = newStatus }) => state.description)),
     doubleArray(folds.map(({ guard }) => guard)),

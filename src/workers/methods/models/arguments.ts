@@ -3,11 +3,10 @@ import { isObject, type JsonObject, jsonTypeOf } from '../../../core/json.ts';
 import { badRequest, shown } from './refusals.ts';
 
 /**
- * Readers of the arguments of `model_*`, as far as they can be read without knowing the table. Each throws CallRefused with the
- * argument's name.
+ * Readers of the arguments of `model_*`, before the table is known. Each throws CallRefused with the argument's name.
  */
 
-/** What names a row: the value of its primary key, or an object with all of its columns. */
+/** Identifies a row: the value of its primary key, or an object with all columns of the key. */
 export type RowId = string | number | ExactNumber | JsonObject;
 
 /** One condition on one column. */
@@ -15,7 +14,7 @@ export interface Filter {
   readonly column: string;
   readonly operator: Operator;
   readonly operand: unknown;
-  /** Where it stands, for an error. */
+  /** The path of the argument, for an error. */
   readonly path: string;
 }
 
@@ -28,12 +27,12 @@ export interface Order {
   readonly path: string;
 }
 
-/** Nobody writes as many by hand, and each costs Postgres something to plan. */
+/** More than anybody writes by hand. Each condition costs Postgres planning time. */
 const maxFilters = 32;
 const maxOrders = 8;
 const maxOperands = 1000;
 
-/** A misspelt argument would be a filter that is not applied, so none is ignored. */
+/** Refuses unknown arguments, since a misspelt filter would not be applied. */
 export function onlyArguments(args: JsonObject, names: ReadonlyArray<string>): void {
   const unknown = Object.keys(args).find((name) => !names.includes(name));
   if (unknown === undefined) return;
@@ -48,10 +47,10 @@ export function readModelName({ model }: JsonObject): string {
 
 export function readRowId(id: unknown, path = 'id'): RowId {
   if (typeof id === 'string' || typeof id === 'number' || isExact(id) || isObject(id)) return id;
-  throw badRequest(path, `is ${jsonTypeOf(id)}, not what names a row`);
+  throw badRequest(path, `is ${jsonTypeOf(id)}, not the id of a row`);
 }
 
-/** @param maxRows how many it may name. */
+/** @param maxRows the most rows that it may name. */
 export function readRowIds(ids: unknown, maxRows: number): RowId[] {
   if (!Array.isArray(ids)) throw badRequest('ids', `is ${jsonTypeOf(ids)}, not an array`);
   if (ids.length === 0 || ids.length > maxRows)
@@ -70,7 +69,7 @@ export function readValues(values: unknown, path = 'values'): JsonObject {
   return values;
 }
 
-/** `{ column: value }` or `{ column: { operator: value } }`; null stands for `{ null: true }`. */
+/** Reads `{ column: value }` or `{ column: { operator: value } }`. A null stands for `{ null: true }`. */
 export function readFilters(filters: unknown): Filter[] {
   if (filters === undefined) return [];
   if (!isObject(filters)) throw badRequest('filters', `is ${jsonTypeOf(filters)}, not an object`);
@@ -106,7 +105,7 @@ function checkOperand(operator: Operator, operand: unknown, path: string): void 
   if (operand.length > maxOperands) throw badRequest(path, `has more than ${maxOperands} elements`);
 }
 
-/** `["created", "-name"]`, or `[{ column, direction }]` with the direction `asc` or `desc`. */
+/** Reads `["created", "-name"]`, or `[{ column, direction }]` with the direction `asc` or `desc`. */
 export function readOrder(order: unknown): Order[] {
   if (order === undefined) return [];
   if (!Array.isArray(order)) throw badRequest('order_by', `is ${jsonTypeOf(order)}, not an array`);
@@ -134,7 +133,7 @@ function readOrderEntry(entry: unknown, path: string): Order {
   return { column, descending: direction === 'desc', path };
 }
 
-/** Rows of a page, unless the caller says. */
+/** Rows of a page if the caller gives no limit. */
 const defaultLimit = 100;
 
 export function readLimit(limit: unknown, maxRows: number): number {

@@ -7,29 +7,29 @@ import { type Catalog, type Column, isKept, type Table } from './catalog.ts';
 import { badRequest, catalogChanged, forbidden, shown } from './refusals.ts';
 import { readAsWritten } from './sql/read-as-written.ts';
 
-/** What is to be done with a model. */
+/** The right that an operation on a model needs. */
 export type Right = 'read' | 'write' | 'delete';
 
 /** A model as one principal sees it. */
 export interface AuthorizedModel {
   readonly name: string;
   readonly table: Table;
-  /** What an answer holds of each row. */
+  /** The columns that an answer contains. */
   readonly shown: ReadonlyArray<Column>;
-  /** The column, if it may be read. Throws CallRefused or Rejected with the path of the argument. */
+  /** The column, if the principal may read it. Throws CallRefused or Rejected with the path of the argument. */
   readonly readable: (name: string, path: string) => Column;
-  /** The column, if it may be written. Throws CallRefused or Rejected with the path of the argument. */
+  /** The column, if the principal may write it. Throws CallRefused or Rejected with the path of the argument. */
   readonly writable: (name: string, path: string) => Column;
 }
 
-/** What Postgres answers to a statement about something that is no longer as it was. */
+/** SQLSTATEs of Postgres for an object that has changed. */
 const changed = new Set(['42P01', '42703', '42704', '42804', '42883']);
 
 /**
- * Does something with a model, if the principal may. Throws CallRefused or Rejected.
+ * Runs an operation on a model if the principal may. Throws CallRefused or Rejected.
  *
- * @param catalog what is known of the tables.
- * @param named columns that the call names; if one is not known, the catalog is read again.
+ * @param catalog the known tables.
+ * @param named columns that the call names. If one is unknown, the catalog is read again.
  */
 export async function onModel<Result>(
   db: Db,
@@ -76,7 +76,7 @@ function grants(grant: ModelGrant, right: Right): boolean {
 }
 
 function both({ key }: Table, most: Columns, granted: Columns): (column: Column) => boolean {
-  // What names a row goes with any grant.
+  // The primary key is readable and writable under any grant.
   return (column) => key.includes(column) || (includes(most, column.name) && includes(granted, column.name));
 }
 

@@ -3,32 +3,32 @@ import { columnTypeOf } from './column-types.ts';
 import type { ColumnType } from './numbers.ts';
 import { type CatalogColumn, readTable } from './sql/read-table.ts';
 
-/** A column that calls may name, if they are granted it. */
+/** A column that calls may name if they are granted it. */
 export interface Column extends CatalogColumn {
   readonly kind: ColumnType;
 }
 
-/** A table that calls may name: what the catalog says of it. */
+/** A table that calls may name, as the catalog describes it. */
 export interface Table {
-  /** As it stands in a statement. */
+  /** The quoted name for a statement. */
   readonly quoted: string;
   readonly columns: ReadonlyMap<string, Column>;
   /** The primary key. */
   readonly key: ReadonlyArray<Column>;
-  /** Times that are kept here, where the table has them. */
+  /** Columns of times that the conductor keeps, if the table has them. */
   readonly created: ReadonlyArray<Column>;
   readonly updated: ReadonlyArray<Column>;
   readonly deletedAt: Column | undefined;
-  /** Whether a row is deleted. */
+  /** The column that says whether a row is deleted. */
   readonly deleted: Column | undefined;
 }
 
-/** Milliseconds after which a table is looked at again, so that a column that was added shows everywhere. */
+/** Milliseconds after which a table is read again, so that an added column becomes visible on every replica. */
 const maxAge = 60_000;
 
 /**
- * Tables as they were when they were looked at last. As many as the configuration names at most. Read again after `maxAge`, when a
- * caller names a column that is not there, or when Postgres says that something is not there.
+ * Caches what the catalog says of tables. It holds at most the tables of the configuration. A table is read again after `maxAge`, when
+ * a caller names an unknown column, or when Postgres reports a missing object.
  */
 export class Catalog {
   private readonly tables = new Map<string, { readonly table: Table; readonly readAt: number }>();
@@ -52,7 +52,7 @@ export class Catalog {
   }
 }
 
-/** Reads a table by its name in the configuration: `table` or `schema.table`. Undefined if it is not there or has no primary key. */
+/** Reads a table by its name in the configuration: `table` or `schema.table`. Undefined if it is missing or has no primary key. */
 export async function describeTable(db: Db, name: string): Promise<Table | undefined> {
   const [table = name, schema] = name.split('.').toReversed();
   const columns = (await readTable(db, schema, table)).map((column) => ({
@@ -86,7 +86,7 @@ function isTime({ kind, isArray, isGenerated }: Column): boolean {
   return (kind.name === 'timestamp' || kind.name === 'timestamptz') && !isArray && !isGenerated;
 }
 
-/** Whether the column's values are kept here, and no caller may write them. */
+/** Whether the conductor keeps the column's values, so that no caller may write them. */
 export function isKept(table: Table, column: Column): boolean {
   const { created, updated, deletedAt, deleted } = table;
   return [...created, ...updated, deletedAt, deleted].includes(column);

@@ -3,8 +3,8 @@ import type { Db } from '../../postgres/transaction.ts';
 import { describeTable } from './catalog.ts';
 
 /**
- * What `models` and `services` name and the database does not have, with the key; undefined if it has everything. A misspelt column
- * after `except` would otherwise be found out by what it lets through.
+ * The first name in `models` and `services` that the database does not have, with its key; undefined if it has all. Otherwise a
+ * misspelt column after `except` would be noticed only by the data that it lets through.
  */
 export async function missingFromModels(db: Db, { models, services }: Access): Promise<string | undefined> {
   for (const [name, model] of models) {

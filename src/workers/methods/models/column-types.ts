@@ -72,7 +72,7 @@ function isDay(value: string): boolean {
   );
 }
 
-/** A column without zone holds UTC, as all of Trove's do: what has no zone is UTC too. */
+/** All of Trove's columns without zone hold UTC. So a value without zone is UTC too. */
 function instant(name: 'timestamp' | 'timestamptz'): ColumnType {
   return {
     name,
@@ -131,7 +131,7 @@ const json: ColumnType = {
   fromText: parseExact,
 };
 
-/** Anything else travels as Postgres writes it, and is refused by Postgres where it does not read it. */
+/** Any other type passes as Postgres's text. Postgres refuses a text that it cannot read. */
 function other(ordered: boolean): ColumnType {
   return { ...text, name: 'other', ordered };
 }
@@ -159,7 +159,7 @@ const kinds: ReadonlyMap<string, ColumnType> = new Map([
   ...['time', 'timetz', 'interval', 'inet', 'cidr', 'macaddr'].map((name) => [name, other(true)] as const),
 ]);
 
-/** @param typeName as `pg_type` has it. */
+/** @param typeName the name in `pg_type`. */
 export function columnTypeOf({
   typeName,
   labels,

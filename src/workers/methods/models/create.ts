@@ -9,11 +9,11 @@ import { insertRows, type NewRow } from './sql/insert-rows.ts';
 interface CreateArgs {
   readonly model: string;
   readonly rows: ReadonlyArray<NewRow>;
-  /** Of an array the answer is a count and rows, of an object the row. */
+  /** Whether `values` is an array. Then the answer is a count and rows, otherwise the row. */
   readonly isBulk: boolean;
 }
 
-/** Inserts a row, or several with one statement: all of them or none. */
+/** Inserts a row, or several rows with one statement: all of them or none. */
 export const modelCreate = (catalog: Catalog): CallMethod<CreateArgs> => ({
   allowed: 'service',
   mutating: true,

@@ -12,7 +12,7 @@ interface DeleteArgs {
   readonly ifUpdated: unknown;
 }
 
-/** Deletes a row: where the table has `deleted` or `deleted_at` it is marked, elsewhere it is gone. */
+/** Deletes a row. If the table has `deleted` or `deleted_at`, the row is marked, otherwise it is removed. */
 export const modelDelete = (catalog: Catalog): CallMethod<DeleteArgs> => ({
   allowed: 'service',
   mutating: true,

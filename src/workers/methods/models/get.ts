@@ -12,7 +12,7 @@ interface GetArgs {
   readonly includeDeleted: boolean;
 }
 
-/** One row by its id. */
+/** Reads one row by its id. */
 export const modelGet = (catalog: Catalog): CallMethod<GetArgs> => ({
   allowed: 'service',
   mutating: false,

@@ -6,7 +6,7 @@ import { modelGet } from './get.ts';
 import { modelList } from './list.ts';
 import { modelUpdate } from './update.ts';
 
-/** The methods that read and write models. They share what they know of the tables. */
+/** The methods that read and write models. They share one catalog. */
 export function modelMethods(): Readonly<Record<string, CallMethod>> {
   const catalog = new Catalog();
   return {

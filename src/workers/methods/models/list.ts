@@ -20,13 +20,13 @@ interface ListArgs {
   readonly model: string;
   readonly filters: ReadonlyArray<Filter>;
   readonly order: ReadonlyArray<Order>;
-  /** As it came: its bound is in the configuration. */
+  /** As the caller sent it. The configuration has its bound. */
   readonly limit: unknown;
   readonly marker: RowId | undefined;
   readonly includeDeleted: boolean;
 }
 
-/** A page of rows; the answer's marker leads to the next one. */
+/** Reads a page of rows. The answer's marker leads to the next page. */
 export const modelList = (catalog: Catalog): CallMethod<ListArgs> => ({
   allowed: 'service',
   mutating: false,
@@ -39,7 +39,7 @@ export const modelList = (catalog: Catalog): CallMethod<ListArgs> => ({
       filters: readFilters(args.filters),
       order: readOrder(args.order_by),
       limit: args.limit,
-      // So that an answer's marker can be given back as it is.
+      // Null is accepted, so that a caller can send an answer's marker back unchanged.
       marker:
         marker === undefined || marker === null
           ? undefined

@@ -1,7 +1,7 @@
 import { isExact } from '../../../core/exact-json.ts';
 import { jsonTypeOf } from '../../../core/json.ts';
 
-/** A value that its column cannot take, in words that complete "args.values.size ...". */
+/** A value that its column cannot take. The message completes "args.values.size ...". */
 export class Unfit extends Error {}
 
 export function unfit(value: unknown, expected: string): Unfit {
@@ -9,37 +9,37 @@ export function unfit(value: unknown, expected: string): Unfit {
   return new Unfit(`is ${digitsOf(value)?.slice(0, 64) ?? given}, not ${expected}`);
 }
 
-/** The digits of a number, as they were written. */
+/** The digits of a number as they were written. */
 export function digitsOf(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return isExact(value) ? value.rawJSON : undefined;
 }
 
-/** The nearest number that JavaScript has; NaN for anything else. */
+/** The nearest JavaScript number; NaN for a value that is no number. */
 export function nearest(value: unknown): number {
   return Number(digitsOf(value) ?? Number.NaN);
 }
 
 /**
- * How values of a type travel. Postgres is given texts, which it casts, and gives texts; so nothing is rounded on the way.
+ * How values of a type are passed. Postgres gets texts, which it casts, and returns texts, so that nothing is rounded.
  */
 export interface ColumnType {
   readonly name: string;
   /** Whether its values can be compared and ordered. */
   readonly ordered: boolean;
-  /** The text of a value from a message. Throws a string: what it should have been. */
+  /** The text of a message's value. Throws Unfit with what was expected. */
   readonly toText: (value: unknown, column: Limits) => string;
   /** The value for an answer. */
   readonly fromText: (text: string) => unknown;
 }
 
-/** What a column allows beyond its type. */
+/** Limits of a column beyond its type. */
 export interface Limits {
   readonly maxLength: number | null;
   readonly labels: ReadonlyArray<string>;
 }
 
-/** Postgres's text is the value. */
+/** Takes Postgres's text as the value. */
 export const asText = (text: string) => text;
 
 /** A column of whole numbers. */
@@ -62,7 +62,7 @@ export const bigint: ColumnType = {
   ordered: true,
   toText(value) {
     const number = nearest(value);
-    // A number beyond 2^53 may have been rounded by its sender already.
+    // The sender may already have rounded a number beyond 2^53.
     const text = Number.isSafeInteger(number) ? String(number) : value;
     if (
       typeof text === 'string' &&
@@ -80,7 +80,7 @@ export const numeric: ColumnType = {
   ordered: true,
   toText(value) {
     const digits = digitsOf(value) ?? value;
-    // An exponent of six figures would be as many digits.
+    // The bound on the exponent bounds the digits that Postgres would write out.
     if (typeof digits === 'string' && /^(-?\d{1,1000}(\.\d{1,1000})?(e[+-]?\d{1,3})?|NaN)$/i.test(digits))
       return digits;
     throw unfit(value, 'a number, or a text with one');
@@ -88,7 +88,7 @@ export const numeric: ColumnType = {
   fromText: asText,
 };
 
-/** JSON has no word for them. */
+/** Numbers that JSON cannot write. */
 const notFinite = ['NaN', 'Infinity', '-Infinity'];
 
 export const float: ColumnType = {

@@ -1,7 +1,7 @@
 import { CallRefused, Rejected } from '../../../core/errors.ts';
 import { RunAgain } from '../run-again.ts';
 
-/** What a call about models may be refused with. Each names the argument, and where below it the fault is. */
+/** Refusals of a call about models. Each names the argument and the path below it. */
 
 /** @param path below `args`, such as `filters.created`. */
 export function badRequest(path: string, problem: string): CallRefused {
@@ -16,17 +16,17 @@ export function conflict(path: string, problem: string): CallRefused {
   return new CallRefused('Conflict', `args.${path} ${problem}`, argumentOf(path));
 }
 
-/** Kept as a dead letter as well, so that the operator learns who tries what they may not. */
+/** It becomes a dead letter too, so that the operator learns of forbidden attempts. */
 export function forbidden(path: string, problem: string): Rejected {
   return new Rejected('forbidden', `args.${path} ${problem}`, argumentOf(path));
 }
 
-/** The catalog has changed under the call: it is tried again, with the catalog as it is now. */
+/** The catalog has changed during the call. The call is tried again with the new catalog. */
 export function catalogChanged(model: string): RunAgain {
   return new RunAgain('Busy', `the table of model ${model} is being changed; try again`, 'model');
 }
 
-/** Quotes what a caller has sent, which may be as long as they like. */
+/** Quotes a caller's text, which may have any length. */
 export function shown(text: string): string {
   return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }

@@ -3,12 +3,12 @@ import type { Db } from '../../../postgres/transaction.ts';
 import type { DeferredRow } from './take-deferred.ts';
 
 export interface ClaimedMessage extends DeferredRow {
-  /** Which version of the row was claimed: a newer message may be laid over it meanwhile. */
+  /** The version of the row that was claimed, since a newer message may be merged into the row meanwhile. */
   readonly sent: number;
   readonly reason: DeferredReason;
-  /** Milliseconds since it failed first; null if it has not. By the database's clock. */
+  /** Milliseconds since its first failure, by the database's clock; null if it has not failed. */
   readonly failingFor: number | null;
-  /** It has waited for as long as it may: too old, or one too many. */
+  /** Whether this is its last retry: it is too old, or the table has too many rows. */
   readonly last: boolean;
 }
 
@@ -19,16 +19,16 @@ export interface ClaimOptions {
   readonly maxDelay: number;
   readonly maxAge: number;
   readonly maxRows: number;
-  /** Of this replica: others may have more, or less. */
+  /** Transports of this replica. Other replicas may have others. */
   readonly transports: ReadonlyArray<string>;
-  /** As `deferred.method` names them. */
+  /** Methods under their names in `deferred.method`. */
   readonly methods: ReadonlyArray<string>;
 }
 
 /**
- * Takes what is due, and the oldest of what is too many; a message whose row is locked, or that nobody is blamed for, is never too
- * many. Claiming commits by itself and moves the next attempt into the future: no lock on these rows is held while the messages
- * are applied, since batches lock them last.
+ * Claims messages that are due, and the oldest ones beyond `maxRows`. A message whose row is locked, or for which nobody is blamed, is
+ * never surplus. The claim commits by itself and moves the next attempt into the future. So no lock on these rows is held while the
+ * messages are applied, since batches lock them last.
  */
 const text = `
 WITH surplus AS (

@@ -4,7 +4,7 @@ const text = `
 SELECT count(*)::integer AS count
 FROM (SELECT FROM deferred WHERE NOT (method = $2 AND key = ANY($3::text[])) LIMIT $1) AS counted`;
 
-/** How many messages are deferred beside those about these keys, counted up to `most`. */
+/** Counts the deferred messages about other keys, up to `most`. */
 export async function countOtherDeferred(
   db: Db,
   method: string,

@@ -1,7 +1,7 @@
 import type { DeferredVersion } from '../../../deferred.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 
-/** Rows over which a newer message has been laid meanwhile stay. Locked in the order of their keys. */
+/** A row stays if a newer message has been merged into it meanwhile. Rows are locked in the order of their keys. */
 const text = `
 WITH input AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::double precision[]) AS input(method, key, sent)

@@ -1,7 +1,7 @@
 import type { DeadReason } from '../../../../core/errors.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 
-/** A message that can never be applied, as it is kept. */
+/** A row of dead_letters. */
 export interface DeadLetter {
   readonly transport: string;
   readonly reason: DeadReason;
@@ -10,7 +10,7 @@ export interface DeadLetter {
   readonly instanceId: string | null;
   readonly messageId: string | null;
   readonly sender: string | null;
-  /** The first 64 KiB. */
+  /** The first 64 KiB of the body. */
   readonly body: Buffer | null;
   readonly bodySize: number;
   /** SHA-256 of the whole body. */

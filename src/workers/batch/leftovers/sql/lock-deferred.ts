@@ -6,7 +6,7 @@ WHERE sent = '-infinity'
 ORDER BY method, key
 FOR UPDATE OF deferred`;
 
-/** Locks those of the deferred messages that are still there. */
+/** Locks the deferred messages without a guard that are still in the table. */
 export function lockDeferred(
   db: Db,
   messages: ReadonlyArray<{ readonly method: string; readonly key: string }>,

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../../core/json.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 
-/** A message that was deferred, as it was kept. */
+/** A row of `deferred`. */
 export interface DeferredRow {
   readonly method: string;
   readonly key: string;
@@ -14,7 +14,7 @@ const text = `
 DELETE FROM deferred WHERE method = $1 AND key = ANY($2::text[]) AND sent = '-infinity'
 RETURNING method, key, transport, args`;
 
-/** Takes the messages without a guard that are deferred about these keys. Waits for who is retrying one of them. */
+/** Deletes and returns the deferred messages without a guard about these keys. Waits for a transaction that retries one of them. */
 export function takeDeferred(db: Db, method: string, keys: ReadonlyArray<string>): Promise<DeferredRow[]> {
   return db.query<DeferredRow>('take-deferred', text, [method, keys]);
 }

@@ -1,11 +1,11 @@
 import type { Db } from '../../../postgres/transaction.ts';
 
-/** Dead letters that one statement deletes: a large backlog must not run into its time limit. */
+/** Dead letters that one statement deletes at most, so that a large backlog does not exceed the statement's time limit. */
 export const trimStep = 2000;
 
 /**
- * Ids only grow, with gaps: counting back from the newest keeps `maxRows` at most, by the index alone. The array
- * keeps the plan to that index too, whatever the statistics say.
+ * Ids only grow, with gaps. So counting back from the newest id keeps at most `maxRows` rows and needs the index alone. The array makes
+ * the plan use that index whatever the statistics say.
  */
 const text = `
 WITH trimmed AS (

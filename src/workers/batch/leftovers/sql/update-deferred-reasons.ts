@@ -15,7 +15,7 @@ UPDATE deferred SET
   failing_since = CASE WHEN kept.reason = 'unproven' THEN coalesce(deferred.failing_since, now()) END
 FROM kept WHERE deferred.method = kept.method AND deferred.key = kept.key`;
 
-/** Keeps why messages that were retried still wait, where it is another reason than before. */
+/** Stores the new reasons of retried messages that still wait. */
 export async function updateDeferredReasons(
   db: Db,
   messages: ReadonlyArray<{ readonly method: string; readonly key: string; readonly reason: DeferredReason }>,

@@ -11,15 +11,15 @@ export interface DeferredMessage {
   readonly transport: string;
   /** In wire form. */
   readonly args: JsonObject;
-  /** -Infinity if it moves no guard. */
+  /** -Infinity if the message has no guard. */
   readonly guard: number;
   readonly reason: DeferredReason;
 }
 
 /**
- * Keeps one message a method and key: a newer one is laid over an older one as its method says, an older one is stale. A message
- * without a guard is newer than all that came before it. The first one's schedule stands, so that a chatty guest cannot put off
- * the end.
+ * Keeps one message for each method and key. A newer message is merged into an older one as its method says; an older message is stale.
+ * A message without a guard is newer than all before it. The first message's schedule stays, so that a guest that sends often cannot
+ * postpone the age limit.
  */
 const text = (manager: Manager) => `
 INSERT INTO deferred AS stored
@@ -37,7 +37,7 @@ ON CONFLICT (method, key) DO UPDATE SET
   failing_since = coalesce(stored.failing_since, excluded.failing_since)
 WHERE excluded.sent > stored.sent OR excluded.sent = '-infinity'`;
 
-/** A branch for each method that lays its messages over each other in a way of its own. */
+/** A branch for each method that merges its messages in its own way. */
 function layers(manager: Manager): string[] {
   return Object.entries(manager).flatMap(([name, method]) => {
     const args = takesBatches(method) ? method.layOver?.('stored.args', 'excluded.args') : undefined;
@@ -46,8 +46,8 @@ function layers(manager: Manager): string[] {
 }
 
 /**
- * @param messages in the order in which messages of one key are to be laid over each other.
- * @param firstDelay milliseconds until they are tried again.
+ * @param messages in the order in which messages of one key are merged.
+ * @param firstDelay milliseconds until the first retry.
  */
 export async function upsertDeferred(
   db: Db,
@@ -55,7 +55,7 @@ export async function upsertDeferred(
   messages: ReadonlyArray<DeferredMessage>,
   firstDelay: number,
 ): Promise<void> {
-  // A statement can touch a row only once: the nth message of every key goes with the nth round.
+  // A statement can change a row only once. So the nth message of each key goes into the nth round.
   const rounds: DeferredMessage[][] = [];
   const seen = new Map<string, number>();
   for (const message of messages) {

@@ -6,21 +6,21 @@ import type { Column, Table } from '../catalog.ts';
 import { badRequest, shown } from '../refusals.ts';
 import type { Statement } from './statement.ts';
 
-/** The rows that are not deleted. */
+/** A condition for the rows that are not deleted. */
 export function notDeleted({ deleted, deletedAt }: Table): string {
-  // In Trove's tables it may be NULL.
+  // In Trove's tables `deleted` may be NULL.
   if (deleted !== undefined) return `t.${deleted.quoted} IS NOT TRUE`;
   return deletedAt === undefined ? 'true' : `t.${deletedAt.quoted} IS NULL`;
 }
 
-/** The row of this id. Throws CallRefused with the path if the id does not fit the primary key. */
+/** A condition for the row of this id. Throws CallRefused with the path if the id does not fit the primary key. */
 export function isRow(statement: Statement, table: Table, id: RowId, path: string): string {
   return keyValues(table, id, path)
     .map(({ column, value, at }) => `t.${column.quoted} = ${statement.value(column, value, at)}`)
     .join(' AND ');
 }
 
-/** The rows of these ids. */
+/** A condition for the rows of these ids. */
 export function isOneOf(statement: Statement, table: Table, ids: ReadonlyArray<RowId>, path: string): string {
   const [column, ...others] = table.key;
   if (column !== undefined && others.length === 0) {
@@ -31,7 +31,7 @@ export function isOneOf(statement: Statement, table: Table, ids: ReadonlyArray<R
   return `(${rows.join(' OR ')})`;
 }
 
-/** The values of the primary key that an id stands for. */
+/** Splits an id into the values of the primary key. */
 function keyValues(
   { key }: Table,
   id: RowId,
@@ -55,7 +55,7 @@ function keyValues(
   });
 }
 
-/** The rows that all filters let through. Throws CallRefused or Rejected with the path of the filter. */
+/** A condition that joins all filters. Throws CallRefused or Rejected with the path of the filter. */
 export function passes(statement: Statement, model: AuthorizedModel, filters: ReadonlyArray<Filter>): string {
   const conditions = filters.map((filter) => condition(statement, model, filter));
   return conditions.length === 0 ? 'true' : conditions.join(' AND ');
@@ -79,14 +79,14 @@ function condition(
       if (column.kind.name !== 'text') throw badRequest(path, `compares ${name}, which is not a text`);
       return `${quoted} LIKE ${statement.value({ ...column, maxLength: null }, present(operand, path), path)}`;
     case 'ne':
-      // Unlike <>, it takes NULL for something else than the value.
+      // Unlike <>, it treats NULL as different from the value.
       return `${quoted} IS DISTINCT FROM ${statement.value(column, present(operand, path), path)}`;
     default:
       return `${quoted} ${comparisons[operator]} ${statement.value(column, present(operand, path), path)}`;
   }
 }
 
-/** A comparison with NULL is never true, which is not what anybody means. */
+/** A comparison with NULL is never true, which no caller means. */
 function present(operand: unknown, path: string): unknown {
   if (operand === null) throw badRequest(path, 'is null; the operator for that is null: true or false');
   return operand;
@@ -97,7 +97,7 @@ function listOf(operand: unknown, path: string): ReadonlyArray<unknown> {
   return operand.map((value: unknown, index) => present(exactAt(operand, index, value), `${path}[${index}]`));
 }
 
-/** Whether its values can be compared, and ordered by. */
+/** Whether the column's values can be compared and ordered. */
 export function isComparable({ kind, isArray }: Column): boolean {
   return kind.ordered && !isArray;
 }

@@ -6,13 +6,13 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { NotConnected } from '../../core/errors.ts';
-import { blockOf, readStatus } from './headers.ts';
-import type { Connection } from './lifetime.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
+import { blockOf, readStatus } from './read-headers.ts';
+import type { Connection } from './session-connection.ts';
 
-/** What may still be taken; `messages` 0: nothing. */
+/** The room for more messages. */
 export interface Room {
   readonly messages: number;
   readonly bytes: number;
@@ -30,7 +30,7 @@ export interface PullerOptions {
   readonly receive: (message: Incoming) => void;
 }
 
-/** What a pull may wait at most, in milliseconds: a replica that has frozen must not be sent messages for long. */
+/** The longest that a pull may wait, in milliseconds: a replica that has frozen must not be sent messages for long. */
 const longestExpires = 30_000;
 
 /**
@@ -70,11 +70,11 @@ export class Puller {
   private drained: Promise<unknown> = Promise.resolve();
   /** Of the pull under way, still to come; 0: none is. */
   private remaining = 0;
-  /** What the last pull has asked for. */
+  /** The limits of the last pull. */
   private asked = { batch: 0, bytes: 0 };
   private ticks = 0;
   private wanted = false;
-  /** The next message does not fit into what the last pull has asked for. */
+  /** The next message does not fit into the limits of the last pull. */
   private tooLarge = false;
 
   constructor(options: PullerOptions) {
@@ -176,7 +176,7 @@ export class Puller {
   }
 
   private take(message: Incoming, current: boolean): void {
-    // What is left of an inbox that is being drained is received all the same.
+    // The rest of an inbox that is being drained is received all the same.
     if (message.replyAt === message.replyEnd) {
       if (current) this.ended(message);
       return;
@@ -187,7 +187,7 @@ export class Puller {
     if (this.remaining === 0) this.pull();
   }
 
-  /** The next message did not fit into what was left of a pull. */
+  /** The next message did not fit into the rest of a pull. */
   private exceeded(arrived: number): void {
     const { bytes, empty } = this.options.room();
     // The next pull has room for it, or says that it has not.

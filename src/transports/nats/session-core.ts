@@ -1,12 +1,13 @@
 import type { Subscription } from '@nats-io/transport-node';
 import { settledBy } from '../../core/deadline.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { Deliver, Delivery, DeliveryMeta, Publication, Session } from '../../core/transport/contract.ts';
-import { MetaReader } from './headers.ts';
-import type { Wire } from './inside.ts';
-import { Connection } from './lifetime.ts';
+import type { Deliver, Publication, Session } from '../../core/transport/contract.ts';
+import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
+import { MetaReader } from './read-headers.ts';
+import type { Wire } from './read-library.ts';
+import { Connection } from './session-connection.ts';
 
 /** Milliseconds between two log lines about dropped messages. */
 const complaintInterval = 10_000;
@@ -14,24 +15,12 @@ const complaintInterval = 10_000;
 /** Bytes of a header block, beyond which a body is copied: it would keep the block in memory, which no bound counts. */
 const largestKept = 4096;
 
-class CoreDelivery implements Delivery {
-  readonly session: Session;
-  readonly body: Uint8Array;
-  readonly meta: DeliveryMeta;
-
-  constructor(session: Session, body: Uint8Array, meta: DeliveryMeta) {
-    this.session = session;
-    this.body = body;
-    this.meta = meta;
-  }
-}
-
 /**
  * One connection that is a member of a queue group of core NATS, which keeps nothing: a message is delivered at most once, and
  * there is nothing to settle.
  *
  * Nobody can ask the broker to wait, and not to read would have it cut the connection with all that it has for us. So a
- * paused session leaves the group: other replicas get what comes. What is on its way by then and finds no room is dropped.
+ * paused session leaves the group: other replicas get the messages then. A message that is on its way by then and finds no room is dropped.
  */
 export class CoreSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -52,7 +41,7 @@ export class CoreSession implements Session {
     this.logger = logger;
     this.meta = new MetaReader(options);
     this.connection = new Connection(wire, [options.subject]);
-    this.closed = this.connection.closed;
+    this.closed = this.connection.life.closed;
     void this.closed.then(() => this.complain());
     this.join();
   }
@@ -69,12 +58,12 @@ export class CoreSession implements Session {
     const { membership } = this;
     if (membership === undefined) return;
     this.membership = undefined;
-    // What it fails with is the end of the connection.
+    // It fails only if the connection ends.
     this.left = membership.drain().catch(() => {});
   }
 
   resume(): void {
-    if (!this.connection.stopping) this.join();
+    if (!this.connection.life.stopping) this.join();
   }
 
   async drain(deadline: AbortSignal): Promise<void> {
@@ -83,15 +72,12 @@ export class CoreSession implements Session {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    this.connection.stopping = true;
-    if (!this.connection.open) return;
-    await this.drain(deadline);
-    await this.connection.close(deadline);
+    await this.connection.stop(deadline, () => this.drain(deadline));
   }
 
   private join(): void {
     this.wanted = true;
-    if (this.membership !== undefined || !this.connection.open) return;
+    if (this.membership !== undefined || !this.connection.life.open) return;
     const { subject, queueGroup } = this.options;
     this.membership = this.connection.subscribe(subject, (message) => this.receive(message), {
       queue: queueGroup,
@@ -99,12 +85,12 @@ export class CoreSession implements Session {
   }
 
   private receive(message: Incoming): void {
-    if (!this.connection.open) return;
+    if (!this.connection.life.open) return;
     const { bytes, replyAt, replyEnd, blockAt, bodyAt, end } = message;
     const data = bytes.subarray(bodyAt, end);
     const body = bodyAt - blockAt <= largestKept ? data : Buffer.from(data);
     const answerTo = replyAt < replyEnd ? bytes.toString('utf8', replyAt, replyEnd) : undefined;
-    const delivery = new CoreDelivery(this, body, this.meta.read(message, false, answerTo));
+    const delivery = new HeldDelivery(this, body, this.meta.read(message, false, answerTo), undefined);
     if (this.deliver(delivery)) return;
     this.dropped += 1;
     this.complaint ??= setTimeout(() => this.complain(), complaintInterval);

@@ -18,11 +18,11 @@ type Field = keyof typeof header;
 /** As the sender has written them, trimmed. One that is there more than once counts as it stands first; an empty one is none. */
 export type Headers = { readonly [Key in Field]?: string };
 
-/** What the server says in place of a message; 0: nothing. */
+/** The server's word in place of a message. A code of 0 means that there is none. */
 export interface Status {
   readonly code: number;
   readonly description: string;
-  /** Of what a pull has asked for, the messages that the server has not sent. */
+  /** Messages that a pull has asked for and the server has not sent. */
   readonly pending?: number;
 }
 
@@ -43,7 +43,7 @@ const none: Headers = {};
 const version = Buffer.from('NATS/1.0');
 const [fullStop, digit1] = [0x2e, 0x31];
 const [carriageReturn, lineFeed] = [0x0d, 0x0a];
-/** What the names of `header` begin with. */
+/** The first letters of the names in `header`. */
 const [letterC, letterN] = [0x43, 0x4e];
 
 /** Case counts, as it does for the server. A line that is none of ours is skipped, whatever it is. */
@@ -95,7 +95,7 @@ export function blockOf({ bytes, blockAt, bodyAt }: Incoming): Buffer | undefine
   return blockAt < bodyAt ? bytes.subarray(blockAt, bodyAt) : undefined;
 }
 
-/** What the messages of one session say besides their bodies. */
+/** Reads everything but the bodies of the messages of one session. */
 export class MetaReader {
   private readonly bySubject: boolean;
   /** Of a message that says nothing: most of a chunk are alike. */

@@ -1,42 +1,32 @@
-import { errors, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import { settledBy } from '../../core/deadline.ts';
+import { errors, type Subscription } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
+import { SessionLife } from '../../core/transport/session-life.ts';
 import { permissionViolation, watch } from './connect.ts';
-import type { Wire } from './inside.ts';
 import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
 import type { Take } from './read.ts';
+import type { Wire } from './read-library.ts';
 
-/** What all sessions have in common: a connection that ends once, and what is published on it. */
+/** The part that all sessions have in common: a connection that ends once, and its publisher. */
 export class Connection {
-  readonly closed: Promise<Error | undefined>;
+  readonly life: SessionLife;
   readonly publisher: Publisher;
-  open = true;
-  /** Set by who asks it to end: then that is no error. */
-  stopping = false;
   private readonly wire: Wire;
-  private readonly connection: NatsConnection;
   private readonly own: ReadonlyArray<string>;
-  private reason: Error | undefined;
 
   /** @param own the subjects that are consumed: no answer may go there. */
   constructor(wire: Wire, own: ReadonlyArray<string>) {
     const { connection } = wire;
     this.wire = wire;
-    this.connection = connection;
     this.own = own;
-    this.publisher = new Publisher(connection);
-    this.closed = connection.closed().then((error) => {
-      this.open = false;
-      this.publisher.end();
-      return this.stopping ? undefined : (this.reason ?? lost(error));
-    });
+    // The library's closing does not reject.
+    this.life = new SessionLife(() => void connection.close());
+    this.publisher = new Publisher(connection, this.life);
+    void connection.closed().then((error) => this.life.end(lost(error)));
     // Ends with the connection.
     watch(connection, {
       error: (error) => this.complaint(error),
-      stale: () => {
-        this.reason ??= new NotConnected('the broker does not answer');
-      },
+      stale: () => this.fail(new NotConnected('the broker does not answer')),
     }).catch((error: unknown) => this.fail(new NotConnected(messageOf(error), { cause: error })));
   }
 
@@ -63,18 +53,17 @@ export class Connection {
 
   /** The session is of no use any more. */
   fail(error: Error): void {
-    if (!this.open) return;
-    this.reason ??= error;
-    // The library's closing does not reject.
-    void this.connection.close();
+    this.life.fail(error);
   }
 
-  /** What is written reaches the broker, then the connection ends; at the deadline at latest. */
-  async close(deadline: AbortSignal): Promise<void> {
-    this.stopping = true;
-    if (this.open) await settledBy(Promise.race([this.connection.flush(), this.closed]), deadline);
-    void this.connection.close();
-    await settledBy(this.closed, deadline);
+  /** Everything that was written reaches the broker, then the connection ends; at the deadline at latest. */
+  stop(deadline: AbortSignal, before: () => Promise<unknown>): Promise<void> {
+    const { connection } = this.wire;
+    return this.life.stop(deadline, async () => {
+      await before();
+      await connection.flush();
+      await connection.close();
+    });
   }
 
   private complaint(error: Error): void {

@@ -1,0 +1,139 @@
+import { isIP, connect as openTcp } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as openTls } from 'node:tls';
+import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt';
+import { streamBuilder as openWebSocket } from 'mqtt/lib/connect/ws';
+import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { connectToFirst } from '../../core/transport/addresses.ts';
+import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
+import { SessionLife } from '../../core/transport/session-life.ts';
+import { tlsFailure } from '../../core/transport/tls-failure.ts';
+import type { MqttOptions } from './options.ts';
+import { Tap } from './read-tap.ts';
+
+/** CONNACK codes that trying again does not change: 3.1.1, section 3.2.2.3, and 5, section 3.2.2.2. */
+const finalCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c]);
+/** Those of them that are about who we are. */
+const credentialCodes: ReadonlySet<unknown> = new Set([4, 5, 0x86, 0x87, 0x8c]);
+
+/** Two bytes on the wire, and what holds where nothing is said (MQTT 5, sections 3.1.2.11.3 and 3.2.2.3.3). */
+export const maxReceiveMaximum = 65_535;
+
+/** DISCONNECT reason code (MQTT 5, section 3.14.2.1). */
+const sessionTakenOver = 0x8e;
+
+const notMqtt = 'does url name a port where MQTT is spoken, and mqtts: where the broker wants TLS?';
+
+/** A connection that the broker has accepted. */
+export interface Connection {
+  readonly client: MqttClient;
+  readonly tap: Tap;
+  readonly life: SessionLife;
+  readonly connack: IConnackPacket;
+}
+
+/**
+ * Opens one connection, signed in by `user` and `password`, or what the URL has of them. It never comes back by itself.
+ *
+ * @param settings what this connection wants beside that: client id, clean, properties of version 5.
+ * @throws ConfigError, which names the key to look at, or NotConnected.
+ */
+export function openConnection(options: MqttOptions, settings: IClientOptions): Promise<Connection> {
+  return connectToFirst(options.url, (address) => openAt(new URL(address), options, settings));
+}
+
+async function openAt(url: URL, options: MqttOptions, settings: IClientOptions): Promise<Connection> {
+  const known = credentialsOf(options, url.href);
+  const isV5 = options.version === '5';
+  const client: MqttClient = new MqttClient(() => tap, {
+    ...(known !== undefined && { username: known.user, password: known.password }),
+    keepalive: options.keepalive,
+    connectTimeout: options.connectTimeout,
+    protocolVersion: isV5 ? 5 : 4,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    manualConnect: true,
+    ...settings,
+  });
+  const bySubject = options.auth.mode === 'subject';
+  const tap = new Tap(openSocket(url, options, client), { hasProperties: isV5, bySubject });
+  const life = new SessionLife(() => tap.destroy());
+  let accepted = false;
+  const fail = (error: unknown) => life.fail(accepted ? lossOf(error) : refusalOf(error, options));
+  // The library would go on reading in the middle of a packet. Some errors of its stream it keeps to itself.
+  client.on('error', fail);
+  tap.on('error', fail);
+  client.on('disconnect', ({ reasonCode }) => life.fail(disconnectReason(client, reasonCode)));
+  client.on('close', () =>
+    life.end(
+      accepted
+        ? closedSilently(client)
+        : refusalOf(new Error('the connection was closed before it was accepted'), options),
+    ),
+  );
+  const accepting = new Promise<IConnackPacket>((resolve) => {
+    client.once('connect', (packet) => {
+      accepted = true;
+      resolve(packet);
+    });
+  });
+  client.connect();
+  return { client, tap, life, connack: await life.wait(accepting) };
+}
+
+function openSocket(url: URL, options: MqttOptions, client: MqttClient): Duplex {
+  const secure = url.protocol === 'mqtts:' || url.protocol === 'wss:';
+  const tls = secure ? tlsOptions(options) : {};
+  // An IPv6 address stands in brackets.
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  if (url.protocol === 'ws:' || url.protocol === 'wss:') {
+    return openWebSocket(client, {
+      protocol: secure ? 'wss' : 'ws',
+      hostname: url.hostname,
+      port: Number(url.port),
+      path: `${url.pathname}${url.search}`,
+      wsOptions: tls,
+    });
+  }
+  const target = { host, port: Number(url.port) || (secure ? 8883 : 1883), noDelay: true };
+  // An IP address may not stand in the server name extension (RFC 6066, section 3).
+  return secure
+    ? openTls({ ...(isIP(host) === 0 && { servername: host }), ...tls, ...target })
+    : openTcp(target);
+}
+
+/** Why the connection ends, by the broker's own word. */
+function disconnectReason(client: MqttClient, reasonCode: number | undefined): NotConnected {
+  return new NotConnected(
+    reasonCode === sessionTakenOver
+      ? `another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`
+      : `the broker disconnected with reason code ${reasonCode}`,
+  );
+}
+
+/** The same where it has said nothing. MQTT 3.1.1 has no word for it, and not every broker of MQTT 5 says it. */
+function closedSilently(client: MqttClient): NotConnected {
+  return new NotConnected(
+    `the connection was closed without a word; if this goes on, another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`,
+  );
+}
+
+/** Why a connection that was accepted ends. */
+export function lossOf(error: unknown): Error {
+  return error instanceof NotConnected || error instanceof ConfigError
+    ? error
+    : new NotConnected(messageOf(error), { cause: error });
+}
+
+/** Why the connection was not accepted. */
+function refusalOf(error: unknown, { tls }: MqttOptions): Error {
+  const failure = tlsFailure(error, tls.cert);
+  if (failure !== undefined) return failure;
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);
+  // Errors of sockets and refusals of brokers have codes; without one, the peer has not understood us, or we not the peer.
+  if (code === undefined) return new NotConnected(`${message}: ${notMqtt}`, { cause: error });
+  if (!finalCodes.has(code)) return new NotConnected(message, { cause: error });
+  const hint = credentialCodes.has(code) ? ': look at user, password and passwordFile, or url' : '';
+  return new ConfigError(`the broker refuses the connection: ${message}${hint}`, { cause: error });
+}

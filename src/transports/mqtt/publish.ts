@@ -1,0 +1,96 @@
+import type { IClientPublishOptions, MqttClient } from 'mqtt';
+import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { Publication } from '../../core/transport/contract.ts';
+import { covers, isWritableName, mqttWildcards } from '../../core/transport/names.ts';
+import { Outbox } from '../../core/transport/outbox.ts';
+import { type Connection, maxReceiveMaximum } from './connect.ts';
+import type { MqttOptions } from './options.ts';
+
+/** Mosquitto ends the connection over more than 200, others over more than 128. */
+const maxLevels = 100;
+
+/** Bytes of a PUBLISH packet beside names, ids and body, at most: headers, lengths, and the properties that we set. */
+const packetOverhead = 64;
+
+/** Publishes on one connection at QoS 1, within what the broker has said of itself. */
+export class Publisher {
+  /** What is under way: one more than the broker takes, and it may disconnect (MQTT 5, section 3.3.4). */
+  readonly outbox: Outbox;
+  private readonly client: MqttClient;
+  /** Bytes; undefined: the broker has said nothing. */
+  private readonly maximumPacketSize: number | undefined;
+
+  constructor({ client, life, connack: { properties } }: Connection) {
+    this.client = client;
+    this.outbox = new Outbox(life, properties?.receiveMaximum ?? maxReceiveMaximum);
+    this.maximumPacketSize = properties?.maximumPacketSize;
+  }
+
+  /** An answer or a notification. The PUBACK says that the broker has it, whether or not anybody is subscribed. */
+  async publish({ to, body, correlationId }: Publication, options: MqttOptions): Promise<void> {
+    if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
+      throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
+    await this.send(to.name, body, [correlationId], correlationDataOf(correlationId));
+  }
+
+  /**
+   * Resolves with the packet id, once the broker has the message.
+   *
+   * @param texts that go with the body: over a larger packet than it has announced the broker ends the connection (MQTT 5, section
+   *   3.2.2.3.6).
+   * @throws Undeliverable, NotConnected
+   */
+  async send(
+    topic: string,
+    body: Uint8Array,
+    texts: ReadonlyArray<string | undefined>,
+    properties: IClientPublishOptions['properties'] = {},
+  ): Promise<number> {
+    const size = [topic, ...texts].reduce(
+      (sum, text = '') => sum + Buffer.byteLength(text),
+      body.length + packetOverhead,
+    );
+    const { client, maximumPacketSize } = this;
+    if (maximumPacketSize !== undefined && size > maximumPacketSize) {
+      throw new Undeliverable(
+        `the body has ${body.length} bytes; the broker takes packets of ${maximumPacketSize}`,
+      );
+    }
+    const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
+    try {
+      const packet = await this.outbox.send(() =>
+        client.publishAsync(topic, payload, { qos: 1, properties }),
+      );
+      return packet?.messageId ?? 0;
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+}
+
+/** Bytes of any kind, kept one by one. */
+export function correlationDataOf(correlationId: string | undefined): { correlationData?: Buffer } {
+  return correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
+}
+
+/**
+ * Whether an answer may be published there. The name is the caller's to choose, while it is our permissions that it is
+ * published with: no wildcard and nothing else over which the broker would end the connection (MQTT 5, section 4.7), none of the
+ * broker's own topics, and none that guests are proven by. What more of it the broker ends the connection over, only the operator
+ * knows.
+ *
+ * @param topic that is consumed.
+ * @param answerTopic that an answer has to match.
+ */
+function mayAnswerTo(name: string, { topic, answerTopic }: MqttOptions): boolean {
+  const isName = isWritableName(name) && /^[^$+#][^+#]*$/.test(name) && name.split('/').length <= maxLevels;
+  return isName && covers(answerTopic, name, mqttWildcards) && !covers(topic, name, mqttWildcards);
+}
+
+/** Only a PUBACK has a reason code; everything else is the connection's end, perhaps told early. */
+function failureOf(error: unknown): Error {
+  if (error instanceof NotConnected) return error;
+  return error instanceof Error && 'code' in error && typeof error.code === 'number'
+    ? new Undeliverable(`the broker refuses the message: ${error.message}`, { cause: error })
+    : new NotConnected(messageOf(error), { cause: error });
+}

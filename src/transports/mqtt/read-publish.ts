@@ -1,0 +1,111 @@
+import { NotConnected } from '../../core/errors.ts';
+import type { DeliveryMeta } from '../../core/transport/contract.ts';
+import { MessageProperties } from './read-properties.ts';
+
+/** First two bytes of the packets that say that a message is ours: PUBACK, and of QoS 2 PUBREC (MQTT 5, sections 3.4 and 3.5). */
+const puback = 0x4002;
+const pubrec = 0x5002;
+
+/** Bits of the first byte of a PUBLISH (MQTT 5, section 3.3.1). */
+const retain = 1;
+const duplicate = 8;
+
+/**
+ * Takes one message.
+ *
+ * @param ack the four bytes of the packet that acknowledges it, as a number; 0 for a message of QoS 0, which is not acknowledged.
+ * @param clears whether it only tells that a retained message is cleared. The flag is there in MQTT 5 alone, where we subscribe with
+ *   "retain as published".
+ */
+export type Receive = (body: Uint8Array, meta: DeliveryMeta, ack: number, clears: boolean) => void;
+
+export interface PublishOptions {
+  /** MQTT 5, whose messages have properties. */
+  readonly hasProperties: boolean;
+  /** Whether the last level of the topic is the sender. */
+  readonly bySubject: boolean;
+}
+
+/** Reads PUBLISH packets (MQTT 5 and 3.1.1, section 3.3). */
+export class PublishReader {
+  private readonly options: PublishOptions;
+  private readonly properties = new MessageProperties();
+  /** Of the last message that says nothing of itself: those that one chunk brings share theirs. */
+  private plain: DeliveryMeta | undefined;
+
+  constructor(options: PublishOptions) {
+    this.options = options;
+  }
+
+  /**
+   * A message whose properties cannot be read comes with them in front of its body: the bytes are no message then, and are kept as a dead
+   * letter.
+   *
+   * @param start of what follows the packet's length.
+   * @param receivedAt milliseconds of the monotonic clock.
+   * @throws NotConnected if the broker breaks the protocol, so that the packet cannot even be acknowledged.
+   */
+  read(bytes: Buffer, start: number, end: number, receivedAt: number, flags: number, receive: Receive): void {
+    const { properties } = this;
+    const qos = (flags >> 1) & 3;
+    if (qos === 3) throw new NotConnected('the broker sent a message of QoS 3, which does not exist');
+    const topicEnd = start + 2 <= end ? start + 2 + bytes.readUInt16BE(start) : Number.POSITIVE_INFINITY;
+    let bodyAt = qos === 0 ? topicEnd : topicEnd + 2;
+    if (bodyAt > end) throw new NotConnected('the broker sent a message that is shorter than its topic');
+    const packetId = qos === 0 ? 0 : bytes.readUInt16BE(topicEnd);
+    if (qos > 0 && packetId === 0) throw new NotConnected('the broker sent a message with the packet id 0');
+    properties.clear();
+    if (this.options.hasProperties) {
+      // Without a name only an alias could tell the topic, and we have allowed none (MQTT 5, section 3.3.2.3.4).
+      if (topicEnd === start + 2) throw new NotConnected('the broker sent a message without a topic');
+      const readTo = properties.read(bytes, bodyAt, end);
+      if (readTo === undefined) properties.clear();
+      else bodyAt = readTo;
+    }
+    const sender = this.options.bySubject ? lastLevel(bytes, start + 2, topicEnd) : undefined;
+    const meta = this.metaOf(sender, (flags & duplicate) !== 0, receivedAt);
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset + bodyAt, end - bodyAt);
+    // A view keeps alive what was read with it, 64 KiB at most, until its batch is done. A call may be held for long.
+    const body = meta.replyTo === undefined ? view : view.slice();
+    const header = qos === 2 ? pubrec : puback;
+    receive(
+      body,
+      meta,
+      qos === 0 ? 0 : header * 0x1_0000 + packetId,
+      (flags & retain) !== 0 && bodyAt === end,
+    );
+  }
+
+  private metaOf(sender: string | undefined, redelivered: boolean, receivedAt: number): DeliveryMeta {
+    const { isEmpty, messageId, replyTo, correlationId, expiry } = this.properties;
+    const isPlain = isEmpty && sender === undefined && !redelivered;
+    if (isPlain && this.plain?.receivedAt === receivedAt) return this.plain;
+    const meta: DeliveryMeta = {
+      messageId,
+      replyTo,
+      correlationId,
+      // Seconds that are left of it, less the time that it has waited at the broker.
+      deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
+      sender,
+      senderProof: sender === undefined ? undefined : 'subject',
+      redelivered,
+      receivedAt,
+    };
+    if (isPlain) this.plain = meta;
+    return meta;
+  }
+}
+
+/** The acknowledging packets, one after the other. In MQTT 5 no reason code means success. */
+export function encodeAcks(acks: ReadonlyArray<{ readonly handle: number }>): Buffer {
+  const packets = Buffer.allocUnsafe(acks.length * 4);
+  let at = 0;
+  for (const { handle } of acks) at = packets.writeUInt32BE(handle, at);
+  return packets;
+}
+
+function lastLevel(bytes: Buffer, start: number, end: number): string {
+  let at = end;
+  while (at > start && bytes[at - 1] !== 0x2f) at -= 1;
+  return bytes.toString('utf8', at, end);
+}
