@@ -1,12 +1,12 @@
 import type { Delivery, DeliveryMeta, Session } from './contract.ts';
 import type { Settled } from './settling-order.ts';
 
-/** What is kept of a message while it is held: not the client library's form of it, with its properties and headers. */
+/** A delivery in memory. It keeps no object of the client library, and no properties beside `meta`. */
 export class HeldDelivery<Handle> implements Delivery, Settled {
   readonly session: Session;
   readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
-  /** What the session settles it by. */
+  /** The session settles the delivery by it: a tag, a packet id, a number. */
   readonly handle: Handle;
   settled = false;
 

@@ -24,7 +24,7 @@ export interface Wildcards {
   readonly one: string;
   /** In place of all levels from there on. */
   readonly rest: string;
-  /** Whether `rest` also stands for no level at all. */
+  /** Whether `rest` also matches zero levels. */
   readonly restMayBeEmpty: boolean;
 }
 

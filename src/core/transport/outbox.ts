@@ -28,7 +28,7 @@ export class Outbox {
    */
   async send<Result>(send: () => Promise<Result>): Promise<Result> {
     const { life, semaphore } = this;
-    // What waits for room when the session is stopped is under way.
+    // Messages that wait for room at a stop are under way too.
     if (life.stopping) throw new NotConnected('the session has ended');
     await life.wait(semaphore.take());
     try {

@@ -65,7 +65,7 @@ export class SessionLife {
   /**
    * Ends the session in the protocol's way; past the deadline it lets go of the connection. Resolves in any case.
    *
-   * @param goodbye says so to the broker. Whatever it fails with, the connection is given up right after.
+   * @param goodbye says goodbye to the broker. If it fails, the session lets go of the connection.
    */
   async stop(deadline: AbortSignal, goodbye: () => Promise<unknown>): Promise<void> {
     this.isStopping = true;
