@@ -29,8 +29,18 @@ needs(test, 'rabbitmq')(
     await rabbitmq.restart();
     // Not the management's figures: of a queue in which nothing happens, they may be taken before the management is there.
     const again = await connectAmqp(url);
-    const message = await (await again.createChannel()).get('work');
-    t.deepEqual(message === false ? undefined : message.content, Buffer.from('hello'));
+    again.on('error', () => {});
+    const content = await waitFor(
+      async () => {
+        // A queue that is not there yet closes the channel.
+        const reading = await again.createChannel();
+        reading.on('error', () => {});
+        const message = await reading.get('work');
+        return message === false ? undefined : message.content;
+      },
+      { what: 'the message that was confirmed before the broker was killed' },
+    );
+    t.deepEqual(content, Buffer.from('hello'));
     await again.close();
     await stopsWithoutATrace(t, rabbitmq, rabbitmq.port);
   },
