@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NotConnected } from '../core/errors.ts';
+import { cutWhileMade } from './cut-while-made.ts';
 import {
   arrive,
   assertSame,
@@ -23,9 +23,6 @@ import type { Opened, Subject, Test } from './subject.ts';
 
 /** Sessions that are made one after the other. */
 const reconnects = 100;
-
-/** Milliseconds after the first step of connecting, at which the connection is cut. */
-const moments = [0, 1, 2, 5, 10, 20, 50];
 
 /** How sessions end: at any moment, over a fault of ours, and again and again. */
 export function endingCases(subject: Subject): ConformanceCase[] {
@@ -76,18 +73,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
       'a connection that is cut while it is made is not connected, or ends; nothing is lost',
       async (opened) => {
         await publish(opened, 5);
-        for (const moment of moments) {
-          const connecting = consume(opened).catch((error: Error) => error);
-          await sleep(moment);
-          opened.network.cut();
-          const made = await connecting;
-          if (made instanceof Error) assert.ok(made instanceof NotConnected, `${moment} ms: ${made}`);
-          else {
-            // The first step came later than the cut.
-            opened.network.cut();
-            await endOf(made);
-          }
-        }
+        await cutWhileMade(opened.network, async () => (await consume(opened)).session);
         const next = await consume(opened);
         await comeAgain(next, numbered(5));
         await finish(next);

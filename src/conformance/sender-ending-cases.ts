@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { NotConnected } from '../core/errors.ts';
+import { cutWhileMade } from './cut-while-made.ts';
 import {
   assertSame,
   type ConformanceCase,
@@ -80,6 +81,16 @@ export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
         const next = await connectSender(opened);
         await next.send(messageOf('next'));
         await next.stop(soon());
+      },
+    ),
+
+    behindProxy(
+      'a connection that is cut while it is made is not connected, or ends, and the next one sends',
+      async (opened) => {
+        await cutWhileMade(opened.network, () => connectSender(opened));
+        const session = await connectSender(opened);
+        await session.send(messageOf('next'));
+        await session.stop(soon());
       },
     ),
 

@@ -101,6 +101,8 @@ export interface Deletion {
 export interface Network {
   /** Resets all connections. New ones are let through. */
   cut(): void;
+  /** Does so once the transport has sent so many chunks more, and does not pass on the last of them: a cut between any two steps. */
+  cutAfter?(chunks: number): void;
   /** Swallows all bytes from now on, either way, and tells nobody. */
   halfOpen(): void;
   /** Lets new connections through again. */

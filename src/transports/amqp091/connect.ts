@@ -52,6 +52,15 @@ function signInOf(options: SecurityOptions, target: URL): SignIn {
   return credentials.plain(user, password);
 }
 
+/**
+ * Closes a channel or a connection. Resolves once the broker has confirmed it, or the connection has ended: the library never answers
+ * a close that the end of the connection overtakes.
+ */
+export function close(target: Channel | ChannelModel): Promise<void> {
+  const ended = new Promise<void>((resolve) => target.once('close', () => resolve()));
+  return Promise.race([target.close(), ended]);
+}
+
 /** The life of a session on this connection: it ends with the connection, with this channel, or over a fault. */
 export function lifeOf(connection: ChannelModel, channel: Channel): SessionLife {
   const life = new SessionLife(() => {

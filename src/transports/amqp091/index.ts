@@ -1,6 +1,6 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { establish } from '../../core/transport/establish.ts';
-import { openConnection } from './connect.ts';
+import { close, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import { amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
@@ -18,7 +18,7 @@ export const amqp091 = defineKind(
         establish(
           open,
           (connection) => beginSession(connection, () => open(', answers'), options, setup, deliver),
-          (connection) => connection.close(),
+          close,
           classify,
         ),
     };

@@ -4,7 +4,7 @@ import { establish } from '../../core/transport/establish.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import { Outbox } from '../../core/transport/outbox.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
-import { lifeOf } from './connect.ts';
+import { close, lifeOf } from './connect.ts';
 import { asConfigError, classify } from './connect-refusal.ts';
 
 /** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */
@@ -63,15 +63,15 @@ export class Outlet {
   async stop(deadline: AbortSignal): Promise<void> {
     await this.life.stop(deadline, async () => {
       await this.outbox.idle(deadline);
-      await this.channel.close();
-      await this.connection.close();
+      await close(this.channel);
+      await close(this.connection);
     });
   }
 
   /** Closes at once. Resolves in any case. */
   async close(): Promise<void> {
     this.life.end(new NotConnected('the session has ended'));
-    await this.connection.close().catch(() => {});
+    await close(this.connection).catch(() => {});
   }
 
   /** Was this message refused, or did the connection end? */
@@ -139,7 +139,7 @@ export class Publisher {
       this.outlet = undefined;
     };
     try {
-      const outlet = await establish(this.connect, Outlet.open, (connection) => connection.close(), classify);
+      const outlet = await establish(this.connect, Outlet.open, close, classify);
       outlet.life.atEnd(forget);
       return outlet;
     } catch (error) {

@@ -5,7 +5,7 @@ import { addressesIn } from '../../core/transport/addresses.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { credentialsOf } from '../../core/transport/security.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { openConnection } from './connect.ts';
+import { close, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import type { Amqp091Options } from './options.ts';
 import { Outlet } from './publish.ts';
@@ -30,7 +30,7 @@ export function createSender(options: Amqp091Options, { clientName, logger }: Se
           const replyTo = await openReplies(connection, outlet, options, receive, logger);
           return new Amqp091SenderSession(outlet, replyTo, options);
         },
-        (connection) => connection.close(),
+        close,
         classify,
       ),
   };

@@ -6,7 +6,7 @@ import type { Deliver, Delivery, Publication, Session, Settlement } from '../../
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
-import { lifeOf } from './connect.ts';
+import { close, lifeOf } from './connect.ts';
 import type { Amqp091Options } from './options.ts';
 import { Publisher } from './publish.ts';
 import { acknowledge, readMessages, requeue } from './read.ts';
@@ -154,8 +154,8 @@ class Amqp091Session implements Session {
     await this.life.stop(deadline, async () => {
       this.order.flush();
       // The channel first: its frames are queued apart from the connection's.
-      await this.channel.close();
-      await this.connection.close();
+      await close(this.channel);
+      await close(this.connection);
     });
   }
 

@@ -2,6 +2,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
+import { close } from './connect.ts';
 import { asConfigError, codeOfReply, replyCode } from './connect-refusal.ts';
 import { warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
@@ -134,7 +135,7 @@ async function onChannel(
   // The rejection says the same; without a listener the event would end the process.
   channel.on('error', () => {});
   await operation(channel);
-  await channel.close();
+  await close(channel);
 }
 
 /** What a queue that exists was made with, as far as could be learned. */

@@ -40,7 +40,6 @@ async function consume(
     'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
   );
   const session = new CoreSession(wire, options, deliver, logger);
-  // The broker knows of the membership.
-  await wire.connection.flush();
+  await session.subscribed();
   return session;
 }

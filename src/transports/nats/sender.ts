@@ -26,7 +26,7 @@ export function connectSender(
     () => openConnection(options, name),
     async (wire) => {
       const session = new NatsSenderSession(wire, options, receive);
-      await wire.connection.flush();
+      await session.subscribed();
       return session;
     },
     (wire) => wire.connection.close(),
@@ -54,6 +54,11 @@ class NatsSenderSession implements SenderSession {
     this.stream = jetstream(wire.connection, { timeout: patience });
     this.replyTo = createInbox();
     this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
+  }
+
+  /** Resolves once replies can come. */
+  subscribed(): Promise<void> {
+    return this.connection.subscribed();
   }
 
   private take(message: Incoming, receive: (reply: Reply) => void): void {

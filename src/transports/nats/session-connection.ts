@@ -51,6 +51,11 @@ export class Connection {
     this.wire.write(bytes);
   }
 
+  /** Resolves once the broker knows of all that was subscribed to. Rejects if the connection ends first: the library's flush never settles then. */
+  subscribed(): Promise<void> {
+    return this.life.wait(this.wire.connection.flush());
+  }
+
   /** The session is of no use any more. */
   fail(error: Error): void {
     this.life.fail(error);

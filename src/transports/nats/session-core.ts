@@ -46,6 +46,11 @@ export class CoreSession implements Session {
     this.join();
   }
 
+  /** Resolves once the broker knows of the membership. */
+  subscribed(): Promise<void> {
+    return this.connection.subscribed();
+  }
+
   /** Nobody waits for it: the broker has forgotten the message. */
   settle(): void {}
 
