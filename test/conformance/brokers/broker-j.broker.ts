@@ -1,12 +1,16 @@
 import { versionOf, whyMissing } from '../../support/brokers/catalog.ts';
 import { startJavaBroker } from '../../support/brokers/java.ts';
+import { amqp10QueuesSender } from '../senders/index.ts';
 import { amqp10QueuesSubject } from '../subjects/amqp10-queues.ts';
-import { declareCases, once } from './declare.ts';
+import { declareCases, declareSenderCases, once } from './declare.ts';
 
 const broker = once(() => startJavaBroker('broker-j'));
+const name = `broker-j ${versionOf('broker-j')}, amqp10`;
+const missing = whyMissing('broker-j');
 declareCases(
-  amqp10QueuesSubject(`broker-j ${versionOf('broker-j')}, amqp10`, broker, {
+  amqp10QueuesSubject(name, broker, {
     refusesCertificatesSilently: true,
   }),
-  whyMissing('broker-j'),
+  missing,
 );
+declareSenderCases(amqp10QueuesSender(name, broker), missing);
