@@ -7,14 +7,14 @@ import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
 
-/** The part that all sessions have in common: a connection that ends once, and its publisher. */
+/** The part that both kinds of session share: a connection that ends once, and its publisher. */
 export class Connection {
   readonly life: SessionLife;
   readonly publisher: Publisher;
   private readonly wire: Wire;
   private readonly own: ReadonlyArray<string>;
 
-  /** @param own the subjects that are consumed: no answer may go there. */
+  /** @param own the consumed subjects. No answer may go there. */
   constructor(wire: Wire, own: ReadonlyArray<string>) {
     const { connection } = wire;
     this.wire = wire;
@@ -23,7 +23,7 @@ export class Connection {
     this.life = new SessionLife(() => void connection.close());
     this.publisher = new Publisher(connection, this.life);
     void connection.closed().then((error) => this.life.end(lost(error)));
-    // Ends with the connection.
+    // The loop ends with the connection.
     watch(connection, {
       error: (error) => this.complaint(error),
       stale: () => this.fail(new NotConnected('the broker does not answer')),
@@ -51,12 +51,12 @@ export class Connection {
     this.wire.write(bytes);
   }
 
-  /** Resolves once the broker knows of all that was subscribed to. Rejects if the connection ends first: the library's flush never settles then. */
+  /** Resolves once the broker knows all subscriptions. Rejects if the connection ends first: the flush of the library never settles then. */
   subscribed(): Promise<void> {
     return this.life.wait(this.wire.connection.flush());
   }
 
-  /** The session is of no use any more. */
+  /** Ends the session with an error. */
   fail(error: Error): void {
     this.life.fail(error);
   }
@@ -73,7 +73,7 @@ export class Connection {
 
   private complaint(error: Error): void {
     if (this.publisher.refused(error)) return;
-    // Unable to acknowledge or to pull, we would hold messages for nothing. Other errors the server follows by closing.
+    // Without the right to acknowledge or to pull, the session would hold messages in vain. The server closes after other errors.
     if (permissionViolation(error) !== undefined)
       this.fail(new NotConnected(error.message, { cause: error }));
   }
