@@ -12,7 +12,7 @@ type Durability = 'auto' | 'durable' | 'transient';
 export const amqp091Schema = {
   ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials, virtual host and query stand in the first. Required.',
+    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host, query) is that of the first. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,

@@ -5,7 +5,7 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const amqp10Schema = {
   ...commonSchema('amqp10', ['none', 'user-id']),
   url: {
-    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials and virtual host stand in the first. Required.',
+    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host) is that of the first. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,

@@ -15,7 +15,7 @@ const longestAckWait = 86_400_000;
 export const natsSchema = {
   ...commonSchema('nats', ['none', 'subject']),
   url: {
-    doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas; the credentials of the first count for all. Required.',
+    doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas. An address without a user and a password takes those of the first. Required.',
     default: '',
     format: urlsOf('nats:', 'tls:'),
     sensitive: true,
