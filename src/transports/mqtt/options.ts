@@ -58,7 +58,7 @@ export const mqttSchema = {
 
 export type MqttOptions = ValuesOf<typeof mqttSchema>;
 
-/** The last level is the sender: one that is the same for all proves nothing. Throws ConfigError. */
+/** The last level of the topic is the sender. A constant level proves nothing. Throws ConfigError. */
 export function checkSubject({ auth, topic }: MqttOptions, prefix: string): void {
   if (auth.mode !== 'subject' || /(^|\/)[+#]$/.test(topic)) return;
   throw new ConfigError(

@@ -9,7 +9,7 @@ import { NatsSession } from './session.ts';
 import { CoreSession } from './session-core.ts';
 import { ensureTopology } from './topology.ts';
 
-/** NATS with JetStream, or without. */
+/** NATS with or without JetStream. */
 export const nats = defineKind(
   natsSchema,
   (options, setup) => ({
@@ -40,7 +40,7 @@ async function consume(
     'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
   );
   const session = new CoreSession(wire, options, deliver, logger);
-  // The broker knows of the membership.
+  // After this the broker knows of the membership.
   await wire.connection.flush();
   return session;
 }

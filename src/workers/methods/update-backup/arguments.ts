@@ -40,7 +40,7 @@ function readFields(args: JsonObject): BackupFields {
   for (const name of ['state', 'checksum', 'location', 'backup_type'] as const) {
     const value = args[name];
     if (value === undefined) continue;
-    // The table must have `state`.
+    // In the table `state` may not be null.
     if (value === null && name !== 'state') fields[name] = null;
     else fields[name] = readText(args, name, textFields[name]);
   }

@@ -18,7 +18,7 @@ export type Target =
  * Updates rows with one statement and returns them as stored. It locks them first, in the order of their primary keys, so that two calls
  * about the same rows cannot deadlock.
  *
- * @param maxRows the most rows that are changed, plus one. The caller refuses the call if that many come back.
+ * @param maxRows at most one row more is changed. The caller then refuses the call, which rolls it back.
  */
 export async function updateRows(
   db: Db,
