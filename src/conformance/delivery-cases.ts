@@ -16,7 +16,7 @@ import {
 } from './harness.ts';
 import type { Opened, Subject, Test } from './subject.ts';
 
-/** What every transport does while nothing fails. */
+/** The duties of every transport while nothing fails. */
 export function deliveryCases(subject: Subject): ConformanceCase[] {
   const named = (title: string, run: (opened: Opened, t: Test) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t), t));
@@ -144,7 +144,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       await session.drain(soon());
       assert.equal(deliveries.length, 5);
       await session.stop(soon());
-      // Nobody keeps messages for a replica that has left MQTT in good order: the next one connects first.
+      // MQTT keeps no messages for a replica that has left in good order, so the next one connects first.
       const next = await consume(opened);
       await publish(opened, 3);
       await arrive(next.deliveries, 3);
@@ -153,7 +153,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
     }),
 
     together('two replicas share the load, and each message comes to one of them, once', async (opened) => {
-      // The bound of the first keeps it from taking all.
+      // Its bound keeps the first replica from taking all messages.
       const both = [await consume(opened, { bound: 5 }), await consume(opened, { bound: 5, replica: 'two' })];
       const all = () => both.flatMap(({ deliveries }) => texts(deliveries));
       await publish(opened, 10);

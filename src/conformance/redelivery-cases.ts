@@ -19,7 +19,7 @@ import {
 } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** What the broker does behind the back of a session: it delivers again, loses patience, and has things deleted. */
+/** The broker acts on its own: it redelivers, loses patience, or objects are deleted. */
 export function redeliveryCases(subject: Subject): ConformanceCase[] {
   const second = 'what is delivered a second time says so';
   return [

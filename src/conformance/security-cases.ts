@@ -13,7 +13,7 @@ import {
 } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** Who the broker is, and who we are. */
+/** The identity of the broker, and ours. */
 export function securityCases(subject: Subject): ConformanceCase[] {
   return [
     offered(

@@ -16,13 +16,13 @@ import { connectSender, listen, messageOf, senderOffered } from './sender-harnes
 import type { OpenedSender, SenderSubject } from './sender-subject.ts';
 import type { Network } from './subject.ts';
 
-/** Messages that are under way when the session ends. */
+/** How many messages are under way when the session ends. */
 const underWay = 50;
 
-/** Sessions that are made one after the other. */
+/** How many sessions are made one after the other. */
 const reconnects = 30;
 
-/** How the sessions of every sender end. */
+/** The ends of every sender's sessions. */
 export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
   const named = (title: string, run: (opened: OpenedSender) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t)));

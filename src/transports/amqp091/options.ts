@@ -4,7 +4,7 @@ import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 
-/** `auto`: the durability of an existing queue. */
+/** Its type lets `queueArguments` have any JSON object. */
 const noArguments: JsonObject = {};
 
 type Durability = 'auto' | 'durable' | 'transient';
