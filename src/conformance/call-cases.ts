@@ -16,7 +16,7 @@ export function callCases(subject: Subject): ConformanceCase[] {
   const call = { sender: 'caller', messageId: 'm-1', correlationId: 'c-1', expiration };
 
   return [
-    named('what a message says of itself arrives as it was sent', async (opened) => {
+    named('the properties of a message arrive as they were sent', async (opened) => {
       const { replyTo } = opened;
       await opened.send({ ...call, body: Buffer.from('call'), replyTo });
       await opened.send({ sender: 'guest', body: Buffer.from('cast'), messageId: 'm-2' });

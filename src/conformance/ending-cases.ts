@@ -34,7 +34,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
 
   return [
     named(
-      'it stops with more than the bound queued; nothing is lost or delivered behind it',
+      'a session stops with more than the bound queued; it loses no message, and delivers none after its stop',
       async (opened) => {
         await publish(opened, 35);
         const { session, deliveries } = await consume(opened, { bound: 10 });
@@ -48,11 +48,11 @@ export function endingCases(subject: Subject): ConformanceCase[] {
           opened,
           numbered(35).filter((one) => !settled.includes(one)),
         );
-        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+        assert.equal(deliveries.length, stopped, 'it delivers after its stop');
       },
     ),
 
-    named('stopped as soon as it is connected, it has lost nothing', async (opened) => {
+    named('a session that is stopped as soon as it is connected loses no message', async (opened) => {
       await publish(opened, 20);
       for (let round = 0; round < 5; round += 1) {
         const { session, deliveries } = await consume(opened, { bound: 5 });
@@ -61,7 +61,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
         const stopped = deliveries.length;
         session.settle(deliveries, 'done');
         await sleep(10);
-        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+        assert.equal(deliveries.length, stopped, 'it delivers after its stop');
       }
       // Some may be under way to a session that has gone, and come again later.
       const next = await consume(opened);
@@ -96,7 +96,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
     ),
 
     named(
-      'an exception of who takes a delivery ends the session, and the message comes again',
+      'an exception in the taker of a delivery ends the session, and the message comes again',
       async (opened) => {
         const consumer = await consume(opened, {
           accept: ({ body }) => {

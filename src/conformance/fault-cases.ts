@@ -42,7 +42,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
       },
     ),
 
-    behindProxy('a connection on which nothing arrives any more is given up', async (opened) => {
+    behindProxy('a session ends if no bytes arrive any more on its connection', async (opened) => {
       await publish(opened, 5);
       const consumer = await consume(opened);
       await arrive(consumer.deliveries, 5);
@@ -55,7 +55,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
       await expectOnly(opened, []);
     }),
 
-    behindProxy('it stops within its deadline even if the broker no longer answers', async (opened) => {
+    behindProxy('a session stops within its deadline even if the broker does not answer', async (opened) => {
       await publish(opened, 5);
       const { session, deliveries } = await consume(opened);
       await arrive(deliveries, 5);

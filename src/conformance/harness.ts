@@ -37,7 +37,7 @@ export function offered<Opening>(
   run: (opened: Opening, t: Test) => Promise<void>,
 ): ConformanceCase {
   if (open === undefined || subject.lacks?.[offer] !== undefined)
-    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer it: ${offer}` };
+    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer ${offer}` };
   return caseOf(title, async (t) => run(await open.call(subject, t), t));
 }
 

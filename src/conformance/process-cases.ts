@@ -29,7 +29,7 @@ export function processCases(subject: Subject): ConformanceCase[] {
       subject,
       'processes',
       subject.openForProcesses,
-      'what a replica held that is killed is delivered again',
+      'the messages that a killed replica held are delivered again',
       async (opened, t) => {
         const killed = await startReplica(t, opened.replica('one', 100), false);
         await publish(opened, 10);

@@ -33,7 +33,7 @@ export function securityCases(subject: Subject): ConformanceCase[] {
       subject,
       'tls',
       subject.openSecure,
-      'a wrong certificate, name or password is one line that says what is wrong',
+      'a wrong certificate, name or password gives one line that names the fault',
       async ({ refusals }) => {
         for (const [what, { transport, says, mayBeCut = false }] of Object.entries(refusals)) {
           const error: unknown = await transport

@@ -19,7 +19,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
     senderOffered(subject, 'properties', subject.open, title, run);
 
   return [
-    named('a send resolves once the broker has the message, whoever listens then', async (opened) => {
+    named('a send resolves once the broker has the message, even without a consumer', async (opened) => {
       const session = await connectSender(opened);
       for (const text of numbered(3)) await session.send(messageOf(text));
       await session.stop(soon());
@@ -39,7 +39,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
       await session.stop(soon());
     }),
 
-    described('what a message says of itself arrives as it was sent', async (opened) => {
+    described('the properties of a message arrive as they were sent', async (opened) => {
       const session = await connectSender(opened);
       assert.ok(session.hasProperties);
       const { replyTo } = session;
@@ -101,7 +101,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
         for (const one of sending) await assert.rejects(one, Undeliverable);
         await good;
         await session.send(messageOf('next'));
-        await until('what is deliverable', () => consumer.deliveries.length >= 2);
+        await until('the deliverable messages', () => consumer.deliveries.length >= 2);
         assertSame(texts(consumer.deliveries), ['good', 'next']);
         await finish(consumer);
         await session.stop(soon());

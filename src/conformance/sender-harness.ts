@@ -13,7 +13,7 @@ export function senderOffered<Opening>(
   run: (opened: Opening) => Promise<void>,
 ): ConformanceCase {
   if (open === undefined || subject.lacks?.[offer] !== undefined)
-    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer it: ${offer}` };
+    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer ${offer}` };
   return caseOf(title, async (t) => run(await open.call(subject, t)));
 }
 

@@ -57,7 +57,7 @@ export class DatabaseWatch {
     } else if (!isHeld() && this.outage.fail(this.problem)) {
       logger.error(
         { because: this.problem },
-        'the database is away: what comes will be held, nothing is lost',
+        'the database is away: new messages will be held, none is lost',
       );
     }
   }

@@ -21,7 +21,8 @@ export function lossesOf(queue: JsonObject, major: number): string[] {
   for (const name of ['x-max-length', 'x-max-length-bytes'])
     if (name in queue && !String(queue['x-overflow']).startsWith('reject-publish'))
       losses.push(`${name} drops the oldest: take it away, or set x-overflow: reject-publish`);
-  if ('x-message-ttl' in queue) losses.push('x-message-ttl drops what has waited so long: take it away');
+  if ('x-message-ttl' in queue)
+    losses.push('x-message-ttl drops messages that have waited so long: remove it');
   if ('x-expires' in queue) losses.push('x-expires deletes it while no replica runs: take it away');
   const limited = 'x-delivery-limit' in queue || (queue['x-queue-type'] === 'quorum' && major >= 4);
   if (limited && Number(queue['x-delivery-limit']) !== -1 && !('x-dead-letter-exchange' in queue))

@@ -54,7 +54,7 @@ export async function ensureTopology(
 const topic = 'topic';
 const queueType = 'x-queue-type';
 const noStream =
-  'a replica would be given only what comes after it has connected, and each replica all of it';
+  'a replica would get only messages that come after it has connected, and each replica all of them';
 
 /** Refuses an exchange of another type. It would accept the guests' messages and give the queue none of them, or too many. */
 async function checkExchangeType(

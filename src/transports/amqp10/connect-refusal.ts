@@ -76,7 +76,7 @@ export function unreadable(error: unknown): NotConnected {
   const text = oneLine(messageOf(error));
   const message = otherProtocol.test(text)
     ? `url: AMQP 1.0 is not spoken on this port: look at the port, and whether the broker's AMQP 1.0 is enabled (${text})`
-    : `the connection is given up, since what came on it could not be read: ${text}`;
+    : `the connection was closed, since its bytes cannot be read: ${text}`;
   return new NotConnected(message, { cause: error });
 }
 

@@ -24,7 +24,7 @@ export class MqttSender implements Sender {
     this.setup = setup;
     if (/[+#]/.test(options.topic.replace(/[+#]$/, '')))
       throw new ConfigError(
-        `topic: ${options.topic} has a wildcard before its last level: what is sent has no address`,
+        `topic: ${options.topic} has a wildcard before its last level, so a sender has no topic: use one at the end only`,
       );
   }
 

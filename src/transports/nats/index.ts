@@ -37,7 +37,7 @@ async function consume(
     return new NatsSession(wire, options, terms, share, deliver);
   }
   logger.warn(
-    'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
+    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
   );
   const session = new CoreSession(wire, options, deliver, logger);
   // After this the broker knows of the membership.
