@@ -61,7 +61,7 @@ export class PacketReader {
       let length = 0;
       // MQTT 5, section 1.5.5: seven bits a byte, four bytes at most.
       for (let byte = 0x80; byte >= 0x80; next += 1) {
-        if (next - at > 4) throw new NotConnected('what came is no packet of MQTT');
+        if (next - at > 4) throw new NotConnected('the bytes are no packet of MQTT');
         if (next >= bytes.length) {
           this.begun = bytes.subarray(at);
           return;

@@ -41,7 +41,7 @@ export class Wire {
         this.reader.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
       } catch (error) {
         broken = true;
-        const why = `what the broker has sent could not be taken: ${messageOf(error)}`;
+        const why = `the messages from the broker could not be taken: ${messageOf(error)}`;
         // It does not reject: the library's closing cannot fail there.
         void this.protocol.close(new NotConnected(why, { cause: error }));
       }
@@ -86,7 +86,7 @@ export class Wire {
 function protocolOf(connection: object): Protocol {
   if ('protocol' in connection && isProtocol(connection.protocol)) return connection.protocol;
   throw new ConfigError(
-    'the inside of a connection of @nats-io/transport-node is not what it was in 3.4: install that version',
+    'the inside of a connection of @nats-io/transport-node differs from that of version 3.4: install 3.4',
   );
 }
 

@@ -1,4 +1,5 @@
 import { errors, type Subscription } from '@nats-io/transport-node';
+import { afterDeadline } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
@@ -6,6 +7,9 @@ import { permissionViolation, watch } from './connect.ts';
 import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
+
+/** Milliseconds after the deadline of a stop in which the last answers may still reach the broker. */
+const lastWords = 500;
 
 /** The part that both kinds of session share: a connection that ends once, and its publisher. */
 export class Connection {
@@ -61,14 +65,24 @@ export class Connection {
     this.life.fail(error);
   }
 
-  /** Everything that was written reaches the broker, then the connection ends; at the deadline at latest. */
-  stop(deadline: AbortSignal, before: () => Promise<unknown>): Promise<void> {
-    const { connection } = this.wire;
-    return this.life.stop(deadline, async () => {
+  /** Resolves once the broker has all that was written. Rejects if the connection ends before. */
+  flush(): Promise<void> {
+    return this.wire.connection.flush();
+  }
+
+  /**
+   * Ends the connection after `before`, and at the latest half a second after the deadline: closing the connection drops the bytes that
+   * were not written.
+   *
+   * @param before has to end soon after the deadline.
+   */
+  async stop(deadline: AbortSignal, before: () => Promise<unknown>): Promise<void> {
+    const late = afterDeadline(deadline, lastWords);
+    await this.life.stop(late.signal, async () => {
       await before();
-      await connection.flush();
-      await connection.close();
+      await this.wire.connection.close();
     });
+    late.cancel();
   }
 
   private complaint(error: Error): void {

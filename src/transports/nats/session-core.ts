@@ -77,7 +77,10 @@ export class CoreSession implements Session {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await this.connection.stop(deadline, () => this.drain(deadline));
+    await this.connection.stop(deadline, async () => {
+      await this.drain(deadline);
+      await this.connection.flush();
+    });
   }
 
   private join(): void {

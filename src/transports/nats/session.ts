@@ -132,8 +132,12 @@ export class NatsSession implements Session {
   async stop(deadline: AbortSignal): Promise<void> {
     await this.connection.stop(deadline, async () => {
       await this.drain(deadline);
-      // At once: this connection cannot get them back any more.
-      this.answer([...this.held], nak);
+      // If the deadline has cut the draining short, more messages may come before the server knows that we have left the inbox.
+      do {
+        // At once: this connection cannot get them back any more.
+        this.answer([...this.held], nak);
+        await this.connection.flush();
+      } while (this.held.size > 0);
     });
   }
 

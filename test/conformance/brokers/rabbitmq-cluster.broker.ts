@@ -27,12 +27,12 @@ declareSenderCases(amqp091Sender(older, cluster), missing);
 declareCases(amqp10Subject(newer, brokers), missing, [
   {
     why: 'a quorum queue of RabbitMQ 3.10 forgets what is accepted over AMQP 1.0 beyond the first 33 messages if the session ends right behind it',
-    cases: ['what is done is never delivered again, even if the session stops right behind it'],
+    cases: ['a message that is done is never delivered again, even if the session stops right after it'],
   },
   {
     why: 'RabbitMQ 3.10 resets the connection, so that the error does not name the queue',
     cases: [
-      'a session that what it depends on is deleted under ends with an error that says so, and the next one works',
+      'a session ends if an object that it depends on is deleted; the error names the object, and the next session works',
     ],
   },
 ]);
