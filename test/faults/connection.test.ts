@@ -38,7 +38,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: a connection on which nothing arrives any more is given up and made again, and nothing is lost`,
+    `${label}: a session ends if no bytes arrive any more on its connection and made again, and nothing is lost`,
     async (t) => {
       const { draining, proxy } = await startDraining(t, await open(t));
       const { log } = draining.conductor;

@@ -16,6 +16,8 @@ export interface PeerOptions {
   readonly address: string;
 }
 
+const connectionEnds = ['connection_error', 'connection_close', 'disconnected'];
+
 /** A body of bytes. */
 export function dataSection(body: Uint8Array): unknown {
   return rhea.message.data_section(Buffer.from(body));
@@ -33,10 +35,19 @@ export async function openPublisher(options: PeerOptions): Promise<Publisher> {
   for (const outcome of ['released', 'rejected'])
     settles(outcome, (delivery) => waiting.get(delivery)?.reject(new Error(outcome)));
   settles('settled', (delivery) => waiting.delete(delivery));
+  let end: Error | undefined;
+  // Some brokers end the link, the session or the connection over a message, instead of rejecting it.
+  for (const event of ['sender_error', 'sender_close', 'session_error', 'session_close', ...connectionEnds])
+    connection.on(event, ({ error }: EventContext) => {
+      end ??= error instanceof Error ? error : new Error(event);
+      for (const { reject } of waiting.values()) reject(end);
+      waiting.clear();
+    });
   await opening(connection, (opened) => sender.once('sendable', opened));
   return {
     send: (message) =>
       new Promise((resolve, reject) => {
+        if (end !== undefined) throw end;
         const delivery = Buffer.isBuffer(message) ? sender.send(message, undefined, 0) : sender.send(message);
         waiting.set(delivery, { resolve, reject });
       }),

@@ -12,6 +12,8 @@ export interface TcpProxy {
   readonly connections: number;
   /** Resets all connections, at both ends. New ones are let through. */
   cut(): void;
+  /** Cuts once the clients have sent so many chunks more, and does not pass on the last of them. */
+  cutAfter(chunks: number): void;
   /** Holds back what is sent from now on for so many milliseconds, either way; 0 ends it. */
   delay(milliseconds: number): void;
   /** Swallows all bytes, either way, and tells nobody; new connections are accepted and led nowhere. */
@@ -26,7 +28,7 @@ export interface TcpProxy {
 /** Starts a proxy in front of `targetPort`. */
 export async function startProxy(targetPort: number): Promise<TcpProxy> {
   const port = await freePort();
-  const state: State = { delay: 0, swallowing: false };
+  const state: State = { delay: 0, swallowing: false, chunksLeft: Number.POSITIVE_INFINITY };
   const open = new Set<Connection>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const connection = join(client, targetPort, state);
@@ -44,6 +46,9 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
       return open.size;
     },
     cut,
+    cutAfter: (chunks) => {
+      state.chunksLeft = chunks;
+    },
     delay: (milliseconds) => {
       state.delay = milliseconds;
     },
@@ -67,6 +72,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
 interface State {
   delay: number;
   swallowing: boolean;
+  /** That clients may send until they are cut. */
+  chunksLeft: number;
 }
 
 interface Connection {
@@ -86,6 +93,10 @@ function join(client: Socket, targetPort: number, state: State): Connection {
     resetSocket(client);
     resetSocket(target);
   };
+  client.on('data', () => {
+    state.chunksLeft -= 1;
+    if (state.chunksLeft === 0) reset();
+  });
   forward(client, target, state, reset);
   forward(target, client, state, reset);
   return { reset, closed: Promise.all([closing(client), closing(target)]) };

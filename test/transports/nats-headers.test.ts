@@ -86,7 +86,7 @@ ava('the inside of the library is that of the version that is installed', (t) =>
     t.regex(readFileSync(manifest, 'utf8'), /"version": "3\.4\.\d+"/);
   }
   const other = Object.create(null);
-  t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install that version/ });
+  t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install 3\.4/ });
 });
 
 needs(ava, 'nats')('a block arrives byte for byte, and a message without one has none', async (t) => {

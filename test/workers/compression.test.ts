@@ -3,7 +3,7 @@ import ava from 'ava';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { bodyOf, type RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { encryptionKey, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
@@ -75,7 +75,7 @@ test('a compressed body that cannot be read is dead for its reason, and kept as 
   );
   t.deepEqual(
     letters.map(({ body }) => body.toString('hex')).toSorted(),
-    bodies.map(([{ body }]) => Buffer.from(body).toString('hex')).toSorted(),
+    bodies.map(([message]) => bodyOf(message).toString('hex')).toSorted(),
   );
   t.true(letters.some(({ detail }) => detail.includes('gzip, zlib, bzip2, brotli and zstd are supported')));
 });

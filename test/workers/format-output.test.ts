@@ -5,6 +5,7 @@ import { decode } from '../../src/workers/batch/read.ts';
 import { formatOutput } from '../../src/workers/methods/notify/format-output.ts';
 import { eventOf } from '../../src/workers/methods/notify/notification.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
+import { cpuOf } from '../support/cpu.ts';
 import { onlyIf } from '../support/services.ts';
 import { hasTrove, python, withoutTrove } from '../support/trove.ts';
 import { raw, workerSettings } from '../support/worker.ts';
@@ -23,17 +24,6 @@ test('a long text ends in dots', (t) => {
   t.is(formatOutput('x'.repeat(255), 255), 'x'.repeat(255));
   t.is(Array.from(formatOutput('😀'.repeat(300), 255)).length, 255);
 });
-
-/** Milliseconds of this process's CPU, the least of three: others use the machine too. */
-function cpuOf(work: () => unknown): number {
-  const tries = [1, 2, 3].map(() => {
-    const begin = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(begin);
-    return (user + system) / 1000;
-  });
-  return Math.min(...tries);
-}
 
 /** 250,000 characters each, as many as a body may have. */
 const hostile: ReadonlyArray<readonly [what: string, lines: ReadonlyArray<string>]> = [

@@ -5,7 +5,7 @@ import { applyBatch } from '../../src/workers/batch/apply.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { maintain } from '../../src/workers/maintain.ts';
-import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
@@ -18,7 +18,7 @@ function cast(method: string, args: unknown, user?: string, messageId?: string):
   const context = { user, tenant: 't1', request_id: 'req-1', auth_token: 'a-secret' };
   return {
     ...native(method, args, messageId === undefined ? {} : { messageId }),
-    body: Buffer.from(JSON.stringify({ method, args, context })),
+    ...wholeBody(Buffer.from(JSON.stringify({ method, args, context }))),
   };
 }
 

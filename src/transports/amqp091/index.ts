@@ -1,12 +1,12 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { establish } from '../../core/transport/establish.ts';
-import { openConnection } from './connect.ts';
+import { close, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import { amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
 import { beginSession } from './session.ts';
 
-/** RabbitMQ, and whatever else speaks AMQP 0-9-1. */
+/** RabbitMQ, and other brokers that speak AMQP 0-9-1. */
 export const amqp091 = defineKind(
   amqp091Schema,
   (given, setup) => {
@@ -18,7 +18,7 @@ export const amqp091 = defineKind(
         establish(
           open,
           (connection) => beginSession(connection, () => open(', answers'), options, setup, deliver),
-          (connection) => connection.close(),
+          close,
           classify,
         ),
     };

@@ -1,5 +1,10 @@
 import ava from 'ava';
-import { conformanceCases } from '../../../src/conformance/index.ts';
+import {
+  type ConformanceCase,
+  conformanceCases,
+  type SenderSubject,
+  senderConformanceCases,
+} from '../../../src/conformance/index.ts';
 import type { Server } from '../../support/server.ts';
 import { onlyIf } from '../../support/services.ts';
 import type { ConformanceSubject } from '../subjects/subject.ts';
@@ -32,19 +37,37 @@ export interface Broken {
 export function declareCases(
   subject: ConformanceSubject,
   missing: string | undefined,
-  broken?: Broken,
+  broken: readonly Broken[] = [],
 ): void {
-  const cases = conformanceCases(subject);
-  const unknown = broken?.cases.filter((one) => !cases.some(({ title }) => title === one)) ?? [];
+  declare(subject.name, conformanceCases(subject), missing, broken);
+}
+
+/** The same for the sending side. */
+export function declareSenderCases(
+  subject: SenderSubject,
+  missing: string | undefined,
+  broken: readonly Broken[] = [],
+): void {
+  declare(`${subject.name} sender`, senderConformanceCases(subject), missing, broken);
+}
+
+function declare(
+  name: string,
+  cases: readonly ConformanceCase[],
+  missing: string | undefined,
+  broken: readonly Broken[],
+): void {
+  const reasons = new Map(broken.flatMap(({ why, cases }) => cases.map((title) => [title, why])));
+  const unknown = [...reasons.keys()].filter((one) => !cases.some(({ title }) => title === one));
   if (unknown.length > 0) throw new Error(`no such cases: ${unknown.join('; ')}`);
   for (const { title, run, skip } of cases) {
-    const reason = skip ?? (broken?.cases.includes(title) ? broken.why : undefined);
-    const why = missing ?? (reason === undefined ? undefined : `${subject.name}: ${reason}`);
+    const reason = skip ?? reasons.get(title);
+    const why = missing ?? (reason === undefined ? undefined : `${name}: ${reason}`);
     onlyIf(
       test,
       why === undefined,
       why ?? '',
-    )(`${subject.name}: ${title}`, async (t) => {
+    )(`${name}: ${title}`, async (t) => {
       await run?.();
       t.pass();
     });

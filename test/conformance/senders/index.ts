@@ -1,9 +1,12 @@
 import { createSender, type SenderSubject } from '../../../src/conformance/index.ts';
 import { transportKinds } from '../../../src/transports/index.ts';
+import type { Nats } from '../../support/nats.ts';
+import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { type ServiceName, service } from '../../support/services.ts';
 import { open as openAmqp10 } from '../subjects/amqp10.ts';
+import { open as openAmqp10Queue, type QueueBroker } from '../subjects/amqp10-queues.ts';
 import { open as openAmqp091 } from '../subjects/amqp091.ts';
-import { noProperties, open as openMqtt } from '../subjects/mqtt.ts';
+import { type MqttBroker, noProperties, open as openMqtt } from '../subjects/mqtt.ts';
 import { open as openNats } from '../subjects/nats.ts';
 import { make, openNetwork, type Test } from '../subjects/subject.ts';
 
@@ -11,6 +14,9 @@ import { make, openNetwork, type Test } from '../subjects/subject.ts';
 interface Subject extends SenderSubject {
   readonly needs: ServiceName;
 }
+
+/** Of a broker that is there, or starts when it is asked for. */
+type Start<Broker> = () => Broker | Promise<Broker>;
 
 /** What is there to be sent to. */
 interface Receiving {
@@ -23,10 +29,10 @@ interface Receiving {
 
 function subjectOf(
   kind: string,
-  of: Omit<Subject, 'open' | 'openBehindProxy'>,
+  of: Omit<SenderSubject, 'open' | 'openBehindProxy'>,
   open: (t: Test) => Promise<Receiving>,
   quick: object,
-): Subject {
+): SenderSubject {
   const sender = (options: object) => () => {
     const found = transportKinds[kind];
     if (found === undefined) throw new Error(`${kind} is not a kind`);
@@ -46,65 +52,89 @@ function subjectOf(
   };
 }
 
-const mqtt = (version: '5' | '3.1.1') =>
-  subjectOf(
-    'mqtt',
-    {
-      name: `mqtt ${version}`,
-      needs: 'mosquitto',
-      // Nobody subscribes below the sender's level.
-      ...(version === '5'
-        ? { undeliverable: 'nobody/there' }
-        : {
-            lacks: {
-              properties: noProperties,
-              undeliverable: 'a PUBACK of MQTT 3.1.1 cannot say that nobody has the message',
-            },
-          }),
-    },
-    async (t) => {
-      const { optionsOf, transport } = await openMqtt(t, service('mosquitto'), version);
-      return { options: optionsOf(), transport };
-    },
-    { keepalive: 1, connectTimeout: 1000 },
-  );
+const heartbeat = { heartbeat: 1, connectTimeout: 1000 };
 
-/** The sending side of every transport. */
-export const senders: ReadonlyArray<Subject> = [
-  subjectOf(
+export function amqp091Sender(name: string, broker: Start<Rabbitmq>): SenderSubject {
+  // The queue is bound to keys of two words.
+  return subjectOf(
     'amqp091',
-    // The queue is bound to keys of two words.
-    { name: 'amqp091', needs: 'rabbitmq', undeliverable: 'nobody.there' },
-    (t) => openAmqp091(t, service('rabbitmq')),
-    { heartbeat: 1, connectTimeout: 1000 },
-  ),
-  subjectOf(
+    { name, undeliverable: 'nobody.there' },
+    async (t) => openAmqp091(t, await broker()),
+    heartbeat,
+  );
+}
+
+export function amqp10Sender(name: string, start: Start<Rabbitmq>): SenderSubject {
+  const undeliverable = 'RabbitMQ 3.10 accepts over AMQP 1.0 what no queue is there for';
+  return subjectOf(
     'amqp10',
-    {
-      name: 'amqp10',
-      needs: 'rabbitmq',
-      lacks: { undeliverable: 'RabbitMQ 3.10 accepts over AMQP 1.0 what no queue is there for' },
-    },
+    { name, lacks: { undeliverable } },
     async (t) => {
-      const broker = service('rabbitmq');
+      const broker = await start();
       const { options: own, vhost } = await openAmqp10(t, broker);
       // The queue of the sender whom the cases call guest.
-      await broker.request('PUT', `/queues/${vhost}/guest`, { durable: true });
+      const kind = broker.queueArguments && { arguments: broker.queueArguments };
+      await broker.request('PUT', `/queues/${vhost}/guest`, { durable: true, ...kind });
       const options = { ...own, target: '/amq/queue/{sender}', address: '/amq/queue/guest' };
       const transport = (messages: number, replica?: string) => make('amqp10', options, messages, replica);
       return { options, transport };
     },
-    { heartbeat: 1, connectTimeout: 1000 },
-  ),
-  mqtt('5'),
-  mqtt('3.1.1'),
-  subjectOf(
-    'nats',
-    { name: 'nats', needs: 'nats', undeliverable: 'nobody.there' },
+    heartbeat,
+  );
+}
+
+export function amqp10QueuesSender(name: string, broker: Start<QueueBroker>): SenderSubject {
+  const undeliverable = 'the broker makes a queue for whatever is sent';
+  return subjectOf(
+    'amqp10',
+    { name, lacks: { undeliverable } },
+    async (t) => openAmqp10Queue(t, await broker()),
+    heartbeat,
+  );
+}
+
+export function mqttSender(name: string, version: '5' | '3.1.1', broker: Start<MqttBroker>): SenderSubject {
+  const lacks = {
+    properties: noProperties,
+    undeliverable: 'a PUBACK of MQTT 3.1.1 cannot say that nobody has the message',
+  };
+  return subjectOf(
+    'mqtt',
+    // Nobody subscribes below the sender's level.
+    { name, ...(version === '5' ? { undeliverable: 'nobody/there' } : { lacks }) },
     async (t) => {
-      const { settings, transport } = await openNats(t, service('nats'));
+      const { optionsOf, transport } = await openMqtt(t, await broker(), version);
+      return { options: optionsOf(), transport };
+    },
+    { keepalive: 1, connectTimeout: 1000 },
+  );
+}
+
+/** @param options go over those of the transport. */
+export function natsSender(
+  name: string,
+  broker: Start<Nats>,
+  options?: Readonly<Record<string, unknown>>,
+): SenderSubject {
+  return subjectOf(
+    'nats',
+    { name, undeliverable: 'nobody.there' },
+    async (t) => {
+      const { settings, transport } = await openNats(t, await broker(), { options });
       return { options: settings, transport };
     },
     { pingInterval: 1, connectTimeout: 1000 },
-  ),
+  );
+}
+
+const rabbitmq = () => service('rabbitmq');
+const mosquitto = () => service('mosquitto');
+
+/** The sending side of every transport. */
+export const senders: ReadonlyArray<Subject> = [
+  { ...amqp091Sender('amqp091', rabbitmq), needs: 'rabbitmq' },
+  { ...amqp10Sender('amqp10', rabbitmq), needs: 'rabbitmq' },
+  { ...mqttSender('mqtt 5', '5', mosquitto), needs: 'mosquitto' },
+  { ...mqttSender('mqtt 3.1.1', '3.1.1', mosquitto), needs: 'mosquitto' },
+  { ...natsSender('nats', () => service('nats')), needs: 'nats' },
 ];

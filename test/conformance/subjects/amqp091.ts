@@ -40,16 +40,6 @@ export const amqp091: Subject = {
     if (opened === undefined) throw new Error('it has no callers');
     return { ...opened, tooLarge };
   },
-  async openWithHostile(t) {
-    const opened = await open(t, service('rabbitmq'));
-    return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
-  },
-  async openDeletable(t) {
-    const broker = service('rabbitmq');
-    const opened = await open(t, broker);
-    const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
-    return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
-  },
 };
 
 export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
@@ -89,6 +79,16 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
         await channel.waitForConfirms();
       };
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+    },
+    async openWithHostile(t) {
+      const opened = await openPlain(t);
+      return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
+    },
+    async openDeletable(t) {
+      const broker = await brokers.plain();
+      const opened = await openPlain(t);
+      const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
+      return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
     },
     async openBehindProxy(t) {
       const { options, ...opened } = await openPlain(t);

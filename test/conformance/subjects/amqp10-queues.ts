@@ -5,6 +5,7 @@ import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
 import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
 import { password, type Secure, tlsOf, user } from '../../support/secure-brokers.ts';
 import type { Server } from '../../support/server.ts';
+import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
 import { type ConformanceSubject, make, openNetwork, type Test } from './subject.ts';
 
@@ -21,6 +22,8 @@ export type QueueBroker = Server & Secure & { readonly port: number };
 export interface Manners {
   /** Its plain port waits for more when a TLS client comes. */
   readonly noAnswerWithoutTls?: boolean;
+  /** Why it does not say that a message has been delivered before. */
+  readonly redelivered?: string;
   /** It closes the connection over a client certificate, or over none, without an alert of TLS. */
   readonly refusesCertificatesSilently?: boolean;
 }
@@ -28,13 +31,19 @@ export interface Manners {
 export function amqp10QueuesSubject(
   name: string,
   broker: () => Promise<QueueBroker>,
-  { noAnswerWithoutTls = false, refusesCertificatesSilently = false }: Manners = {},
+  { noAnswerWithoutTls = false, refusesCertificatesSilently = false, redelivered }: Manners = {},
 ): ConformanceSubject {
   return {
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
     senderProof: 'user-id',
+    lacks: {
+      impatient: 'the broker waits for an acceptance for as long as the connection lasts',
+      limit: 'the broker takes a reply of any size',
+      deletable: 'AMQP 1.0 has no word for deleting a queue; each broker has its own',
+      ...(redelivered !== undefined && { redelivered }),
+    },
     open: async (t, options) => open(t, await broker(), options),
     async openWithCallers(t) {
       const { port } = await broker();
@@ -54,6 +63,12 @@ export function amqp10QueuesSubject(
           ...(expiration !== undefined && { ttl: expiration }),
         });
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
+    },
+    async openWithHostile(t) {
+      const { port } = await broker();
+      const opened = await open(t, await broker());
+      const { address } = opened.options;
+      return { ...opened, hostile: hostileMessages({ port, user: 'guest', address }) };
     },
     async openBehindProxy(t) {
       const { options, ...opened } = await open(t, await broker());
@@ -121,7 +136,7 @@ export function amqp10QueuesSubject(
 const silence = /^the broker closed the connection before it was open: .*tls\.cert and tls\.key/;
 
 /** A queue of the case's own. */
-async function open(t: Test, { port }: QueueBroker, more: Record<string, unknown> = {}) {
+export async function open(t: Test, { port }: QueueBroker, more: Record<string, unknown> = {}) {
   const address = `conformance-${randomUUID()}`;
   const url = `amqp://127.0.0.1:${port}`;
   const options = { url, user, password, address, auth: { mode: 'user-id' }, ...more };
@@ -144,7 +159,8 @@ async function open(t: Test, { port }: QueueBroker, more: Record<string, unknown
     options,
     send,
     signOut,
-    transport: (messages: number) => make('amqp10', options, messages),
+    transport: (messages: number, replica?: string, bytes?: number) =>
+      make('amqp10', options, messages, replica, bytes),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
   };
 }

@@ -41,26 +41,6 @@ export const amqp10: Subject = {
     if (opened === undefined) throw new Error('it has no callers');
     return { ...opened, tooLarge };
   },
-  async openWithHostile(t) {
-    const { port } = service('rabbitmq');
-    const opened = await open(t, service('rabbitmq'));
-    const { vhost } = opened;
-    return {
-      ...opened,
-      hostile: hostileMessages({ port, vhost, user: vhost, address: '/amq/queue/conductor' }),
-    };
-  },
-  async openDeletable(t) {
-    const broker = service('rabbitmq');
-    const opened = await open(t, broker);
-    const queue = `/queues/${opened.vhost}/conductor`;
-    const theQueue = {
-      delete: async () => void (await broker.request('DELETE', queue)),
-      says: /conductor/,
-      restore: async () => void (await broker.request('PUT', queue, { durable: true })),
-    };
-    return { ...opened, deletions: { 'the queue': theQueue } };
-  },
 };
 
 /** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
@@ -96,6 +76,27 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
           ...(expiration !== undefined && { ttl: expiration }),
         });
       return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
+    },
+    async openWithHostile(t) {
+      const { port } = await brokers.plain();
+      const opened = await openPlain(t);
+      const { vhost } = opened;
+      return {
+        ...opened,
+        hostile: hostileMessages({ port, vhost, user: vhost, address: '/amq/queue/conductor' }),
+      };
+    },
+    async openDeletable(t) {
+      const broker = await brokers.plain();
+      const opened = await openPlain(t);
+      const queue = `/queues/${opened.vhost}/conductor`;
+      const kind = broker.queueArguments && { arguments: broker.queueArguments };
+      const theQueue = {
+        delete: async () => void (await broker.request('DELETE', queue)),
+        says: /conductor/,
+        restore: async () => void (await broker.request('PUT', queue, { durable: true, ...kind })),
+      };
+      return { ...opened, deletions: { 'the queue': theQueue } };
     },
     async openBehindProxy(t) {
       const { options, ...opened } = await openPlain(t);

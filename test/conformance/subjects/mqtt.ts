@@ -40,23 +40,6 @@ export function mqttSubject(version: Version): Subject {
       if (opened === undefined) throw new Error('it has no callers');
       return { ...opened, tooLarge };
     },
-    async openWithHostile(t) {
-      const broker = service('mosquitto');
-      const opened = await open(t, broker, version);
-      return { ...opened, hostile: hostileMessages(broker.port, version, opened.topic) };
-    },
-    async openDeletable(t) {
-      const { url } = service('mosquitto');
-      const opened = await open(t, service('mosquitto'), version);
-      // Another one of the same name, that keeps nothing.
-      const takeOver = async () => {
-        const { clientId } = opened.optionsOf();
-        const client = await mqtt.connectAsync(url, { clientId, clean: true, reconnectPeriod: 0 });
-        await client.endAsync();
-      };
-      const says = /another connection has the client id/;
-      return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
-    },
   };
 }
 
@@ -106,6 +89,22 @@ export function mqttSubjectOn(
         await publisher.publishAsync(`${topic}/${sender}`, Buffer.from(body), { qos: 1, properties });
       };
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
+    },
+    async openWithHostile(t) {
+      const { port } = await brokers.plain();
+      const opened = await openPlain(t);
+      return { ...opened, hostile: hostileMessages(port, version, opened.topic) };
+    },
+    async openDeletable(t) {
+      const opened = await openPlain(t);
+      // Another one of the same name, that keeps nothing.
+      const takeOver = async () => {
+        const { clientId } = opened.optionsOf();
+        const client = await mqtt.connectAsync(opened.url, { clientId, clean: true, reconnectPeriod: 0 });
+        await client.endAsync();
+      };
+      const says = /another connection has the client id/;
+      return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
     },
     async openBehindProxy(t) {
       const { optionsOf, ...opened } = await openPlain(t);

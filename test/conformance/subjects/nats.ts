@@ -31,37 +31,6 @@ const quick = { pingInterval: 1, connectTimeout: 1000 };
 export const nats: Subject = {
   ...natsSubject('nats', { plain: () => service('nats'), secure: secureNats }),
   needs: 'nats',
-  async openWithLimit(t) {
-    const opened = await nats.openWithCallers?.(t);
-    if (opened === undefined) throw new Error('it has no callers');
-    return { ...opened, tooLarge: 2 ** 20 + 1 };
-  },
-  async openWithHostile(t) {
-    const { port } = service('nats');
-    const opened = await open(t, service('nats'));
-    return { ...opened, hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')) };
-  },
-  async openImpatient(t) {
-    const patience = 1000;
-    const opened = await open(t, service('nats'), { options: { ackWait: patience } });
-    return { ...opened, patience };
-  },
-  async openDeletable(t) {
-    const opened = await open(t, service('nats'));
-    const manager = await jetstreamManager(opened.connection);
-    const { stream } = opened.settings;
-    const deletions = {
-      'the consumer': {
-        delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
-        says: /consumer/i,
-      },
-      'the stream': {
-        delete: async () => void (await manager.streams.delete(stream)),
-        says: /stream|consumer/i,
-      },
-    };
-    return { ...opened, deletions };
-  },
 };
 
 export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSubject {
@@ -77,31 +46,47 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
   };
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { options: { ...settings, ...options } });
+  const openCalled = async (t: Test) => {
+    const { connection, store, ...opened } = await openPlain(t);
+    const replies: Reply[] = [];
+    const replyTo = createInbox();
+    connection.subscribe(replyTo, {
+      callback: (_, { data, headers }) => {
+        replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
+      },
+    });
+    const send = async (message: OutgoingMessage) => {
+      const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+      const described = headers();
+      described.set('Nats-Msg-Id', messageId);
+      if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
+      if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
+      if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
+      await store(sender, body, { headers: described });
+    };
+    return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+  };
   return {
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
     ...(lacks && { lacks }),
     open: openPlain,
-    async openWithCallers(t) {
-      const { connection, store, ...opened } = await openPlain(t);
-      const replies: Reply[] = [];
-      const replyTo = createInbox();
-      connection.subscribe(replyTo, {
-        callback: (_, { data, headers }) => {
-          replies.push({ body: data, correlationId: headers?.get('Conductor-Correlation-Id') });
-        },
-      });
-      const send = async (message: OutgoingMessage) => {
-        const { sender, body, messageId, replyTo, correlationId, expiration } = message;
-        const described = headers();
-        described.set('Nats-Msg-Id', messageId);
-        if (replyTo !== undefined) described.set('Conductor-Reply-To', replyTo);
-        if (correlationId !== undefined) described.set('Conductor-Correlation-Id', correlationId);
-        if (expiration !== undefined) described.set('Conductor-Deadline', String(Date.now() + expiration));
-        await store(sender, body, { headers: described });
-      };
-      return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
+    openWithCallers: openCalled,
+    // The default of max_payload is 1 MiB.
+    openWithLimit: async (t) => ({ ...(await openCalled(t)), tooLarge: 2 ** 20 + 1 }),
+    async openWithHostile(t) {
+      const { port } = await brokers.plain();
+      const opened = await openPlain(t);
+      return { ...opened, hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')) };
+    },
+    async openImpatient(t) {
+      const patience = 1000;
+      return { ...(await openPlain(t, { ackWait: patience })), patience };
+    },
+    async openDeletable(t) {
+      const opened = await openPlain(t);
+      return { ...opened, deletions: await deletionsOf(opened) };
     },
     async openBehindProxy(t) {
       const { settings, ...opened } = await openPlain(t);
@@ -160,6 +145,21 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
         replica,
       });
       return { ...opened, replica };
+    },
+  };
+}
+
+/** What an operator may delete under a session. */
+async function deletionsOf({ connection, settings: { stream } }: Awaited<ReturnType<typeof open>>) {
+  const manager = await jetstreamManager(connection);
+  return {
+    'the consumer': {
+      delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
+      says: /consumer/i,
+    },
+    'the stream': {
+      delete: async () => void (await manager.streams.delete(stream)),
+      says: /stream|consumer/i,
     },
   };
 }
