@@ -29,6 +29,14 @@ test('a user who may not create is told what to grant', async (t) => {
   const error = await t.throwsAsync(run({ url }), { instanceOf: ConfigError });
   t.true(error.message.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`));
   await database.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`);
+  const [row] = await database.query('SELECT current_database() AS name');
+  await t.throwsAsync(run({ url }), {
+    instanceOf: ConfigError,
+    message: new RegExp(
+      `schema conductor_jobs \\(GRANT CREATE ON DATABASE ${row?.name} TO ${role}, or CREATE SCHEMA`,
+    ),
+  });
+  await database.query(`CREATE SCHEMA conductor_jobs AUTHORIZATION ${role}`);
   t.regex(await run({ url }), /The database is ready\.$/);
 });
 

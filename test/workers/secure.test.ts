@@ -5,8 +5,8 @@ import { cipherKeyOf, decrypt } from '../../src/core/message/codecs/trove-secure
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
-import { maintain } from '../../src/workers/maintain.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { encryptionKey, entity, type SealOptions, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertBackup, insertInstances, openContext, raw, statusOf } from '../support/worker.ts';
