@@ -66,7 +66,7 @@ async function warningsOf(kind: string, options: object, messages = 100): Promis
 
 for (const version of ['5', '3.1.1'] as const) {
   mosquittoTest(
-    `mqtt ${version}: a session that is kept gets what was published while nobody was there`,
+    `mqtt ${version}: a kept session gets the messages that were published while the replica was away`,
     async (t) => {
       const opened = await mqttSubject(version).open(t, { keepSession: true });
       const { session } = await consume(opened);
@@ -93,7 +93,7 @@ for (const version of ['5', '3.1.1'] as const) {
   });
 }
 
-mosquittoTest('a certificate that is replaced counts from the next connection on', async (t) => {
+mosquittoTest('a replaced certificate is used from the next connection on', async (t) => {
   const { certificates, tlsPort } = await secureMosquitto();
   const { ca, client, impostor } = certificates;
   const files = copyOf(impostor);
@@ -108,7 +108,7 @@ mosquittoTest('a certificate that is replaced counts from the next connection on
 });
 
 mosquittoTest(
-  'a broker that is called by an address may have it as the name that its certificate needs',
+  'a client that connects by IP address may name the host that the certificate is for',
   async (t) => {
     const { certificates, tlsPort } = await secureMosquitto();
     const { ca, client } = certificates;
@@ -131,7 +131,7 @@ mosquittoTest(
   },
 );
 
-mosquittoTest('without verification any certificate will do', async (t) => {
+mosquittoTest('without verification the client accepts any certificate', async (t) => {
   const { certificates, tlsPort } = await secureMosquitto();
   const tls = { ...tlsOf(certificates.stranger, certificates.client), verify: false };
   const options = { url: `mqtts://127.0.0.1:${tlsPort}`, user, password, tls, clientId: randomUUID() };
@@ -140,7 +140,7 @@ mosquittoTest('without verification any certificate will do', async (t) => {
   t.is(await session.closed, undefined);
 });
 
-rabbitTest('amqp091: a client certificate alone may say who we are', async (t) => {
+rabbitTest('amqp091: a client certificate alone can sign in', async (t) => {
   const { request, certificates, tlsPort } = await secureRabbitmq();
   const everything = { configure: '.*', write: '.*', read: '.*' };
   // The user is the common name of the certificate.
@@ -151,7 +151,7 @@ rabbitTest('amqp091: a client certificate alone may say who we are', async (t) =
   t.is(await session.closed, undefined);
 });
 
-rabbitTest('amqp091: a password from a file goes before the one in the URL, and is not quoted', async (t) => {
+rabbitTest('amqp091: a password from a file overrides the one in the URL, and is never logged', async (t) => {
   const file = join(temporaryDirectory('password'), 'password');
   writeFileSync(file, 'guest\n');
   const url = service('rabbitmq').url.replace('guest:guest', 'guest:wrong-password');
@@ -164,7 +164,7 @@ rabbitTest('amqp091: a password from a file goes before the one in the URL, and 
   t.false(error?.message.includes('wrong-password'));
 });
 
-rabbitTest('amqp091: a sender is proven by the user-id that the broker has validated', async (t) => {
+rabbitTest('amqp091: the user-id that the broker has validated proves the sender', async (t) => {
   const broker = service('rabbitmq');
   const vhost = `user-id-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
@@ -189,7 +189,7 @@ rabbitTest('amqp091: a sender is proven by the user-id that the broker has valid
 });
 
 rabbitTest(
-  'amqp091: a queue that loses messages is warned of, whatever else differs from the configuration',
+  'amqp091: the session warns of a queue that can lose messages, together with other differences from the configuration',
   async (t) => {
     const broker = service('rabbitmq');
     const vhost = `losses-${randomUUID()}`;
@@ -215,7 +215,7 @@ rabbitTest(
   },
 );
 
-test('what a queue can lose is known by its arguments and the version of RabbitMQ', (t) => {
+test('the arguments of a queue and the version of RabbitMQ tell how the queue can lose messages', (t) => {
   t.deepEqual(lossesOf({}, 4), []);
   t.deepEqual(lossesOf({ 'x-max-length': 1, 'x-overflow': 'reject-publish' }, 3), []);
   t.deepEqual(lossesOf({ 'x-queue-type': 'quorum' }, 3), []);
@@ -225,7 +225,7 @@ test('what a queue can lose is known by its arguments and the version of RabbitM
   t.is(lossesOf({ 'x-max-length-bytes': 1, 'x-expires': 1 }, 3).length, 2);
 });
 
-mosquittoTest('mqtt 5: a broker whose bound is below ours is warned of', async (t) => {
+mosquittoTest('mqtt 5: the session warns of a broker whose Receive Maximum is below our bound', async (t) => {
   const { url } = await ownMosquitto(t, { maxInflightMessages: 20 });
   const [warning] = await warningsOf('mqtt', { url });
   t.like(warning, { receiveMaximum: 20, bound: 100 });
@@ -248,7 +248,7 @@ for (const [what, properties, says] of [
   ],
   ['wildcards', { wildcardSubscriptionAvailable: false }, /^topic: the broker takes no wildcards/],
 ] as const) {
-  test(`mqtt 5: a broker that says it has no ${what} is a configuration error`, (t) => {
+  test(`mqtt 5: a broker that announces no ${what} is a configuration error`, (t) => {
     const error = t.throws(() => probe(saying(properties), mqttOptions(), 1, pino({ level: 'silent' })), {
       instanceOf: ConfigError,
     });
@@ -256,7 +256,7 @@ for (const [what, properties, says] of [
   });
 }
 
-test('mqtt 5: a broker that keeps sessions for less time than asked is warned of', (t) => {
+test('mqtt 5: the session warns of a broker that shortens the session expiry', (t) => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
   probe(saying({ sessionExpiryInterval: 60 }), mqttOptions(), 1, logger);

@@ -27,7 +27,7 @@ async function listen(t: ExecutionContext, server: Server): Promise<number> {
 const connectTo = (port: number, options: object = {}) =>
   make('amqp10', { url: `amqps://127.0.0.1:${port}`, ...options }, 1).connect(() => true);
 
-test('of two brokers the second is taken while the first is away, by replicas and senders', async (t) => {
+test('replicas and senders use the second of two brokers while the first is away', async (t) => {
   const broker = await startFakeBroker(t, { signsIn: (user, password) => user === 'u' && password === 'p' });
   const hosts: (string | undefined)[] = [];
   broker.container.on('connection_open', ({ connection }) => hosts.push(connection.hostname));
@@ -43,7 +43,7 @@ test('of two brokers the second is taken while the first is away, by replicas an
   t.deepEqual(hosts, ['vhost:v', 'vhost:v']);
 });
 
-test('where no broker is there, the error names each and its reason', async (t) => {
+test('if no broker is there, the error names each with its reason', async (t) => {
   const [first, second] = [await freePort(), await freePort()];
   const url = `amqp://u:p@127.0.0.1:${first},amqp://127.0.0.1:${second}`;
   const error = await t.throwsAsync(
@@ -56,7 +56,7 @@ test('where no broker is there, the error names each and its reason', async (t) 
   );
 });
 
-test('a port that answers nothing to TLS is named after connectTimeout', async (t) => {
+test('a port that does not answer the TLS handshake is reported after connectTimeout', async (t) => {
   const port = await listen(t, createServer());
   const error = await t.throwsAsync(connectTo(port, { connectTimeout: 200 }), { name: 'NotConnected' });
   t.is(
@@ -65,7 +65,7 @@ test('a port that answers nothing to TLS is named after connectTimeout', async (
   );
 });
 
-test('a broker that says nothing behind its handshake of TLS is not one without TLS', async (t) => {
+test('a broker that is silent after its TLS handshake is not reported as one without TLS', async (t) => {
   const { cert, key } = certificates.server;
   const port = await listen(t, createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }));
   const tls = { ca: certificates.ca };
@@ -84,7 +84,7 @@ for (const [what, server] of [
   ],
   ['within the handshake', () => createServer((socket) => socket.once('data', () => socket.destroy()))],
 ] as const) {
-  test(`a broker that closes ${what} without a word may want a client certificate`, async (t) => {
+  test(`the error for a broker that closes ${what} without a word mentions a client certificate`, async (t) => {
     const port = await listen(t, server());
     const { ca, client } = certificates;
     const without = await t.throwsAsync(connectTo(port, { tls: { ca } }), { name: 'NotConnected' });

@@ -48,7 +48,7 @@ function queue({ container, senders }: FakeBroker, total: number) {
   return counts;
 }
 
-test('one that is accepted and the next one, released in the same turn, are told apart', async (t) => {
+test('a delivery that is accepted and one that is released in the same turn are settled separately', async (t) => {
   const { broker, session, deliveries } = await consume(t);
   const outcomes: string[] = [];
   for (const outcome of ['accepted', 'released', 'modified', 'rejected'])
@@ -73,7 +73,7 @@ test('one that is accepted and the next one, released in the same turn, are told
   ]);
 });
 
-test('what is settled in one turn is one frame, however much it is', async (t) => {
+test('all settlements of one turn are one frame', async (t) => {
   const { broker, session, deliveries } = await consume(t, { bound: 1000 });
   for (let number = 0; number < 900; number += 1) broker.senders[0]?.send(data('x'));
   await waitFor(() => deliveries.length === 900, { what: 'all of them' });
@@ -90,7 +90,7 @@ test('what is settled in one turn is one frame, however much it is', async (t) =
   t.is(frames, 1);
 });
 
-test('no more than the bound is ever unsettled, however it is settled, paused and resumed', async (t) => {
+test('at most the bound is unsettled, with any settling, pausing and resuming', async (t) => {
   let settled = 0;
   let arrived = 0;
   let most = 0;
@@ -121,7 +121,7 @@ test('no more than the bound is ever unsettled, however it is settled, paused an
   t.is(counts.released, 0);
 });
 
-test('what is refused is withheld until the session is resumed, and less is asked for then', async (t) => {
+test('the broker withholds refused deliveries until the session is resumed, and gets less credit then', async (t) => {
   let room = 20;
   const { broker, session, deliveries } = await consume(t, {
     accept: () => {
@@ -171,7 +171,7 @@ for (const [what, end, expected] of [
     /amqp:connection:forced: by the operator/,
   ],
 ] as const) {
-  test(`a peer that ${what} ends the session, once, with an error that says so`, async (t) => {
+  test(`a peer that ${what} ends the session once, with an error that says so`, async (t) => {
     const { broker, session, deliveries } = await consume(t);
     broker.senders[0]?.send(data('x'));
     await waitFor(() => deliveries.length === 1, { what: 'a delivery' });
@@ -200,7 +200,7 @@ for (const [condition, name] of [
   });
 }
 
-test('a wrong password, and a mechanism that is not offered, are configuration errors in one line', async (t) => {
+test('a wrong password, and an unsupported mechanism, are configuration errors in one line', async (t) => {
   const broker = await startFakeBroker(t, {
     signsIn: (user, password) => user === 'ä' && password === 'ö:€',
   });
@@ -219,7 +219,7 @@ test('a wrong password, and a mechanism that is not offered, are configuration e
   await (await connect({ user: 'ä', password: 'ö:€' })).stop(soon());
 });
 
-test('a peer that says nothing is given up after connectTimeout', async (t) => {
+test('the session gives up on a silent peer after connectTimeout', async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
@@ -230,7 +230,7 @@ test('a peer that says nothing is given up after connectTimeout', async (t) => {
   t.is(error?.message, 'no connection within 100 ms (connectTimeout)');
 });
 
-test('auth.mode user-id is warned of where the broker does not check it', async (t) => {
+test('the session warns of auth.mode user-id if the broker does not check the user id', async (t) => {
   for (const [product, version, warning] of [
     ['RabbitMQ', '3.10.8', /over this RabbitMQ/],
     ['RabbitMQ', '3.13.0', undefined],
@@ -258,7 +258,7 @@ const reply = (name: string, correlationId?: string) =>
   ({ to: { kind: 'reply', name }, body: Buffer.from('answer'), correlationId }) as const;
 
 for (const offeredCapabilities of ['ANONYMOUS-RELAY', 'OTHER']) {
-  test(`answers to many addresses go out where the broker offers ${offeredCapabilities}; few links are kept`, async (t) => {
+  test(`answers to many addresses arrive if the broker offers ${offeredCapabilities}, and few links are kept`, async (t) => {
     const { broker, session } = await consume(t, { offeredCapabilities });
     const got: string[] = [];
     let open = 0;
@@ -282,7 +282,7 @@ for (const offeredCapabilities of ['ANONYMOUS-RELAY', 'OTHER']) {
   });
 }
 
-test('an answer that nobody takes is done with; one that is refused, or a notification nobody takes, is undeliverable', async (t) => {
+test('an answer without a receiver is done; a refused one, and a notification without a receiver, are undeliverable', async (t) => {
   const { broker, session } = await consume(t, { offeredCapabilities: 'ANONYMOUS-RELAY', autoaccept: false });
   const answers: ((context: EventContext) => void)[] = [];
   broker.container.on('message', (context: EventContext) => answers.shift()?.(context));

@@ -14,7 +14,7 @@ import { arrive, configure, open, soon, texts } from './nats-support.ts';
 
 const natsTest = needs(test, 'nats');
 
-natsTest('stream and consumer are made as they have to be', async (t) => {
+natsTest('the session creates the stream and the consumer with the right configuration', async (t) => {
   const { id, manager, consume } = await open(t, { ackWait: 5000, expectedReplicas: 3 });
   await consume(50);
   const stream = await manager.streams.info(id);
@@ -43,7 +43,7 @@ for (const [why, config, message] of [
   });
 }
 
-natsTest('a stream that does not keep what guests publish is refused', async (t) => {
+natsTest("a stream that does not store the guests' messages is refused", async (t) => {
   const { transport, addStream } = await open(t);
   await addStream({ subjects: [`other.${randomUUID()}`] });
   await t.throwsAsync(
@@ -52,23 +52,26 @@ natsTest('a stream that does not keep what guests publish is refused', async (t)
   );
 });
 
-natsTest('what may lose messages or starve replicas is warned about, with the right value', async (t) => {
-  const { addStream, addConsumer, consume, warnings } = await open(t, { expectedReplicas: 2 });
-  await addStream({ max_age: 1e12, storage: 'memory', max_msgs: 10 });
-  await addConsumer({ max_ack_pending: 10 });
-  await consume(100);
-  const all = warnings.join('');
-  for (const what of [
-    'max_age: set it to 0',
-    'storage: set it to file',
-    'max_msgs: set it to -1',
-    'max_ack_pending starves replicas: set it to 200',
-    'another ack_wait than 10000 ms',
-  ])
-    t.true(all.includes(what), `${what} in ${all}`);
-});
+natsTest(
+  'the session warns of settings that may lose messages or starve replicas, with the right value',
+  async (t) => {
+    const { addStream, addConsumer, consume, warnings } = await open(t, { expectedReplicas: 2 });
+    await addStream({ max_age: 1e12, storage: 'memory', max_msgs: 10 });
+    await addConsumer({ max_ack_pending: 10 });
+    await consume(100);
+    const all = warnings.join('');
+    for (const what of [
+      'max_age: set it to 0',
+      'storage: set it to file',
+      'max_msgs: set it to -1',
+      'max_ack_pending starves replicas: set it to 200',
+      'another ack_wait than 10000 ms',
+    ])
+      t.true(all.includes(what), `${what} in ${all}`);
+  },
+);
 
-natsTest('without JetStream a server is refused in plain words', async (t) => {
+natsTest('a server without JetStream is refused in plain words', async (t) => {
   const server = await startNats({ settings: ['accounts { plain { users [{ user: a, password: b }] } }'] });
   t.teardown(server.stop);
   const transport = configure({ url: server.url, user: 'a', password: 'b' }).create({
@@ -82,7 +85,7 @@ natsTest('without JetStream a server is refused in plain words', async (t) => {
   );
 });
 
-natsTest('what is held for longer than ack_wait is not delivered again', async (t) => {
+natsTest('a message that is held longer than ack_wait is not delivered again', async (t) => {
   const { consume, publish, manager, id } = await open(t, { ackWait: 1000 });
   const { session, deliveries } = await consume();
   await publish('long');
@@ -99,7 +102,7 @@ natsTest('what is held for longer than ack_wait is not delivered again', async (
   await waitFor(async () => (await manager.streams.info(id)).state.messages === 0, { what: 'the ack' });
 });
 
-natsTest('the messages of a replica that has gone without a word are delivered again', async (t) => {
+natsTest('the messages of a replica that vanished are delivered again', async (t) => {
   const { id, consume, publish } = await open(t, { ackWait: 1000 });
   const proxy = await startProxy(service('nats').port);
   t.teardown(proxy.stop);
@@ -116,7 +119,7 @@ natsTest('the messages of a replica that has gone without a word are delivered a
   proxy.cut();
 });
 
-natsTest('what is released amid consuming comes again, but not at once', async (t) => {
+natsTest('a message that is released while consuming is delivered again after a delay', async (t) => {
   const { consume, publish } = await open(t);
   const { session, deliveries } = await consume();
   await publish('again');
@@ -130,7 +133,7 @@ natsTest('what is released amid consuming comes again, but not at once', async (
 });
 
 natsTest(
-  'bodies that together are too large for memory come bit by bit, one that alone is too large alone',
+  'bodies that together exceed the memory arrive in parts, and one that exceeds it alone arrives alone',
   async (t) => {
     const { id, broker, transport } = await open(t);
     const deliveries: Delivery[] = [];
@@ -163,7 +166,7 @@ natsTest(
   },
 );
 
-natsTest('a consumer that is deleted ends the session', async (t) => {
+natsTest('a deleted consumer ends the session', async (t) => {
   const { id, manager, consume } = await open(t, { ackWait: 1000 });
   const { session } = await consume();
   await manager.consumers.delete(id, 'conductor');
@@ -172,7 +175,7 @@ natsTest('a consumer that is deleted ends the session', async (t) => {
   t.regex(error?.message ?? '', /cannot pull from consumer conductor/);
 });
 
-natsTest('a call carries its headers, and its answer finds the caller', async (t) => {
+natsTest('a call carries its headers, and its answer reaches the caller', async (t) => {
   const { consume, sender } = await open(t, { auth: { mode: 'subject' } });
   const { session, deliveries } = await consume();
   const replies: Reply[] = [];
@@ -205,7 +208,7 @@ natsTest('a call carries its headers, and its answer finds the caller', async (t
   session.settle(deliveries, 'done');
 });
 
-natsTest('no answer goes to a subject of the server or to where guests are proven', async (t) => {
+natsTest('no answer goes to a subject of the server or to the subjects of proven guests', async (t) => {
   const { id, consume } = await open(t);
   const { session } = await consume();
   for (const name of [`$JS.API.STREAM.PURGE.${id}`, `test.${id}.i-2`, 'a.*', 'a b', ''])
@@ -218,7 +221,7 @@ natsTest('no answer goes to a subject of the server or to where guests are prove
   );
 });
 
-natsTest('a sender is told when no stream keeps its message, or another one does', async (t) => {
+natsTest('a sender gets an error if no stream, or another stream, stores its message', async (t) => {
   const { id, sender, manager } = await open(t);
   const session = await sender().connect(() => {});
   t.teardown(() => session.stop(soon()));
@@ -234,7 +237,7 @@ natsTest('a sender is told when no stream keeps its message, or another one does
   await t.throwsAsync(session.send({ ...message, sender: 'a.b' }), { instanceOf: Undeliverable });
 });
 
-natsTest('core NATS: what comes is delivered once, what comes while nobody is there is lost', async (t) => {
+natsTest('core NATS: a message is delivered once, and a message without a subscriber is lost', async (t) => {
   const { id, broker, consume, warnings } = await open(t, { jetstream: false, auth: { mode: 'subject' } });
   const publish = async (text: string) => {
     broker.publish(`test.${id}.guest`, text);
@@ -260,37 +263,43 @@ natsTest('core NATS: what comes is delivered once, what comes while nobody is th
   t.deepEqual([...new Set(texts(deliveries))], ['during', 'last']);
 });
 
-natsTest('core NATS: what is too much is dropped and told of; a plain request is answered', async (t) => {
-  let room = false;
-  let refused = 0;
-  const { id, broker, consume, warnings } = await open(t, { jetstream: false });
-  const { session, deliveries } = await consume(100, () => {
-    if (!room) refused += 1;
-    return room;
-  });
-  for (let number = 0; number < 5; number += 1) broker.publish(`test.${id}.guest`, 'x');
-  await broker.flush();
-  // The publisher's server has them; the session reads them in its own time.
-  await waitFor(() => refused > 0, { what: 'a message that there is no room for' });
-  room = true;
-  session.resume();
-  const answer = await waitFor(
-    async () => {
-      const asking = broker.request(`test.${id}.guest`, 'question', { timeout: 300 });
-      asking.catch(() => {});
-      await waitFor(() => deliveries.some(({ meta }) => meta.replyTo), { what: 'the request', timeout: 250 });
-      const name = deliveries.at(-1)?.meta.replyTo ?? '';
-      await session.publish({ to: { kind: 'reply', name }, body: Buffer.from('answer') });
-      return await asking;
-    },
-    { what: 'an answer' },
-  );
-  t.is(answer.string(), 'answer');
-  await session.stop(soon());
-  t.regex(warnings.join(''), /"dropped":[1-5].*the rest is lost/);
-});
+natsTest(
+  'core NATS: excess messages are dropped and reported, and a plain request is answered',
+  async (t) => {
+    let room = false;
+    let refused = 0;
+    const { id, broker, consume, warnings } = await open(t, { jetstream: false });
+    const { session, deliveries } = await consume(100, () => {
+      if (!room) refused += 1;
+      return room;
+    });
+    for (let number = 0; number < 5; number += 1) broker.publish(`test.${id}.guest`, 'x');
+    await broker.flush();
+    // The publisher's server has them; the session reads them in its own time.
+    await waitFor(() => refused > 0, { what: 'a message that there is no room for' });
+    room = true;
+    session.resume();
+    const answer = await waitFor(
+      async () => {
+        const asking = broker.request(`test.${id}.guest`, 'question', { timeout: 300 });
+        asking.catch(() => {});
+        await waitFor(() => deliveries.some(({ meta }) => meta.replyTo), {
+          what: 'the request',
+          timeout: 250,
+        });
+        const name = deliveries.at(-1)?.meta.replyTo ?? '';
+        await session.publish({ to: { kind: 'reply', name }, body: Buffer.from('answer') });
+        return await asking;
+      },
+      { what: 'an answer' },
+    );
+    t.is(answer.string(), 'answer');
+    await session.stop(soon());
+    t.regex(warnings.join(''), /"dropped":[1-5].*the rest is lost/);
+  },
+);
 
-natsTest('headers that say nothing to us do no harm', async (t) => {
+natsTest('unknown headers are ignored', async (t) => {
   const { id, broker, consume } = await open(t);
   const { session, deliveries } = await consume();
   const strange = headers();

@@ -43,7 +43,7 @@ interface Captured {
   };
 }
 
-withPostgres('the messages that were captured from Trove are opened and applied', async (t) => {
+withPostgres('messages captured from Trove are opened and applied', async (t) => {
   const { database, context } = await start(t);
   const file = new URL('../fixtures/trove-18-oslo-14.json', import.meta.url);
   const { secure }: Captured = JSON.parse(readFileSync(file, 'utf8'));
@@ -121,7 +121,7 @@ for (const [what, body, outcome, detail] of [
     /NUL/,
   ],
 ] as const) {
-  withPostgres(`${what} is a dead letter that says so, and changes nothing`, async (t) => {
+  withPostgres(`${what} is a dead letter with its reason, and changes nothing`, async (t) => {
     const { database, context } = await start(t);
     t.deepEqual(await apply(context, [raw(body), heartbeat({ instance: 'i-2', key: 'key-2' })], 'oslo'), [
       outcome,
@@ -136,7 +136,7 @@ for (const [what, body, outcome, detail] of [
   });
 }
 
-withPostgres('a key that was changed counts from the first message that it has encrypted', async (t) => {
+withPostgres('a changed key is used from the first message that it has encrypted', async (t) => {
   const { database, context } = await start(t);
   t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['applied']);
   await storeKey(database, 'i-1', 'key-new');
@@ -153,7 +153,7 @@ withPostgres('an instance without a key cannot send', async (t) => {
 
 const dueNow = (database: TestDatabase) => database.query('UPDATE deferred SET next_attempt_at = now()');
 
-withPostgres('a heartbeat that overtakes the making of its instance is opened later', async (t) => {
+withPostgres('a heartbeat that arrives before its instance is made is opened later', async (t) => {
   const { database, context } = await start(t);
   const early = { instance: 'i-3', key: 'key-3' };
   t.deepEqual(await apply(context, [heartbeat(early, 1, 'building'), heartbeat(early, 2)], 'oslo'), [
@@ -173,7 +173,7 @@ withPostgres('a heartbeat that overtakes the making of its instance is opened la
   t.deepEqual(await database.query('SELECT FROM deferred'), []);
 });
 
-withPostgres('what was opened late is still to be notified of', async (t) => {
+withPostgres('a message that was opened late still publishes its notification', async (t) => {
   const { database, context } = await start(t);
   const serialized_notification = {
     tenant_id: 't1',
@@ -196,31 +196,37 @@ withPostgres('what was opened late is still to be notified of', async (t) => {
   );
 });
 
-withPostgres('keys encrypted under another secret than ours keep messages waiting, not dead', async (t) => {
-  const { database, context } = await start(t);
-  await storeKey(database, 'i-1', 'key-1', 'another secret');
-  t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['deferred: unknown']);
-  await storeKey(database, 'i-1', 'key-1');
-  await dueNow(database);
-  t.like(await maintain(context), { resolved: 1 });
-  t.like(await statusOf(database, 'i-1'), { status_description: 'running' });
-});
+withPostgres(
+  'messages wait if their keys are encrypted under another secret, and do not become dead letters',
+  async (t) => {
+    const { database, context } = await start(t);
+    await storeKey(database, 'i-1', 'key-1', 'another secret');
+    t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['deferred: unknown']);
+    await storeKey(database, 'i-1', 'key-1');
+    await dueNow(database);
+    t.like(await maintain(context), { resolved: 1 });
+    t.like(await statusOf(database, 'i-1'), { status_description: 'running' });
+  },
+);
 
-withPostgres('what was opened late and is about another instance is dead, with its body', async (t) => {
-  const { database, context } = await start(t);
-  const body = seal('heartbeat', heartbeatArgs('i-1'), { instance: 'i-3', key: 'key-3' });
-  t.deepEqual(await apply(context, [raw(body)], 'oslo'), ['deferred: unknown']);
-  await insertInstances(database, 'i-3');
-  await storeKey(database, 'i-3', 'key-3');
-  await dueNow(database);
-  t.like(await maintain(context), { resolved: 1 });
-  const [letter] = await database.query('SELECT reason, convert_from(body, $1) AS body FROM dead_letters', [
-    'UTF8',
-  ]);
-  t.deepEqual(letter, { reason: 'forbidden', body });
-});
+withPostgres(
+  'a message that was opened late and is about another instance is a dead letter with its body',
+  async (t) => {
+    const { database, context } = await start(t);
+    const body = seal('heartbeat', heartbeatArgs('i-1'), { instance: 'i-3', key: 'key-3' });
+    t.deepEqual(await apply(context, [raw(body)], 'oslo'), ['deferred: unknown']);
+    await insertInstances(database, 'i-3');
+    await storeKey(database, 'i-3', 'key-3');
+    await dueNow(database);
+    t.like(await maintain(context), { resolved: 1 });
+    const [letter] = await database.query('SELECT reason, convert_from(body, $1) AS body FROM dead_letters', [
+      'UTF8',
+    ]);
+    t.deepEqual(letter, { reason: 'forbidden', body });
+  },
+);
 
-withPostgres('an instance that never comes to be is reported in the end', async (t) => {
+withPostgres('a message of an instance that is never made becomes a dead letter in the end', async (t) => {
   const { database } = await start(t);
   const context = openContext(t, database, {
     transports,
@@ -238,13 +244,13 @@ withPostgres('an instance that never comes to be is reported in the end', async 
   );
 });
 
-withPostgres('a method that is not there does not wait for a key', async (t) => {
+withPostgres('a message of an unknown method does not wait for a key', async (t) => {
   const { context } = await start(t);
   const body = seal('heartbeats', {}, { instance: 'i-3', key: 'key-3' });
   t.deepEqual(await apply(context, [raw(body)], 'oslo'), ['dead: unknown_method']);
 });
 
-withPostgres('while keys cannot be read, messages are held', async (t) => {
+withPostgres('messages are held while keys cannot be read', async (t) => {
   const { context } = await start(t);
   const away = openContext(
     t,
@@ -257,7 +263,7 @@ withPostgres('while keys cannot be read, messages are held', async (t) => {
   t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['applied']);
 });
 
-withPostgres('keys that are kept are not read again', async (t) => {
+withPostgres('cached keys are not read again', async (t) => {
   const { database, context } = await start(t);
   t.deepEqual(await apply(context, [heartbeat()], 'oslo'), ['applied']);
   await database.query('ALTER TABLE instances RENAME COLUMN encrypted_key TO away');
@@ -296,7 +302,7 @@ withPostgres('the answer to a call is encrypted with the key of its sender', asy
   t.like(answer.result, { pong: true });
 });
 
-withPostgres('a call that cannot be opened is refused, and its caller told', async (t) => {
+withPostgres('a call that cannot be opened is refused, and its caller gets an error', async (t) => {
   const { context } = await start(t);
   const foreign = await call(context, seal('ping', {}, { ...own, key: 'key-2', more: callAddress }));
   t.like(foreign, { outcome: 'refused', to: 'replies', failure: { class: 'Forbidden' } });

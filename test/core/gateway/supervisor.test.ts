@@ -73,7 +73,7 @@ function withGate(t: ExecutionContext): Watched & { gate: { open(): void; close(
   return { ...watched, gate: { open: () => open(), close } };
 }
 
-test('once started it consumes, and hands on what comes', async (t) => {
+test('a started supervisor consumes, and passes deliveries on', async (t) => {
   const { broker, supervisor, delivered } = watch(t);
   await supervisor.start();
   broker.publish(body('a'));
@@ -81,7 +81,7 @@ test('once started it consumes, and hands on what comes', async (t) => {
   t.deepEqual(delivered, ['a']);
 });
 
-test('a broker that is not there does not keep it from starting: it goes on trying', async (t) => {
+test('an unreachable broker does not fail the start: the supervisor tries again', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = new NotConnected('nobody listens');
   await supervisor.start();
@@ -94,7 +94,7 @@ test('a broker that is not there does not keep it from starting: it goes on tryi
   t.is(supervisor.state, 'consuming');
 });
 
-test('a configuration that cannot work fails the first attempt, and there is no other one', async (t) => {
+test('a wrong configuration fails the first attempt, and there is no second', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = new ConfigError('wrong password');
   await t.throwsAsync(supervisor.start(), { instanceOf: ConfigError, message: 'wrong password' });
@@ -102,7 +102,7 @@ test('a configuration that cannot work fails the first attempt, and there is no 
   t.is(broker.attempts, 1);
 });
 
-test('later on a configuration that cannot work is logged and tried again', async (t) => {
+test('after the first attempt a wrong configuration is logged and tried again', async (t) => {
   const { broker, supervisor, log } = watch(t);
   await supervisor.start();
   broker.refusal = new ConfigError('wrong password');
@@ -115,7 +115,7 @@ test('later on a configuration that cannot work is logged and tried again', asyn
   t.is(supervisor.state, 'consuming');
 });
 
-test('a session that ends is forgotten, and another one is made after a delay', async (t) => {
+test('after a session has ended the supervisor makes another after a delay', async (t) => {
   const { broker, supervisor, delivered, forgotten, log } = watch(t);
   await supervisor.start();
   const { session } = broker;
@@ -133,7 +133,7 @@ test('a session that ends is forgotten, and another one is made after a delay', 
   t.deepEqual(delivered, ['a']);
 });
 
-test('the delays double with each attempt that fails, up to the greatest', async (t) => {
+test('the delays double with each failed attempt, up to the maximum', async (t) => {
   const { broker, supervisor, log } = watch(t);
   broker.refusal = lost;
   await supervisor.start();
@@ -144,7 +144,7 @@ test('the delays double with each attempt that fails, up to the greatest', async
   t.is(broker.attempts, 7);
 });
 
-test('a broker that drops every session at once is not hammered; one that kept it long is tried again soon', async (t) => {
+test('the delay grows if sessions end at once, and is short again after a long session', async (t) => {
   const { broker, supervisor, log } = watch(t);
   const clock = mock.method(performance, 'now', () => 0);
   await supervisor.start();
@@ -160,7 +160,7 @@ test('a broker that drops every session at once is not hammered; one that kept i
   t.is(log.at(-1)?.retryInMs, 50);
 });
 
-test('stopping closes the session and makes no other one', async (t) => {
+test('a stop closes the session and makes no new one', async (t) => {
   const { broker, supervisor, forgotten, log } = watch(t);
   await supervisor.start();
   await supervisor.stop(never);
@@ -175,7 +175,7 @@ test('stopping closes the session and makes no other one', async (t) => {
   );
 });
 
-test('stopping does not wait for the delay before the next attempt', async (t) => {
+test('a stop does not wait for the delay before the next attempt', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = lost;
   await supervisor.start();
@@ -184,7 +184,7 @@ test('stopping does not wait for the delay before the next attempt', async (t) =
   t.is(broker.attempts, 1);
 });
 
-test('a session that comes while it stops is closed', async (t) => {
+test('a session that connects during a stop is closed', async (t) => {
   const { gate, broker, supervisor, forgotten } = withGate(t);
   await supervisor.start();
   broker.session?.end(lost);
@@ -201,7 +201,7 @@ test('a session that comes while it stops is closed', async (t) => {
   t.is(supervisor.state, 'stopped');
 });
 
-test('a session of the first attempt that comes while it stops is closed', async (t) => {
+test('a session of the first attempt that connects during a stop is closed', async (t) => {
   const { gate, broker, supervisor } = withGate(t);
   gate.close();
   const started = supervisor.start();
@@ -214,7 +214,7 @@ test('a session of the first attempt that comes while it stops is closed', async
   t.is(supervisor.state, 'stopped');
 });
 
-test('stopping does not wait past the deadline for an attempt to connect', async (t) => {
+test('a stop does not wait for a connection attempt past the deadline', async (t) => {
   const { gate, broker, supervisor } = withGate(t);
   await supervisor.start();
   broker.session?.end(lost);
@@ -231,7 +231,7 @@ test('stopping does not wait past the deadline for an attempt to connect', async
   t.true(stopped);
 });
 
-test('draining lets the broker deliver nothing more, and keeps the session for what is to be settled', async (t) => {
+test('a drain ends the deliveries, and keeps the session for settling', async (t) => {
   const { broker, supervisor, delivered } = watch(t);
   await supervisor.start();
   const { session } = broker;
@@ -242,7 +242,7 @@ test('draining lets the broker deliver nothing more, and keeps the session for w
   t.is(broker.session, session);
 });
 
-test('a session that breaks while it is drained is not followed by another one', async (t) => {
+test('the supervisor makes no new session if the session breaks during a drain', async (t) => {
   const { broker, supervisor, forgotten } = watch(t);
   await supervisor.start();
   await supervisor.drain(never);
@@ -253,7 +253,7 @@ test('a session that breaks while it is drained is not followed by another one',
   t.is(forgotten.length, 1);
 });
 
-test('draining without a session is done at once', async (t) => {
+test('a drain without a session ends at once', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = lost;
   await supervisor.start();
@@ -267,7 +267,7 @@ function seen(log: ReadonlyArray<Record<string, unknown>>): unknown[] {
   return log.filter(({ level }) => Number(level) >= 30).map(({ msg, error }) => error ?? msg);
 }
 
-test('an outage is one line when it begins, one a minute, and one when it ends; none an attempt', async (t) => {
+test('an outage logs one line when it begins, one a minute, and one when it ends; an attempt logs none', async (t) => {
   const { broker, supervisor, log } = watch(t);
   let now = 0;
   mock.method(performance, 'now', () => now);
@@ -283,7 +283,7 @@ test('an outage is one line when it begins, one a minute, and one when it ends; 
   t.deepEqual(seen(log), ['nobody listens', 'nobody listens', 'nobody listens', 'consuming']);
 });
 
-test('a connection that breaks as soon as it is made, again and again, is a few lines', async (t) => {
+test('a connection that breaks again and again as soon as it is made logs a few lines', async (t) => {
   const { broker, supervisor, log } = watch(t);
   let now = 0;
   mock.method(performance, 'now', () => now);
@@ -321,7 +321,7 @@ for (const [what, fault] of [
   });
 }
 
-test('a session whose end, drain and stop fail is followed by another one, and stopped all the same', async (t) => {
+test('the supervisor replaces a session whose end, drain and stop fail, and can stop', async (t) => {
   let fail: (error: Error) => void = () => {};
   const { broker, supervisor, forgotten } = watch(t, (broker) => ({
     name: broker.name,
