@@ -5,7 +5,7 @@ import { open as openAmqp10 } from '../subjects/amqp10.ts';
 import { open as openAmqp091 } from '../subjects/amqp091.ts';
 import { noProperties, open as openMqtt } from '../subjects/mqtt.ts';
 import { open as openNats } from '../subjects/nats.ts';
-import { make, openNetwork, type Test } from '../subjects/subject.ts';
+import { make, openNetwork, quick, type Test } from '../subjects/subject.ts';
 
 /** The sending side of a transport, and the service of this run that it takes. */
 interface Subject extends SenderSubject {
@@ -14,7 +14,7 @@ interface Subject extends SenderSubject {
 
 /** What is there to be sent to. */
 interface Receiving {
-  readonly options: Readonly<Record<string, unknown>> & { readonly url: string };
+  optionsOf(): Readonly<Record<string, unknown>> & { readonly url: string };
   transport(
     messages: number,
     replica?: string,
@@ -25,7 +25,6 @@ function subjectOf(
   kind: string,
   of: Omit<Subject, 'open' | 'openBehindProxy'>,
   open: (t: Test) => Promise<Receiving>,
-  quick: object,
 ): Subject {
   const sender = (options: object) => () => {
     const found = transportKinds[kind];
@@ -35,13 +34,14 @@ function subjectOf(
   return {
     ...of,
     async open(t) {
-      const { options, transport } = await open(t);
-      return { transport, sender: sender(options) };
+      const { optionsOf, transport } = await open(t);
+      return { transport, sender: sender(optionsOf()) };
     },
     async openBehindProxy(t) {
-      const { options, transport } = await open(t);
+      const { optionsOf, transport } = await open(t);
+      const options = optionsOf();
       const { url, network } = await openNetwork(t, options.url);
-      return { transport, network, sender: sender({ ...options, ...quick, url }) };
+      return { transport, network, sender: sender({ ...options, ...quick[kind], url }) };
     },
   };
 }
@@ -62,11 +62,7 @@ const mqtt = (version: '5' | '3.1.1') =>
             },
           }),
     },
-    async (t) => {
-      const { optionsOf, transport } = await openMqtt(t, service('mosquitto'), version);
-      return { options: optionsOf(), transport };
-    },
-    { keepalive: 1, connectTimeout: 1000 },
+    (t) => openMqtt(t, service('mosquitto'), version),
   );
 
 /** The sending side of every transport. */
@@ -76,7 +72,6 @@ export const senders: ReadonlyArray<Subject> = [
     // The queue is bound to keys of two words.
     { name: 'amqp091', needs: 'rabbitmq', undeliverable: 'nobody.there' },
     (t) => openAmqp091(t, service('rabbitmq')),
-    { heartbeat: 1, connectTimeout: 1000 },
   ),
   subjectOf(
     'amqp10',
@@ -87,24 +82,17 @@ export const senders: ReadonlyArray<Subject> = [
     },
     async (t) => {
       const broker = service('rabbitmq');
-      const { options: own, vhost } = await openAmqp10(t, broker);
+      const { optionsOf, vhost } = await openAmqp10(t, broker);
       // The queue of the sender whom the cases call guest.
       await broker.request('PUT', `/queues/${vhost}/guest`, { durable: true });
-      const options = { ...own, target: '/amq/queue/{sender}', address: '/amq/queue/guest' };
+      const options = { ...optionsOf(), target: '/amq/queue/{sender}', address: '/amq/queue/guest' };
       const transport = (messages: number, replica?: string) => make('amqp10', options, messages, replica);
-      return { options, transport };
+      return { optionsOf: () => options, transport };
     },
-    { heartbeat: 1, connectTimeout: 1000 },
   ),
   mqtt('5'),
   mqtt('3.1.1'),
-  subjectOf(
-    'nats',
-    { name: 'nats', needs: 'nats', undeliverable: 'nobody.there' },
-    async (t) => {
-      const { settings, transport } = await openNats(t, service('nats'));
-      return { options: settings, transport };
-    },
-    { pingInterval: 1, connectTimeout: 1000 },
+  subjectOf('nats', { name: 'nats', needs: 'nats', undeliverable: 'nobody.there' }, (t) =>
+    openNats(t, service('nats')),
   ),
 ];

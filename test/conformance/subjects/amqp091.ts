@@ -2,47 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
-import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
+import { password, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
 import { hostileMessages } from '../hostile/amqp091.ts';
+import { onRabbitmq, permitSecureUser } from './rabbitmq.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
 
-/** Of both ends, in seconds and milliseconds: cases wait for it. */
-const quick = { heartbeat: 1, connectTimeout: 1000 };
-
-/** Bytes of a message that the broker below refuses. */
-const tooLarge = 100_001;
-
-const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
-
 export const amqp091: Subject = {
-  ...amqp091Subject('amqp091', {
-    plain: () => service('rabbitmq'),
-    secure: secureRabbitmq,
-    lacks: { impatient },
-  }),
-  needs: 'rabbitmq',
-  async openWithLimit(t) {
-    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
-    t.teardown(broker.kill);
-    const opened = await amqp091Subject('limited', { plain: () => broker }).openWithCallers?.(t);
-    if (opened === undefined) throw new Error('it has no callers');
-    return { ...opened, tooLarge };
-  },
+  ...onRabbitmq('amqp091', amqp091Subject),
   async openWithHostile(t) {
     const opened = await open(t, service('rabbitmq'));
-    return { ...opened, hostile: hostileMessages(opened.options.url, 'conductor.guest') };
+    return { ...opened, hostile: hostileMessages(opened.optionsOf().url, 'conductor.guest') };
   },
   async openDeletable(t) {
     const broker = service('rabbitmq');
@@ -54,9 +33,11 @@ export const amqp091: Subject = {
 
 export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
   const { secure, options: more, lacks } = brokers;
+  const openOn = (t: Test, broker: Rabbitmq) => open(t, broker, more);
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { ...more, ...options });
   return {
+    ...commonOffers({ kind: 'amqp091', brokers, openPlain, openOn }),
     name,
     ...(lacks && { lacks }),
     settlesOutOfOrder: true,
@@ -90,35 +71,15 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
       };
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
     },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp091', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await open(t, broker, more);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
-    },
     ...(secure && {
       async openSecure(t) {
         const broker = await secure();
-        const { options, ...opened } = await open(t, broker, more);
+        const opened = await openOn(t, broker);
+        const options = opened.optionsOf();
         const { ca, client } = broker.certificates;
         const { pathname } = new URL(options.url);
         const vhost = decodeURIComponent(pathname.slice(1));
-        const everything = { configure: '.*', write: '.*', read: '.*' };
-        await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+        await permitSecureUser(broker, vhost);
         const good = {
           ...options,
           url: `amqps://127.0.0.1:${broker.tlsPort}${pathname}`,
@@ -148,18 +109,6 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
         };
       },
     }),
-    async openForProcesses(t) {
-      const { options, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/amqp091/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp091',
-        options: { kind: 'amqp091', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -179,7 +128,7 @@ export async function open(t: Test, broker: Rabbitmq, more: Record<string, unkno
   await first.stop(AbortSignal.timeout(5000));
   return {
     vhost,
-    options,
+    optionsOf: () => options,
     channel,
     reconnect: async () => {
       ({ connection, channel } = await openChannel(url));

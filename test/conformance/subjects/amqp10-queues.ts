@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import type { Message } from 'rhea';
-import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import {
+  dataSection,
+  encode,
+  listenForReplies,
+  openPublisher,
+  publisherPerSender,
+} from '../../support/amqp10.ts';
 import { password, type Secure, tlsOf, user } from '../../support/secure-brokers.ts';
 import type { Server } from '../../support/server.ts';
 import { commonRefusals } from './refusals.ts';
-import { type ConformanceSubject, make, openNetwork, type Test } from './subject.ts';
-
-/** Of both ends, in seconds and milliseconds: cases wait for it. */
-const quick = { heartbeat: 1, connectTimeout: 1000 };
+import { type ConformanceSubject, commonOffers, make, type Test } from './subject.ts';
 
 /**
  * A broker with AMQP 1.0 and no virtual hosts, which makes a queue when it is first asked for. Every sender may sign in, with its
@@ -30,51 +31,29 @@ export function amqp10QueuesSubject(
   broker: () => Promise<QueueBroker>,
   { noAnswerWithoutTls = false, refusesCertificatesSilently = false }: Manners = {},
 ): ConformanceSubject {
+  const brokers = { plain: broker, secure: broker };
+  const openPlain = async (t: Test, options?: Record<string, unknown>) => open(t, await broker(), options);
   return {
+    ...commonOffers({ kind: 'amqp10', brokers, openPlain, openOn: open }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
     senderProof: 'user-id',
-    open: async (t, options) => open(t, await broker(), options),
+    open: openPlain,
     async openWithCallers(t) {
       const { port } = await broker();
-      const { send: transfer, ...opened } = await open(t, await broker());
-      const replies: Reply[] = [];
+      const { send: transfer, ...opened } = await openPlain(t);
       const replyTo = `replies-${randomUUID()}`;
-      const listener = await listen({ port, user: 'caller', address: replyTo }, (message) =>
-        replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-      );
-      t.teardown(() => listener.close());
-      const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-        transfer(sender, {
-          body: dataSection(body),
-          message_id: messageId,
-          ...(replyTo !== undefined && { reply_to: replyTo }),
-          ...(correlationId !== undefined && { correlation_id: correlationId }),
-          ...(expiration !== undefined && { ttl: expiration }),
-        });
+      const replies = await listenForReplies(t, { port, user: 'caller', address: replyTo });
+      const send = (message: OutgoingMessage) => transfer(message.sender, encode(message));
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
-    },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await open(t, await broker());
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const { restart } = await broker();
-      const opened = await open(t, await broker());
-      return { ...opened, restart: () => restart().then(opened.signOut) };
     },
     async openSecure(t) {
       const { certificates, port, tlsPort } = await broker();
-      const { options, ...opened } = await open(t, await broker());
+      const opened = await openPlain(t);
       const { ca, client } = certificates;
       const good = {
-        ...options,
+        ...opened.optionsOf(),
         url: `amqps://127.0.0.1:${tlsPort}`,
         user,
         password,
@@ -103,18 +82,6 @@ export function amqp10QueuesSubject(
         },
       };
     },
-    async openForProcesses(t) {
-      const { options, ...opened } = await open(t, await broker());
-      const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp10',
-        options: { kind: 'amqp10', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -128,22 +95,12 @@ async function open(t: Test, { port }: QueueBroker, more: Record<string, unknown
   // Makes the queue: some make a topic of what is sent before anybody listens.
   const first = await make('amqp10', options, 1).connect(() => false);
   await first.stop(AbortSignal.timeout(5000));
-  const publishers = new Map<string, Promise<Publisher>>();
-  const signOut = async () => {
-    const all = [...publishers.values()];
-    publishers.clear();
-    for (const publisher of all) await (await publisher).close();
-  };
+  const { send, signOut } = publisherPerSender((user) => openPublisher({ port, user, address }));
   t.teardown(signOut);
-  const send = async (sender: string, message: Message) => {
-    const publisher = publishers.get(sender) ?? openPublisher({ port, user: sender, address });
-    publishers.set(sender, publisher);
-    await (await publisher).send({ user_id: sender, durable: true, ...message });
-  };
   return {
-    options,
+    optionsOf: () => options,
     send,
-    signOut,
+    reconnect: signOut,
     transport: (messages: number) => make('amqp10', options, messages),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),
   };

@@ -1,46 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import type { Message } from 'rhea';
-import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
+import {
+  dataSection,
+  encode,
+  listenForReplies,
+  openPublisher,
+  publisherPerSender,
+} from '../../support/amqp10.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
-import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
+import { password, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
 import { hostileMessages } from '../hostile/amqp10.ts';
+import { onRabbitmq, permitSecureUser } from './rabbitmq.ts';
 import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
 
-/** Of both ends, in seconds and milliseconds: cases wait for it. */
-const quick = { heartbeat: 1, connectTimeout: 1000 };
-
-/** Bytes of a message that the broker below refuses. */
-const tooLarge = 100_001;
-
-const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
-
 export const amqp10: Subject = {
-  ...amqp10Subject('amqp10', {
-    plain: () => service('rabbitmq'),
-    secure: secureRabbitmq,
-    lacks: { impatient },
-  }),
-  needs: 'rabbitmq',
-  async openWithLimit(t) {
-    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
-    t.teardown(broker.kill);
-    const opened = await amqp10Subject('limited', { plain: () => broker }).openWithCallers?.(t);
-    if (opened === undefined) throw new Error('it has no callers');
-    return { ...opened, tooLarge };
-  },
+  ...onRabbitmq('amqp10', amqp10Subject),
   async openWithHostile(t) {
     const { port } = service('rabbitmq');
     const opened = await open(t, service('rabbitmq'));
@@ -66,9 +49,11 @@ export const amqp10: Subject = {
 /** RabbitMQ's AMQP 1.0 plugin. Who sent a message is proven by the user who signed in. */
 export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): ConformanceSubject {
   const { secure, options: more, lacks } = brokers;
+  const openOn = (t: Test, broker: Rabbitmq) => open(t, broker, more);
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { ...more, ...options });
   return {
+    ...commonOffers({ kind: 'amqp10', brokers, openPlain, openOn }),
     name,
     ...(lacks && { lacks }),
     settlesOutOfOrder: true,
@@ -77,55 +62,26 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
     open: openPlain,
     async openWithCallers(t) {
       const broker = await brokers.plain();
-      const { vhost, send: transfer, ...opened } = await open(t, broker, more);
+      const { vhost, send: transfer, ...opened } = await openOn(t, broker);
       await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
-      const replies: Reply[] = [];
       const replyTo = '/amq/queue/replies';
-      const listener = await listen(
-        { port: broker.port, vhost, user: 'guest', address: replyTo },
-        (message) =>
-          replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-      );
-      t.teardown(() => listener.close());
-      const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-        transfer(sender, {
-          body: dataSection(body),
-          message_id: messageId,
-          ...(replyTo !== undefined && { reply_to: replyTo }),
-          ...(correlationId !== undefined && { correlation_id: correlationId }),
-          ...(expiration !== undefined && { ttl: expiration }),
-        });
+      const replies = await listenForReplies(t, {
+        port: broker.port,
+        vhost,
+        user: 'guest',
+        address: replyTo,
+      });
+      const send = (message: OutgoingMessage) => transfer(message.sender, encode(message));
       return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
-    },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await open(t, broker, more);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.signOut();
-        },
-      };
     },
     ...(secure && {
       async openSecure(t) {
         const broker = await secure();
-        const { options, vhost, ...opened } = await open(t, broker, more);
+        const { vhost, ...opened } = await openOn(t, broker);
         const { ca, client } = broker.certificates;
-        const everything = { configure: '.*', write: '.*', read: '.*' };
-        await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+        await permitSecureUser(broker, vhost);
         const good = {
-          ...options,
+          ...opened.optionsOf(),
           url: `amqps://127.0.0.1:${broker.tlsPort}/${vhost}`,
           user,
           password,
@@ -150,18 +106,6 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
         };
       },
     }),
-    async openForProcesses(t) {
-      const { options, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp10',
-        options: { kind: 'amqp10', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -171,16 +115,6 @@ export async function open(t: Test, broker: Rabbitmq, more: Record<string, unkno
   const url = await broker.createVhost(vhost);
   const kind = broker.queueArguments && { arguments: broker.queueArguments };
   await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true, ...kind });
-  const publishers = new Map<string, Promise<Publisher>>();
-  const signOut = async () => {
-    const all = [...publishers.values()];
-    publishers.clear();
-    for (const publisher of all) await (await publisher).close();
-  };
-  t.teardown(async () => {
-    await signOut();
-    await broker.deleteVhost(vhost);
-  });
   const signIn = async (user: string) => {
     // The user guest is there. Others are the same for every test, and go with the broker.
     if (user !== 'guest') {
@@ -190,17 +124,17 @@ export async function open(t: Test, broker: Rabbitmq, more: Record<string, unkno
     }
     return openPublisher({ port: broker.port, vhost, user, address: '/amq/queue/conductor' });
   };
-  const send = async (sender: string, message: Message) => {
-    const publisher = publishers.get(sender) ?? signIn(sender);
-    publishers.set(sender, publisher);
-    await (await publisher).send({ user_id: sender, durable: true, ...message });
-  };
+  const { send, signOut } = publisherPerSender(signIn);
+  t.teardown(async () => {
+    await signOut();
+    await broker.deleteVhost(vhost);
+  });
   const options = { url, auth: { mode: 'user-id' }, ...more };
   return {
     vhost,
-    options,
+    optionsOf: () => options,
     send,
-    signOut,
+    reconnect: signOut,
     transport: (messages: number, replica?: string, bytes?: number) =>
       make('amqp10', options, messages, replica, bytes),
     publish: (sender: string, body: Buffer) => send(sender, { body: dataSection(body) }),

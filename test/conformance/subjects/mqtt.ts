@@ -10,17 +10,13 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
 
 type Version = '5' | '3.1.1';
-
-/** Of both ends, in seconds and milliseconds: cases wait for it. */
-const quick = { keepalive: 1, connectTimeout: 1000 };
 
 /** What MQTT 3.1.1 lacks. */
 export const noProperties =
@@ -72,9 +68,10 @@ export function mqttSubjectOn(
 ): ConformanceSubject {
   const { secure, options: settings, lacks } = brokers;
   const openOn = (t: Test, broker: MqttBroker) => open(t, broker, version, settings);
-  const openPlain = async (t: Test) => openOn(t, await brokers.plain());
-  const module = new URL('../../../src/transports/mqtt/index.ts', import.meta.url).href;
+  const openPlain = async (t: Test, options?: Record<string, unknown>) =>
+    open(t, await brokers.plain(), version, { ...settings, ...options });
   return {
+    ...commonOffers({ kind: 'mqtt', brokers, openPlain, openOn }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: version === '5',
@@ -86,7 +83,7 @@ export function mqttSubjectOn(
         limit: noProperties,
       }),
     },
-    open: async (t, options) => open(t, await brokers.plain(), version, { ...settings, ...options }),
+    open: openPlain,
     async openWithCallers(t) {
       const { publisher, topic, ...opened } = await openPlain(t);
       const replies: Reply[] = [];
@@ -106,26 +103,6 @@ export function mqttSubjectOn(
         await publisher.publishAsync(`${topic}/${sender}`, Buffer.from(body), { qos: 1, properties });
       };
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone/${randomUUID()}` };
-    },
-    async openBehindProxy(t) {
-      const { optionsOf, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, opened.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages, replica) => make('mqtt', { ...optionsOf(replica), ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await openOn(t, broker);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
     },
     ...(secure && {
       async openSecure(t) {
@@ -164,17 +141,6 @@ export function mqttSubjectOn(
         };
       },
     }),
-    async openForProcesses(t) {
-      const { optionsOf, ...opened } = await openPlain(t);
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'mqtt',
-        options: { kind: 'mqtt', ...optionsOf(replica) },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -224,7 +190,6 @@ export async function open(
     await last.stop(deadline);
   });
   return {
-    url,
     topic,
     optionsOf,
     publisher,

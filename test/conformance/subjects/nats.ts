@@ -17,15 +17,11 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
-
-/** Of both ends, in seconds and milliseconds: cases wait for it. */
-const quick = { pingInterval: 1, connectTimeout: 1000 };
 
 /** The nats-server of this run, with JetStream. */
 export const nats: Subject = {
@@ -39,7 +35,7 @@ export const nats: Subject = {
   async openWithHostile(t) {
     const { port } = service('nats');
     const opened = await open(t, service('nats'));
-    return { ...opened, hostile: hostileMessages(port, opened.settings.subject.replace('*', 'guest')) };
+    return { ...opened, hostile: hostileMessages(port, opened.optionsOf().subject.replace('*', 'guest')) };
   },
   async openImpatient(t) {
     const patience = 1000;
@@ -49,7 +45,7 @@ export const nats: Subject = {
   async openDeletable(t) {
     const opened = await open(t, service('nats'));
     const manager = await jetstreamManager(opened.connection);
-    const { stream } = opened.settings;
+    const { stream } = opened.optionsOf();
     const deletions = {
       'the consumer': {
         delete: async () => void (await manager.consumers.delete(stream, 'conductor')),
@@ -78,6 +74,7 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { options: { ...settings, ...options } });
   return {
+    ...commonOffers({ kind: 'nats', brokers, openPlain, openOn }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
@@ -103,33 +100,13 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
       };
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
     },
-    async openBehindProxy(t) {
-      const { settings, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, settings.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('nats', { ...settings, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await openOn(t, broker);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
-    },
     ...(secure && {
       async openSecure(t) {
         const broker = await secure();
-        const { settings: good, ...opened } = await openOn(t, broker);
+        const opened = await openOn(t, broker);
         const { wrong, refusals } = commonRefusals({
           kind: 'nats',
-          good,
+          good: opened.optionsOf(),
           certificates: broker.certificates,
           mayBeCut: true,
         });
@@ -149,18 +126,6 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
         };
       },
     }),
-    async openForProcesses(t) {
-      const { settings, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/nats/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'nats',
-        options: { kind: 'nats', ...settings },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -197,7 +162,7 @@ export async function open(t: Test, { url }: Nats, { access = {}, options = {} }
     void (await jetstream(connection).publish(`conformance.${id}.${sender}`, body, more));
   return {
     connection,
-    settings,
+    optionsOf: () => settings,
     store,
     reconnect: async () => {
       connection = await signIn();

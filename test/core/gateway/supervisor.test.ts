@@ -1,77 +1,12 @@
 import { mock } from 'node:test';
-import ava, { type ExecutionContext } from 'ava';
-import { pino } from 'pino';
+import ava from 'ava';
 import { ConfigError, NotConnected } from '../../../src/core/errors.ts';
-import { Supervisor } from '../../../src/core/gateway/supervisor.ts';
-import type { Session, Transport } from '../../../src/core/transport/contract.ts';
 import { MemoryTransport } from '../../../src/transports/memory/index.ts';
-import { body, textOf, tick } from './support.ts';
+import { backoff, controlTimers, lost, never, wait, watch } from './supervisor-support.ts';
+import { body, tick } from './support.ts';
 
 const test = ava.serial;
-// Timers stand still but where a test moves them; every delay is half of its upper end.
-test.beforeEach(() => {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  mock.method(Math, 'random', () => 0.5);
-});
-test.afterEach.always(() => {
-  mock.timers.reset();
-  mock.restoreAll();
-});
-
-const backoff = { base: 100, max: 1000 };
-const never = new AbortController().signal;
-const lost = new NotConnected('the connection was lost');
-
-interface Watched {
-  readonly broker: MemoryTransport;
-  readonly supervisor: Supervisor;
-  /** What the lane was given. */
-  readonly delivered: string[];
-  /** The sessions that the lane was told to forget. */
-  readonly forgotten: Session[];
-  readonly log: Record<string, unknown>[];
-}
-
-/** A supervisor of a broker, stopped at the end of the test. `through` stands between them. */
-function watch(t: ExecutionContext, through: (broker: Transport) => Transport = (broker) => broker): Watched {
-  const broker = new MemoryTransport('broker');
-  const [delivered, forgotten, log]: [string[], Session[], Record<string, unknown>[]] = [[], [], []];
-  const inlet = {
-    deliver: (delivery: { body: Uint8Array }) => delivered.push(textOf(delivery.body)) > 0,
-    forget: (session: Session) => void forgotten.push(session),
-  };
-  const logger = pino(
-    { base: null, level: 'debug' },
-    { write: (line: string) => void log.push(JSON.parse(line)) },
-  );
-  const supervisor = new Supervisor({ transport: through(broker), inlet, backoff, logger });
-  t.teardown(() => supervisor.stop(AbortSignal.abort()));
-  return { broker, supervisor, delivered, forgotten, log };
-}
-
-/** Waits so long, as far as the timers know. */
-async function wait(milliseconds: number): Promise<void> {
-  mock.timers.tick(milliseconds);
-  await tick();
-}
-
-/** As `watch`, with a gate that attempts to connect wait at while it is closed. */
-function withGate(t: ExecutionContext): Watched & { gate: { open(): void; close(): void } } {
-  let opened = Promise.resolve();
-  let open = () => {};
-  const close = () => {
-    opened = new Promise((resolve) => {
-      open = resolve;
-    });
-  };
-  const watched = watch(t, (broker) => ({
-    name: broker.name,
-    connect: (deliver) => opened.then(() => broker.connect(deliver)),
-  }));
-  // Before the supervisor is stopped, which may be waiting at the gate.
-  t.teardown(() => open());
-  return { ...watched, gate: { open: () => open(), close } };
-}
+controlTimers(ava);
 
 test('a started supervisor consumes, and passes deliveries on', async (t) => {
   const { broker, supervisor, delivered } = watch(t);
@@ -158,108 +93,6 @@ test('the delay grows if sessions end at once, and is short again after a long s
   broker.session?.end(lost);
   await tick();
   t.is(log.at(-1)?.retryInMs, 50);
-});
-
-test('a stop closes the session and makes no new one', async (t) => {
-  const { broker, supervisor, forgotten, log } = watch(t);
-  await supervisor.start();
-  await supervisor.stop(never);
-  t.is(broker.session, undefined);
-  t.is(forgotten.length, 1);
-  t.is(supervisor.state, 'stopped');
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-  t.deepEqual(
-    log.map(({ msg }) => msg),
-    ['consuming'],
-  );
-});
-
-test('a stop does not wait for the delay before the next attempt', async (t) => {
-  const { broker, supervisor } = watch(t);
-  broker.refusal = lost;
-  await supervisor.start();
-  await t.notThrowsAsync(supervisor.stop(never));
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-});
-
-test('a session that connects during a stop is closed', async (t) => {
-  const { gate, broker, supervisor, forgotten } = withGate(t);
-  await supervisor.start();
-  broker.session?.end(lost);
-  await tick();
-  gate.close();
-  await wait(50);
-  t.is(supervisor.state, 'connecting');
-  const stopped = supervisor.stop(never);
-  gate.open();
-  await stopped;
-  t.is(broker.attempts, 2);
-  t.is(broker.session, undefined);
-  t.is(forgotten.length, 2);
-  t.is(supervisor.state, 'stopped');
-});
-
-test('a session of the first attempt that connects during a stop is closed', async (t) => {
-  const { gate, broker, supervisor } = withGate(t);
-  gate.close();
-  const started = supervisor.start();
-  const stopped = supervisor.stop(never);
-  gate.open();
-  await Promise.all([started, stopped]);
-  await tick();
-  t.is(broker.attempts, 1);
-  t.is(broker.session, undefined);
-  t.is(supervisor.state, 'stopped');
-});
-
-test('a stop does not wait for a connection attempt past the deadline', async (t) => {
-  const { gate, broker, supervisor } = withGate(t);
-  await supervisor.start();
-  broker.session?.end(lost);
-  await tick();
-  gate.close();
-  await wait(50);
-  const deadline = new AbortController();
-  let stopped = false;
-  void supervisor.stop(deadline.signal).then(() => {
-    stopped = true;
-  });
-  deadline.abort();
-  await tick();
-  t.true(stopped);
-});
-
-test('a drain ends the deliveries, and keeps the session for settling', async (t) => {
-  const { broker, supervisor, delivered } = watch(t);
-  await supervisor.start();
-  const { session } = broker;
-  await supervisor.drain(never);
-  broker.publish(body('a'));
-  session?.resume();
-  t.deepEqual(delivered, []);
-  t.is(broker.session, session);
-});
-
-test('the supervisor makes no new session if the session breaks during a drain', async (t) => {
-  const { broker, supervisor, forgotten } = watch(t);
-  await supervisor.start();
-  await supervisor.drain(never);
-  broker.session?.end(lost);
-  await tick();
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-  t.is(forgotten.length, 1);
-});
-
-test('a drain without a session ends at once', async (t) => {
-  const { broker, supervisor } = watch(t);
-  broker.refusal = lost;
-  await supervisor.start();
-  await t.notThrowsAsync(supervisor.drain(never));
-  await wait(10_000);
-  t.is(broker.attempts, 1);
 });
 
 /** The lines that an operator sees without asking for more. */
