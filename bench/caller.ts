@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 
-/** A caller in native form over RabbitMQ that keeps so many calls in flight. */
+/** A caller in native form over RabbitMQ, with a fixed number of calls in flight. */
 
 export interface CallOptions {
   readonly calls: number;
@@ -11,11 +11,11 @@ export interface CallOptions {
 export interface CallFigures {
   /** Calls that have their result. */
   readonly answered: number;
-  /** Answers beyond the first of a call, and answers that are errors. */
+  /** Answers after the first one of a call, and answers that are errors. */
   readonly surplus: number;
   readonly errors: number;
   readonly seconds: number;
-  /** Milliseconds until the answer, of half of the calls and of all but a hundredth at most. */
+  /** Milliseconds until the answer: the median and the 99th percentile. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -23,7 +23,7 @@ export interface CallFigures {
 /** Milliseconds without any answer after which the unanswered calls count as lost. */
 const patience = 10_000;
 
-/** Calls `ping`; resolves once all are answered, or nothing has come for long. */
+/** Calls `ping`. Resolves once all calls are answered, or no answer has come for long. */
 export async function callMany(url: string, { calls, inFlight }: CallOptions): Promise<CallFigures> {
   const connection = await connect(url, { noDelay: true });
   const channel = await connection.createChannel();

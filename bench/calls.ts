@@ -5,7 +5,7 @@ import { startRabbitmq } from '../test/support/rabbitmq.ts';
 import { type CallOptions, callMany } from './caller.ts';
 import { cpuTime } from './cpu.ts';
 
-/** Calls over RabbitMQ: each is one transaction, and is answered before it is settled. */
+/** Calls over RabbitMQ. Each is one transaction, and is answered before it is settled. */
 export async function benchCalls(
   { rounds, ...options }: CallOptions & { readonly rounds: number },
   tell: (line: string) => void,

@@ -1,6 +1,6 @@
 import type { DrainResult, DrainTask } from './drain.ts';
 
-/** The inside of a measured process: the same clock for whoever drains. */
+/** The inside of a measured process. Both consumers use the same clock. */
 
 /** Reads the task that the bench gave this process. */
 export function readTask(): DrainTask {

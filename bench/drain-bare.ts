@@ -7,8 +7,8 @@ import { readTask, Stopwatch } from './child.ts';
 import type { DrainTask } from './drain.ts';
 
 /**
- * Drains the queue with the conductor's client library and nothing else: messages are acknowledged and dropped. As fast as the
- * library goes, with the same prefetch.
+ * Drains the queue with the conductor's client library and nothing else. It acknowledges and drops messages as fast as the library can, with
+ * the same prefetch.
  */
 const drains: Record<BenchTransport, (task: DrainTask, stopwatch: Stopwatch) => Promise<void>> = {
   amqp091: drainAmqp091,

@@ -31,7 +31,7 @@ export interface DrainTask {
 export interface DrainResult {
   readonly messages: number;
   readonly seconds: number;
-  /** Of the process, all its threads included. */
+  /** CPU time of the process with all its threads, in microseconds. */
   readonly cpuMicroseconds: number;
   readonly peakBytes: number;
 }
@@ -47,15 +47,15 @@ export interface DrainRound {
   readonly conductor: DrainResult & ServersCpu;
 }
 
-/** As `conductor` is started (src/main.ts, package.json). */
+/** The start of `conductor` (src/main.ts, package.json). */
 const nodeOptions = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
-/** The conductor's default, so that both are bounded alike. */
+/** The conductor's default, so that both have the same bound. */
 const prefetch = 4000;
 
 /**
- * Fills the queue and has it drained, first by a bare consumer, then by the conductor; so often as there are rounds. Both run as
- * processes of their own beside the same broker; Postgres commits to disk.
+ * Fills the queue and drains it, first with a bare consumer, then with the conductor, once a round. Both are processes of their own beside the
+ * same broker. Postgres commits to disk.
  */
 export async function drain(options: DrainOptions, tell: (line: string) => void): Promise<DrainRound[]> {
   const { transport, messages, instances, rounds, settings } = options;
@@ -97,7 +97,7 @@ async function prepareDatabase(url: string, instances: number): Promise<void> {
      SELECT gen_random_uuid(), id, 23, 'new', now() AT TIME ZONE 'utc' FROM unnest($1::text[]) AS id`,
     [ids],
   );
-  // As autovacuum will have done on any database that has been in use for a minute.
+  // Autovacuum has done this on any database that has been in use for a minute.
   await client.query('ANALYZE');
   await client.end();
 }
@@ -118,7 +118,7 @@ async function measure(
   return {
     ...result,
     broker: cpuTime(servers.broker) - before.broker,
-    // Its backends have ended with their connections, and are its children.
+    // Its backends have ended with their connections, and they are its children.
     postgres: cpuTime(servers.postgres) - before.postgres,
   };
 }

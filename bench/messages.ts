@@ -8,7 +8,7 @@ export function instanceId(g: number): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** The context that a Trove guest sends along with each cast: most of the message. */
+/** The context that a Trove guest sends with each cast. It is most of the message. */
 const context = {
   _context_user: 'u1',
   _context_project_id: 't1',
@@ -41,7 +41,7 @@ export function osloHeartbeat(instance: string, sent: number, status: string): B
     _unique_id: createHash('md5').update(`${instance} ${sent}`).digest('hex'),
     ...context,
   };
-  // With the spaces that Python's json puts behind colons and commas; no value here looks like either.
+  // With the spaces that Python's json writes after colons and commas. No value here contains such a pattern.
   const inner = JSON.stringify(message).replaceAll('":', '": ').replaceAll(',"', ', "');
   return Buffer.from(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(inner)}}`);
 }

@@ -1,4 +1,4 @@
-/** `npm run docs`: writes docs/configuration.md from the schemas, which are the one place where options are described. */
+/** `npm run docs`: writes docs/configuration.md from the schemas, the one place that describes options. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { environmentName } from '../src/core/config/environment.ts';
@@ -10,7 +10,7 @@ import { transportKinds } from '../src/transports/index.ts';
 
 export const referenceFile = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
-/** Defaults that differ from machine to machine, in words. */
+/** Defaults that differ between machines, in words. */
 const describedDefaults: Readonly<Record<string, string>> = { replica: 'the host name' };
 
 const introduction = `<!-- Written by \`npm run docs\` from the schemas in src/: change those. -->

@@ -24,10 +24,10 @@ import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
 
-/** Milliseconds between two looks for the database while nothing is committed. */
+/** Milliseconds between two checks of the database while nothing is committed. */
 const watchInterval = 2000;
 
-/** The answer to a call that there is no room for. */
+/** The answer to a call for which there is no room. */
 const busy = {
   class: 'Busy',
   message: 'this conductor has as many calls as it takes at once; try again in a moment',
@@ -37,9 +37,9 @@ const busy = {
 export interface Conductor {
   /** The outcomes of the messages, by transport. */
   readonly counters: ReadonlyMap<string, Counters>;
-  /** Why messages are held at the moment, or would be if any came; undefined while they flow. */
+  /** Why messages are held now, or would be if any came; undefined while they flow. */
   readonly heldBecause: string | undefined;
-  /** Why all messages of a method are put aside at the moment; undefined while they are not. */
+  /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;

@@ -40,7 +40,7 @@ try {
   process.exit(exit.done);
 } catch (error) {
   if (error instanceof CommanderError) {
-    // Without a command it would print the whole help, and has this as its message.
+    // Without a command commander would print the whole help, with this as its message.
     const message =
       error.message === '(outputHelp)' ? 'error: a command is expected; try --help' : error.message;
     if (error.exitCode !== 0) process.stderr.write(`${message}\n`);

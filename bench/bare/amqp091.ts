@@ -2,7 +2,7 @@ import { connect } from 'amqplib';
 import { report, type Stopwatch } from '../child.ts';
 import type { DrainTask } from '../drain.ts';
 
-/** One acknowledgement for all that one read from the socket brought. */
+/** One acknowledgement for all messages of one read from the socket. */
 export async function drainAmqp091({ config, prefetch }: DrainTask, stopwatch: Stopwatch): Promise<void> {
   const connection = await connect(String(config.url), { noDelay: true });
   const channel = await connection.createChannel();

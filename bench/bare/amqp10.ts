@@ -4,8 +4,8 @@ import { report, type Stopwatch } from '../child.ts';
 import type { DrainTask } from '../drain.ts';
 
 /**
- * The client library, and nothing else: each message is accepted and dropped at once; the library writes what one read from the
- * socket brought as one frame. Credit as of the prefetch, filled up by the library.
+ * The client library and nothing else. It accepts and drops each message at once, and writes one frame for all messages of one read from
+ * the socket. It grants the prefetch as credit, and refills it itself.
  */
 export async function drainAmqp10({ config, prefetch }: DrainTask, stopwatch: Stopwatch): Promise<void> {
   const { hostname, port } = new URL(String(config.url));
@@ -33,7 +33,7 @@ export async function drainAmqp10({ config, prefetch }: DrainTask, stopwatch: St
     () =>
       new Promise((resolve) => {
         connection.once('connection_close', resolve);
-        // Behind the last disposition.
+        // After the last disposition.
         setImmediate(() => connection.close());
       }),
   );

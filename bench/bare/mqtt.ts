@@ -20,6 +20,6 @@ export async function drainMqtt({ config, prefetch }: DrainTask, stopwatch: Stop
     callback();
     stopwatch.tick(received, received);
   };
-  // Ends without giving up the session: the conductor drains it next.
+  // Ends and keeps the session, which the conductor drains next.
   await report(stopwatch.finished, () => client.endAsync());
 }

@@ -3,7 +3,7 @@ import { connect } from '@nats-io/transport-node';
 import { report, type Stopwatch } from '../child.ts';
 import type { DrainTask } from '../drain.ts';
 
-/** Drains the stream as fast as the library goes: its own `consume`, which pulls ahead, and an acknowledgement a message. */
+/** Drains the stream as fast as the library can: with its own `consume`, which pulls ahead, and one acknowledgement a message. */
 export async function drainNats(
   { config, messages, prefetch }: DrainTask,
   stopwatch: Stopwatch,
@@ -12,7 +12,7 @@ export async function drainNats(
   const stream = jetstream(connection);
   const manager = await stream.jetstreamManager();
   const name = String(config.stream);
-  // A work queue has one consumer: the conductor finds this one and goes on with it.
+  // A work queue has one consumer, so the conductor uses the same one afterwards.
   await manager.consumers.add(name, {
     durable_name: 'conductor',
     filter_subject: String(config.subject),

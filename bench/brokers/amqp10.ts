@@ -3,7 +3,7 @@ import { startRabbitmq } from '../../test/support/rabbitmq.ts';
 import type { BenchBroker } from './broker.ts';
 import { heartbeats } from './heartbeats.ts';
 
-/** Where both the bare consumer and the conductor consume. */
+/** The address that both the bare consumer and the conductor consume from. */
 export const benchAddress = '/amq/queue/trove-conductor';
 
 /** RabbitMQ's AMQP 1.0 plugin with a durable queue and durable messages. */

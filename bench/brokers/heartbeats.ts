@@ -1,6 +1,6 @@
 import { instanceId, osloHeartbeat } from '../messages.ts';
 
-/** Seconds since the epoch; grows with each message of the process, so that none is stale. */
+/** Seconds since the epoch. It grows with each message of the process, so no message is stale. */
 let lastSent = 0;
 
 /** Heartbeats of so many instances in turn, each with a greater `sent`. */

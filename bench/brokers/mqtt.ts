@@ -4,7 +4,7 @@ import { startMosquitto } from '../../test/support/mosquitto.ts';
 import type { BenchBroker } from './broker.ts';
 import { heartbeats } from './heartbeats.ts';
 
-/** Mosquitto with the messages queued for the session of the one replica. */
+/** Mosquitto, with the messages queued for the session of the one replica. */
 export async function startMqtt(): Promise<BenchBroker> {
   const server = await startMosquitto();
   const config = {
@@ -17,7 +17,7 @@ export async function startMqtt(): Promise<BenchBroker> {
     // The next round fills the same session.
     keepSession: true,
   };
-  // The session exists before the messages do, or the broker would have nobody to keep them for.
+  // The session must exist before the messages. Otherwise the broker keeps none.
   const subscriber = await mqtt.connectAsync(server.url, {
     clientId: 'drain',
     clean: false,

@@ -1,25 +1,25 @@
 import type { Counters } from '../core/gateway/counters.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
-/** The state of a replica, as it is asked for its health. */
+/** The state of a replica, from which its health is computed. */
 export interface Subject {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly heldBecause: string | undefined;
-  /** Why all messages of a method are put aside; undefined while they are not. */
+  /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
   states(): Readonly<Record<string, TransportState>>;
 }
 
 export interface TransportState {
   readonly state: SupervisorState;
-  /** What ended the last session or the last attempt. */
+  /** The error that ended the last session or the last attempt. */
   readonly lastError: string | undefined;
 }
 
 export interface Health {
   /**
-   * `ok`: messages flow on every transport. `degraded`: on some of them only, or all messages of a method are put aside. `held`:
-   * the database is away, nothing is lost. `down`: no broker can be reached, or it is stopping.
+   * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, or all messages of a method are put aside. `held`:
+   * the database is away; no message is lost. `down`: no broker can be reached, or the replica is stopping.
    */
   readonly status: 'ok' | 'degraded' | 'held' | 'down';
   readonly heldBecause: string | undefined;
@@ -36,7 +36,7 @@ interface TransportHealth extends TransportState {
   readonly heldBytes: number;
 }
 
-/** The health of a replica at this moment. */
+/** The present health of a replica. */
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
@@ -63,7 +63,7 @@ function statusOf(
   return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';
 }
 
-/** Whether a load balancer or a rollout may count on the replica: messages flow on at least one transport. */
+/** Whether a load balancer or a rollout may use the replica: messages flow on at least one transport. */
 export function isReady({ status }: Health): boolean {
   return status === 'ok' || status === 'degraded';
 }

@@ -4,20 +4,20 @@ import { healthOf, isReady, type Subject } from './health.ts';
 
 export interface AdminOptions {
   readonly host: string;
-  /** 0: no server is started. */
+  /** 0: no server starts. */
   readonly port: number;
 }
 
 export interface AdminServer {
-  /** Where it listens; undefined if it does not. */
+  /** The address it listens on; undefined if it does not listen. */
   readonly url: string | undefined;
   /** A second call does nothing. */
   stop(): Promise<void>;
 }
 
 /**
- * Answers probes and operators over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and
- * `/health`, which tells each transport's state. Fails with ConfigError if it cannot listen.
+ * Answers probes and operators over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and `/health`, which has the
+ * state of each transport. Fails with ConfigError if it cannot listen.
  */
 export async function startAdmin({ host, port }: AdminOptions, subject: Subject): Promise<AdminServer> {
   if (port === 0) return { url: undefined, stop: () => Promise.resolve() };

@@ -1,28 +1,28 @@
 import { BufferFull } from './errors.ts';
 
-/** A cast as the buffer sees it. */
+/** A cast, as the buffer sees it. */
 export interface Buffered {
-  /** Only for a heartbeat: decides which one is kept. */
+  /** Set for a heartbeat only. It decides which heartbeat is kept. */
   readonly heartbeat?: HeartbeatKey | undefined;
 }
 
 export interface HeartbeatKey {
   readonly instance: string;
-  /** Without a status it only says that the guest is alive, and must not take the place of one that says more. */
+  /** Whether it has a status. A heartbeat without one must not replace one with a status. */
   readonly hasStatus: boolean;
   readonly sent: number;
 }
 
 interface Entry<Item> {
   readonly item: Item;
-  /** Counts up with each item that is added. */
+  /** Grows with each item that is added. */
   readonly order: number;
 }
 
 /**
- * What is not on the broker yet, bounded: what waits, in order, and what is under way. Of the heartbeats that wait, an instance
- * keeps the newest only: an older one would be stale by the time it arrives. A heartbeat without a status takes the place of its
- * own kind only, so that a status is never lost to it: an instance has two at most.
+ * A bounded buffer of casts that are not on the broker yet: waiting ones, in order, and those under way. Of an instance's waiting
+ * heartbeats it keeps the newest, since an older one would be stale on arrival. A heartbeat without a status replaces only one without
+ * a status, so no status is lost, and an instance has two at most.
  */
 export class OutboundBuffer<Item extends Buffered> {
   readonly capacity: number;
@@ -37,26 +37,26 @@ export class OutboundBuffer<Item extends Buffered> {
     this.capacity = capacity;
   }
 
-  /** Items that wait or are under way. */
+  /** The number of items that wait or are under way. */
   get size(): number {
     return this.waiting.size + this.returned.size + this.underWay.size;
   }
 
-  /** Adds a new item at the end; returns those that are dropped for it, maybe itself. Throws BufferFull. */
+  /** Adds a new item at the end. Returns the dropped items, which may include the new one. Throws BufferFull. */
   add(item: Item): Item[] {
     this.count += 1;
     const entry = { item, order: this.count };
     const superseded = this.supersede(entry);
     if (superseded.includes(item)) return superseded;
     if (this.size >= this.capacity) {
-      // Nothing can have been superseded: that would have made room.
+      // Nothing was superseded: that would have made room.
       throw new BufferFull(`${this.capacity} messages wait for the broker already; this one was not taken`);
     }
     this.enter(this.waiting, entry);
     return superseded;
   }
 
-  /** Takes the oldest item that waits: from now on it is under way. */
+  /** Takes the oldest waiting item. It is under way from now on. */
   take(): Item | undefined {
     const entry = this.oldestReturned() ?? first(this.waiting);
     if (entry === undefined) return undefined;
@@ -65,12 +65,12 @@ export class OutboundBuffer<Item extends Buffered> {
     return entry.item;
   }
 
-  /** An item that was under way is through, or will never be. */
+  /** Removes an item that was under way: it is confirmed, or never will be. */
   done(item: Item): void {
     this.underWay.delete(item);
   }
 
-  /** An item that was under way waits again, at its old place; returns those that are dropped for it, maybe itself. */
+  /** Puts an item that was under way back at its old place. Returns the dropped items, which may include this one. */
   giveBack(item: Item): Item[] {
     const entry = this.underWay.get(item);
     if (entry === undefined) return [];
@@ -80,7 +80,7 @@ export class OutboundBuffer<Item extends Buffered> {
     return superseded;
   }
 
-  /** Forgets an item that waits. False: it does not wait. */
+  /** Removes a waiting item. Returns false if it does not wait. */
   remove(item: Item): boolean {
     const entry = this.waiting.get(item) ?? this.returned.get(item);
     if (entry === undefined) return false;
@@ -88,7 +88,7 @@ export class OutboundBuffer<Item extends Buffered> {
     return true;
   }
 
-  /** Takes out everything that waits, oldest first. */
+  /** Removes and returns all waiting items, oldest first. */
   clear(): Item[] {
     const entries = [...this.returned.values(), ...this.waiting.values()].sort(byOrder);
     for (const entry of entries) this.leave(entry);
@@ -143,7 +143,7 @@ function byOrder(a: Entry<unknown>, b: Entry<unknown>): number {
   return a.order - b.order;
 }
 
-/** Of two with the same stamp the later one counts: it is the one that its sender would have kept. */
+/** If the stamps are equal, the later one counts: its sender would have kept that one. */
 function isNewer<Item extends Buffered>(
   one: Entry<Item> | undefined,
   other: Entry<Item> | undefined,

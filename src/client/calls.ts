@@ -3,7 +3,7 @@ import type { Answer } from '../core/message/envelope.ts';
 import type { OutgoingMessage, SenderSession } from '../core/transport/sender.ts';
 import { BufferFull, CallTimeout, RemoteError } from './errors.ts';
 
-/** A call as it is asked for. */
+/** A call as the caller makes it. */
 export interface CallRequest {
   readonly method: string;
   readonly messageId: string;
@@ -11,22 +11,22 @@ export interface CallRequest {
   /** Milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
-  /** The message, once it is known where the answer goes and how many milliseconds are left to wait for it. */
+  /** Makes the message, once the reply address and the milliseconds that are left are known. */
   readonly message: (session: SenderSession, replyTo: string, left: number) => OutgoingMessage;
 }
 
 interface Pending {
   readonly request: CallRequest;
-  /** Of the monotonic clock. */
+  /** Milliseconds of the monotonic clock. */
   readonly deadline: number;
-  /** Where it was sent; undefined while it waits for a connection. */
+  /** The session that it was sent on; undefined while it waits for a connection. */
   session: SenderSession | undefined;
   settle(outcome: { readonly result: unknown } | { readonly error: unknown }): void;
 }
 
 /**
- * Calls that are not answered yet. One that has no connection waits for one until its timeout. One whose connection breaks after it
- * was sent fails: its answer would go to an address that is no more, and whether to repeat it is the caller's to say.
+ * Unanswered calls. Without a connection a call waits for one until its timeout. If the connection breaks after a call was sent, the call
+ * fails: its reply address has gone, and only the caller can decide whether to repeat it.
  */
 export class Calls {
   private readonly limit: number;

@@ -4,44 +4,44 @@ import { isObject } from '../core/json.ts';
 import type { OutgoingMessage, SenderSession } from '../core/transport/sender.ts';
 import { type Buffered, type HeartbeatKey, OutboundBuffer } from './buffer.ts';
 
-/** `sent`: the broker has it. `superseded`: a newer heartbeat of the same instance took its place before it could be sent. */
+/** `sent`: the broker has the cast. `superseded`: a newer heartbeat of the same instance replaced it before it was sent. */
 export type CastResult = 'sent' | 'superseded';
 
 interface Cast extends Buffered {
   readonly message: OutgoingMessage;
-  /** The caller does not wait for it any more. */
+  /** Whether its caller has stopped waiting. */
   abandoned: boolean;
   readonly resolve: (result: CastResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * Casts on their way to the broker. As many as may be are under way at once, the rest waits in the buffer; what was under way when a
- * connection broke waits again, at its old place.
+ * Casts on their way to the broker. A bounded number is under way at once, and the others wait in the buffer. Casts that were under way
+ * when the connection broke wait again, at their old place.
  */
 export class Casts {
   private readonly buffer: OutboundBuffer<Cast>;
   private readonly maxInFlight: number;
   private readonly changed: () => void;
-  /** Undefined from the first sign of its end on. */
+  /** Undefined once the session shows the first sign of its end. */
   private session: SenderSession | undefined;
   private inFlight = 0;
-  /** Set once nothing more will be sent. */
+  /** Set once no more casts will be sent. */
   private over: Error | undefined;
 
-  /** @param changed is told when there may be less left. */
+  /** @param changed is called when there may be fewer casts left. */
   constructor(maxBuffered: number, maxInFlight: number, changed: () => void) {
     this.buffer = new OutboundBuffer(maxBuffered);
     this.maxInFlight = maxInFlight;
     this.changed = changed;
   }
 
-  /** Those that are not on the broker yet. */
+  /** The number of casts that are not on the broker yet. */
   get size(): number {
     return this.buffer.size;
   }
 
-  /** Rejects with BufferFull, Undeliverable, NotConnected or the signal's reason. */
+  /** Sends a cast. Rejects with BufferFull, Undeliverable, NotConnected or the signal's reason. */
   cast(
     message: OutgoingMessage,
     heartbeat: HeartbeatKey | undefined,
@@ -89,7 +89,7 @@ export class Casts {
     this.session = undefined;
   }
 
-  /** Rejects the waiting casts now, and the unconfirmed ones when they come back. */
+  /** Rejects the waiting casts now, and the unconfirmed ones when they return. */
   fail(error: Error): void {
     this.over = error;
     for (const cast of this.buffer.clear()) cast.reject(error);
@@ -113,7 +113,7 @@ export class Casts {
       cast.resolve('sent');
     } catch (error) {
       if (error instanceof NotConnected && this.over === undefined) {
-        // Its end is on the way; until then it is of no use.
+        // The session's end is under way. Until then it cannot be used.
         if (this.session === session) this.session = undefined;
         this.giveBack(cast);
       } else {
@@ -132,7 +132,7 @@ export class Casts {
   }
 }
 
-/** The key and `sent` that decide which heartbeat of an instance is the newest; undefined for any other message. */
+/** The instance, the `sent` and whether there is a status, by which the buffer finds the newest heartbeat; undefined for other messages. */
 export function heartbeatKey(
   method: string,
   { instance_id, sent, payload }: JsonObject,

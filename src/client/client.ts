@@ -23,7 +23,7 @@ import {
 } from './options.ts';
 import { createStamp } from './stamp.ts';
 
-/** A guest's or service's end of the line: casts and calls over a transport, with a connection that is kept up. */
+/** The client of a guest or a service: casts and calls over a transport. It reconnects by itself. */
 export class Client {
   private readonly sender: string;
   private readonly context: JsonObject | undefined;
@@ -63,7 +63,7 @@ export class Client {
     });
   }
 
-  /** Makes the first attempt to connect; one that fails is made again in the background. Rejects with ConfigError. */
+  /** Makes the first attempt to connect. If it fails, the client tries again in the background. Rejects with ConfigError. */
   async start(): Promise<void> {
     await this.link.start();
   }
@@ -72,22 +72,22 @@ export class Client {
     return this.link.state;
   }
 
-  /** Why the last connection or attempt ended, while there was one that did. */
+  /** The error that ended the last connection or attempt, if any. */
   get lastError(): string | undefined {
     return this.link.lastError;
   }
 
-  /** Casts that are not on the broker yet. */
+  /** The number of casts that are not on the broker yet. */
   get buffered(): number {
     return this.casts.size;
   }
 
   /**
-   * Sends a message that nobody answers. Resolves with `sent` once the broker has it; with `superseded` if a newer heartbeat of the
-   * same instance took its place before it could be sent. While there is no connection it waits.
+   * Sends a message without an answer. Resolves with `sent` once the broker has it, or with `superseded` if a newer heartbeat of the same
+   * instance replaced it before it was sent. Without a connection it waits.
    *
-   * Rejects with BufferFull, with Undeliverable if the broker refuses it, with Rejected if it can never be applied (an argument
-   * is no JSON, the body is too long), with NotConnected if the client was closed first, with the signal's reason.
+   * Rejects with BufferFull; with Undeliverable if the broker refuses it; with Rejected if it can never be applied (an argument is no
+   * JSON, the body is too long); with NotConnected if the client was closed first; with the signal's reason.
    */
   async cast<Method extends string>(
     method: Method,
@@ -101,10 +101,10 @@ export class Client {
   }
 
   /**
-   * Sends a message and waits for its answer. A call without a connection waits for one until its timeout.
+   * Sends a message and waits for its answer. Without a connection it waits for one until its timeout.
    *
-   * Rejects with RemoteError if that is the answer, CallTimeout, BufferFull, Undeliverable, Rejected as a cast does; with NotConnected
-   * if the connection breaks in between: then it may have been carried out, and calling again with the same `messageId` is safe.
+   * Rejects with RemoteError if the answer is an error; with CallTimeout, BufferFull, Undeliverable or Rejected as a cast does; with NotConnected
+   * if the connection breaks meanwhile. Then the call may have been executed, and it is safe to repeat it with the same `messageId`.
    */
   async call<Method extends string>(
     method: Method,
@@ -116,7 +116,7 @@ export class Client {
       throw new RangeError(`timeout: must be a number of milliseconds above 0, not ${timeout}`);
     const correlationId = randomUUID().replaceAll('-', '');
     const request = this.request(method, args, messageId, sender);
-    // Whatever is wrong with it is wrong now, whether or not there is a connection.
+    // An error of the message is thrown now, with or without a connection.
     this.encode({ ...request, call: { replyTo: '', correlationId } });
     try {
       return await this.calls.call({
@@ -143,8 +143,8 @@ export class Client {
   }
 
   /**
-   * Takes nothing more, waits for what is under way, then closes the connection. What is not on the broker by the deadline rejects
-   * with NotConnected. Never rejects; again is harmless.
+   * Accepts nothing more, waits for unfinished casts and calls, then closes the connection. Casts that are not on the broker at the
+   * deadline reject with NotConnected. Never rejects. A second call does nothing.
    */
   close({ deadline = 5000 }: CloseOptions = {}): Promise<void> {
     this.closed ??= this.end(AbortSignal.timeout(Math.min(deadline, longestTimer)));

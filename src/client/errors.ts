@@ -1,11 +1,11 @@
-/** A cast or call was not taken: as many as may wait already do. Nothing was sent; try again when some are through. */
+/** The client did not take the cast or call: its buffer is full. Nothing was sent. Try again when some casts or calls have finished. */
 export class BufferFull extends Error {
   override readonly name = 'BufferFull';
 }
 
 /**
- * Nobody has answered in time. The call may have been carried out all the same; calling again with the same `messageId` gets
- * the first answer rather than a second effect.
+ * No answer came in time. The call may have been executed. A repetition with the same `messageId` gets the first answer and has no second
+ * effect.
  */
 export class CallTimeout extends Error {
   override readonly name = 'CallTimeout';
@@ -17,12 +17,12 @@ export class CallTimeout extends Error {
   }
 }
 
-/** The answer to a call is that it failed. */
+/** The answer to a call is an error. */
 export class RemoteError extends Error {
   override readonly name = 'RemoteError';
-  /** The code or class of the error, as the answer names it. */
+  /** The error's code or class, as in the answer. */
   readonly class: string;
-  /** The argument that is at fault, where one is. */
+  /** The argument at fault, if there is one. */
   readonly argument: string | undefined;
 
   constructor(errorClass: string, message: string, argument?: string) {

@@ -10,13 +10,13 @@ export interface Simulation {
   readonly guests: number;
   /** Seconds between two heartbeats of a guest. */
   readonly interval: number;
-  /** Share of the interval that it varies by. */
+  /** The part of the interval by which it varies. */
   readonly jitter: number;
-  /** Share of the guests that fall silent for good, at some moment of the run. */
+  /** The part of the guests that fall silent for good, at some moment of the run. */
   readonly die: number;
   readonly prefix: string;
   readonly connections: number;
-  /** How long, in seconds; until interrupted unless given. */
+  /** Seconds. Without it the fleet runs until it is interrupted. */
   readonly seconds: number | undefined;
   readonly interrupted: AbortSignal;
   readonly logger: Logger;
@@ -34,18 +34,18 @@ interface Tally {
   readonly latency: RecordableHistogram;
 }
 
-/** Seconds between two lines on how it goes, and from the last heartbeat to giving up on the broker. */
+/** Seconds between two lines of progress, and from the last heartbeat until the broker is given up. */
 const reportEvery = 10;
 const patience = 10;
-/** Without an end the guests that are to die do so within this many seconds. */
+/** Seconds within which guests fall silent if the run has no end. */
 const lifetime = 600;
-/** The longest that a timer can wait, in milliseconds. */
+/** The longest time of a timer, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 const maxFailures = 20;
 
 /**
- * A fleet of guests that cast heartbeats, spread evenly over the interval, until the time is over. Rejects with ConfigError if the
- * transport cannot work, with an Error if heartbeats were lost: then the summary says which way.
+ * Runs a fleet of guests that cast heartbeats, spread evenly over the interval, until the time is over. Rejects with ConfigError if the
+ * transport cannot work, with Error if heartbeats were lost. The summary then says how.
  */
 export async function simulate(simulation: Simulation): Promise<void> {
   const { guests, interrupted, seconds, print } = simulation;
@@ -82,7 +82,7 @@ export async function simulate(simulation: Simulation): Promise<void> {
 async function connect({ transport, connections, guests, logger }: Simulation): Promise<Client[]> {
   const count = Math.min(connections, guests);
   const clients = Array.from({ length: count }, (_, index) => {
-    // One heartbeat a guest waits at most, since a newer one takes its place.
+    // At most one heartbeat of a guest waits, since a newer one replaces it.
     const maxBuffered = Math.ceil(guests / count) * 2;
     return new Client(transport, { sender: `simulate-${index + 1}`, maxBuffered }, logger);
   });
@@ -98,7 +98,7 @@ async function live(
   tally: Tally,
   over: AbortSignal,
 ): Promise<void> {
-  // Evenly among the guests, whatever their number.
+  // Evenly among the guests, however many there are.
   const mortal = Math.floor((index + 1) * die) > Math.floor(index * die);
   const death = mortal ? performance.now() + Math.random() * seconds * 1000 : Number.POSITIVE_INFINITY;
   await pause((index / guests) * interval * 1000, over);

@@ -10,7 +10,7 @@ export interface LinkOptions {
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
   readonly receive: (reply: Reply) => void;
-  /** A session is there to be sent on, until it has ended. */
+  /** Gets a session to send on, until that session has ended. */
   readonly begun: (session: SenderSession) => void;
   readonly ended: (session: SenderSession) => void;
 }
@@ -18,8 +18,8 @@ export interface LinkOptions {
 export type LinkState = 'connecting' | 'connected' | 'waiting' | 'closed';
 
 /**
- * Keeps a sender connected, as the conductor's supervisor does a transport: the client libraries' own reconnecting is off, a
- * session that ends is dropped whole.
+ * Keeps a sender connected, as the conductor's supervisor keeps a transport. The client libraries' own reconnecting is off. A session that
+ * ends is dropped as a whole.
  *
  * ```
  *  connecting ──► connected ──► waiting ──► connecting ...      stop() from anywhere ──► closed
@@ -40,8 +40,7 @@ export class Link {
   }
 
   /**
-   * Makes the first attempt and goes on by itself, whether or not the broker was there. Rejects with ConfigError if it cannot
-   * work.
+   * Makes the first attempt, and then goes on by itself even if the broker is away. Rejects with ConfigError if it cannot work.
    */
   async start(): Promise<void> {
     const first = this.attempt();
@@ -52,7 +51,7 @@ export class Link {
     await first;
   }
 
-  /** Ends the session, if there is one, and never connects again. Resolves at the deadline at latest. */
+  /** Ends the session, if there is one, and never connects again. Resolves at the deadline at the latest. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
     await this.session?.stop(deadline);
@@ -69,7 +68,7 @@ export class Link {
         const error = await session.closed;
         this.session = undefined;
         this.options.ended(session);
-        // A broker that drops us as soon as we are in must not be hammered.
+        // Waits here too: the broker may end each session as soon as it has begun.
         if (performance.now() - connectedAt > backoff.max) failures = 0;
         if (error !== undefined) this.report(error);
       }
@@ -83,7 +82,7 @@ export class Link {
     }
   }
 
-  /** The configuration was right at the start, so the fault is at the broker: the operator may mend it there. */
+  /** The configuration was right at the start. So the broker is at fault, and its operator may repair it. */
   private async attemptAgain(): Promise<SenderSession | undefined> {
     try {
       return await this.attempt();

@@ -26,11 +26,11 @@ export const serviceStatuses = [
 export type ServiceStatus = (typeof serviceStatuses)[number];
 
 export interface Heartbeat {
-  /** The sender, unless given. */
+  /** By default the sender. */
   readonly instance_id?: string;
-  /** Now, and strictly increasing, unless given. */
+  /** By default the present time, strictly increasing. */
   readonly sent?: number;
-  /** Without a status it only says that the guest is alive. */
+  /** A heartbeat without a status only says that the guest is alive. */
   readonly payload: { readonly service_status?: ServiceStatus; readonly [key: string]: unknown };
 }
 
@@ -38,7 +38,7 @@ export interface UpdateBackup {
   readonly instance_id?: string;
   readonly sent?: number;
   readonly backup_id: string;
-  /** Columns to write: null clears, absent keeps. Send all that is known each time. */
+  /** The columns to write: null clears a column, a missing one keeps its value. Send all known values each time. */
   readonly state?: string;
   readonly size?: number | null;
   readonly checksum?: string | null;
@@ -66,7 +66,7 @@ export interface NotifyExcInfo {
   readonly [key: string]: unknown;
 }
 
-/** A notification of Trove's, as `DBaaSAPINotification.serialize` makes it. */
+/** A notification of Trove, as `DBaaSAPINotification.serialize` makes it. */
 export interface SerializedNotification {
   readonly instance_id?: string;
   readonly [key: string]: unknown;
@@ -75,10 +75,10 @@ export interface SerializedNotification {
 /** One row of a model, by column. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** The id of a row: of several columns where the key has several. */
+/** The id of a row: a value, or several columns if the key has several. */
 export type RowId = string | number | Row;
 
-/** By column: a value that the column equals, or conditions on the column. */
+/** By column: a value that it equals, or conditions on it. */
 export type Filters = Readonly<
   Record<
     string,
@@ -113,22 +113,22 @@ export interface ModelGet {
 export interface ModelList {
   readonly model: string;
   readonly filters?: Filters;
-  /** Columns; with a `-` before it the other way round. */
+  /** Columns. A `-` before a column reverses its order. */
   readonly order_by?: ReadonlyArray<string | { readonly column: string; readonly direction: 'asc' | 'desc' }>;
   readonly limit?: number;
-  /** As the answer before had it. */
+  /** The marker of the previous answer. */
   readonly marker?: RowId;
   readonly include_deleted?: boolean;
 }
 
-/** One of `id`, `ids` and `filters` says which rows. */
+/** One of `id`, `ids` and `filters` selects the rows. */
 export interface ModelUpdate {
   readonly model: string;
   readonly id?: RowId;
   readonly ids?: readonly RowId[];
   readonly filters?: Filters;
   readonly values: Row;
-  /** Of one row: `updated` as it was last read. Refused as a conflict if somebody has changed the row since. */
+  /** For one row: its `updated` as last read. If the row has changed since, the call is refused as a conflict. */
   readonly if_updated?: unknown;
 }
 
@@ -138,7 +138,7 @@ export interface ModelDelete {
   readonly if_updated?: unknown;
 }
 
-/** The arguments of the methods that are known; a Manager of the deployer's own may have others. */
+/** The arguments of the known methods. A deployer's Manager may have further methods. */
 export interface Methods {
   heartbeat: Heartbeat;
   update_backup: UpdateBackup;
@@ -153,13 +153,13 @@ export interface Methods {
   ping: Readonly<Record<string, never>>;
 }
 
-/** Of a method that is not known, whatever is JSON. */
+/** For an unknown method: any JSON. */
 export type ArgumentsOf<Method extends string> = Method extends keyof Methods ? Methods[Method] : JsonObject;
 
 const carryInstance: ReadonlySet<string> = new Set(['heartbeat', 'update_backup', 'report_root']);
 const carrySent: ReadonlySet<string> = new Set(['heartbeat', 'update_backup']);
 
-/** The arguments with `instance_id` and `sent` filled in, where the method has them and they are missing. */
+/** The arguments. Missing values of `instance_id` and `sent` are filled in if the method has them. */
 export function completeArguments(
   method: string,
   args: JsonObject,

@@ -3,35 +3,35 @@ import { ConfigError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 
 export interface ClientOptions {
-  /** Who sends: an instance id or the name of a service. The last part of the address, which a broker's own rules can bind. */
+  /** The sender: an instance id or the name of a service. It is the last part of the address, which a broker's rules can bind. */
   readonly sender: string;
-  /** On whose behalf: `{ user, tenant, request_id }`, or with codec `oslo` `{ user, project_id, ... }`. */
+  /** The request context: `{ user, tenant, request_id }`, or with codec `oslo` `{ user, project_id, ... }`. */
   readonly context?: JsonObject | undefined;
-  /** Casts that are not on the broker yet at most, waiting or under way; 1000 unless told. */
+  /** The most casts that are not on the broker yet, waiting or under way. 1000 by default. */
   readonly maxBuffered?: number | undefined;
-  /** Casts that wait for the broker's confirmation at once at most; 256 unless told. */
+  /** The most casts that wait for the broker's confirmation at once. 256 by default. */
   readonly maxInFlight?: number | undefined;
-  /** Calls that wait for their answers at most; 256 unless told. */
+  /** The most calls that wait for their answers. 256 by default. */
   readonly maxCalls?: number | undefined;
-  /** Bytes of a body at most. 256 KiB by default, as the conductor's `maxBody`: a longer body would be a dead letter. */
+  /** The longest body in bytes. 256 KiB by default, like the conductor's `maxBody`: a longer body would be a dead letter. */
   readonly maxBody?: number | undefined;
-  /** Milliseconds: the upper ends of the first delay before the broker is tried again, 200, and of any, 10 000. */
+  /** Milliseconds: the upper ends of the first delay before a reconnect (200) and of all delays (10 000). */
   readonly reconnect?: BackoffOptions | undefined;
-  /** Milliseconds since the epoch, for `sent`; the system's clock unless told. */
+  /** Milliseconds since the epoch, for `sent`. By default the system's clock. */
   readonly now?: (() => number) | undefined;
 }
 
 export interface CastOptions {
-  /** A new one unless given. */
+  /** By default a new one. */
   readonly messageId?: string | undefined;
-  /** Another sender than the client's, for a gateway that speaks for several. */
+  /** A sender other than the client's, for a gateway that sends for several guests. */
   readonly sender?: string | undefined;
-  /** Stops waiting. A message that was already on its way may still be sent. */
+  /** Stops waiting. A message that is under way may still arrive. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface CallOptions extends CastOptions {
-  /** Milliseconds to wait for the answer, 30 000 unless told; the broker may forget the message then. */
+  /** Milliseconds to wait for the answer. 30 000 by default. After that the broker may drop the message. */
   readonly timeout?: number | undefined;
 }
 
@@ -40,12 +40,12 @@ export interface CloseOptions {
   readonly deadline?: number | undefined;
 }
 
-/** Parts of an address, on any broker; and what the brokers' patterns are made of. */
+/** Characters that separate parts of an address on any broker, or are wildcards of a broker. */
 const badSender = /[\s./+#*>\0]/;
 
 const limits = { maxBuffered: 1000, maxInFlight: 256, maxCalls: 256, maxBody: 256 * 1024 };
 
-/** The sender, if it can be part of an address on any broker. Throws ConfigError. */
+/** The sender, if it can be a part of an address on any broker. Throws ConfigError. */
 export function checkSender(sender: unknown): string {
   if (typeof sender === 'string' && sender !== '' && sender.length <= 255 && !badSender.test(sender))
     return sender;
@@ -63,5 +63,5 @@ export function positive(name: keyof typeof limits, value: number = limits[name]
 /** Milliseconds. */
 export const usualBackoff: BackoffOptions = { base: 200, max: 10_000 };
 
-/** The longest that a timer can wait, in milliseconds. */
+/** The longest time of a timer, in milliseconds. */
 export const longestTimer = 2 ** 31 - 1;

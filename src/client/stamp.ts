@@ -1,9 +1,9 @@
-/** Seconds: the smallest step that a double still tells apart at today's epoch is a quarter of it. */
+/** Seconds. A double can hold steps of a quarter of this at today's epoch. */
 const step = 1e-6;
 
 /**
- * A clock for `sent`: seconds since the epoch, strictly increasing, also where the system's clock is set back; it then creeps
- * until time has caught up, since a message with an older stamp would be stale.
+ * A clock for `sent`: seconds since the epoch, strictly increasing even if the system's clock is set back. Then it advances in smallest
+ * steps until the time has caught up, since a message with an older stamp would be stale.
  *
  * @param now milliseconds since the epoch.
  */

@@ -3,7 +3,7 @@ import { type Config, loadConfig, loadSendingConfig, secretsOf } from '../core/c
 import { createMasker } from '../core/config/secrets.ts';
 import { transportKinds } from '../transports/index.ts';
 
-/** Milliseconds in which a second signal is the first one again: npm passes on the Ctrl-C that the terminal sent already. */
+/** Milliseconds in which a second signal counts as the first: npm passes on a Ctrl-C that the terminal has sent already. */
 const sameSignal = 500;
 
 /** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
@@ -11,12 +11,12 @@ export class CommandLine {
   /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
   mask: (text: string) => string = (text) => text;
 
-  /** Reads a configuration. From then on its secrets are hidden in all that is printed of errors. Throws ConfigError. */
+  /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
     return this.hide(await loadConfig(file, process.env, transportKinds));
   }
 
-  /** As `load`, for a command that only sends. */
+  /** Like `load`, for a command that only sends. */
   async loadSending(file: string): Promise<Config> {
     return this.hide(await loadSendingConfig(file, process.env, transportKinds));
   }
@@ -25,7 +25,7 @@ export class CommandLine {
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   }
 
-  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process where it stands, with exit code 1. */
+  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process at once, with exit code 1. */
   interruption(): AbortSignal {
     const controller = new AbortController();
     let first = 0;
@@ -45,7 +45,7 @@ export class CommandLine {
   }
 }
 
-/** A number of seconds, as a flag. Throws InvalidArgumentError. */
+/** Reads a flag with a number of seconds. Throws InvalidArgumentError. */
 export function seconds(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1e6)) throw new InvalidArgumentError('a number of seconds above 0 is expected');

@@ -20,7 +20,7 @@ import { show } from '../embedded/summary-show.ts';
 import { transportKinds } from '../transports/index.ts';
 import { type CommandLine, seconds as parseSeconds } from './command-line.ts';
 
-/** In the current working directory. */
+/** A folder in the current working directory. */
 const folder = '.conductor';
 const places = {
   data: join(folder, 'postgres'),
@@ -28,12 +28,12 @@ const places = {
   log: join(folder, 'conductor.log'),
 };
 const fleetSize = 24;
-/** The protocols' own, so that the lines to try are short; others where they are taken. */
+/** The protocols' own ports, so that the lines to try are short. If they are taken, others. */
 const usualPorts = { postgres: 5432, mqtt: 1883 };
 const endedEarly = 'Ended before the guests began.';
-/** Milliseconds to wait for the first heartbeat before the figures are shown without it. */
+/** Milliseconds to wait for the first heartbeat. After that the figures are shown without it. */
 const firstPatience = 5000;
-/** The longest that a timer can wait, in milliseconds: 24 days. */
+/** The longest time of a timer, in milliseconds: 24 days. */
 const longestTimer = 2 ** 31 - 1;
 
 /** `conductor demo`. */
@@ -46,9 +46,8 @@ export function addDemo(program: Command, line: CommandLine): void {
 }
 
 /**
- * The whole product in one process: a Postgres, an MQTT broker, a conductor between them and simulated guests, with a
- * summary of what they do. Ends when interrupted, or by itself so many seconds after the guests began; only its folder
- * stays.
+ * Runs the whole product in one process: a Postgres, an MQTT broker, a conductor between them and simulated guests, with a summary of
+ * their work. Ends when it is interrupted, or by itself some seconds after the guests began. Only its folder stays.
  */
 async function runDemo(seconds: number | undefined, interrupted: AbortSignal): Promise<void> {
   const unwatched = new AbortController();
@@ -65,7 +64,7 @@ async function runDemo(seconds: number | undefined, interrupted: AbortSignal): P
   print(end);
 }
 
-/** Starts everything, noting how to stop it, and shows it until the end. Resolves with the last line. */
+/** Starts all parts, records how to stop each, and shows the summary until the end. Resolves with the last line. */
 async function run(
   seconds: number | undefined,
   interrupted: AbortSignal,
@@ -123,15 +122,15 @@ async function startDatabase(): Promise<RunningPostgres> {
   );
 }
 
-/** Of this run only, in a file: on the terminal it would stand in the middle of the summary. */
+/** The log of this run, in a file: on the terminal it would interrupt the summary. */
 function openLog(): Logger {
   const file = pino.destination({ dest: places.log, append: false, sync: true });
-  // A full disk must not end the demo for the sake of its log.
+  // A full disk must not end the demo because of its log.
   file.on('error', () => {});
   return pino({ level: 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime }, file);
 }
 
-/** An ordinary configuration, which the user can look at and go on from. */
+/** An ordinary configuration, which the user can read and build on. */
 function configuration(database: string, broker: string): string {
   return `# What \`conductor demo\` runs with; it writes this file at each start.
 # \`conductor check-config ${places.config}\` shows it with all defaults.
@@ -154,7 +153,7 @@ shutdown:
 `;
 }
 
-/** Aborted, with an error, when the server ends. */
+/** A signal that is aborted, with an error, when the server ends. */
 function ended(postgres: RunningPostgres): AbortSignal {
   const controller = new AbortController();
   void postgres.exited.then(({ output }) => {
@@ -164,7 +163,7 @@ function ended(postgres: RunningPostgres): AbortSignal {
   return controller.signal;
 }
 
-/** Aborted after so many seconds, or never. */
+/** A signal that is aborted after so many seconds, or never. */
 function timer(seconds: number | undefined): AbortSignal {
   if (seconds === undefined) return new AbortController().signal;
   return AbortSignal.timeout(Math.min(Math.ceil(seconds * 1000), longestTimer));
@@ -178,7 +177,7 @@ async function announceFirst({ outcomes }: Counters, over: AbortSignal): Promise
   print(`The first heartbeat was in Postgres ${(performance.now() / 1000).toFixed(1)} s after the start.\n`);
 }
 
-/** In the reverse order of the starts, past errors; the first of them is thrown at the end. */
+/** Stops the parts in the reverse order of their starts, even if one fails. Throws the first error at the end. */
 async function stopAll(stops: ReadonlyArray<() => Promise<void>>): Promise<void> {
   const errors: unknown[] = [];
   for (const stop of stops.toReversed()) await stop().catch((error: unknown) => errors.push(error));

@@ -15,8 +15,8 @@ export function addMigrate(program: Command, line: CommandLine): void {
     .command('migrate')
     .description('create or upgrade the tables')
     .requiredOption('--config <file>', 'the configuration')
-    .option('--dry-run', 'only say what would be done', false)
-    .option('--rollback', 'take away what was added', false)
+    .option('--dry-run', 'only print the changes', false)
+    .option('--rollback', 'remove the tables and columns that were added', false)
     .option('--remove-duplicates', 'of several statuses of one instance keep the newest only', false)
     .action(async ({ config: file, ...flags }: MigrateFlags) => {
       const { database } = await line.load(file);

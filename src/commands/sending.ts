@@ -35,7 +35,7 @@ export function sendingCommand(program: Command, name: string, description: stri
 /**
  * A command that sends one message.
  *
- * @param timeout seconds, unless told.
+ * @param timeout seconds, by default.
  */
 export function messageCommand(
   program: Command,
@@ -51,7 +51,7 @@ export function messageCommand(
     .option('--timeout <seconds>', 'give up after so long', seconds, timeout);
 }
 
-/** Runs something with a client, which it closes at the end. */
+/** Runs a function with a client, and closes the client at the end. */
 export async function withClient(
   line: CommandLine,
   flags: SendFlags & { args: JsonObject },
@@ -75,7 +75,7 @@ export async function withClient(
   }
 }
 
-/** The one transport that a command sends on. Throws ConfigError. */
+/** The transport that a command sends on. Throws ConfigError if there is not exactly one. */
 export async function chooseTransport(
   line: CommandLine,
   { config: file, transport: name }: SendFlags,

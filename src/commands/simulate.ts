@@ -21,7 +21,7 @@ export function addSimulate(program: Command, line: CommandLine): void {
     .option('--interval <seconds>', 'between two heartbeats of a guest', seconds, 60)
     .option('--jitter <share>', 'how much the interval varies, 0 to 1', share, 0.1)
     .option('--die <share>', 'how many fall silent for good, 0 to 1', share, 0)
-    .option('--prefix <text>', 'what the ids begin with, before the number', 'guest-')
+    .option('--prefix <text>', 'the beginning of the ids, before the number', 'guest-')
     .option('--connections <count>', 'shared out among the guests', whole, 1)
     .addOption(new Option('--for <seconds>', 'end by itself after so long').argParser(seconds))
     .action(async ({ for: duration, ...flags }: SimulateFlags) => {

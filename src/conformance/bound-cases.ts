@@ -15,13 +15,13 @@ import {
 } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** Messages that may be in flight in the cases below. */
+/** The bound on messages in flight in these cases. */
 const bound = 10;
 
 /** Milliseconds that a call takes. */
 const slow = 2500;
 
-/** What takes long, or is large, beside what does not. */
+/** Slow or large messages beside others. */
 export function boundCases(subject: Subject): ConformanceCase[] {
   const behindOne = 'more than four times the bound pass behind one delivery that stays unsettled';
   return [
@@ -75,7 +75,7 @@ export function boundCases(subject: Subject): ConformanceCase[] {
       for (let number = 0; number < count; number += 1)
         await opened.publish('guest', Buffer.alloc(size, `${number % 10}`));
       let held = 0;
-      // As a conductor does it: what reaches the bound is the last that is taken.
+      // Like a conductor, it takes the message that reaches the bound, and none after it.
       const accept = () => {
         if (held >= bytes) return false;
         held += size;

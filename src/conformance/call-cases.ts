@@ -3,20 +3,20 @@ import { Undeliverable } from '../core/errors.ts';
 import { arrive, type ConformanceCase, consume, finish, offered, soon, until } from './harness.ts';
 import type { Callers, Opened, Subject, Test } from './subject.ts';
 
-/** Milliseconds that the calls below may wait. */
+/** The time limit of the calls, in milliseconds. */
 const expiration = 60_000;
 
-/** Replies that are published at once: more than brokers take before they have answered any. */
+/** Replies that are published at once: more than a broker accepts before it has answered any. */
 const manyReplies = 1000;
 
-/** Messages that say something of themselves, and replies to them. */
+/** Messages with properties, and replies to them. */
 export function callCases(subject: Subject): ConformanceCase[] {
   const named = (title: string, run: (opened: Opened & Callers, t: Test) => Promise<void>) =>
     offered(subject, 'callers', subject.openWithCallers, title, run);
   const call = { sender: 'caller', messageId: 'm-1', correlationId: 'c-1', expiration };
 
   return [
-    named('what a message says of itself arrives as it was sent', async (opened) => {
+    named('the properties of a message arrive as they were sent', async (opened) => {
       const { replyTo } = opened;
       await opened.send({ ...call, body: Buffer.from('call'), replyTo });
       await opened.send({ sender: 'guest', body: Buffer.from('cast'), messageId: 'm-2' });

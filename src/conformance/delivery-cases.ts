@@ -16,7 +16,7 @@ import {
 } from './harness.ts';
 import type { Opened, Subject, Test } from './subject.ts';
 
-/** What every transport does while nothing fails. */
+/** The duties of every transport while nothing fails. */
 export function deliveryCases(subject: Subject): ConformanceCase[] {
   const named = (title: string, run: (opened: Opened, t: Test) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t), t));
@@ -54,7 +54,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
     }),
 
     named(
-      'what is done is never delivered again, even if the session stops right behind it',
+      'a message that is done is never delivered again, even if the session stops right after it',
       async (opened) => {
         await publish(opened, 50);
         const { session, deliveries } = await consume(opened);
@@ -67,7 +67,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       },
     ),
 
-    named('what is not settled is delivered again to the next session', async (opened) => {
+    named('an unsettled message is delivered again to the next session', async (opened) => {
       await publish(opened, 5);
       const { session, deliveries } = await consume(opened);
       await arrive(deliveries, 5);
@@ -76,7 +76,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       await expectOnly(opened, numbered(5).slice(2));
     }),
 
-    named('what is released is delivered again', async (opened) => {
+    named('a released message is delivered again', async (opened) => {
       await publish(opened, 5);
       const { session, deliveries } = await consume(opened);
       await arrive(deliveries, 5);
@@ -87,7 +87,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
     }),
 
     unless(
-      subject.boundedByBroker ? undefined : 'it has no word for a bound; what is too much is refused',
+      subject.boundedByBroker ? undefined : 'the protocol has no bound; the session refuses surplus messages',
       named('no more is in flight than the bound; settling lets more in', async (opened) => {
         const { session, deliveries } = await consume(opened, { bound: 10 });
         await publish(opened, 25);
@@ -102,7 +102,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       }),
     ),
 
-    named('what is refused comes once the session is resumed, and only once', async (opened) => {
+    named('a refused message comes again after the session is resumed, and only once', async (opened) => {
       let open = false;
       let offered = 0;
       const accept = () => {
@@ -120,7 +120,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       await finish(consumer);
     }),
 
-    named('paused and resumed, it goes on', async (opened) => {
+    named('a session that is paused and resumed goes on', async (opened) => {
       const { session, deliveries } = await consume(opened, { bound: 5 });
       session.pause();
       session.pause();
@@ -136,7 +136,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       assertSame(texts(deliveries), numbered(12));
     }),
 
-    named("drained, it delivers nothing more, and what comes then is the next one's", async (opened) => {
+    named('a drained session delivers no more messages; the next session gets them', async (opened) => {
       await publish(opened, 5);
       const { session, deliveries } = await consume(opened);
       await arrive(deliveries, 5);
@@ -144,7 +144,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
       await session.drain(soon());
       assert.equal(deliveries.length, 5);
       await session.stop(soon());
-      // Nobody keeps messages for a replica that has left MQTT in good order: the next one connects first.
+      // MQTT keeps no messages for a replica that has left in good order, so the next one connects first.
       const next = await consume(opened);
       await publish(opened, 3);
       await arrive(next.deliveries, 3);
@@ -153,7 +153,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
     }),
 
     together('two replicas share the load, and each message comes to one of them, once', async (opened) => {
-      // The bound of the first keeps it from taking all.
+      // Its bound keeps the first replica from taking all messages.
       const both = [await consume(opened, { bound: 5 }), await consume(opened, { bound: 5, replica: 'two' })];
       const all = () => both.flatMap(({ deliveries }) => texts(deliveries));
       await publish(opened, 10);
@@ -180,7 +180,7 @@ export function deliveryCases(subject: Subject): ConformanceCase[] {
 
     unless(
       subject.settlesOutOfOrder ? undefined : 'it acknowledges in the order of arrival',
-      named('what is settled behind something that takes long is not delivered again', async (opened) => {
+      named('a message that is settled behind a slow one is not delivered again', async (opened) => {
         await publish(opened, 5);
         const { session, deliveries } = await consume(opened);
         await arrive(deliveries, 5);

@@ -21,20 +21,20 @@ import {
 import { settlesToBefore } from './resources.ts';
 import type { Opened, Subject, Test } from './subject.ts';
 
-/** Sessions that are made one after the other. */
+/** How many sessions are made one after the other. */
 const reconnects = 100;
 
-/** Milliseconds after the first step of connecting, at which the connection is cut. */
+/** The moments at which the connection is cut, in milliseconds after the first step of connecting. */
 const moments = [0, 1, 2, 5, 10, 20, 50];
 
-/** How sessions end: at any moment, over a fault of ours, and again and again. */
+/** The ends of sessions: at any moment, after a fault of ours, and again and again. */
 export function endingCases(subject: Subject): ConformanceCase[] {
   const named = (title: string, run: (opened: Opened, t: Test) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t), t));
 
   return [
     named(
-      'it stops with more than the bound queued; nothing is lost or delivered behind it',
+      'a session stops with more than the bound queued; it loses no message, and delivers none after its stop',
       async (opened) => {
         await publish(opened, 35);
         const { session, deliveries } = await consume(opened, { bound: 10 });
@@ -48,11 +48,11 @@ export function endingCases(subject: Subject): ConformanceCase[] {
           opened,
           numbered(35).filter((one) => !settled.includes(one)),
         );
-        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+        assert.equal(deliveries.length, stopped, 'it delivers after its stop');
       },
     ),
 
-    named('stopped as soon as it is connected, it has lost nothing', async (opened) => {
+    named('a session that is stopped as soon as it is connected loses no message', async (opened) => {
       await publish(opened, 20);
       for (let round = 0; round < 5; round += 1) {
         const { session, deliveries } = await consume(opened, { bound: 5 });
@@ -61,9 +61,9 @@ export function endingCases(subject: Subject): ConformanceCase[] {
         const stopped = deliveries.length;
         session.settle(deliveries, 'done');
         await sleep(10);
-        assert.equal(deliveries.length, stopped, 'it delivers behind its stop');
+        assert.equal(deliveries.length, stopped, 'it delivers after its stop');
       }
-      // Some may be on their way to a session that has gone, and come again later.
+      // Some may be under way to a session that has gone, and come again later.
       const next = await consume(opened);
       await until('all', () => numbered(20).every((one) => texts(next.deliveries).includes(one)));
       await finish(next);
@@ -96,7 +96,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
     ),
 
     named(
-      'an exception of who takes a delivery ends the session, and the message comes again',
+      'an exception in the taker of a delivery ends the session, and the message comes again',
       async (opened) => {
         const consumer = await consume(opened, {
           accept: ({ body }) => {
@@ -126,7 +126,7 @@ export function endingCases(subject: Subject): ConformanceCase[] {
         await settlesToBefore(async () => {
           for (let round = 0; round < reconnects; round += 1) await connect();
         });
-        // Nobody keeps messages for a replica that has left MQTT in good order: the next one connects first.
+        // MQTT keeps no messages for a replica that has left in good order, so the next one connects first.
         const last = await consume(opened);
         await publish(opened, 1);
         await arrive(last.deliveries, 1);

@@ -16,7 +16,7 @@ import {
 } from './harness.ts';
 import type { Network, Opened, Subject } from './subject.ts';
 
-/** What every transport does when network or broker fail. */
+/** The duties of every transport if the network or the broker fails. */
 export function faultCases(subject: Subject): ConformanceCase[] {
   const behindProxy = (
     title: string,
@@ -33,7 +33,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
         consumer.session.settle(consumer.deliveries.slice(0, 4), 'done');
         opened.network.cut();
         await assertEnded(consumer);
-        // The rest of the batch is done a moment too late.
+        // The rest of the batch is settled after the end of the session.
         consumer.session.settle(consumer.deliveries.slice(4, 8), 'done');
         const next = await consume(opened);
         await comeAgain(next, numbered(10).slice(4));
@@ -42,7 +42,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
       },
     ),
 
-    behindProxy('a connection on which nothing arrives any more is given up', async (opened) => {
+    behindProxy('a session ends if no bytes arrive any more on its connection', async (opened) => {
       await publish(opened, 5);
       const consumer = await consume(opened);
       await arrive(consumer.deliveries, 5);
@@ -55,7 +55,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
       await expectOnly(opened, []);
     }),
 
-    behindProxy('it stops within its deadline even if the broker no longer answers', async (opened) => {
+    behindProxy('a session stops within its deadline even if the broker does not answer', async (opened) => {
       await publish(opened, 5);
       const { session, deliveries } = await consume(opened);
       await arrive(deliveries, 5);
@@ -106,7 +106,7 @@ export function faultCases(subject: Subject): ConformanceCase[] {
   ];
 }
 
-/** It has ended by itself, says why, and publishes nothing any more. */
+/** The session has ended by itself, has an error, and publishes nothing more. */
 async function assertEnded({ session }: Consumer): Promise<void> {
   await endOf({ session });
   const publication = { to: { kind: 'reply', name: 'nobody' }, body: Buffer.alloc(0) } as const;

@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Delivery, Session } from '../core/transport/contract.ts';
 import type { Offer, Opened, Subject, Test } from './subject.ts';
 
-/** One thing that a transport has to do. */
+/** One duty of a transport. */
 export type ConformanceCase =
   | {
       readonly title: string;
-      /** Resolves if the transport does it; rejects with what it does instead. */
+      /** Resolves if the transport fulfils it; rejects with what the transport does instead. */
       readonly run: () => Promise<void>;
       readonly skip?: undefined;
     }
   | { readonly title: string; readonly skip: string; readonly run?: undefined };
 
-/** A case that runs with a test of its own, which cleans up whatever becomes of it. */
+/** A case that runs with a test of its own. The test cleans up in any case. */
 export function caseOf(title: string, run: (t: Test) => Promise<void>): ConformanceCase {
   return {
     title,
@@ -28,7 +28,7 @@ export function caseOf(title: string, run: (t: Test) => Promise<void>): Conforma
   };
 }
 
-/** A case for subjects that offer it: `open` is there. For the others it is skipped, with the reason. */
+/** A case for subjects that have `open`. For the others it is skipped, with the reason. */
 export function offered<Opening>(
   subject: Subject,
   offer: Offer,
@@ -37,16 +37,16 @@ export function offered<Opening>(
   run: (opened: Opening, t: Test) => Promise<void>,
 ): ConformanceCase {
   if (open === undefined || subject.lacks?.[offer] !== undefined)
-    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer it: ${offer}` };
+    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer ${offer}` };
   return caseOf(title, async (t) => run(await open.call(subject, t), t));
 }
 
-/** Milliseconds that a broker may take for anything. */
+/** Milliseconds that a broker may take for any operation. */
 const patience = 10_000;
 
 export const soon = () => AbortSignal.timeout(5000);
 
-/** Resolves once the condition is met. Rejects past ten seconds unless told otherwise, naming it. */
+/** Resolves once the condition is met. Rejects with its name after the timeout, by default ten seconds. */
 export async function until(what: string, condition: () => boolean, timeout = patience): Promise<void> {
   const deadline = performance.now() + timeout;
   while (!condition()) {
@@ -55,7 +55,7 @@ export async function until(what: string, condition: () => boolean, timeout = pa
   }
 }
 
-/** A session with what it has delivered. */
+/** A session with its deliveries. */
 export interface Consumer {
   readonly session: Session;
   readonly deliveries: Delivery[];
@@ -68,7 +68,7 @@ export interface ConsumeOptions {
   readonly replica?: string;
 }
 
-/** Connects a replica that takes whatever is accepted, and settles nothing by itself. */
+/** Connects a replica that takes all accepted deliveries and settles none by itself. */
 export async function consume(
   opened: Pick<Opened, 'transport'>,
   { bound = 100, accept = () => true, replica = 'one', bytes }: ConsumeOptions = {},
@@ -97,13 +97,13 @@ export function arrive(deliveries: ReadonlyArray<Delivery>, count: number): Prom
   return until(`${count} deliveries`, () => deliveries.length >= count);
 }
 
-/** Settles everything and stops in good order. */
+/** Settles all deliveries and stops in good order. */
 export async function finish({ session, deliveries }: Consumer): Promise<void> {
   session.settle(deliveries, 'done');
   await session.stop(soon());
 }
 
-/** Resolves with the error with which the session has ended by itself. Rejects if it goes on, or has none. */
+/** Resolves with the error that ended the session. Rejects if the session goes on, or has no error. */
 export async function endOf({ session }: { readonly session: Pick<Session, 'closed'> }): Promise<Error> {
   let end: { readonly error: Error | undefined } | undefined;
   void session.closed.then((error) => {
@@ -114,7 +114,7 @@ export async function endOf({ session }: { readonly session: Pick<Session, 'clos
   return end.error;
 }
 
-/** All of these come; what was settled when the session ended may come again with them, and nothing else. */
+/** All of these messages come. Those that were settled when the session ended may come again with them, and no others. */
 export async function comeAgain({ deliveries }: Consumer, expected: ReadonlyArray<string>): Promise<void> {
   await until(`${expected.length} messages to come again`, () =>
     expected.every((one) => texts(deliveries).includes(one)),
@@ -122,12 +122,12 @@ export async function comeAgain({ deliveries }: Consumer, expected: ReadonlyArra
   assertSame([...new Set(texts(deliveries))], texts(deliveries));
 }
 
-/** Everything is there, in whatever order; some may be there twice where a session ended over them. */
+/** All of these messages are there, in any order. Some may be there twice if a session ended while it had them. */
 export function assertSame(actual: ReadonlyArray<string>, expected: ReadonlyArray<string>): void {
   assert.deepEqual([...actual].sort(), [...expected].sort());
 }
 
-/** That nothing more comes is known once something that was published last has come. */
+/** No more messages come. This is known once a message that was published last has come. */
 export async function expectOnly(opened: Opened, expected: ReadonlyArray<string>): Promise<void> {
   const consumer = await consume(opened);
   await opened.publish('guest', Buffer.from('the last'));

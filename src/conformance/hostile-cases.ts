@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ConformanceCase, consume, finish, offered, texts, until } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** What a sender may choose must not stand in the way of the others. */
+/** No choice of a sender may hinder other senders. */
 export function hostileCases(subject: Subject): ConformanceCase[] {
   return [
     offered(
@@ -21,7 +21,7 @@ export function hostileCases(subject: Subject): ConformanceCase[] {
           const taken = await send();
           await opened.publish('guest', Buffer.from(`behind ${what}`));
           expected += taken ? 2 : 1;
-          // That it comes once is known by the good one behind it.
+          // The good message after it shows that it comes once.
           const complete = () =>
             deliveries.length >= expected && texts(deliveries).includes(`behind ${what}`);
           await until(`${what}, and the good message behind it`, () => complete() || ended !== undefined);

@@ -1,6 +1,6 @@
 /**
- * What every transport has to do, to be run against a real broker with any test runner: `conductor-gateway/conformance`.
- * docs/transports.md shows how.
+ * `conductor-gateway/conformance`: the duties of every transport. Run them against a real broker with any test runner. docs/transports.md
+ * shows how.
  */
 import { boundCases } from './bound-cases.ts';
 import { callCases } from './call-cases.ts';
@@ -34,7 +34,7 @@ export type {
 } from './subject.ts';
 export { createTransport } from './subject.ts';
 
-/** The cases for a transport, those that it is excused from with their reason. Run them one at a time: some watch the clock. */
+/** The cases for a transport. Those that it is excused from have their reason. Run them one at a time: some measure time. */
 export function conformanceCases(subject: Subject): ReadonlyArray<ConformanceCase> {
   return [
     deliveryCases,
@@ -49,7 +49,7 @@ export function conformanceCases(subject: Subject): ReadonlyArray<ConformanceCas
   ].flatMap((cases) => cases(subject));
 }
 
-/** The same for the sending side of a transport, which its own receiving side listens to. */
+/** The cases for the sending side of a transport. Its own receiving side listens. */
 export function senderConformanceCases(subject: SenderSubject): ReadonlyArray<ConformanceCase> {
   return [senderCases, senderEndingCases].flatMap((cases) => cases(subject));
 }

@@ -21,7 +21,7 @@ import type { ReplicaOptions, Subject, Test } from './subject.ts';
 /** Milliseconds. A start takes a fraction of a second, and several on a busy machine. */
 const patience = 30_000;
 
-/** What the broker does for the others when a replica is killed or does not run for a while. */
+/** The broker gives the messages of a killed or frozen replica to the others. */
 export function processCases(subject: Subject): ConformanceCase[] {
   const balances = subject.lacks?.balance === undefined;
   return [
@@ -29,7 +29,7 @@ export function processCases(subject: Subject): ConformanceCase[] {
       subject,
       'processes',
       subject.openForProcesses,
-      'what a replica held that is killed is delivered again',
+      'the messages that a killed replica held are delivered again',
       async (opened, t) => {
         const killed = await startReplica(t, opened.replica('one', 100), false);
         await publish(opened, 10);
@@ -56,7 +56,7 @@ export function processCases(subject: Subject): ConformanceCase[] {
         const running = await consume(opened);
         frozen.child.kill('SIGSTOP');
         await publish(opened, total);
-        // It may have taken a few before the signal came through.
+        // It may have received a few before the signal arrived.
         await arrive(running.deliveries, balances ? total - 2 * bound : total / 2);
         running.session.settle(running.deliveries, 'done');
         frozen.child.kill('SIGCONT');
@@ -71,7 +71,7 @@ export function processCases(subject: Subject): ConformanceCase[] {
 
 interface Replica {
   readonly child: ChildProcess;
-  /** What it has said that it got, oldest first. */
+  /** The messages that it has reported, oldest first. */
   readonly received: ReadonlyArray<string>;
   readonly exited: Promise<unknown>;
 }

@@ -19,9 +19,9 @@ import {
 } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** What the broker does behind the back of a session: it delivers again, loses patience, and has things deleted. */
+/** The broker acts on its own: it redelivers, loses patience, or objects are deleted. */
 export function redeliveryCases(subject: Subject): ConformanceCase[] {
-  const second = 'what is delivered a second time says so';
+  const second = 'a redelivered message is marked as redelivered';
   return [
     subject.lacks?.redelivered === undefined
       ? caseOf(second, async (t) => {
@@ -42,7 +42,7 @@ export function redeliveryCases(subject: Subject): ConformanceCase[] {
       subject,
       'impatient',
       subject.openImpatient,
-      "what is held for longer than the broker's patience is not lost, and comes again at most",
+      "a message that is held for longer than the broker's patience is not lost; at most it comes again",
       async (opened) => {
         await publish(opened, 5);
         const consumer = await consume(opened);
@@ -69,7 +69,7 @@ export function redeliveryCases(subject: Subject): ConformanceCase[] {
       subject,
       'deletable',
       subject.openDeletable,
-      'a session that what it depends on is deleted under ends with an error that says so, and the next one works',
+      'a session ends if an object that it depends on is deleted; the error names the object, and the next session works',
       async (opened) => {
         for (const [what, deletion] of Object.entries(opened.deletions)) {
           await publish(opened, 2);

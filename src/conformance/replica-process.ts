@@ -1,6 +1,6 @@
 /**
- * A replica as a process of its own, for the suite to kill and to freeze. Its one argument is JSON: ReplicaOptions, and whether it
- * settles what it gets. Says so on a line of its own once it consumes, and then of each message what is in it.
+ * A replica as a process of its own, for the suite to kill and to freeze. Its one argument is JSON: ReplicaOptions, and whether it settles
+ * its messages. It prints a line once it consumes, and then a line with the body of each message.
  */
 import type { TransportKind } from '../core/config/transport-kind.ts';
 import { messageOf } from '../core/errors.ts';

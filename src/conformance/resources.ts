@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { until } from './harness.ts';
 
-/** Runs something, and waits until no more is open in the process than before: sockets, timers, listeners of the process. */
+/** Runs a function, and waits until the process has no more sockets, timers and listeners than before. */
 export async function settlesToBefore(run: () => Promise<void>): Promise<void> {
   const warnings: string[] = [];
   const warned = (warning: Error) => void warnings.push(warning.message);
@@ -21,11 +21,11 @@ export async function settlesToBefore(run: () => Promise<void>): Promise<void> {
   }
 }
 
-/** What keeps the process alive and who listens to it, counted by kind. */
+/** The resources that keep the process alive, and its listeners, counted by kind. */
 function open(): Map<string, number> {
   const counts = new Map<string, number>();
   for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  // A read or write of a file, or a look at a name, comes and goes.
+  // File operations and name lookups come and go.
   for (const passing of ['FSReqPromise', 'FSReqCallback', 'GetAddrInfoReqWrap', 'Immediate'])
     counts.delete(passing);
   for (const event of process.eventNames())

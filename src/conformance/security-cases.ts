@@ -13,7 +13,7 @@ import {
 } from './harness.ts';
 import type { Subject } from './subject.ts';
 
-/** Who the broker is, and who we are. */
+/** The identity of the broker, and ours. */
 export function securityCases(subject: Subject): ConformanceCase[] {
   return [
     offered(
@@ -33,7 +33,7 @@ export function securityCases(subject: Subject): ConformanceCase[] {
       subject,
       'tls',
       subject.openSecure,
-      'a wrong certificate, name or password is one line that says what is wrong',
+      'a wrong certificate, name or password gives one line that names the fault',
       async ({ refusals }) => {
         for (const [what, { transport, says, mayBeCut = false }] of Object.entries(refusals)) {
           const error: unknown = await transport

@@ -5,13 +5,13 @@ import { assertSame, type ConformanceCase, caseOf, finish, numbered, soon, texts
 import { connectSender, listen, messageOf, senderOffered } from './sender-harness.ts';
 import type { OpenedSender, SenderSubject } from './sender-subject.ts';
 
-/** Milliseconds that the call below may wait. */
+/** The time limit of the call, in milliseconds. */
 const expiration = 60_000;
 
-/** Messages that are under way at once. */
+/** How many messages are under way at once. */
 const many = 1000;
 
-/** What every sender does while nothing fails. */
+/** The duties of every sender while nothing fails. */
 export function senderCases(subject: SenderSubject): ConformanceCase[] {
   const named = (title: string, run: (opened: OpenedSender) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t)));
@@ -19,7 +19,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
     senderOffered(subject, 'properties', subject.open, title, run);
 
   return [
-    named('a send resolves once the broker has the message, whoever listens then', async (opened) => {
+    named('a send resolves once the broker has the message, even without a consumer', async (opened) => {
       const session = await connectSender(opened);
       for (const text of numbered(3)) await session.send(messageOf(text));
       await session.stop(soon());
@@ -39,7 +39,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
       await session.stop(soon());
     }),
 
-    described('what a message says of itself arrives as it was sent', async (opened) => {
+    described('the properties of a message arrive as they were sent', async (opened) => {
       const session = await connectSender(opened);
       assert.ok(session.hasProperties);
       const { replyTo } = session;
@@ -50,11 +50,11 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
       await until('both', () => consumer.deliveries.length >= 2);
       const [call, cast] = consumer.deliveries.map(({ meta }) => meta);
       assert.equal(call?.messageId, 'call');
-      // The broker may write the address anew, as RabbitMQ does for direct reply-to.
+      // The broker may rewrite the address, as RabbitMQ does for direct reply-to.
       assert.notEqual(call.replyTo, undefined);
       assert.equal(call.correlationId, 'c-1');
       const left = (call.deadline ?? 0) - sentAt;
-      // MQTT counts whole seconds, and this clock and that of the message are not the same.
+      // MQTT counts whole seconds, and the two clocks differ.
       assert.ok(left > expiration / 2 && left < expiration + 2000, `${left} ms are left of it`);
       assert.equal(cast?.messageId, 'cast');
       assert.equal(cast.replyTo, undefined, 'a cast has no reply address');
@@ -101,7 +101,7 @@ export function senderCases(subject: SenderSubject): ConformanceCase[] {
         for (const one of sending) await assert.rejects(one, Undeliverable);
         await good;
         await session.send(messageOf('next'));
-        await until('what is deliverable', () => consumer.deliveries.length >= 2);
+        await until('the deliverable messages', () => consumer.deliveries.length >= 2);
         assertSame(texts(consumer.deliveries), ['good', 'next']);
         await finish(consumer);
         await session.stop(soon());

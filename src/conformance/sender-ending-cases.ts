@@ -16,13 +16,13 @@ import { connectSender, listen, messageOf, senderOffered } from './sender-harnes
 import type { OpenedSender, SenderSubject } from './sender-subject.ts';
 import type { Network } from './subject.ts';
 
-/** Messages that are under way when the session ends. */
+/** How many messages are under way when the session ends. */
 const underWay = 50;
 
-/** Sessions that are made one after the other. */
+/** How many sessions are made one after the other. */
 const reconnects = 30;
 
-/** How the sessions of every sender end. */
+/** The ends of every sender's sessions. */
 export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
   const named = (title: string, run: (opened: OpenedSender) => Promise<void>): ConformanceCase =>
     caseOf(title, async (t) => run(await subject.open(t)));
@@ -32,7 +32,7 @@ export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
   ) => senderOffered(subject, 'proxy', subject.openBehindProxy, title, run);
 
   return [
-    named('it stops once what is under way has arrived', async (opened) => {
+    named('a session stops once the messages under way have arrived', async (opened) => {
       const session = await connectSender(opened);
       const consumer = await listen(opened);
       const sending = numbered(underWay).map((text) => session.send(messageOf(text)));
@@ -62,7 +62,7 @@ export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
     ),
 
     behindProxy(
-      'what is under way when the connection is cut is not connected, and the session ends',
+      'a send that is under way when the connection is cut rejects with NotConnected, and the session ends',
       async (opened) => {
         const session = await connectSender(opened);
         await session.send(messageOf('before'));
@@ -83,7 +83,7 @@ export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
       },
     ),
 
-    behindProxy('it stops within its deadline even if the broker no longer answers', async (opened) => {
+    behindProxy('a session stops within its deadline even if the broker does not answer', async (opened) => {
       const session = await connectSender(opened);
       opened.network.halfOpen();
       const sending = session.send(messageOf('unanswered')).catch((error: unknown) => error);
@@ -92,7 +92,7 @@ export function senderEndingCases(subject: SenderSubject): ConformanceCase[] {
       assert.equal(await session.closed, undefined);
       const took = performance.now() - begin;
       assert.ok(took < 1500, `it took ${took} ms`);
-      assert.ok((await sending) instanceof NotConnected, 'what is under way is not connected');
+      assert.ok((await sending) instanceof NotConnected, 'a send under way rejects with NotConnected');
     }),
 
     behindProxy('a broker that takes connections and says nothing is not connected', async (opened) => {

@@ -4,7 +4,7 @@ import { type ConformanceCase, type Consumer, caseOf, consume } from './harness.
 import type { OpenedSender, SenderOffer, SenderSubject } from './sender-subject.ts';
 import type { Test } from './subject.ts';
 
-/** A case for subjects that offer it, as `offered` is on the receiving side. */
+/** A case for subjects that offer it, like `offered` on the receiving side. */
 export function senderOffered<Opening>(
   subject: SenderSubject,
   offer: SenderOffer,
@@ -13,7 +13,7 @@ export function senderOffered<Opening>(
   run: (opened: Opening) => Promise<void>,
 ): ConformanceCase {
   if (open === undefined || subject.lacks?.[offer] !== undefined)
-    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer it: ${offer}` };
+    return { title, skip: subject.lacks?.[offer] ?? `the subject does not offer ${offer}` };
   return caseOf(title, async (t) => run(await open.call(subject, t)));
 }
 
@@ -24,12 +24,12 @@ export function connectSender(
   return opened.sender().connect(receive);
 }
 
-/** The receiving side, with room for all that the cases send. */
+/** The receiving side, with room for all messages of the cases. */
 export function listen(opened: OpenedSender): Promise<Consumer> {
   return consume(opened, { bound: 2000 });
 }
 
-/** A cast of a guest, known by its text. */
+/** A cast of a guest, recognized by its text. */
 export function messageOf(text: string): OutgoingMessage {
   return { sender: 'guest', body: Buffer.from(text), messageId: text };
 }

@@ -3,20 +3,20 @@ import { createLogger } from '../core/logger.ts';
 import type { Sender } from '../core/transport/sender.ts';
 import type { Network, Opened, Test } from './subject.ts';
 
-/** The sending side of a transport, with a broker and the receiving side, which shows what has arrived. */
+/** The sending side of a transport, with a broker, and the receiving side to show which messages have arrived. */
 export interface SenderSubject {
   readonly name: string;
   /** Why the subject cannot offer something. */
   readonly lacks?: Partial<Record<SenderOffer, string>>;
-  /** A sender at whose address nobody listens, or to which nobody may send. */
+  /** A sender to an address without a receiver, or without the right to send there. */
   readonly undeliverable?: string;
   /** A queue of the case's own. */
   open(t: Test): Promise<OpenedSender>;
-  /** The same, with the network between sender and broker in the suite's hands. The transport goes another way. */
+  /** The same. The suite controls the network between sender and broker; the transport uses another way. */
   openBehindProxy?(t: Test): Promise<OpenedSender & { readonly network: Network }>;
 }
 
-/** What the subject of a sender may offer or not. */
+/** The parts that the subject of a sender may lack. */
 export type SenderOffer =
   | 'undeliverable'
   | 'proxy'
@@ -27,7 +27,7 @@ export interface OpenedSender extends Pick<Opened, 'transport'> {
   sender(): Sender;
 }
 
-/** A sender of a kind, as the client library would make it, but for the log, which nobody reads here. */
+/** A sender of a kind, as the client library makes it, without a log. */
 export function createSender(kind: TransportKind, options: Readonly<Record<string, unknown>>): Sender {
   return kind.configure('conformance', { ...options }).createSender({
     clientName: 'conformance',

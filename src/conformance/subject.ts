@@ -5,16 +5,16 @@ import type { SenderProof, Transport } from '../core/transport/contract.ts';
 import type { OutgoingMessage } from '../core/transport/sender.ts';
 
 /**
- * A transport that the suite is run on, with a broker beside it that the suite can publish on. What it does not offer is a stated
- * skip; `lacks` has the reason where it is the protocol's.
+ * A transport to test, with a broker that the suite can publish on. A missing part skips its cases. `lacks` has the reason if the protocol
+ * is the cause.
  */
 export interface Subject {
   readonly name: string;
-  /** False: what is settled behind something that is not waits with it, and may come again. */
+  /** False: messages that are settled behind an unsettled one wait with it, and may come again. */
   readonly settlesOutOfOrder: boolean;
   /** Whether the protocol can tell the broker how much may be in flight. */
   readonly boundedByBroker: boolean;
-  /** How a sender is proven; by the last part of the address unless told. */
+  /** How a sender is proven; by default by the last part of the address. */
   readonly senderProof?: SenderProof;
   /** Why the subject cannot offer something. */
   readonly lacks?: Partial<Record<Offer, string>>;
@@ -22,25 +22,25 @@ export interface Subject {
   open(t: Test, options?: Record<string, unknown>): Promise<Opened>;
   /** The same, with messages that have properties, and callers that wait for replies. */
   openWithCallers?(t: Test): Promise<Opened & Callers>;
-  /** The same, with the network between transport and broker in the suite's hands. `publish` goes another way. */
+  /** The same. The suite controls the network between transport and broker; `publish` uses another way. */
   openBehindProxy?(t: Test): Promise<Opened & { readonly network: Network }>;
-  /** The same, on a broker that may be restarted. What it has confirmed survives that. */
+  /** The same, on a broker that may be restarted. Confirmed messages survive that. */
   openRestartable?(t: Test): Promise<Opened & { restart(): Promise<void> }>;
-  /** The same over TLS, by a broker that asks for a client certificate. */
+  /** The same over TLS, with a broker that asks for a client certificate. */
   openSecure?(t: Test): Promise<Opened & Secured>;
-  /** The same, with what a process needs that is to be a replica. */
+  /** The same, with the options for a replica in a process of its own. */
   openForProcesses?(t: Test): Promise<Opened & { replica(name: string, messages: number): ReplicaOptions }>;
-  /** The same, with messages that a sender may send to do harm. */
+  /** The same, with messages of a hostile sender. */
   openWithHostile?(t: Test): Promise<Opened & Hostile>;
-  /** The same, on a broker that takes a message back which is held for too long. */
+  /** The same, on a broker that takes back a message that is held for too long. */
   openImpatient?(t: Test): Promise<Opened & { readonly patience: number }>;
-  /** The same, with what an operator may delete under a session that is open. */
+  /** The same, with objects that an operator may delete under an open session. */
   openDeletable?(t: Test): Promise<Opened & { readonly deletions: Readonly<Record<string, Deletion>> }>;
   /** The same, with callers, on a broker that refuses messages of this many bytes. */
   openWithLimit?(t: Test): Promise<Opened & Callers & { readonly tooLarge: number }>;
 }
 
-/** What a subject may offer or not. */
+/** The parts that a subject may lack. */
 export type Offer =
   | 'callers'
   | 'proxy'
@@ -53,14 +53,14 @@ export type Offer =
   | 'limit'
   /** Whether several replicas may consume at once. */
   | 'replicas'
-  /** Whether the protocol says that a message has been delivered before. */
+  /** Whether the protocol marks a redelivered message. */
   | 'redelivered'
-  /** Whether the broker looks at who has room when it hands out messages, not at whose turn it is. */
+  /** Whether the broker gives messages to replicas with room, and not in turns. */
   | 'balance';
 
 /** A queue of the case's own. */
 export interface Opened {
-  /** A transport with this bound, of a replica with this name; `one` unless told. `bytes` is for `createTransport`. */
+  /** A transport with this bound, for a replica of this name (by default `one`). `bytes` is for `createTransport`. */
   transport(messages: number, replica?: string, bytes?: number): Transport;
   /** Resolves once the broker has the message. */
   publish(sender: string, body: Buffer): Promise<void>;
@@ -68,32 +68,32 @@ export interface Opened {
 
 /** The other end of a call. */
 export interface Callers {
-  /** Resolves once the broker has the message, with all that it says of itself. */
+  /** Resolves once the broker has the message with all its properties. */
   send(message: OutgoingMessage): Promise<void>;
-  /** Where this caller listens. */
+  /** The address where this caller listens. */
   readonly replyTo: string;
-  /** What has come there, oldest first. */
+  /** The replies that have come, oldest first. */
   readonly replies: ReadonlyArray<Reply>;
   /** A well-formed address where nobody listens. */
   readonly goneReplyTo: string;
 }
 
-/** What a sender may choose to do harm: properties of every type, of any size and depth, names and values that are none. */
+/** A hostile sender's choices: properties of every type, of any size and depth, and invalid names and values. */
 export interface Hostile {
   /**
-   * By what is odd about it. Each call sends one message in the raw form of the protocol, and resolves with whether the broker has
-   * taken it: false where the broker refuses it, or ends the sender's connection over it.
+   * By their oddity. Each function sends one message in the raw form of the protocol. It resolves with whether the broker has accepted it:
+   * false if the broker refuses it, or ends the sender's connection because of it.
    */
   readonly hostile: Readonly<Record<string, () => Promise<boolean>>>;
 }
 
-/** Something that a session depends on. */
+/** An object that a session depends on. */
 export interface Deletion {
   /** Resolves once it is deleted. */
   delete(): Promise<void>;
-  /** What the session's error has to say. */
+  /** The text that the session's error must have. */
   readonly says: RegExp;
-  /** Makes it again, where the transport does not do so when it connects. */
+  /** Makes it again, if the transport does not do so when it connects. */
   restore?(): Promise<void>;
 }
 
@@ -101,29 +101,29 @@ export interface Deletion {
 export interface Network {
   /** Resets all connections. New ones are let through. */
   cut(): void;
-  /** Swallows all bytes from now on, either way, and tells nobody. */
+  /** Swallows all bytes from now on, in both directions, and reports nothing. */
   halfOpen(): void;
   /** Lets new connections through again. */
   restore(): Promise<void>;
 }
 
 export interface Secured {
-  /** Transports with one thing wrong each, by what it is; with what their one line has to say. */
+  /** Transports with one fault each, by the fault, with the text that their line must have. */
   readonly refusals: Readonly<Record<string, Refusal>>;
 }
 
 export interface Refusal {
   readonly transport: Transport;
   readonly says: RegExp;
-  /** Whether the broker may cut the connection before its reason arrives: then it is NotConnected, with a line that says the same. */
+  /** Whether the broker may cut the connection before its reason arrives. Then the error is NotConnected, with the same line. */
   readonly mayBeCut?: boolean;
 }
 
-/** How a process of its own becomes a replica. */
+/** The options for a replica in a process of its own. */
 export interface ReplicaOptions {
   /** The URL of a module that exports the TransportKind. */
   readonly module: string;
-  /** The name of the export; `default` unless told. */
+  /** The name of the export; by default `default`. */
   readonly exported?: string;
   /** The transport's options, with `kind`. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -137,11 +137,11 @@ export interface Test {
 }
 
 /**
- * A transport of a kind, as a conductor would make it, but for the log, which nobody reads here.
+ * A transport of a kind, as a conductor makes it, without a log.
  *
  * @param options as in the configuration, with `kind`. Throws ConfigError if they are wrong.
  * @param messages the bound.
- * @param bytes of all bodies that are held: the other bound.
+ * @param bytes the other bound: bytes of all held bodies.
  */
 export function createTransport(
   kind: TransportKind,

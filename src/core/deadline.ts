@@ -10,6 +10,25 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
   deadline.removeEventListener('abort', passed);
 }
 
+/** A signal that is aborted so many milliseconds after the deadline. `cancel` stops its timer; call it in the end. */
+export function afterDeadline(
+  deadline: AbortSignal,
+  milliseconds: number,
+): { readonly signal: AbortSignal; readonly cancel: () => void } {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const passed = () => {
+    timer = setTimeout(() => late.abort(), milliseconds);
+  };
+  if (deadline.aborted) passed();
+  else deadline.addEventListener('abort', passed, { once: true });
+  const cancel = () => {
+    deadline.removeEventListener('abort', passed);
+    clearTimeout(timer);
+  };
+  return { signal: late.signal, cancel };
+}
+
 /** Waits until the promise settles or the signal is aborted. Rejects as the promise does, unless the signal was aborted first. */
 export async function unlessAborted(
   promise: Promise<unknown>,
@@ -19,7 +38,7 @@ export async function unlessAborted(
   if (!signal.aborted) await promise;
 }
 
-/** Resolves and rejects as the promise does. Rejects if that takes more than so many milliseconds. */
+/** Settles as the promise does. Rejects if that takes longer than so many milliseconds. */
 export async function within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const passed = new Promise<never>((_, reject) => {

@@ -5,23 +5,23 @@ import { runner } from 'node-pg-migrate';
 import type { Client } from 'pg';
 import type { Query } from './query.ts';
 
-/** Where node-pg-migrate keeps which files it has run. */
+/** The table in which node-pg-migrate records the files that it has run. */
 const ledgerTable = 'conductor_migrations';
 
-/** The file that is run only where Trove's tables are not: its name in the ledger says that we created them. */
+/** This file runs only in a database without Trove's tables. Its name in the ledger says that we created them. */
 export const createsTroveTables = '0001_trove-tables';
 
-/** Beside src/ and dist/ alike, in the repository and in the published package. */
+/** Beside both src/ and dist/, in the repository and in the published package. */
 const folder = fileURLToPath(new URL('../../migrations', import.meta.url));
 
-/** A migration file's name and, in words for the operator, what its two halves do: their leading comments. */
+/** A migration file's name, and its two leading comments. They tell the operator what its two halves do. */
 interface MigrationFile {
   readonly name: string;
   readonly up: string;
   readonly down: string;
 }
 
-/** The migration files, first to last. */
+/** The migration files, from the first to the last. */
 export async function migrationFiles(): Promise<MigrationFile[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
   return Promise.all(
@@ -41,7 +41,7 @@ function leadingComment(sql: string, direction: 'Up' | 'Down'): string {
   return comment.replaceAll(/^-- /gm, '').replaceAll('\n', ' ').trim();
 }
 
-/** The names of the files that this database has had, first to last. */
+/** The names of the files that have run in this database, from the first to the last. */
 export async function migrationsRun(query: Query): Promise<string[]> {
   const [ledger] = await query<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [
     ledgerTable,
@@ -52,8 +52,8 @@ export async function migrationsRun(query: Query): Promise<string[]> {
 }
 
 /**
- * Runs every file that this database has not had (`up`), or reverses every one that it has (`down`), all in one
- * transaction. The caller holds the lock.
+ * Runs all files that have not run in this database (`up`), or reverses all that have (`down`), in one transaction. The caller holds
+ * the lock.
  */
 export async function runMigrations(
   client: Client,
@@ -70,9 +70,9 @@ export async function runMigrations(
     direction,
     count: Number.POSITIVE_INFINITY,
     singleTransaction: true,
-    // Its lock either fails at once or waits inside a statement, whose snapshot a concurrent index build would wait for.
+    // The library's lock fails at once, or waits inside a statement whose snapshot would block a concurrent index build.
     noLock: true,
-    // Its log is dropped, because the error that it throws has the same text.
+    // Its log is dropped: the error that it throws has the same text.
     log: () => {},
   });
   if (direction === 'down') await client.query(`DROP TABLE ${ledgerTable}`);

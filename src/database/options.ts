@@ -1,5 +1,5 @@
 export interface MigrateOptions {
-  /** A connection string. Of Postgres itself or of a pooler in session mode: the lock lives as long as the connection. */
+  /** A connection string of Postgres, or of a pooler in session mode: the lock is held by the connection. */
   readonly url: string;
   /** A file whose first line is the password. */
   readonly passwordFile?: string;
@@ -7,7 +7,7 @@ export interface MigrateOptions {
   readonly dryRun: boolean;
   /** Remove the tables and columns that the migrations added. */
   readonly rollback: boolean;
-  /** Delete all but the newest service status of an instance that has several. */
+  /** Whether to delete all service statuses of an instance except the newest. */
   readonly removeDuplicates: boolean;
   /** Takes each line for the operator. */
   readonly log: (line: string) => void;

@@ -3,8 +3,8 @@ import type { Query } from './query.ts';
 import { ownTables, troveTables } from './schema.ts';
 
 /**
- * Returns the schema in which to create. Fails with ConfigError, before anything is changed, if the connected user may not
- * create there, alter these tables or use Trove's guards: it lists all that is lacking and how to grant it.
+ * Returns the schema in which to create. Fails with ConfigError before anything changes, if the connected user may not create there,
+ * alter these tables or use Trove's guards. The error lists all missing rights and how to grant them.
  */
 export async function checkPrivileges(query: Query, alters: readonly string[]): Promise<string> {
   const [session] = await query<{ user: string; schema: string | null; creates: boolean | null }>(
@@ -31,7 +31,7 @@ export async function checkPrivileges(query: Query, alters: readonly string[]): 
   );
 }
 
-/** Only its owner may alter a table. */
+/** Only the owner may alter a table. */
 async function notOwned(query: Query, tables: readonly string[]): Promise<string[]> {
   const rows = await query<{ owner: string; tables: string }>(
     `SELECT quote_ident(pg_get_userbyid(relowner)) AS owner, string_agg(relname, ', ' ORDER BY relname) AS tables
@@ -42,7 +42,7 @@ async function notOwned(query: Query, tables: readonly string[]): Promise<string
   return rows.map((row) => `it does not own ${row.tables} (run conductor migrate as ${row.owner})`);
 }
 
-/** Trove's guards are read once, and written back by a rollback. */
+/** A migration reads Trove's guards once, and a rollback writes them back. */
 async function lastSeenRefused(query: Query, user: string): Promise<string[]> {
   const rows = await query(
     `SELECT FROM to_regclass('conductor_lastseen') AS seen

@@ -7,7 +7,7 @@ import { openSession } from './session.ts';
 /** Milliseconds that the database has to answer. */
 const patience = 2000;
 
-/** Asks the database now and then whether it is there and takes changes, over one connection of its own. */
+/** Asks the database now and then whether it accepts changes, over one connection of its own. */
 export class DatabaseProbe {
   private readonly address: DatabaseAddress;
   private readonly applicationName: string;
@@ -30,17 +30,17 @@ export class DatabaseProbe {
       );
       if (this.closed) this.drop();
       if (rows[0]?.setting === 'off') return undefined;
-      // It may be a standby by now, with another server in its place.
+      // This server may be a standby by now, and another one in its place.
       this.drop();
       return 'the database is read-only: database.url has to lead to the primary server';
     } catch (error) {
       this.drop();
-      // A connection that has been kept may have ended since; a new one knows how the server is now.
+      // A kept connection may have ended since. A new one sees the server's present state.
       return isKept && !this.closed ? this.ask() : messageOf(error);
     }
   }
 
-  /** Closes the connection, without waiting for a server that does not answer, and makes no other one. */
+  /** Closes the connection without waiting for a silent server, and opens no other one. */
   close(): void {
     this.closed = true;
     this.drop();

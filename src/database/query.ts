@@ -1,6 +1,6 @@
 import type { ClientBase, Pool, QueryResultRow } from 'pg';
 
-/** Runs one statement and gives its rows. */
+/** Runs one statement and returns its rows. */
 export type Query = <Row extends QueryResultRow>(sql: string, params?: unknown[]) => Promise<Row[]>;
 
 /** A `Query` on a client or pool of pg's. */

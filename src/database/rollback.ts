@@ -6,7 +6,7 @@ import { checkPrivileges } from './privileges.ts';
 import { type Query, queryOn } from './query.ts';
 import { existingTables, guardedTables, ownTables, troveTables } from './schema.ts';
 
-/** Reverses every migration file that the database has had, newest first. */
+/** Reverses all migration files that have run in the database, newest first. */
 export async function rollBack(client: Client, options: MigrateOptions): Promise<void> {
   const query = queryOn(client);
   const ran = await migrationsRun(query);
@@ -34,7 +34,7 @@ export async function rollBack(client: Client, options: MigrateOptions): Promise
   options.log('The database is rolled back.');
 }
 
-/** Says which tables hold rows, and so stay, and how to be rid of them. */
+/** Names the tables that hold rows and so stay, and says how to remove them. */
 async function kept(query: Query, createdTroves: boolean): Promise<string[]> {
   const lines: string[] = [];
   for (const table of await holdingRows(query, ownTables)) {

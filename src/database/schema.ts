@@ -1,7 +1,7 @@
 import type { Query } from './query.ts';
 import { hasUniqueStatusIndex } from './status-index.ts';
 
-/** Trove's tables, and the columns of theirs that the conductor's statements name. */
+/** Trove's tables, with the columns that the conductor's statements name. */
 const troveColumns: Readonly<Record<string, readonly string[]>> = {
   instances: ['id', 'created', 'updated', 'name', 'deleted', 'encrypted_key'],
   service_statuses: ['id', 'instance_id', 'status_id', 'status_description', 'updated_at'],
@@ -56,12 +56,12 @@ const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, 
 
 export const troveTables = Object.keys(troveColumns);
 export const ownTables = Object.keys(ownColumns);
-/** Those that carry the guard: a column `sent`, and the trigger that keeps it. */
+/** The tables with a guard: a column `sent`, and the trigger that keeps it. */
 export const guardedTables = ['service_statuses', 'backups'];
 
 /**
- * What the conductor's statements need and the database lacks, each named in words for the operator ("table deferred",
- * "column backups.sent"); empty when ready. `conductor migrate` adds it.
+ * The objects that the conductor's statements need and the database lacks, in words for the operator ("table deferred", "column
+ * backups.sent"). Empty if none is missing. `conductor migrate` adds them.
  */
 export async function missingFromSchema(query: Query): Promise<string[]> {
   const missing = await missingColumns(query, [...troveTables, ...ownTables], guardColumn);
@@ -75,7 +75,7 @@ export async function missingFromSchema(query: Query): Promise<string[]> {
   return missing;
 }
 
-/** Those of the tables that the search path finds. */
+/** The given tables that the search path finds. */
 export async function existingTables(query: Query, tables: readonly string[]): Promise<string[]> {
   const rows = await query<{ name: string }>(
     'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL',
@@ -84,7 +84,7 @@ export async function existingTables(query: Query, tables: readonly string[]): P
   return rows.map((row) => row.name);
 }
 
-/** Those of the tables that are not there, and the columns that those which are there should have and do not. */
+/** The missing tables, and the missing columns of the others. */
 export async function missingColumns(
   query: Query,
   tables: readonly string[],
@@ -109,7 +109,7 @@ function guardColumn(table: string): readonly string[] {
 }
 
 async function hasKeepTrigger(query: Query, table: string): Promise<boolean> {
-  // 'D' is a trigger that somebody has disabled.
+  // 'D': the trigger is disabled.
   const rows = await query(
     `SELECT FROM pg_trigger
      WHERE tgrelid = to_regclass($1) AND tgname = 'conductor_keep_sent' AND tgenabled <> 'D'`,

@@ -2,15 +2,15 @@ import { ConfigError, codeOf } from '../core/errors.ts';
 import type { Query } from './query.ts';
 
 /**
- * The unique index on service_statuses (instance_id), which the heartbeat's upsert needs and Trove does not have. Built
- * outside the migration files, for it is built concurrently: guests and Trove's services go on meanwhile.
+ * The unique index on service_statuses (instance_id). The heartbeat's upsert needs it, and Trove does not have it. It is built
+ * concurrently, so guests and Trove's services are not blocked. A migration file runs in a transaction, which forbids that.
  */
 const indexName = 'service_statuses_instance_id_unique';
 
-/** At most so many instance ids are listed for the operator. */
+/** The most instance ids that are listed for the operator. */
 const listed = 20;
 
-/** Whether there is a valid one, of whatever name, that an `ON CONFLICT (instance_id)` can use. */
+/** Whether there is a valid index, of any name, that `ON CONFLICT (instance_id)` can use. */
 export async function hasUniqueStatusIndex(query: Query): Promise<boolean> {
   const rows = await query(
     `SELECT FROM pg_index
@@ -31,7 +31,7 @@ interface Duplicates {
   readonly sample: string;
 }
 
-/** None where the table is not there yet. */
+/** Reports no duplicates if the table does not exist yet. */
 export async function findDuplicates(query: Query): Promise<Duplicates> {
   const [table] = await query<{ absent: boolean }>(
     `SELECT to_regclass('service_statuses') IS NULL AS absent`,
@@ -50,7 +50,7 @@ export async function findDuplicates(query: Query): Promise<Duplicates> {
   };
 }
 
-/** The operator has to decide about duplicates, for a row that goes cannot be had back. */
+/** The operator has to decide about duplicates, since a deleted row cannot be restored. */
 export function duplicatesError(found: Duplicates): ConfigError {
   return new ConfigError(
     `service_statuses holds several rows for some instances, and must hold one for each (instances: ${found.instances}, ` +
@@ -59,7 +59,7 @@ export function duplicatesError(found: Duplicates): ConfigError {
   );
 }
 
-/** Keeps the newest status of each instance; of several that say the same time, any one. */
+/** Keeps the newest status of each instance; if several have the same time, any one of them. */
 export async function removeDuplicates(query: Query): Promise<void> {
   await query(
     `DELETE FROM service_statuses USING (
@@ -70,7 +70,7 @@ export async function removeDuplicates(query: Query): Promise<void> {
   );
 }
 
-/** Builds the index, after an invalid one that an earlier try left is dropped. Waits for transactions that are older. */
+/** Drops an invalid index of an earlier try, then builds the index. Waits for transactions that are older. */
 export async function buildStatusIndex(query: Query): Promise<void> {
   // No session waits behind it, so it may wait until the other transactions end.
   await query('SET lock_timeout = 0');

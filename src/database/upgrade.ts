@@ -20,7 +20,7 @@ import {
   removeDuplicates,
 } from './status-index.ts';
 
-/** Runs the migration files that the database has not had, then makes the statuses unique. */
+/** Runs the migration files that have not run in the database, then makes the statuses unique. */
 export async function upgrade(client: Client, options: MigrateOptions): Promise<void> {
   const query = queryOn(client);
   const ran = await migrationsRun(query);
@@ -34,7 +34,7 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
     return options.log('The database is up to date.');
   }
 
-  // Everything that may refuse comes before the first change.
+  // All checks that may refuse come before the first change.
   const schema = await checkPrivileges(query, guardedTables);
   const duplicates = await findDuplicates(query);
   const refused = duplicates.rows > 0 && !options.removeDuplicates;
@@ -64,7 +64,7 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
   options.log('The database is ready.');
 }
 
-/** Migrating adds what was never there; it cannot know why something that it once added is gone. */
+/** Refuses a database that lacks an object which a migration has added: a further migration cannot know why it was removed. */
 async function checkReady(query: Query): Promise<void> {
   const missing = await missingFromSchema(query);
   if (missing.length === 0) return;
@@ -74,7 +74,7 @@ async function checkReady(query: Query): Promise<void> {
   );
 }
 
-/** Whether a database that no migration has touched holds Trove's tables. Tables that only have their names are refused. */
+/** Whether a database without any migration has Trove's tables. Refuses other tables of the same names. */
 async function isTroves(query: Query): Promise<boolean> {
   const existing = await existingTables(query, [...troveTables, ...ownTables]);
   const isTroves = existing.some((table) => troveTables.includes(table));

@@ -1,19 +1,19 @@
 /**
- * An MQTT 3.1.1 broker inside this process, for the demo: it keeps everything in memory, listens on 127.0.0.1 only and lets
- * everybody there publish for any guest. It has no shared subscriptions, so it serves one conductor.
+ * An MQTT 3.1.1 broker inside this process, for the demo. It keeps everything in memory, listens on 127.0.0.1 only, and lets everybody
+ * there publish for any guest. It has no shared subscriptions, so it serves one conductor.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 
-/** A broker that takes connections. */
+/** A running broker. */
 export interface RunningBroker {
   readonly url: string;
   /** Closes every connection, then the port. A second call does nothing. */
   stop(): Promise<void>;
 }
 
-/** Starts a broker on a port of 127.0.0.1; rejects if it cannot listen there. */
+/** Starts a broker on a port of 127.0.0.1. Rejects if it cannot listen there. */
 export async function startBroker(port: number): Promise<RunningBroker> {
   const broker = await Aedes.createBroker();
   const sockets = new Set<Socket>();

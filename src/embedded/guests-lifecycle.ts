@@ -7,13 +7,13 @@
  *   └─ failed to spawn
  * ```
  *
- * A crashed one is built again, a silent one says nothing until it is back, and one that failed to spawn begins anew.
+ * A crashed guest is built again. A silent guest sends nothing until it runs again. A guest that failed to spawn starts again as new.
  */
 
-/** Where a guest is in its life. All but `silent` are the words of its heartbeats. */
+/** The phase of a guest. All phases but `silent` are statuses of its heartbeats. */
 export type Phase = 'new' | 'building' | 'running' | 'healthy' | 'failed to spawn' | 'crashed' | 'silent';
 
-/** In the order of a life, troubles last. */
+/** In the order of a guest's life, failures last. */
 export const phases: readonly Phase[] = [
   'new',
   'building',
@@ -49,7 +49,7 @@ const ways: Readonly<Record<Phase, ReadonlyArray<readonly [next: Phase, probabil
 /**
  * The phase after one step.
  *
- * @param random evenly between 0 and 1, 1 excluded.
+ * @param random evenly distributed from 0 to 1, without 1.
  */
 export function nextPhase(phase: Phase, random: number): Phase {
   let limit = 0;
@@ -60,16 +60,16 @@ export function nextPhase(phase: Phase, random: number): Phase {
   return phase;
 }
 
-/** A heartbeat in the native form; `sent` in seconds since the epoch. */
+/** A heartbeat in the native form. `sent` is in seconds since the epoch. */
 export function heartbeatOf(instanceId: string, phase: Exclude<Phase, 'silent'>, sent: number): string {
   const args = { instance_id: instanceId, payload: { service_status: phase }, sent };
   return JSON.stringify({ method: 'heartbeat', args });
 }
 
-/** The network's effect on a heartbeat: mostly none. Sometimes it repeats an old one, at once or late. */
+/** The network's effect on a heartbeat. Mostly there is none. Sometimes the network repeats an old one, at once or late. */
 export type Mishap = 'none' | 'repeated' | 'late';
 
-/** @param random evenly between 0 and 1, 1 excluded. */
+/** @param random evenly distributed from 0 to 1, without 1. */
 export function mishap(random: number): Mishap {
   if (random < 0.02) return 'repeated';
   return random < 0.03 ? 'late' : 'none';

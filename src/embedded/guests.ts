@@ -1,16 +1,16 @@
-/** Simulated guests: each has a connection of its own and sends a heartbeat about once a second. */
+/** Simulated guests. Each has a connection of its own and sends a heartbeat about once a second. */
 import mqtt, { type MqttClient } from 'mqtt';
 import { pause } from '../core/backoff.ts';
 import { settledBy } from '../core/deadline.ts';
 import { heartbeatOf, mishap, nextPhase, type Phase } from './guests-lifecycle.ts';
 
-/** Milliseconds between two heartbeats of a guest, and how much they vary. */
+/** Milliseconds between two heartbeats of a guest, and their variation. */
 const interval = 1000;
 const jitter = 400;
 /** Milliseconds that the guests have to close their connections. */
 const patience = 2000;
 
-/** Guests that run. */
+/** Running guests. */
 export interface Fleet {
   /** The same in every run. */
   readonly ids: readonly string[];
@@ -18,7 +18,7 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/** Starts so many guests on a broker. They connect by themselves, again and again if need be. */
+/** Starts guests on a broker. They reconnect by themselves. */
 export function startGuests(url: string, count: number): Fleet {
   const stopping = new AbortController();
   const digits = String(count).length;
@@ -40,7 +40,7 @@ class Guest {
   private readonly client: MqttClient;
   private phase: Phase = 'new';
   private lastSent = 0;
-  /** The last heartbeat and the one before it: what a network may deliver once more. */
+  /** The last heartbeat and the one before it, which the simulated network may repeat. */
   private last: string | undefined;
   private before: string | undefined;
 
@@ -48,7 +48,7 @@ class Guest {
     this.id = id;
     this.firstDelay = firstDelay;
     this.client = mqtt.connect(url, { clientId: id, protocolVersion: 4, reconnectPeriod: interval });
-    // It connects again by itself; unheard, the event would end the process.
+    // The guest reconnects by itself. Without a listener the event would end the process.
     this.client.on('error', () => {});
   }
 
@@ -64,7 +64,7 @@ class Guest {
   }
 
   private beat(): void {
-    // Not kept for later: the next heartbeat says all that this one would have said.
+    // It is dropped while there is no connection: the next heartbeat says the same.
     if (!this.client.connected) return;
     if (this.phase !== 'silent') {
       this.before = this.last;
@@ -83,7 +83,7 @@ class Guest {
     this.client.publish(`conductor/${this.id}`, body, { qos: 1 }, () => {});
   }
 
-  /** Seconds since the epoch, strictly increasing even where the clock is set back. */
+  /** Seconds since the epoch, strictly increasing even if the clock is set back. */
   private stamp(): number {
     this.lastSent = Math.max(this.lastSent + 0.001, Date.now() / 1000);
     return this.lastSent;

@@ -16,8 +16,8 @@ import { run } from './process.ts';
 import type { ServerUser } from './user.ts';
 
 /**
- * Makes the data directory, unless it is there. It is made beside its place and moved there when it is complete, so that
- * one which was cut short is never taken for one that is ready. ConfigError if something else is in its place.
+ * Makes the data directory if it is missing. It is made beside its place and moved there when it is complete, so an unfinished one is
+ * never used. Throws ConfigError if something else is in its place.
  */
 export async function initialize(
   initdb: string,
@@ -26,7 +26,7 @@ export async function initialize(
 ): Promise<void> {
   const owner = statSync(dataDirectory, { throwIfNoEntry: false })?.uid;
   const self = process.getuid?.();
-  // Root serves it as its owner; anybody else cannot even look into it.
+  // Root runs the server as the owner. No other user can read the directory.
   if (owner !== undefined && self !== undefined && self !== 0 && owner !== self) {
     throw new ConfigError(`the data directory ${dataDirectory} belongs to another user (uid ${owner})`);
   }
@@ -42,14 +42,14 @@ export async function initialize(
   const options = ['--username=conductor', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
   const { code, output } = await run(initdb, ['-D', unfinished, ...options], user).exited;
   if (code !== 0) throw new Error(`initdb failed\n${output}`);
-  // One line in place of initdb's own, which also let in replication.
+  // One line in place of initdb's own lines, which also allow replication.
   writeFileSync(join(unfinished, 'pg_hba.conf'), 'host all conductor 127.0.0.1/32 trust\n');
   try {
     if (owner !== undefined) rmdirSync(dataDirectory);
     renameSync(unfinished, dataDirectory);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
-    // Another run was faster; its is as good as ours.
+    // Another run was faster; its directory is as good as ours.
     if (!existsSync(join(dataDirectory, 'PG_VERSION'))) throw error;
   }
 }

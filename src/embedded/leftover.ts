@@ -1,6 +1,6 @@
 /**
- * A run of ours that was killed leaves its Postgres behind: nobody was there to stop it. The next run finds it here and
- * stops it, after making sure that it is a Postgres on this very data directory and that whoever started it is gone.
+ * A killed run leaves its Postgres running. The next run finds it here and stops it, after it has checked that it is a Postgres on this
+ * data directory and that the process that started it has ended.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -9,20 +9,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, codeOf } from '../core/errors.ts';
 import { shutDown } from './shutdown.ts';
 
-/** The contents of Postgres's own file about the server that runs on a data directory. */
+/** The contents of the file that Postgres writes about the server on a data directory. */
 export interface PidFile {
   readonly pid: number;
   readonly ready: boolean;
 }
 
-/** The data directory's postmaster.pid; its lines are listed in Postgres's miscadmin.h. */
+/** The data directory's postmaster.pid. Postgres's miscadmin.h lists its lines. */
 export function readPidFile(dataDirectory: string): PidFile | undefined {
   const lines = readIfThere(join(dataDirectory, 'postmaster.pid'))?.split('\n') ?? [];
   const pid = Number(lines[0]);
   return Number.isInteger(pid) && pid > 0 ? { pid, ready: lines[7]?.trim() === 'ready' } : undefined;
 }
 
-/** In one step: a server that ends removes its file between a look at it and the reading. */
+/** Reads the file in one step: a server that ends may remove it between a check and the reading. */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -32,15 +32,15 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** The setting that makes a server say, in its command line, which process of ours has started it. */
+/** The setting that puts into a server's command line which of our processes has started it. */
 export function ownerSetting(pid: number): string {
   return `cluster_name=conductor-${pid}`;
 }
 
-/** Stops the Postgres of an earlier, killed run. ConfigError if a living run uses the data directory. */
+/** Stops the Postgres of an earlier, killed run. Throws ConfigError if a living run uses the data directory. */
 export async function stopLeftover(dataDirectory: string): Promise<void> {
   const pid = readPidFile(dataDirectory)?.pid;
-  // A process id is used again: this may be anything by now, or a server on other data.
+  // The system reuses process ids: this may be any process, or a server on other data.
   if (pid === undefined || !servesFrom(dataDirectory, pid)) return;
   const owner = commandOf(pid).flatMap((word) => /^cluster_name=conductor-(\d+)$/.exec(word)?.[1] ?? [])[0];
   if (owner === undefined || isRunning(Number(owner))) {
@@ -59,7 +59,7 @@ export async function stopLeftover(dataDirectory: string): Promise<void> {
   );
 }
 
-/** Whether there is such a process, and it has not ended. */
+/** Whether the process exists and has not ended. */
 export function isRunning(pid: number): boolean {
   return commandOf(pid).length > 0;
 }
@@ -70,7 +70,7 @@ function servesFrom(dataDirectory: string, pid: number): boolean {
   return at !== -1 && command[at + 1] === dataDirectory;
 }
 
-/** The words of a process's command line; none if it has ended, even if nobody has collected its exit code yet. */
+/** The words of a process's command line; none if it has ended, even if its exit code has not been collected. */
 function commandOf(pid: number): string[] {
   try {
     const [text, separator] = existsSync('/proc/self/cmdline')

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 
-/** How much of a child's output is kept, in characters: enough for its last words, whatever it prints in its life. */
+/** Characters of a child's output that are kept: its last lines. */
 const kept = 64 * 1024;
 
-/** Reads streams to their end, so that the child never blocks on a full pipe, and keeps the last part of their text. */
+/** Reads streams to their end, so that the child never blocks on a full pipe. Keeps the last part of their text. */
 export function lastOutput(...streams: Readable[]): () => string {
   let text = '';
   for (const stream of streams) {
@@ -11,7 +11,7 @@ export function lastOutput(...streams: Readable[]): () => string {
     stream.on('data', (chunk: string) => {
       text = (text + chunk).slice(-kept);
     });
-    // A pipe that breaks says no more than the exit of the process does.
+    // The exit of the process says as much as a broken pipe.
     stream.on('error', () => {});
   }
   return () => text;

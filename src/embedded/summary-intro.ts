@@ -4,7 +4,7 @@ export interface Introduced {
   /** Connection URLs. */
   readonly database: string;
   readonly broker: string;
-  /** Where the data, the configuration and the log lie. */
+  /** The folders of the data, the configuration and the log. */
   readonly data: string;
   readonly config: string;
   readonly log: string;
@@ -12,7 +12,7 @@ export interface Introduced {
   readonly notes: readonly string[];
 }
 
-/** Tells a new user which parts run, and two things to try. */
+/** Tells a new user which parts run, and two commands to try. */
 export function introduction({ guests, database, broker, data, config, log, notes }: Introduced): string {
   const db = new URL(database);
   const { hostname, port } = new URL(broker);
@@ -34,7 +34,7 @@ export function introduction({ guests, database, broker, data, config, log, note
   ].join('\n');
 }
 
-/** In shell quotes that the date interrupts: a heartbeat counts if it was sent later than the last one. */
+/** The shell quotes stop for the date: a heartbeat counts only if it was sent later than the last one. */
 function heartbeat(id: string): string {
   const args = `{"instance_id":"${id}","payload":{"service_status":"healthy"},"sent":'$(date +%s)'}`;
   return `{"method":"heartbeat","args":${args}}`;

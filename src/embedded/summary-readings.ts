@@ -1,4 +1,4 @@
-/** Where the figures of the demo's summary come from: the guests from Postgres, the rest from the conductor's own account. */
+/** The figures of the demo's summary. Postgres gives those of the guests, the conductor's counters all others. */
 import pg from 'pg';
 import { messageOf } from '../core/errors.ts';
 import type { Counters } from '../core/gateway/counters.ts';
@@ -6,14 +6,14 @@ import type { CastOutcomeKind } from '../core/message/outcome.ts';
 
 /** Seconds without a heartbeat after which a guest is shown as silent. */
 const silentAfter = 5;
-/** Seconds over which the rate is taken. */
+/** Seconds over which the rate is averaged. */
 const rateWindow = 5;
-/** Seconds until worker threads are loaded and connected: how long the first batches took for that is not counted. */
+/** Seconds until worker threads are loaded and connected. The times of the batches before are not counted. */
 const warmAfter = 2;
-/** How many guests other than the simulated ones are named. */
+/** How many guests are named that are not simulated ones. */
 const othersNamed = 3;
 
-/** A guest that is not one of the simulated ones: the reader's own. */
+/** A guest of the reader's own. */
 export interface OtherGuest {
   readonly id: string;
   readonly status: string;
@@ -24,13 +24,13 @@ export interface OtherGuest {
 export interface Readings {
   /** Since the guests began. */
   readonly seconds: number;
-  /** In Postgres: how many guests have which status; `silent` instead of it for those not heard of lately. */
+  /** Read from Postgres: how many guests have each status. Guests without a recent heartbeat count as `silent`. */
   readonly guests: ReadonlyMap<string, number>;
-  /** In Postgres, newest first, a few at most. */
+  /** Read from Postgres: the newest ones first, a few at most. */
   readonly others: readonly OtherGuest[];
-  /** Messages with an outcome, a second. */
+  /** Messages with an outcome, per second. */
   readonly rate: number;
-  /** Milliseconds from the broker to the commit; undefined while all warms up. */
+  /** Milliseconds from the broker to the commit. Undefined during the warm-up. */
   readonly latency: { readonly p50: number; readonly p99: number } | undefined;
   readonly outcomes: Readonly<Record<CastOutcomeKind, number>>;
   /** The reason why messages do not flow. */
@@ -56,7 +56,7 @@ SELECT instance_id AS id, status_description AS status,
   extract(epoch FROM (now() AT TIME ZONE 'utc') - updated_at)::double precision AS "secondsAgo"
 FROM service_statuses WHERE instance_id <> ALL ($1) ORDER BY updated_at DESC LIMIT ${othersNamed}`;
 
-/** Takes readings, with a connection to Postgres of its own. */
+/** Takes readings over a connection to Postgres of its own. */
 export class Reader {
   private readonly sources: Sources;
   private readonly pool: pg.Pool;
@@ -79,7 +79,7 @@ export class Reader {
     this.pool.on('error', () => {});
   }
 
-  /** Never rejects: while Postgres does not answer, its part stays as it was and `problem` says why. */
+  /** Never rejects. While Postgres does not answer, its figures stay and `problem` says why. */
   async read(): Promise<Readings> {
     const problem = await this.readDatabase();
     const { counters, heldBecause } = this.sources;

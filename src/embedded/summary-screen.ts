@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { Line, Look } from './summary.ts';
 
-/** The part of a terminal, or of a file standing in for one, that the screen needs. */
+/** The part of a terminal that the screen needs. A test passes another object. */
 export interface Terminal {
   readonly columns?: number;
   readonly rows?: number;
@@ -25,9 +25,9 @@ const clearBelow = '\x1b[J';
 export class Screen {
   private readonly terminal: Terminal;
   private readonly colours: boolean;
-  /** The widths of the lines that stand there. */
+  /** The widths of the drawn lines. */
   private drawn: readonly number[] = [];
-  /** The terminal's width when they were drawn. */
+  /** The terminal's width at that time. */
   private drawnAt: number | undefined;
 
   constructor(terminal: Terminal, colours: boolean) {
@@ -35,16 +35,16 @@ export class Screen {
     this.colours = colours;
   }
 
-  /** How wide a line may be: one that fills the last column makes some terminals wrap. */
+  /** The widest line. Some terminals wrap a line that fills the last column. */
   get columns(): number {
     return Math.max(1, this.width - 1);
   }
 
-  /** Lines that are no wider than `columns`; of more than the terminal has rows, only the first are drawn. */
+  /** Draws lines, none wider than `columns`. If the terminal has fewer rows, it draws only the first lines. */
   draw(lines: readonly Line[]): void {
     const shown = lines.slice(0, Math.max(1, (this.terminal.rows || 24) - 1));
     const text = shown.map((line) => `${this.painted(line)}${clearLine}\n`).join('');
-    // A line that was wrapped stays marked as such under what is written over it, until it is cleared.
+    // A terminal remembers that a line was wrapped until the line is cleared, even if it is overwritten.
     const clear = this.drawnAt === this.width ? '' : clearBelow;
     this.terminal.write(`${hideCursor}${this.back()}${clear}${text}${clearBelow}`);
     this.drawnAt = this.width;
@@ -57,13 +57,13 @@ export class Screen {
     this.drawn = [];
   }
 
-  /** To the first line drawn. A terminal that has become narrower has wrapped the lines, so they take more rows now. */
+  /** Moves to the first drawn line. A terminal that has become narrower has wrapped the lines, so they take more rows now. */
   private back(): string {
     const rows = this.drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / this.width)), 0);
     return rows === 0 ? '\r' : `\r\x1b[${rows}A`;
   }
 
-  /** Some terminals do not say, or say 0. */
+  /** Some terminals report no size, or 0. */
   private get width(): number {
     return this.terminal.columns || 80;
   }

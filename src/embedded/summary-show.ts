@@ -1,10 +1,10 @@
-/** Shows the demo's figures until it ends: drawn anew in place on a terminal, a line now and then elsewhere. */
+/** Shows the demo's figures until it ends: drawn in place on a terminal, otherwise as a line now and then. */
 import { pause } from '../core/backoff.ts';
 import { render, renderLine } from './summary.ts';
 import type { Readings } from './summary-readings.ts';
 import { Screen, type Terminal } from './summary-screen.ts';
 
-/** Milliseconds between two looks at the figures. */
+/** Milliseconds between two readings. */
 const every = { terminal: 500, elsewhere: 2000 };
 
 export interface ShowOptions {
@@ -17,7 +17,7 @@ export interface ShowOptions {
   readonly over: AbortSignal;
 }
 
-/** Resolves once it is over; the figures last drawn stay. */
+/** Resolves at the end. The last figures stay on the screen. */
 export async function show({ output, colours, read, until, over }: ShowOptions): Promise<void> {
   if (output.isTTY !== true) {
     while (!over.aborted) {
@@ -28,7 +28,7 @@ export async function show({ output, colours, read, until, over }: ShowOptions):
   }
   const screen = new Screen(output, colours);
   const end = () => screen.end();
-  // A second Ctrl-C ends the process at once; the terminal shall have its cursor back even so.
+  // A second Ctrl-C ends the process at once. The terminal must get its cursor back even then.
   process.once('exit', end);
   try {
     while (!over.aborted) {

@@ -1,4 +1,4 @@
-/** The demo's summary: from figures to text, without any side effect. */
+/** The demo's summary: makes text of figures, without side effects. */
 import { type CastOutcomeKind, castOutcomeKinds } from '../core/message/outcome.ts';
 import { phases } from './guests-lifecycle.ts';
 import type { Readings } from './summary-readings.ts';
@@ -12,7 +12,7 @@ interface Part {
 }
 export type Line = readonly Part[];
 
-/** Columns of the left half, and of its bars; from so many columns on, the halves stand side by side. */
+/** Columns of the left half and of its bars. On a terminal with at least this many columns, the halves stand side by side. */
 const leftWidth = 36;
 const barWidth = 13;
 const sideBySideFrom = 78;
@@ -40,7 +40,7 @@ const meanings: Readonly<Record<CastOutcomeKind, string>> = {
 };
 
 /**
- * The summary for a terminal of so many columns; no line is longer.
+ * The summary for a terminal of so many columns. No line is longer.
  *
  * @param until seconds after which the demo ends by itself, if it does.
  */
@@ -53,7 +53,7 @@ export function render(readings: Readings, columns: number, until?: number): Lin
   return lines.map((line) => cut(line, columns));
 }
 
-/** The same on one line, for a log or a pipe. */
+/** The same in one line, for a log or a pipe. */
 export function renderLine({ seconds, guests, rate, latency, outcomes, problem }: Readings): string {
   const states = statusesOf(guests).flatMap(({ status, count }) => (count > 0 ? [`${count} ${status}`] : []));
   const counts = castOutcomeKinds.map((kind) => `${figure(outcomes[kind])} ${kind}`);
@@ -123,7 +123,7 @@ function otherLines({ others }: Readings): Line[] {
   return [[], [{ text: 'Yours: ', look: 'strong' }, { text: named.join(', ') }]];
 }
 
-/** Those of a life in its order, so that no row moves, then any other that there is. */
+/** The statuses of a guest's life in their order, so that no row moves, then all others. */
 function statusesOf(guests: ReadonlyMap<string, number>): { status: string; count: number }[] {
   return [...new Set([...phases, ...guests.keys()])].map((status) => ({
     status,
@@ -168,7 +168,7 @@ function figure(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** Ids and errors come from outside: nothing in them may steer the terminal, or take two columns. */
+/** Escapes ids and errors, which come from outside: they must not control the terminal, or take two columns. */
 function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ').replaceAll(/[^ -~]/g, '?');
 }

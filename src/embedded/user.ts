@@ -1,6 +1,6 @@
 /**
- * Postgres refuses to run as root. So root runs it as an ordinary user, who may be shut out of the folders that root
- * works in (a clone in /root, mode 700). This file finds that user and says what the user can reach.
+ * Postgres refuses to run as root. So root runs it as an ordinary user, who may have no access to root's folders (a clone in /root, mode
+ * 700). This file finds that user, and says which paths the user can reach.
  */
 import { readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,8 +14,8 @@ export interface ServerUser {
 }
 
 /**
- * The user to become in order to run Postgres; undefined where we are an ordinary user ourselves, who can become
- * nobody else. Data that an ordinary user owns is served as that user, so that this user and root can take turns.
+ * The user to run Postgres as; undefined if we are an ordinary user ourselves, who cannot become another. If an ordinary user owns the
+ * data, it is that user, so that the owner and root can take turns.
  * Throws ConfigError if there is no such user.
  */
 export function serverUser(dataDirectory: string): ServerUser | undefined {
@@ -33,7 +33,7 @@ export function serverUser(dataDirectory: string): ServerUser | undefined {
   );
 }
 
-/** The topmost folder above `realPath`, which has no links left in it, that the user may not enter. */
+/** The topmost folder above `realPath` that the user may not enter. The path has no links left in it. */
 export function blockedAbove(user: ServerUser, realPath: string): string | undefined {
   const folders: string[] = [];
   for (let folder = dirname(realPath); folders[0] !== folder; folder = dirname(folder))
@@ -41,7 +41,7 @@ export function blockedAbove(user: ServerUser, realPath: string): string | undef
   return folders.find((folder) => !allows(user, statSync(folder), 0o1));
 }
 
-/** Whether the user may read and run this file, or read and enter this folder, and all that is above it. */
+/** Whether the user may read and run this file, or read and enter this folder, and all folders above it. */
 export function canUse(user: ServerUser, path: string): boolean {
   return allows(user, statSync(path), 0o5) && blockedAbove(user, realpathSync(path)) === undefined;
 }

@@ -5,16 +5,16 @@ import { Outage } from '../core/quiet-log.ts';
 export interface DatabaseWatchOptions {
   /** Asks the database. Resolves with its problem, or undefined. Never rejects. */
   readonly probe: () => Promise<string | undefined>;
-  /** How many messages have been committed until now. While the number grows, the database need not be asked. */
+  /** The number of messages committed so far. While it grows, the watch does not ask the database. */
   readonly committed: () => number;
-  /** Whether messages are held. The log has a line about that already. */
+  /** Whether messages are held. Then the log has a line already. */
   readonly isHeld: () => boolean;
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two checks. */
   readonly interval: number;
   readonly logger: Logger;
 }
 
-/** Watches the database while no messages arrive that would show whether it is there. */
+/** Watches the database while no messages arrive that would show its state. */
 export class DatabaseWatch {
   private readonly options: DatabaseWatchOptions;
   private readonly stopping = new AbortController();
@@ -57,7 +57,7 @@ export class DatabaseWatch {
     } else if (!isHeld() && this.outage.fail(this.problem)) {
       logger.error(
         { because: this.problem },
-        'the database is away: what comes will be held, nothing is lost',
+        'the database is away: new messages will be held, none is lost',
       );
     }
   }

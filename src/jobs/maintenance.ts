@@ -15,12 +15,12 @@ export interface MaintenanceOptions {
   readonly round: () => Promise<MaintenanceRound>;
   /** Milliseconds between rounds. */
   readonly interval: number;
-  /** Between rounds that fail. */
+  /** Milliseconds between rounds that fail. */
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
 
-/** Lines about what was retried or deleted: some at once, then one in ten seconds, with the sums since the last one. */
+/** Lines about retried or deleted messages: some at once, then one in ten seconds, with the sums since the last one. */
 const lines = { atOnce: 3, interval: 10_000 };
 
 /** Retries deferred messages and keeps the tables bounded, round after round until it is stopped. */

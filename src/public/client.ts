@@ -15,15 +15,15 @@ export type * from '../client/methods.ts';
 export { ConfigError, NotConnected, Rejected, Undeliverable } from '../core/errors.ts';
 
 export interface ConnectOptions extends ClientOptions {
-  /** As an entry under `transports` in the conductor's configuration: `kind`, `url` and whatever else its kind has. */
+  /** An entry as under `transports` in the conductor's configuration: `kind`, `url` and the other options of the kind. */
   readonly transport: { readonly kind: string; readonly [key: string]: unknown };
   /** Gets the log lines about lost connections. No log by default. */
   readonly logger?: Logger | undefined;
 }
 
 /**
- * A client, connected if the broker is there; otherwise it goes on trying, and what is cast meanwhile waits. Rejects with ConfigError,
- * whose message names the key, if that cannot help.
+ * A client. It is connected if the broker is there. Otherwise it goes on trying, and casts wait meanwhile. Rejects with ConfigError, whose
+ * message names the key, if another attempt cannot help.
  */
 export async function connect({ transport, logger, ...options }: ConnectOptions): Promise<Client> {
   const client = new Client(configure(transport), options, logger ?? pino({ level: 'silent' }));
@@ -31,7 +31,7 @@ export async function connect({ transport, logger, ...options }: ConnectOptions)
   return client;
 }
 
-/** There is one transport and no file: its keys are named as they stand in the options. */
+/** There is one transport and no file, so an error names the keys as they are in the options. */
 function configure(transport: ConnectOptions['transport']) {
   try {
     const [configured] = configureTransports({ client: transport }, transportKinds);

@@ -1,6 +1,6 @@
 /**
- * The parts for a transport of your own: `conductor-gateway/transport`. docs/transports.md shows how, and
- * `conductor-gateway/conformance` whether it holds.
+ * `conductor-gateway/transport`: the parts for a transport of your own. docs/transports.md shows how to write one, and
+ * `conductor-gateway/conformance` tests it.
  */
 export {
   milliseconds,

@@ -55,7 +55,7 @@ test.serial(
     await pass();
     t.is(watch.problem, undefined);
     t.deepEqual(lines, [
-      'the database is away: what comes will be held, nothing is lost',
+      'the database is away: new messages will be held, none is lost',
       'the database answers again',
     ]);
   },
@@ -96,7 +96,7 @@ needs(
       { what: 'it to say why' },
     );
     t.is(health.status, 'held');
-    await conductor.log.line('the database is away: what comes will be held, nothing is lost');
+    await conductor.log.line('the database is away: new messages will be held, none is lost');
     await postgres.restart();
     await waitFor(async () => (await ready()) === 200, { what: 'it to say that it is ready' });
     await conductor.log.line('the database answers again');

@@ -201,9 +201,7 @@ needs(
       services: { anonymous: { methods: ['model_list'], models: { instance: { read: ['name'] } } } },
     },
   });
-  await conductor.log.line(
-    'services.anonymous: anybody who can send to this transport may do what it grants',
-  );
+  await conductor.log.line('services.anonymous: everybody who can send to this transport has its grants');
   const anybody = await broker.open('anybody');
   t.deepEqual(await anybody.ask('model_list', { model: 'instance' }), { result: { rows: [], marker: null } });
   t.like(await anybody.ask('model_delete', { model: 'instance', id: 'x' }), {

@@ -86,7 +86,7 @@ rabbitTest('a client that starts before the first conductor waits until the exch
   const url = await rabbitmq.createVhost(vhost);
   t.teardown(() => rabbitmq.deleteVhost(vhost));
   const client = await connectClient(t, { kind: 'amqp091', url });
-  t.regex(client.lastError ?? '', /^exchange conductor cannot be sent to: .*NOT.FOUND/);
+  t.regex(client.lastError ?? '', /^cannot publish to exchange conductor: .*NOT.FOUND/);
   const cast = client.cast('count', { n: 1 });
   const connection = await connectAmqp(url);
   t.teardown(() => connection.close());

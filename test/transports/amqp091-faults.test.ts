@@ -24,12 +24,13 @@ async function open(t: ExecutionContext) {
   return { broker, name, url };
 }
 
-async function openSender(url: string, receive: (reply: Reply) => void) {
+async function openSender(url: string, receive: (reply: Reply) => void, more: Record<string, unknown> = {}) {
   const configured = transportKinds.amqp091?.configure('amqp091', {
     kind: 'amqp091',
     url,
     codec: 'oslo',
     exchange: 'conductor',
+    ...more,
   });
   if (configured === undefined) throw new Error('there is no kind amqp091');
   const logger = pino({ level: 'silent' });
@@ -59,7 +60,7 @@ rabbitTest('amqp091: an exception while a message is received ends the session a
   await waitFor(() => ended !== 'not yet', { what: 'the session to end' });
   const error = await session.closed;
   t.true(error instanceof NotConnected);
-  t.regex(messageOf(error), /given up over a fault: a fault of ours/);
+  t.regex(messageOf(error), /closed after a fault: a fault of ours/);
   t.is(deliveries.length, 2, 'nothing more was handed on');
 });
 
@@ -74,7 +75,7 @@ rabbitTest('amqp091: an exception while a reply is received ends the session', a
   await close();
   const error = await session.closed;
   t.true(error instanceof NotConnected);
-  t.regex(messageOf(error), /given up over a fault: a fault of ours/);
+  t.regex(messageOf(error), /closed after a fault: a fault of ours/);
 });
 
 rabbitTest('amqp091: no properties of a reply end the connection', async (t) => {
@@ -93,4 +94,22 @@ rabbitTest('amqp091: no properties of a reply end the connection', async (t) => 
   await close();
   await session.stop(soon());
   t.is(await session.closed, undefined);
+});
+
+rabbitTest('amqp091: a sender names the user of the address that it is connected to', async (t) => {
+  const { url } = await open(t);
+  const { port } = new URL(url);
+  const list = `amqp://nobody:wrong@127.0.0.1:1,amqp://nobody:wrong@127.0.0.1:${port},${url}`;
+  const options = { auth: { mode: 'user-id' }, codec: 'native' };
+  const sender = await openSender(list, () => {}, options);
+  t.teardown(() => sender.stop(soon()));
+  const deliveries: Delivery[] = [];
+  const session = await make('amqp091', { url, ...options }, 10).connect(
+    (delivery) => deliveries.push(delivery) > 0,
+  );
+  t.teardown(() => session.stop(soon()));
+  await sender.send({ sender: 'guest', body: Buffer.from('{}'), messageId: 'one' });
+  await waitFor(() => deliveries.length === 1, { what: 'the message' });
+  t.like(deliveries[0]?.meta, { sender: decodeURIComponent(new URL(url).username), senderProof: 'user-id' });
+  session.settle(deliveries, 'done');
 });

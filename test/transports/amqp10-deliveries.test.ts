@@ -133,7 +133,7 @@ test('an exception while a message is read ends the session with a line', async 
   write(transfer({ id: 0, payload: message('x') }));
   const error = await session.closed;
   t.is(error?.name, 'NotConnected');
-  t.regex(error?.message ?? '', /^the connection is given up, .*: a mistake of ours$/);
+  t.regex(error?.message ?? '', /^the connection was closed, .*: a mistake of ours$/);
 });
 
 test('an exception during a write ends the session with a line', async (t) => {
@@ -155,7 +155,7 @@ test('a transfer that does not continue the previous one ends the session with a
   const { session, write } = await consume(t, 10);
   write(transfer({ id: 5, payload: message('x') }), transfer({ id: 9, payload: message('y') }));
   const error = await session.closed;
-  t.regex(error?.message ?? '', /^the connection is given up, .*expected 6, got 9$/);
+  t.regex(error?.message ?? '', /^the connection was closed, .*expected 6, got 9$/);
 });
 
 test("the link's source asks for the capability queue", async (t) => {

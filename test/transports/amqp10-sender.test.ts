@@ -154,5 +154,5 @@ test('an exception over an answer ends the session with a line', async (t) => {
     });
   broker.senders[0]?.send({ body: 'x' });
   const error = await session?.closed;
-  t.regex(error?.message ?? '', /given up, .*a mistake of ours/);
+  t.regex(error?.message ?? '', /closed, .*a mistake of ours/);
 });

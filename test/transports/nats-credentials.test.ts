@@ -102,3 +102,14 @@ natsTest(
     });
   },
 );
+
+natsTest('each of several servers gets the credentials of its own address', async (t) => {
+  const attempt = await signIn(t, ['authorization { user: second, password: "s3:cret" }'], {});
+  const own = (url: string) => url.replace('//', '//second:s3%3Acret@');
+  await t.notThrowsAsync(attempt({}, (url) => `nats://first:other@127.0.0.1:1,${own(url)}`));
+  await t.notThrowsAsync(attempt({}, (url) => `${own('nats://127.0.0.1:1')},${url}`));
+  await t.throwsAsync(
+    attempt({}, (url) => `${own('nats://127.0.0.1:1')},${url.replace('//', '//first:other@')}`),
+    { instanceOf: NotConnected, message: /127\.0\.0\.1:1: .*; .*the broker refuses the credentials/ },
+  );
+});

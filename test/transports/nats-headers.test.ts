@@ -86,7 +86,7 @@ ava('the installed version of the library has the internals that our code uses',
     t.regex(readFileSync(manifest, 'utf8'), /"version": "3\.4\.\d+"/);
   }
   const other = Object.create(null);
-  t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install that version/ });
+  t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install 3\.4/ });
 });
 
 needs(ava, 'nats')('a header block arrives byte for byte, and a message without one has none', async (t) => {

@@ -140,3 +140,27 @@ test('messages that arrive after the end of their pull are expected, and count a
     [10, 8],
   );
 });
+
+for (const [name, deadline] of [
+  ['has passed before it stops', () => AbortSignal.abort()],
+  ['passes while it drains', () => AbortSignal.timeout(1)],
+] as const) {
+  test(`a session whose deadline ${name} gives back what it holds and what is under way`, async (t) => {
+    const room = { messages: 500, bytes: 32 * mebibyte };
+    const { subject, session, deliveries, publish } = await pulling(t, service('nats'), room);
+    const published = Promise.all(Array.from({ length: 200 }, () => publish(50_000)));
+    await arrive(deliveries, 1);
+    await session.stop(deadline());
+    await published;
+    const stream = subject.split('.')[1];
+    const next: Delivery[] = [];
+    const other = await configure({ url: service('nats').url, stream, subject: `pull.${stream}.*` })
+      .create({ share: room, replica: 'other', logger: pino({ level: 'silent' }) })
+      .connect((delivery) => next.push(delivery) > 0);
+    t.teardown(() => other.stop(soon()));
+    // Well before `ack_wait`, which is 10 s.
+    await arrive(next, 200, 6000);
+    t.is(next.length, 200);
+    other.settle(next, 'done');
+  });
+}

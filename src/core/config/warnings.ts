@@ -12,13 +12,13 @@ export function warningsOf({ options }: ConfiguredTransport, { access, notificat
   if (auth.mode === 'none') {
     warnings.push('auth.mode is none: any sender may report for any instance');
     if (access.services.has(anonymous))
-      warnings.push('services.anonymous: anybody who can send to this transport may do what it grants');
+      warnings.push('services.anonymous: everybody who can send to this transport has its grants');
   }
   if (auth.instRpcKeyEncrKey === publicKey)
     warnings.push(
-      "auth.instRpcKeyEncrKey is Trove's public default: whoever reads the database can send as any guest",
+      "auth.instRpcKeyEncrKey is Trove's public default: a reader of the database can send as any guest",
     );
   if (codec === 'oslo' && notifications.topic === '')
-    warnings.push('notifications.topic is empty: what guests notify is not published');
+    warnings.push('notifications.topic is empty: the notifications of guests are not published');
   return warnings;
 }

@@ -1,15 +1,16 @@
 import { ConfigError, messageOf, NotConnected } from '../errors.ts';
 
-/** The addresses in an option `url`: one, or several with commas between them. */
+/** The addresses in an option `url`, which are separated by commas. */
 export function addressesIn(url: string): string[] {
   return url.split(',').map((one) => one.trim());
 }
 
 /**
- * The first address at which the attempt succeeds. Credentials, path and query stand in the first address and count for all that have none.
+ * Connects to the first address at which the attempt succeeds. An address without a user and a password takes those of the first
+ * address; the same holds for path and query.
  *
- * Rejects with ConfigError if all attempts fail with one: it may be the fault of one server only. Else with NotConnected, which names
- * each address and its reason.
+ * Rejects with ConfigError if every attempt does: a single one may be the fault of its server. Otherwise rejects with NotConnected,
+ * which names each address and its reason.
  */
 export async function connectToFirst<Connection>(
   url: string,
@@ -35,8 +36,10 @@ export async function connectToFirst<Connection>(
 function signedInAs(first: string, other: string): string {
   const [own, signedIn] = [URL.parse(other), URL.parse(first)];
   if (own === null || signedIn === null) return other;
-  own.username ||= signedIn.username;
-  own.password ||= signedIn.password;
+  if (own.username === '' && own.password === '') {
+    own.username = signedIn.username;
+    own.password = signedIn.password;
+  }
   if (own.pathname === '' || own.pathname === '/') own.pathname = signedIn.pathname;
   own.search ||= signedIn.search;
   return own.href;

@@ -35,7 +35,10 @@ export interface Session {
   resume(): void;
   /** Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline. */
   drain(deadline: AbortSignal): Promise<void>;
-  /** Closes. Settlements reach the broker; it takes back the other deliveries. Never rejects; resolves at the deadline at latest. */
+  /**
+   * Closes. Settlements reach the broker; it takes back the other deliveries. Never rejects. Resolves at the deadline, or at most a
+   * second later if settlements have to be written then.
+   */
   stop(deadline: AbortSignal): Promise<void>;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;

@@ -34,15 +34,15 @@ export const securitySchema = {
 export type SecurityOptions = ValuesOf<typeof securitySchema>;
 
 /**
- * Reads the file of the password at start: a missing file is refused at once, and its password is masked like any other. Each
- * connection reads it again (`credentialsOf`).
+ * Reads the password file at start, so that a missing file is refused at once and the password is masked in the log. Each connection
+ * reads it again (`credentialsOf`).
  */
 export function withPasswordFile<Options extends SecurityOptions>(options: Options, prefix: string): Options {
   if (options.passwordFile === '') return options;
   return { ...options, password: passwordIn(options.passwordFile, `${prefix}passwordFile`) };
 }
 
-/** @param key names the option in an error. */
+/** @param key the option, for an error. */
 function passwordIn(file: string, key: string): string {
   const [password = ''] = readNamed(file, key).toString('utf8').split(/\r?\n/);
   if (password === '') throw new ConfigError(`${key}: ${file} is empty`);
@@ -55,9 +55,11 @@ export interface Credentials {
 }
 
 /**
- * The user and password to sign in with: of the options `user`, `password` and `passwordFile`, else of the URL. Undefined if neither has
- * any. Call it for each connection: it reads the file each time, so that a changed password counts from the next connection on.
- * Throws ConfigError if the file cannot be read.
+ * The user and password to sign in with: those of the options `user`, `password` and `passwordFile`, otherwise those of the URL.
+ * Undefined if neither has any. Call it for each connection: it reads the file each time, so a changed password counts from the next
+ * connection on. Throws ConfigError if the file cannot be read.
+ *
+ * @param url the one address that is connected to, as `connectToFirst` passes it; not a list.
  */
 export function credentialsOf(
   { user, password: configured, passwordFile }: SecurityOptions,

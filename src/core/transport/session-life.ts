@@ -6,13 +6,13 @@ import { NotConnected } from '../errors.ts';
  *
  * ```
  *  open ──► stopping ──► ended without an error
- *    └──── the connection is lost, or of no use any more ──► ended with an error
+ *    └──── the connection is lost, or cannot be used any more ──► ended with an error
  * ```
  */
 export class SessionLife {
-  /** Resolves once, however the session ends; with the error unless it was asked to end. */
+  /** Resolves once the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;
-  /** Lets go of the connection at once. */
+  /** Closes the connection at once. */
   private readonly hangUp: () => void;
   private readonly cleanups: (() => void)[] = [];
   private readonly waiting = new Set<(error: Error) => void>();
@@ -21,7 +21,7 @@ export class SessionLife {
   private isOpen = true;
   private isStopping = false;
 
-  /** @param hangUp lets go of the connection at once. It may be called more than once, and may not throw. */
+  /** @param hangUp closes the connection at once. It may be called more than once, and may not throw. */
   constructor(hangUp: () => void) {
     this.hangUp = hangUp;
     this.closed = new Promise((resolve) => {
@@ -39,12 +39,15 @@ export class SessionLife {
     return this.isStopping;
   }
 
-  /** Runs once the session has ended. */
+  /**
+   * Calls `cleanup` once, when the session ends. If it has ended already, calls it before `atEnd` returns. `cleanup` may not throw.
+   */
   atEnd(cleanup: () => void): void {
-    this.cleanups.push(cleanup);
+    if (this.isOpen) this.cleanups.push(cleanup);
+    else cleanup();
   }
 
-  /** The connection has gone. Twice is harmless. */
+  /** Ends the session: its connection has closed. A second call does nothing. */
   end(reason: Error | undefined): void {
     if (!this.isOpen) return;
     this.isOpen = false;
@@ -55,7 +58,7 @@ export class SessionLife {
     this.resolveClosed(this.isStopping ? undefined : this.reason);
   }
 
-  /** The session is of no use any more: it ends, and lets go of the connection. */
+  /** Ends the session with an error, and closes the connection. */
   fail(reason: Error): void {
     if (!this.isOpen) return;
     this.end(reason);
@@ -63,9 +66,9 @@ export class SessionLife {
   }
 
   /**
-   * Ends the session in the protocol's way; past the deadline it lets go of the connection. Resolves in any case.
+   * Ends the session in the protocol's way. At the deadline it closes the connection. Never rejects.
    *
-   * @param goodbye says goodbye to the broker. If it fails, the session lets go of the connection.
+   * @param goodbye closes the connection in the protocol's way. If it fails, the session closes the connection at once.
    */
   async stop(deadline: AbortSignal, goodbye: () => Promise<unknown>): Promise<void> {
     this.isStopping = true;
@@ -78,8 +81,8 @@ export class SessionLife {
   }
 
   /**
-   * The promise, or a rejection with what ended the session if that comes first. Unlike a race with `closed`, nothing is left behind
-   * by a promise that settles before: a session may live for months.
+   * Settles as the promise does. Rejects with the session's error if the session ends first. A promise that settles first leaves
+   * nothing in memory, unlike in a race with `closed`: a session may live for months.
    */
   wait<Result>(promise: Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {

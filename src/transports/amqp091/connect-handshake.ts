@@ -2,36 +2,36 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import type { TlsOptions } from '../../core/transport/security.ts';
 
-/** Of SASL. */
+/** A mechanism of SASL. */
 export interface SignIn {
   readonly mechanism: string;
   response(): Buffer;
 }
 
-/** How the opening of a connection ends: the broker's own words where it closes it. */
+/** The end of an opening: the broker's own words if it closes the connection. */
 export type Ending =
   | { readonly kind: 'opened' }
   | { readonly kind: 'refused'; readonly code: number; readonly text: string }
-  /** It goes away, or says nothing for so long. */
+  /** The broker closes the socket, or is silent until the deadline. */
   | { readonly kind: 'silent' }
-  /** It speaks, but another protocol. */
+  /** The peer speaks another protocol. */
   | { readonly kind: 'foreign'; readonly said: Buffer };
 
 const protocolHeader = Buffer.from('AMQP\0\0\u0009\u0001', 'latin1');
 const method = { start: 10, tune: 30, openOk: 41, close: 50 } as const;
 const connectionClass = 10;
-/** Type, channel and size before a frame's payload. */
+/** Type, channel and size come before a frame's payload. */
 const beforePayload = 7;
 const methodFrame = 1;
-/** Far more than a broker says of itself. */
+/** The bound on the broker's bytes. A handshake has far fewer. */
 const largest = 1 << 20;
 
 /**
- * Opens a connection as far as it goes, and ends it. The library does not pass on what a broker says when it refuses the virtual
- * host, nor what another protocol says: to learn why a handshake has failed, it is tried once more by this.
+ * Opens a connection as far as possible, and ends it. The library hides a broker's words if it refuses the virtual host, and hides the
+ * bytes of another protocol. This repeats a failed handshake to learn why it failed.
  *
- * @param target with the virtual host as its path.
- * @param patience in milliseconds.
+ * @param target a URL with the virtual host as its path.
+ * @param patience milliseconds.
  */
 export function tryHandshake(
   target: URL,
@@ -60,7 +60,7 @@ export function tryHandshake(
       try {
         bytes = bytes.subarray(answerAll(bytes, target, signIn, socket, end));
       } catch {
-        // A method that is shorter than it has to be.
+        // A method that is too short.
         end({ kind: 'foreign', said: bytes });
       }
     });
@@ -68,7 +68,7 @@ export function tryHandshake(
   });
 }
 
-/** Answers every whole frame. Returns how many bytes they had. */
+/** Answers every whole frame. Returns how many bytes they have. */
 function answerAll(
   bytes: Buffer,
   target: URL,
@@ -106,14 +106,14 @@ function answer(
   if (payload.readUInt16BE(0) !== connectionClass) return;
   switch (payload.readUInt16BE(2)) {
     case method.start:
-      // No client properties; the mechanism, its response, the locale.
+      // Client properties (none), the mechanism, its response, the locale.
       socket.write(
         methodOf(11, long(Buffer.alloc(0)), short(signIn.mechanism), long(signIn.response()), short('en_US')),
       );
       break;
     case method.tune: {
       const vhost = decodeURIComponent(target.pathname.slice(1)) || '/';
-      // The broker's own bounds, and no heartbeats; then the virtual host and two words that are no longer used.
+      // The broker's own bounds, without heartbeats; then the virtual host and two deprecated fields.
       const bounds = Buffer.concat([payload.subarray(4, 10), Buffer.of(0, 0)]);
       socket.write(Buffer.concat([methodOf(31, bounds), methodOf(40, short(vhost), Buffer.of(0, 0))]));
       break;

@@ -11,7 +11,7 @@ export const replyCode = {
   notAllowed: 530,
 } as const;
 
-/** What a connection was opened with. */
+/** The settings of the failed connection. */
 export interface Attempt {
   readonly target: URL;
   readonly signIn: SignIn;
@@ -20,7 +20,7 @@ export interface Attempt {
   readonly patience: number;
 }
 
-/** The error of a handshake: what is refused there is a matter of few keys. */
+/** Explains an error of the handshake. It names the few keys that can be at fault. */
 export async function explain(error: unknown, attempt: Attempt): Promise<Error> {
   const message = messageOf(error);
   const because = (key: string) => new ConfigError(`${key}: ${message}`, { cause: error });
@@ -36,8 +36,8 @@ export async function explain(error: unknown, attempt: Attempt): Promise<Error> 
 }
 
 /**
- * Whether the library keeps to itself what the server has said: it closed the connection instead of opening it, or went away, or what
- * it said are no frames.
+ * Whether the library hides the server's words: the server closed the connection while it was opened, or closed the socket, or sent
+ * bytes that are no frames.
  */
 function isUnexplained(error: unknown): boolean {
   return (
@@ -62,7 +62,7 @@ function explainEnding(ending: Ending, error: unknown, { target, tls }: Attempt)
         cause,
       );
     case 'silent':
-      // A broker that starts or stops, or a balancer without a broker behind it, does so too.
+      // A broker that starts or stops does the same, and so does a balancer without a broker behind it.
       return new NotConnected(
         `${host} ends the connection without a word: if this stays so, it does not speak AMQP 0-9-1: check the port in url`,
         cause,
@@ -72,7 +72,7 @@ function explainEnding(ending: Ending, error: unknown, { target, tls }: Attempt)
   }
 }
 
-/** The first octet of what a TLS server answers to anything else. */
+/** The first byte of a TLS server's answer to bytes that are not TLS. */
 const tlsAlert = 0x15;
 
 function explainRefusal(
@@ -81,7 +81,7 @@ function explainRefusal(
   cause: { cause: unknown },
 ): Error {
   const vhost = decodeURIComponent(pathname.slice(1)) || '/';
-  // A bound on connections, a virtual host that is down: both may pass.
+  // For example a limit on connections, or a virtual host that is down. Both may pass.
   if (code !== replyCode.notAllowed || /\blimit \(\d+\) is reached|\bis down$/.test(text))
     return new NotConnected(`the broker refuses the connection to virtual host ${vhost}: ${text}`, cause);
   return new ConfigError(
@@ -90,12 +90,12 @@ function explainRefusal(
   );
 }
 
-/** The beginning of what another protocol says, to be recognized. */
+/** The first characters of another protocol's answer, so that the user can recognize it. */
 function excerpt(bytes: Buffer): string {
   return JSON.stringify(bytes.toString('latin1', 0, 24));
 }
 
-/** What the broker refuses for good is the configuration's fault; everything else may be better the next time. */
+/** ConfigError if the broker refuses for good; otherwise NotConnected. */
 export function asConfigError(error: unknown, prefix = ''): unknown {
   const code = codeOfReply(error);
   const final = [replyCode.accessRefused, replyCode.preconditionFailed, replyCode.notAllowed];
@@ -103,14 +103,14 @@ export function asConfigError(error: unknown, prefix = ''): unknown {
   return new ConfigError(`${prefix}${messageOf(error)}`, { cause: error });
 }
 
-/** The error of an operation on a connection, by its consequence. */
+/** The error of an operation on a connection, as the class of its consequence. */
 export function classify(error: unknown): Error {
   const final = asConfigError(error);
   if (final instanceof ConfigError) return final;
   return error instanceof NotConnected ? error : new NotConnected(messageOf(error), { cause: error });
 }
 
-/** The reply code: the library has it on channel errors, and in the message of a handshake's. */
+/** The reply code: a property of channel errors, and a part of the message of a handshake's error. */
 export function codeOfReply(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
   if ('code' in error && typeof error.code === 'number') return error.code;

@@ -10,36 +10,50 @@ import { letGo, onConnectionFault } from './read.ts';
 
 type ConnectOptions = SecurityOptions & Pick<Amqp091Options, 'url' | 'heartbeat' | 'connectTimeout'>;
 
+export interface SignedIn {
+  readonly connection: ChannelModel;
+  /** The user of the options, or of the address that was connected to. Undefined if neither names one. */
+  readonly user: string | undefined;
+}
+
 /**
- * Opens one connection, signed in: by `user` and `password`, or what the URL has of them; by the client certificate alone (SASL
- * EXTERNAL) where there is one and nobody is named.
+ * Opens one connection and signs in: with `user` and `password`, or with those of the address. If there are none, with the client
+ * certificate (SASL EXTERNAL), if there is one.
  *
- * @param name what the broker shows its operator of it.
+ * @param name of the connection, for the broker's management.
  * @throws ConfigError, which names the key to look at, or NotConnected.
  */
-export function openConnection(options: ConnectOptions, name: string): Promise<ChannelModel> {
-  return connectToFirst(options.url, (address) => openAt(new URL(address), options, name));
+export async function openConnection(options: ConnectOptions, name: string): Promise<ChannelModel> {
+  return (await signIn(options, name)).connection;
+}
+
+/** Like `openConnection`, and says as whom it has signed in. */
+export function signIn(options: ConnectOptions, name: string): Promise<SignedIn> {
+  return connectToFirst(options.url, async (address) => {
+    const connection = await openAt(new URL(address), options, name);
+    return { connection, user: credentialsOf(options, address)?.user };
+  });
 }
 
 async function openAt(target: URL, options: ConnectOptions, name: string): Promise<ChannelModel> {
   if (!target.searchParams.has('heartbeat')) target.searchParams.set('heartbeat', String(options.heartbeat));
-  const signIn = signInOf(options, target);
+  const mechanism = signInOf(options, target);
   const tls = target.protocol === 'amqps:' ? tlsOptions(options) : undefined;
   const settings = {
     timeout: options.connectTimeout,
     noDelay: true,
     keepAlive: true,
     clientProperties: { connection_name: name },
-    credentials: signIn,
+    credentials: mechanism,
     ...tls,
   };
   try {
     const connection = await connect(target.href, settings);
-    // Whoever uses it listens on its own; until then an error, unheard, would end the process.
+    // An error event without a listener would end the process. Users of the connection add listeners of their own.
     connection.on('error', () => {});
     return connection;
   } catch (error) {
-    throw await explain(error, { target, signIn, tls, patience: options.connectTimeout });
+    throw await explain(error, { target, signIn: mechanism, tls, patience: options.connectTimeout });
   }
 }
 
@@ -47,15 +61,15 @@ function signInOf(options: SecurityOptions, target: URL): SignIn {
   const known = credentialsOf(options, target.href);
   if (known === undefined && options.tls.cert !== '' && target.protocol === 'amqps:')
     return credentials.external();
-  // Brokers know this user from their installation on.
+  // A new RabbitMQ has this user.
   const { user, password } = known ?? { user: 'guest', password: 'guest' };
   return credentials.plain(user, password);
 }
 
-/** The life of a session on this connection: it ends with the connection, with this channel, or over a fault. */
+/** The life of a session on this connection. It ends with the connection, with this channel, or after a fault. */
 export function lifeOf(connection: ChannelModel, channel: Channel): SessionLife {
   const life = new SessionLife(() => {
-    // Tells the broker as long as it listens.
+    // Tells the broker, if it still reads.
     connection.close().catch(() => {});
     letGo(connection);
   });
@@ -66,7 +80,7 @@ export function lifeOf(connection: ChannelModel, channel: Channel): SessionLife 
   return life;
 }
 
-/** The session ends with this channel too, and as soon as a callback of ours throws there: the library would close it later or never. */
+/** The session also ends with this channel, and once a callback of ours throws there: the library would close it later or never. */
 export function endWith(life: SessionLife, channel: Channel): void {
   channel.on('error', (error) => life.fail(error));
   channel.on('close', () => {
@@ -76,5 +90,5 @@ export function endWith(life: SessionLife, channel: Channel): void {
 }
 
 function faultOf(error: unknown): NotConnected {
-  return new NotConnected(`the connection is given up over a fault: ${messageOf(error)}`, { cause: error });
+  return new NotConnected(`the connection was closed after a fault: ${messageOf(error)}`, { cause: error });
 }

@@ -6,7 +6,7 @@ import { amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
 import { beginSession } from './session.ts';
 
-/** RabbitMQ, and whatever else speaks AMQP 0-9-1. */
+/** RabbitMQ, and other brokers that speak AMQP 0-9-1. */
 export const amqp091 = defineKind(
   amqp091Schema,
   (given, setup) => {

@@ -2,7 +2,7 @@ import type { ChannelModel } from 'amqplib';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 
-/** Logs what may lose messages that the broker has confirmed. What a policy of the broker's adds is not seen here. */
+/** Warns of settings that may lose confirmed messages. It cannot see the broker's policies. */
 export function warnOfLosses(
   connection: ChannelModel,
   queueArguments: JsonObject | undefined,
@@ -15,13 +15,14 @@ export function warnOfLosses(
     logger.warn({ queue, arguments: queueArguments }, `the queue can lose messages: ${loss}`);
 }
 
-/** @param major of RabbitMQ: from 4 on, quorum queues have a delivery limit unless they are told otherwise. */
+/** @param major of RabbitMQ. From 4 on, quorum queues have a delivery limit by default. */
 export function lossesOf(queue: JsonObject, major: number): string[] {
   const losses: string[] = [];
   for (const name of ['x-max-length', 'x-max-length-bytes'])
     if (name in queue && !String(queue['x-overflow']).startsWith('reject-publish'))
       losses.push(`${name} drops the oldest: take it away, or set x-overflow: reject-publish`);
-  if ('x-message-ttl' in queue) losses.push('x-message-ttl drops what has waited so long: take it away');
+  if ('x-message-ttl' in queue)
+    losses.push('x-message-ttl drops messages that have waited so long: remove it');
   if ('x-expires' in queue) losses.push('x-expires deletes it while no replica runs: take it away');
   const limited = 'x-delivery-limit' in queue || (queue['x-queue-type'] === 'quorum' && major >= 4);
   if (limited && Number(queue['x-delivery-limit']) !== -1 && !('x-dead-letter-exchange' in queue))

@@ -4,7 +4,7 @@ import { ConfigError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 
-/** For a queue that exists already. */
+/** Its type lets `queueArguments` have any JSON object. */
 const noArguments: JsonObject = {};
 
 type Durability = 'auto' | 'durable' | 'transient';
@@ -12,7 +12,7 @@ type Durability = 'auto' | 'durable' | 'transient';
 export const amqp091Schema = {
   ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials, virtual host and query stand in the first. Required.',
+    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host, query) is that of the first. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
@@ -55,7 +55,7 @@ export const amqp091Schema = {
 
 export type Amqp091Options = ValuesOf<typeof amqp091Schema>;
 
-/** The names and durabilities that are left to the codec, filled in. */
+/** Fills in the names and durabilities that depend on the codec. */
 export function withCodecDefaults(options: Amqp091Options): Amqp091Options {
   const oslo = options.codec === 'oslo';
   const queue = options.queue || (oslo ? 'trove-conductor' : 'conductor');
@@ -70,7 +70,7 @@ export function withCodecDefaults(options: Amqp091Options): Amqp091Options {
   };
 }
 
-/** The last word is the sender: one that is the same for all proves nothing. Throws ConfigError. */
+/** The last word of the routing key is the sender. A constant word proves nothing. Throws ConfigError. */
 export function checkSubject(options: Amqp091Options, prefix: string): void {
   const { auth, routingKey } = withCodecDefaults(options);
   if (auth.mode !== 'subject' || /(^|\.)[*#]$/.test(routingKey)) return;

@@ -7,16 +7,16 @@ import type { SessionLife } from '../../core/transport/session-life.ts';
 import { lifeOf } from './connect.ts';
 import { asConfigError, classify } from './connect-refusal.ts';
 
-/** Bytes of a name on the wire (AMQP 0-9-1, section 4.2.5.3). */
+/** The longest name on the wire, in bytes (AMQP 0-9-1, section 4.2.5.3). */
 const maxShortString = 255;
 
-/** A connection with a channel on which the broker confirms what it is sent. */
+/** A connection with one channel, on which the broker confirms publications. */
 export class Outlet {
   readonly life: SessionLife;
   readonly channel: ConfirmChannel;
   private readonly connection: ChannelModel;
   private readonly outbox: Outbox;
-  /** Messages that came back, by id: the confirm that follows means nothing then. */
+  /** Ids of returned messages. The confirm that follows a return means nothing. */
   private readonly returned = new Map<string, number>();
 
   private constructor(connection: ChannelModel, channel: ConfirmChannel) {
@@ -35,14 +35,14 @@ export class Outlet {
   }
 
   /**
-   * Resolves once the broker has confirmed the message; one that is not `mandatory` it may have thrown away because no queue is bound to
-   * its address. Rejects with Undeliverable if the broker refuses this message, with NotConnected if the session ends before it says.
+   * Resolves once the broker has confirmed the message. If the message is not `mandatory` and no queue is bound to its address, the broker
+   * has dropped it. Rejects with Undeliverable if the broker refuses this message, with NotConnected if the session ends before.
    */
   async publish(exchange: string, routingKey: string, body: Uint8Array, own: Options.Publish): Promise<void> {
     if (!isWritableName(routingKey, maxShortString))
       throw new Undeliverable(`nothing can be sent to ${routingKey.slice(0, 64)}`);
     const content = Buffer.from(body.buffer, body.byteOffset, body.length);
-    // Both wire forms are JSON. kombu, below oslo.messaging, hands on bytes unread where this is not said.
+    // Both wire forms are JSON. Without this, kombu (below oslo.messaging) passes on the body as bytes.
     const form = { persistent: true, contentType: 'application/json', contentEncoding: 'utf-8' };
     const publish = (): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -59,7 +59,7 @@ export class Outlet {
     }
   }
 
-  /** Waits for the messages that are under way, then closes. Resolves in any case. */
+  /** Waits for the messages that are under way, then closes. Never rejects. */
   async stop(deadline: AbortSignal): Promise<void> {
     await this.life.stop(deadline, async () => {
       await this.outbox.idle(deadline);
@@ -68,23 +68,23 @@ export class Outlet {
     });
   }
 
-  /** Closes at once. Resolves in any case. */
+  /** Closes at once. Never rejects. */
   async close(): Promise<void> {
     this.life.end(new NotConnected('the session has ended'));
     await this.connection.close().catch(() => {});
   }
 
-  /** Was this message refused, or did the connection end? */
+  /** Tells the refusal of this message from the end of the connection. */
   private failureOf(error: unknown, routingKey: string): Error {
     if (error instanceof NotConnected || error instanceof Undeliverable) return error;
     const message = messageOf(error);
-    // The library throws over what it cannot write, such as an id that is too long. basic.nack has no other sign.
+    // The library throws over values that it cannot write, such as an id that is too long. A basic.nack has no other sign.
     if (error instanceof TypeError || message === 'message nacked')
       return new Undeliverable(`the broker refuses the message: ${message}`, { cause: error });
-    // The right to an exchange concerns all messages; the right to a topic only those that have it as their routing key.
+    // A missing right to an exchange affects all messages. A missing right to a topic affects only those with that routing key.
     const mine = !message.includes(' topic ') || message.includes(`'${routingKey}'`);
     const failure = new NotConnected(message, { cause: error });
-    // The channel has closed under us.
+    // The channel has closed meanwhile.
     this.life.fail(failure);
     return asConfigError(error) instanceof ConfigError && mine
       ? new Undeliverable(`the broker refuses the message: ${message}`, { cause: error })
@@ -106,8 +106,8 @@ function unroutable(exchange: string, routingKey: string): Undeliverable {
 }
 
 /**
- * Publishes answers and notifications, on a connection of its own that is opened when it is first needed: RabbitMQ that is short of
- * memory or disk reads nothing more from connections that publish, and acknowledgements would be stuck behind the answers.
+ * Publishes answers and notifications over a connection of its own, which is opened when it is first needed. RabbitMQ that is short of
+ * memory or disk stops reading from publishing connections, and acknowledgements would wait behind the answers.
  */
 export class Publisher {
   private readonly connect: () => Promise<ChannelModel>;
@@ -118,7 +118,7 @@ export class Publisher {
     this.connect = connect;
   }
 
-  /** As `Outlet.publish`. Rejects with NotConnected also if there is no connection. */
+  /** Like `Outlet.publish`. Also rejects with NotConnected if there is no connection. */
   async publish(exchange: string, routingKey: string, body: Uint8Array, own: Options.Publish): Promise<void> {
     if (this.closed) throw new NotConnected('the session has ended');
     this.outlet ??= this.open();
@@ -126,7 +126,7 @@ export class Publisher {
     await outlet.publish(exchange, routingKey, body, own);
   }
 
-  /** Closes the connection, if there is one; for good. Resolves in any case. */
+  /** Closes the connection, if there is one, for good. Never rejects. */
   async close(): Promise<void> {
     this.closed = true;
     const outlet = await this.outlet?.catch(() => undefined);
@@ -134,7 +134,7 @@ export class Publisher {
   }
 
   private async open(): Promise<Outlet> {
-    // The next one to publish opens another.
+    // The next publication opens another.
     const forget = () => {
       this.outlet = undefined;
     };

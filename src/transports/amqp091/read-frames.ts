@@ -1,43 +1,43 @@
 import { Message, readProperties } from './read-properties.ts';
 
-/** Section 4.2.3: type, channel and size go before the payload, one octet follows. */
+/** AMQP 0-9-1, section 4.2.3: type, channel and size precede the payload; one octet follows it. */
 export const beforePayload = 7;
 export const frameEnd = 0xce;
 export const frameType = { method: 1, header: 2, body: 3 } as const;
-/** Class and method, as the first four bytes of a method's frame. */
+/** Class and method: the first four bytes of a method frame's payload. */
 export const method = { deliver: (60 << 16) | 60, ack: (60 << 16) | 80, nack: (60 << 16) | 120 } as const;
-/** A header's class, weight and size go before its flags. */
+/** Class, weight and size precede a header's flags. */
 const beforeFlags = 12;
 
 export interface FrameSource {
-  /** What the connection has brought, or undefined: nothing for now. */
+  /** Returns the next chunk of the connection; undefined if there is none now. */
   next(): Buffer | undefined;
-  /** Reads a whole frame that is not a message's. */
+  /** Reads a whole frame that belongs to no message. */
   readOther(frame: Buffer): unknown;
-  /** Is told what `receive` has thrown. */
+  /** Is called with an error that `receive` has thrown. */
   onFault(error: unknown): void;
 }
 
 export interface FrameReaderOptions {
   readonly channel: number;
-  /** Bytes of a frame's payload at most; 0: no bound. */
+  /** The largest payload of a frame, in bytes; 0: no bound. */
   readonly maxFrameSize: number;
   readonly withRoutingKey: boolean;
 }
 
-/** Reads the messages of one channel straight from what the connection brings. */
+/** Reads the messages of one channel from the bytes of the connection. */
 export class FrameReader {
   private readonly source: FrameSource;
   private readonly options: FrameReaderOptions;
   private readonly receive: (message: Message) => void;
   private bytes: Buffer;
   private at = 0;
-  /** What was read behind a frame that was cut; `bytes` is that frame then. */
+  /** The bytes after a frame that was cut. `bytes` is that frame then. */
   private following: Buffer | undefined;
   private readonly message = new Message();
-  /** Which frame of a message comes next on the channel. */
+  /** The kind of frame that comes next for the channel's message. */
   private expected: 'header' | 'body' | undefined;
-  /** Bytes of the body that are still to come, and those that have, if it has several frames. */
+  /** Missing bytes of the body; and the parts that have come, if it has several frames. */
   private missing = 0;
   private parts: Buffer[] = [];
 
@@ -53,7 +53,7 @@ export class FrameReader {
     this.bytes = begun;
   }
 
-  /** The next frame that is not a message's, as the library wants it, or false. An error that it throws ends the connection. */
+  /** The next frame that belongs to no message, decoded by the library; false if there is none. An error ends the connection. */
   next(): unknown {
     for (;;) {
       const { bytes, at } = this;
@@ -77,7 +77,7 @@ export class FrameReader {
     return size;
   }
 
-  /** Goes on with what comes next. Of a frame that was cut only that frame is copied, not what stands behind it. */
+  /** Continues with the next chunk. If a frame was cut, only that frame is copied, not the bytes after it. */
   private readOn(): boolean {
     const incoming = this.following ?? this.readSource();
     if (incoming === undefined) return false;
@@ -96,12 +96,12 @@ export class FrameReader {
 
   private readSource(): Buffer | undefined {
     const incoming = this.source.next();
-    // Once for all that one read brings.
+    // One time for all messages of a chunk.
     if (incoming !== undefined) this.message.receivedAt = performance.now();
     return incoming;
   }
 
-  /** Whether the frame is one of a message: then it is read. */
+  /** Reads the frame if it belongs to a message, and returns whether it does. */
   private takes(start: number, end: number): boolean {
     const { bytes, expected } = this;
     const payload = start + beforePayload;
@@ -111,7 +111,7 @@ export class FrameReader {
         this.readDeliver(payload + 4, end);
         return true;
       case frameType.header:
-        // Otherwise it is of a message of ours that comes back (basic.return).
+        // Otherwise the broker returns a message that we have published (basic.return).
         if (expected !== 'header') return false;
         this.readHeader(payload, end);
         return true;
@@ -124,7 +124,7 @@ export class FrameReader {
     }
   }
 
-  /** Section 1.8.3.12: consumer tag, delivery tag, redelivered, exchange, routing key. */
+  /** AMQP 0-9-1, section 1.8.3.12: consumer tag, delivery tag, redelivered, exchange, routing key. */
   private readDeliver(start: number, end: number): void {
     const { bytes, message } = this;
     const tag = start + 1 + bytes.readUInt8(start);
@@ -141,7 +141,7 @@ export class FrameReader {
     this.missing = readLong(this.bytes, start + 4);
     readProperties(this.message, this.bytes, start + beforeFlags, end);
     this.expected = 'body';
-    // A body without bytes has no frames.
+    // An empty body has no frames.
     if (this.missing === 0) this.deliver(Buffer.alloc(0));
   }
 
@@ -151,7 +151,7 @@ export class FrameReader {
     if (this.missing < 0) throw new Error('a message has more bytes than its header says');
     if (this.missing === 0 && parts.length === 0) {
       const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
-      // A view keeps alive what was read with it, 64 KiB at most, until its batch is done. A call may be held for long.
+      // A view keeps its chunk in memory, 64 KiB at most, until its batch is done. A call may be held for long.
       this.deliver(this.message.replyTo === undefined ? body : Buffer.from(body));
       return;
     }
@@ -172,7 +172,7 @@ export class FrameReader {
   }
 }
 
-/** Exact up to 2^53, as the library's. */
+/** Exact up to 2^53, like the library's. */
 function readLong(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }

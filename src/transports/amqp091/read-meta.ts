@@ -2,18 +2,18 @@ import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import type { Amqp091Options } from './options.ts';
 import type { Message } from './read-properties.ts';
 
-/** What the broker and the sender say of messages, as the rest of the conductor wants it. */
+/** Makes the metadata of a delivery from the message's properties. */
 export class MetaReader {
   private readonly mode: Amqp091Options['auth']['mode'];
-  /** Of the last message that says nothing of itself. Most say nothing, and those that one read brings share theirs. */
+  /** The metadata of the last message without properties of its own. Most have none, so messages of a chunk share one object. */
   private plain: DeliveryMeta | undefined;
 
-  /** @param mode how senders are known. */
+  /** @param mode how the sender is proven. */
   constructor(mode: Amqp091Options['auth']['mode']) {
     this.mode = mode;
   }
 
-  /** The message may be filled anew after this. */
+  /** Copies all it needs: the message may be filled anew afterwards. */
   of(message: Message): DeliveryMeta {
     const { mode } = this;
     if (mode === 'subject') return metaOf(message, lastWordOf(message.routingKey), mode);
@@ -40,7 +40,7 @@ function metaOf(
   sender: string | undefined,
   senderProof: DeliveryMeta['senderProof'],
 ): DeliveryMeta {
-  // Milliseconds, as a text. The broker drops what has waited longer in the queue, so that at most this is left.
+  // Milliseconds, as a text. The broker drops a message that has waited longer in the queue, so this is an upper bound.
   const left = expiration === undefined ? Number.NaN : Number(expiration);
   const deadline = Number.isFinite(left) ? receivedAt + left : undefined;
   return {

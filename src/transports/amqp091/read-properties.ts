@@ -1,25 +1,25 @@
 /**
- * One message, as its frames say. A reader has one of them, and fills it anew with each message: whoever keeps something takes it out
- * of here while it is called.
+ * One message, read from its frames. A reader has one such object and fills it anew for each message. So its user copies the values
+ * that it keeps before it returns.
  */
 export class Message {
   deliveryTag = 0;
   redelivered = false;
-  /** Empty unless the reader is asked for it. */
+  /** Empty unless the reader was asked for it. */
   routingKey = '';
   body: Uint8Array = new Uint8Array(0);
-  /** Milliseconds of the monotonic clock: when the bytes were read from the socket. */
+  /** The time at which the bytes were read from the socket, in milliseconds of the monotonic clock. */
   receivedAt = 0;
   correlationId: string | undefined;
   replyTo: string | undefined;
   expiration: string | undefined;
   messageId: string | undefined;
   userId: string | undefined;
-  /** Of the headers, the only one that we use. */
+  /** The only header that we use. */
   compression: string | undefined;
 }
 
-/** Bits of the flags, from the first property to the last; those that are not named here are short strings that we do not use. */
+/** Bits of the flags, in the order of the properties. The other properties are short strings that we do not use. */
 const bit = {
   contentType: 15,
   headers: 13,
@@ -34,13 +34,13 @@ const bit = {
   clusterId: 2,
 } as const;
 
-/** Flags with this bit are followed by more of them. */
+/** This bit says that another word of flags follows. */
 const continued = 1;
 
 /**
- * Reads the property flags of a message and the list behind them (AMQP 0-9-1, section 4.2.6.1). Only those that we use are read. Others
- * are skipped by their length: the library reads all of them and ends the connection over a header that it does not know. A broken
- * list ends the reading, and the message goes on with the properties before the break. Never throws, whatever the bytes are.
+ * Reads the property flags of a message and the list after them (AMQP 0-9-1, section 4.2.6.1). It reads only the properties that we
+ * use, and skips the others by their length. The library reads all of them, and ends the connection over an unknown header. If the
+ * list is broken, the message keeps the properties before the break. Never throws.
  */
 export function readProperties(message: Message, bytes: Buffer, start: number, end: number): void {
   message.correlationId = undefined;
@@ -74,25 +74,25 @@ export function readProperties(message: Message, bytes: Buffer, start: number, e
   }
 }
 
-/** Further than any frame goes. */
+/** An offset beyond the end of any frame. */
 const beyond = Number.POSITIVE_INFINITY;
 
-/** The short string whose length stands at the start. */
+/** The short string whose length is at `start`. */
 function text(bytes: Buffer, start: number, end: number): string {
   return bytes.toString('utf8', start + 1, end);
 }
 
-/** Where that ends whose length stands here, in four bytes. */
+/** The offset after the value whose length is here, in four bytes. */
 function endOfLong(bytes: Buffer, at: number, end: number): number {
   return at + 4 > end ? beyond : at + 4 + bytes.readUInt32BE(at);
 }
 
-/** The header in which kombu says how it has compressed the body. */
+/** The header in which kombu names the compression of the body. */
 const compressionHeader = 'compression';
 
 /**
- * The header `compression` of a table, if it is a text; of several the last. Only names and lengths are read, so that a table in the
- * table costs nothing, however deep it is.
+ * The header `compression` of a table, if it is a text; the last one, if there are several. Only names and lengths are read. So a
+ * nested table costs nothing, however deep it is.
  */
 function compressionIn(bytes: Buffer, start: number, end: number): string | undefined {
   let compression: string | undefined;
@@ -114,7 +114,7 @@ function compressionIn(bytes: Buffer, start: number, end: number): string | unde
 
 const longString = 0x53;
 
-/** The types of values as brokers and clients have them (https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). */
+/** The types of values that brokers and clients use (https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). */
 function endOfValue(bytes: Buffer, type: number, at: number, end: number): number {
   switch (type) {
     case longString:

@@ -4,25 +4,25 @@ import { beforePayload, FrameReader, frameEnd, frameType, method } from './read-
 import type { Message } from './read-properties.ts';
 
 /**
- * The one file that reaches into the library. It takes the place of the method by which a connection reads its next frame: the frames of
- * messages are read by ourselves and never reach the library, all others are read by the library. It also writes
- * acknowledgements. test/transports/amqp091-read.test.ts names the version that this was written for.
+ * The one file that reaches inside the library. It replaces the method by which a connection reads its next frame. Our own reader takes
+ * the frames of messages, and the library gets all others. This file also writes acknowledgements.
+ * test/transports/amqp091-read.test.ts names the version of the library.
  */
 
-/** What we use of the library's connection. */
+/** The part of the library's connection that we use. */
 interface Internals extends EventEmitter {
   readonly stream: Readable;
-  /** Bytes that were read from the stream and belong to no frame yet. */
+  /** Bytes that were read from the stream and belong to no whole frame yet. */
   rest: Buffer;
   readonly maxFrameSize: number;
-  /** Whether something came since the library last looked, for the heartbeats. */
+  /** Whether bytes have come since the library last checked its heartbeat. */
   recvSinceLastCheck: boolean;
-  /** False: there is no whole frame yet. */
+  /** Returns false if there is no whole frame yet. */
   recvFrame(): unknown;
   sendBytes(bytes: Buffer): void;
 }
 
-/** The library's `ChannelModel`, whose types do not show what is inside. */
+/** The library's `ChannelModel`. Its types hide these members. */
 type Model = { readonly connection: object };
 
 function internalsOf({ connection }: Model): Internals {
@@ -58,11 +58,11 @@ function anotherInside(): Error {
 }
 
 /**
- * From here on the messages of this channel are read by ourselves. To be called once a connection, before the channel consumes; what the
- * library hands to its consumer then is only the end of it.
+ * Reads the messages of this channel from now on. Call it once a connection, before the channel consumes. The library's own consumer
+ * then hears only of its cancellation.
  *
- * @param receive is called with each message. What it throws is told to `onConnectionFault`.
- * @param withRoutingKey whether it needs that.
+ * @param receive takes each message. `onConnectionFault` gets an error that it throws.
+ * @param withRoutingKey whether `receive` needs the routing key.
  */
 export function readMessages(
   model: Model,
@@ -91,26 +91,26 @@ export function readMessages(
   connection.recvFrame = () => reader.next();
 }
 
-/** Ends a connection that no longer answers: the library cannot be asked to. */
+/** Ends a connection that does not answer any more. The library has no method for it. */
 export function letGo(model: Model): void {
-  // With an error: the library gives up its heartbeats then.
+  // With an error, the library stops its heartbeats.
   internalsOf(model).stream.destroy(new Error('the connection is given up'));
 }
 
-/** Tells of an error that a listener of the connection's own events, or whoever receives its messages, throws. */
+/** Calls back with an error that a listener of the connection's events, or the taker of its messages, has thrown. */
 export function onConnectionFault(model: Model, tell: (error: unknown) => void): void {
   internalsOf(model).on(handlerError, tell);
 }
 
-/** The library's own event for it. */
+/** The library's own event for such errors. */
 const handlerError = 'handler-error';
 
-/** Bytes of one frame with an acknowledgement. */
+/** Bytes of one acknowledging frame. */
 const settlingFrame = beforePayload + 4 + 8 + 1 + 1;
 
 /**
- * Writes the frames for these delivery tags at once: basic.ack, or basic.nack, each with the same bits behind the tag (sections
- * 1.8.3.13 and, of RabbitMQ's extensions, 1.8.3.14).
+ * Writes the frames for these delivery tags in one write: basic.ack or basic.nack, each with the same bits after the tag (section
+ * 1.8.3.13; RabbitMQ's extensions, 1.8.3.14).
  */
 function writeSettling(model: Model, channel: object, tags: ReadonlyArray<number>, id: number, bits: number) {
   if (tags.length === 0) return;
@@ -132,7 +132,7 @@ function writeSettling(model: Model, channel: object, tags: ReadonlyArray<number
 
 const bits = { multiple: 1, requeue: 2 } as const;
 
-/** Acknowledges each of these, and with `allUpTo` everything before it too. */
+/** Acknowledges each of these tags; with `allUpTo`, all earlier ones too. */
 export function acknowledge(
   model: Model,
   channel: object,
@@ -142,7 +142,7 @@ export function acknowledge(
   writeSettling(model, channel, tags, method.ack, allUpTo ? bits.multiple : 0);
 }
 
-/** Gives these back. Never by basic.reject: that counts toward a quorum queue's delivery limit. */
+/** Gives these deliveries back. It never uses basic.reject, which counts toward a quorum queue's delivery limit. */
 export function requeue(model: Model, channel: object, tags: ReadonlyArray<number>): void {
   writeSettling(model, channel, tags, method.nack, bits.requeue);
 }

@@ -9,12 +9,12 @@ import type { Amqp091Options } from './options.ts';
 import type { Outlet } from './publish.ts';
 import { readMessages } from './read.ts';
 
-/** RabbitMQ's direct reply-to: a name that stands for the connection itself, without a queue or a right to make one. */
+/** RabbitMQ's direct reply-to: a name for the connection itself. It needs no queue, and no right to make one. */
 const directReplyTo = 'amq.rabbitmq.reply-to';
 
 /**
- * Receives replies on the outlet's channel, or in oslo's form on one of its own. Resolves with the address for them; with undefined where
- * the broker does not allow it: casts need no replies.
+ * Receives replies on the outlet's channel, in oslo's form on a channel of its own. Resolves with their address, or with undefined if the
+ * broker does not allow it: casts need no replies.
  */
 export async function openReplies(
   connection: ChannelModel,
@@ -27,8 +27,8 @@ export async function openReplies(
     await consume(connection, outlet.channel, directReplyTo, receive);
     return directReplyTo;
   }
-  // The broker translates the direct name in a message's properties only; in oslo's form it stands in the body. A refused
-  // operation closes its channel, so this has one of its own.
+  // The broker translates the direct name only in a message's properties, and oslo's form has it in the body. A refused operation closes
+  // its channel, so this one has its own.
   const replies = await connection.createChannel();
   replies.on('error', () => {});
   try {
@@ -44,7 +44,7 @@ export async function openReplies(
   }
 }
 
-/** An error that is thrown here ends the session: see endWith. */
+/** An error that is thrown here ends the session (`endWith`). */
 async function consume(
   connection: ChannelModel,
   channel: Channel,

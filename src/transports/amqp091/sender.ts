@@ -1,47 +1,45 @@
 import type { Channel } from 'amqplib';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
-import { addressesIn } from '../../core/transport/addresses.ts';
 import { establish } from '../../core/transport/establish.ts';
-import { credentialsOf } from '../../core/transport/security.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
-import { openConnection } from './connect.ts';
+import { signIn } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import type { Amqp091Options } from './options.ts';
 import { Outlet } from './publish.ts';
 import { openReplies } from './sender-replies.ts';
 
 /**
- * Publishes with confirms; what is bound nowhere comes back and is refused. Throws ConfigError if there is no one routing key for each
- * sender.
+ * Publishes with confirms. A message that no queue is bound for comes back and is refused. Throws ConfigError if `routingKey` does not
+ * give each sender a routing key.
  */
 export function createSender(options: Amqp091Options, { clientName, logger }: SenderSetup): Sender {
   if (/[*#]/.test(options.routingKey.replace(/[*#]$/, '')))
     throw new ConfigError(
-      `routingKey: ${options.routingKey} has a wildcard before its end: what is sent has no address`,
+      `routingKey: ${options.routingKey} has a wildcard before its end, so a sender has no routing key: use one at the end only`,
     );
   return {
     connect: (receive) =>
       establish(
-        () => openConnection(options, `conductor client ${clientName}`),
-        async (connection) => {
+        () => signIn(options, `conductor client ${clientName}`),
+        async ({ connection, user }) => {
           const outlet = await Outlet.open(connection);
           await checkExchange(outlet.channel, options.exchange);
           const replyTo = await openReplies(connection, outlet, options, receive, logger);
-          return new Amqp091SenderSession(outlet, replyTo, options);
+          return new Amqp091SenderSession(outlet, replyTo, options, user);
         },
-        (connection) => connection.close(),
+        ({ connection }) => connection.close(),
         classify,
       ),
   };
 }
 
-/** The conductor makes it: before its first start there is nobody to send to. Publishing would close the channel. */
+/** The conductor declares the exchange at its first start. Publishing to a missing exchange would close the channel. */
 async function checkExchange(channel: Channel, exchange: string): Promise<void> {
   try {
     await channel.checkExchange(exchange);
   } catch (error) {
-    throw new NotConnected(`exchange ${exchange} cannot be sent to: ${messageOf(error)}`, { cause: error });
+    throw new NotConnected(`cannot publish to exchange ${exchange}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -51,16 +49,20 @@ class Amqp091SenderSession implements SenderSession {
   readonly closed: Promise<Error | undefined>;
   private readonly outlet: Outlet;
   private readonly options: Amqp091Options;
-  /** Goes as `user_id`, which the broker checks, where that proves who sends. */
+  /** Sent as `user_id`, which the broker checks, if `auth.mode` is `user-id`. */
   private readonly userId: string | undefined;
 
-  constructor(outlet: Outlet, replyTo: string | undefined, options: Amqp091Options) {
+  constructor(
+    outlet: Outlet,
+    replyTo: string | undefined,
+    options: Amqp091Options,
+    user: string | undefined,
+  ) {
     this.outlet = outlet;
     this.closed = outlet.life.closed;
     this.replyTo = replyTo;
     this.options = options;
-    const [first = ''] = addressesIn(options.url);
-    this.userId = options.auth.mode === 'user-id' ? credentialsOf(options, first)?.user : undefined;
+    this.userId = options.auth.mode === 'user-id' ? user : undefined;
   }
 
   async send(message: OutgoingMessage): Promise<void> {

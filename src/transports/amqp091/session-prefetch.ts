@@ -1,14 +1,14 @@
-/** Of the window, in parts of it: a consumer with less is made anew, once no more than so many are unsettled. */
+/** Parts of the window. A consumer whose prefetch is below the first is replaced once at most the second is unsettled. */
 const leastGranted = 0.7;
 const mostUnsettled = 0.25;
 
 /**
- * How many deliveries each consumer may be sent. The broker counts those of one consumer (AMQP 0-9-1 as RabbitMQ has it: basic.qos
- * without `global`, which quorum queues and RabbitMQ 4.3 refuse), so that what is unsettled of the one before comes off.
+ * The prefetch of each consumer. The broker counts the deliveries of one consumer: basic.qos without `global`, since quorum queues and
+ * RabbitMQ 4.3 refuse `global`. So the unsettled deliveries of an earlier consumer are subtracted from the window.
  *
- * The lane also bounds bytes, of which the broker knows nothing. What it refuses is given back, and quorum queues count that: were
- * as much asked for each time, a message would be refused until the queue's delivery limit, and lost. So the window is closed to a
- * part of what was taken, and opens again with each window that is settled.
+ * The lane also bounds bytes, which the broker does not know. The session gives a refused delivery back, and a quorum queue counts
+ * that. With a full window each time, a message would be refused until the queue's delivery limit, and be lost. So a refusal closes
+ * the window to a part of the taken deliveries. The window opens again with each window that is settled.
  */
 export class Prefetch {
   readonly bound: number;
@@ -22,14 +22,14 @@ export class Prefetch {
     this.window = bound;
   }
 
-  /** One was refused while so many were unsettled. */
+  /** A delivery was refused while `unsettled` others were unsettled. */
   refused(unsettled: number): void {
     if (unsettled > 0) this.window = Math.min(this.window, Math.ceil(unsettled * 0.75));
   }
 
   /**
-   * So many were settled, and so many are not. Returns whether the consumer is to be adjusted. One that was made while much was
-   * unsettled, after messages were held say, is made anew as soon as little is: the broker would go on giving it a few at a time.
+   * Counts settled deliveries. Returns whether the consumer should be replaced. A consumer that was made while much was unsettled, such
+   * as after a hold, is replaced as soon as little is. Otherwise the broker would go on sending a few messages at a time.
    */
   settled(count: number, unsettled: number): boolean {
     this.settledSince += count;
@@ -41,7 +41,7 @@ export class Prefetch {
     return this.renewing && this.hasRoom(unsettled);
   }
 
-  /** Whether the consumer is to be cancelled, to be made anew with more. */
+  /** Whether to cancel the consumer and make another with a larger prefetch. */
   get isTooSmall(): boolean {
     return this.renewing;
   }
@@ -50,7 +50,7 @@ export class Prefetch {
     return !this.renewing || this.hasRoom(unsettled);
   }
 
-  /** What the next consumer may be sent while so many are unsettled. */
+  /** The prefetch of the next consumer, while `unsettled` deliveries are unsettled. */
   grant(unsettled: number): number {
     this.renewing = false;
     this.settledSince = 0;

@@ -15,11 +15,11 @@ import type { Message } from './read-properties.ts';
 import { Prefetch } from './session-prefetch.ts';
 import { ensureTopicQueue, ensureTopology } from './topology.ts';
 
-/** A short on the wire (AMQP 0-9-1, basic.qos); 0 would mean no bound. */
+/** The largest prefetch: a short on the wire (AMQP 0-9-1, basic.qos). 0 would mean no bound. */
 const maxPrefetch = 65_535;
 
 /**
- * Makes sure of the topology and starts consuming.
+ * Checks or declares the topology and starts consuming.
  *
  * @param connect opens another connection, for answers.
  */
@@ -38,15 +38,14 @@ export async function beginSession(
   return session;
 }
 
-/** Settled by its delivery tag. */
+/** A delivery, settled by its delivery tag. */
 class Amqp091Delivery extends HeldDelivery<number> {}
 
 /**
- * One connection with one channel and one consumer, and another to publish on.
+ * One connection with one channel and one consumer; and a second connection to publish on.
  *
- * Batches finish out of order. One acknowledgement covers everything up to a tag, so the longest settled prefix costs a single
- * frame; when a message at its front takes long, what waits behind it is acknowledged one by one, so that it does not fill
- * the prefetch.
+ * Batches finish out of order. One acknowledgement covers all deliveries up to a tag, so the longest settled prefix costs one frame. If
+ * a message at its front takes long, the deliveries behind it are acknowledged singly. Otherwise they would fill the prefetch.
  */
 class Amqp091Session implements Session {
   private readonly life: SessionLife;
@@ -57,11 +56,11 @@ class Amqp091Session implements Session {
   private readonly order: SettlingOrder<Amqp091Delivery>;
   private readonly publisher: Publisher;
   private readonly prefetch: Prefetch;
-  /** Consuming is asked for and given up one step at a time, in order. */
+  /** Consumers are started and cancelled one at a time, in order. */
   private flow: Promise<void> = Promise.resolve();
   private consumerTag: string | undefined;
   private wanted = false;
-  /** By topic: resolves once a queue is bound to it. */
+  /** By topic: a promise that resolves once a queue is bound to it. */
   private readonly listened = new Map<string, Promise<void>>();
   private readonly metas: MetaReader;
 
@@ -100,7 +99,7 @@ class Amqp091Session implements Session {
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    // While it stops, the channel is being closed: the broker takes back what is not settled by then.
+    // While the session stops, its channel is being closed. The broker then takes back the unsettled messages.
     if (!this.life.open || this.life.stopping) return;
     const own = deliveries.filter((delivery) => delivery instanceof Amqp091Delivery);
     if (settlement === 'release') {
@@ -112,7 +111,7 @@ class Amqp091Session implements Session {
     }
   }
 
-  /** A reply goes to the queue that the caller named, by way of the default exchange. */
+  /** Publishes an answer through the default exchange to the queue that the caller named. */
   async publish({ to, body, correlationId }: Publication): Promise<void> {
     const { queue } = this.options;
     if (to.kind === 'reply' && to.name === queue)
@@ -123,7 +122,7 @@ class Amqp091Session implements Session {
     await this.publisher.publish(exchange, to.name, body, own);
   }
 
-  /** As oslo's notifier does: what nobody listens to yet is queued for whoever will. */
+  /** Like oslo's notifier: the queue exists before its consumer, so notifications wait there for it. */
   private async ensureListened(topic: string): Promise<void> {
     if (this.options.codec !== 'oslo') return;
     const ensured = this.listened.get(topic) ?? ensureTopicQueue(this.connection, this.options, topic);
@@ -149,11 +148,11 @@ class Amqp091Session implements Session {
     await settledBy(this.flow, deadline);
   }
 
-  /** The broker takes back what is unsettled when the channel closes; acknowledgements before it have arrived by then. */
+  /** Closes the channel after all acknowledgements. The broker then takes back the unsettled messages. */
   async stop(deadline: AbortSignal): Promise<void> {
     await this.life.stop(deadline, async () => {
       this.order.flush();
-      // The channel first: its frames are queued apart from the connection's.
+      // The channel closes first: its frames have a queue of their own, apart from the connection's.
       await this.channel.close();
       await this.connection.close();
     });
@@ -175,7 +174,7 @@ class Amqp091Session implements Session {
     if (this.wanted && this.consumerTag === undefined && prefetch.mayConsume(order.size)) {
       await this.channel.prefetch(prefetch.grant(order.size));
       const { queue } = this.options;
-      // Its messages do not come by way of the library.
+      // The library does not see the channel's messages.
       const cancelled = () =>
         life.fail(new NotConnected(`the broker cancelled the consumer: was queue ${queue} deleted?`));
       const { consumerTag } = await this.channel.consume(queue, cancelled);
@@ -188,14 +187,14 @@ class Amqp091Session implements Session {
   }
 
   private receive(message: Message): void {
-    // A session that has ended has no use for it; the broker takes it back from one that stops.
+    // A session that has ended cannot use it. If the session stops, the broker takes it back.
     if (!this.life.open || this.life.stopping) return;
     const delivery = new Amqp091Delivery(this, message.body, this.metas.of(message), message.deliveryTag);
     if (this.deliver(delivery)) {
       this.order.track(delivery);
     } else {
       this.giveBack([delivery]);
-      // The first one; more may come before the broker has heard of it.
+      // The first refusal. More deliveries may come before the broker learns of it.
       if (this.wanted) this.prefetch.refused(this.order.size);
       this.pause();
     }

@@ -7,8 +7,8 @@ import { warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
 
 /**
- * Makes sure of exchange, queue and binding. Asks passively first and creates only what is missing: declaring what exists with
- * other arguments is a 406, for us now or, were an exchange of oslo's made durable, for every guest later.
+ * Checks or declares exchange, queue and binding. It declares passively first, and creates only missing objects. To declare an existing
+ * object with other arguments is a 406. If we made an exchange of oslo's durable, every guest would get that error later.
  */
 export async function ensureTopology(
   connection: ChannelModel,
@@ -46,7 +46,7 @@ export async function ensureTopology(
     await onChannel(connection, (channel) => channel.bindQueue(queue, exchange, routingKey));
   } catch (error) {
     if (codeOfReply(error) !== replyCode.accessRefused) throw error;
-    // Somebody who may has bound it, or nothing will ever arrive: only they can tell.
+    // If an operator with the right has bound the queue, messages arrive; otherwise none ever will. We cannot see which.
     logger.warn({ queue, exchange, routingKey }, 'may not bind the queue; make sure that it is bound');
   }
 }
@@ -54,9 +54,9 @@ export async function ensureTopology(
 const topic = 'topic';
 const queueType = 'x-queue-type';
 const noStream =
-  'a replica would be given only what comes after it has connected, and each replica all of it';
+  'a replica would get only messages that come after it has connected, and each replica all of them';
 
-/** An exchange of another type takes what guests publish and gives the queue nothing of it, or too much, without a word. */
+/** Refuses an exchange of another type. It would accept the guests' messages and give the queue none of them, or too many. */
 async function checkExchangeType(
   connection: ChannelModel,
   options: Amqp091Options,
@@ -76,7 +76,7 @@ async function checkExchangeType(
 }
 
 /**
- * Makes sure that a queue is bound to a topic and has its name, as oslo.messaging does before it publishes a notification
+ * Makes sure that a queue with the name of a topic exists and is bound to it. oslo.messaging does so before it publishes a notification
  * (oslo_messaging/_drivers/impl_rabbit.py, `_publish_and_creates_default_queue`).
  */
 export async function ensureTopicQueue(
@@ -95,7 +95,7 @@ export async function ensureTopicQueue(
   await onChannel(connection, (channel) => channel.bindQueue(name, exchange, name));
 }
 
-/** A listener declares the queue as well: quorum queues are oslo's business too, what else the operator has set is not. */
+/** A listener declares the queue too, so the arguments have to agree. Like oslo, this sets the type of the queue and no other argument. */
 function kindOnly({ [queueType]: kind }: JsonObject): JsonObject {
   return kind === undefined ? {} : { [queueType]: kind };
 }
@@ -131,31 +131,31 @@ async function onChannel(
   operation: (channel: Channel) => Promise<unknown>,
 ): Promise<void> {
   const channel = await connection.createChannel();
-  // The rejection says the same; without a listener the event would end the process.
+  // The rejection says the same. Without a listener the event would end the process.
   channel.on('error', () => {});
   await operation(channel);
   await channel.close();
 }
 
-/** What a queue that exists was made with, as far as could be learned. */
+/** The arguments of an existing queue, as far as they could be learned. */
 interface QueueTraits {
   durable: boolean;
   arguments: JsonObject;
 }
 
-/** More differences than there are arguments; each takes one try. */
+/** More than a queue has arguments. Each difference takes one try. */
 const tries = 16;
 
-/** RabbitMQ's words for it; other brokers have others, and then nothing is learned. */
+/** RabbitMQ's words for a difference. Other brokers have others, and then nothing is learned. */
 const inequivalent = /inequivalent arg '([^']+)' for queue .* received .* but current is (.*?)"?$/;
 
-/** Of an argument that queues of the type that was learned do not have. */
+/** RabbitMQ's words for an argument that queues of that type do not have. */
 const invalid = /invalid arg '([^']+)' for queue /;
 
 /**
- * Learns what an existing queue was made with. AMQP 0-9-1 has no way to read it, but declaring a queue that exists changes nothing,
- * and RabbitMQ answers a declaration that differs with the first difference and what is true instead. Undefined where it
- * cannot be learned: we may not declare it, it is exclusive, or the broker is another.
+ * Learns the arguments of an existing queue. AMQP 0-9-1 has no way to read them. But a declaration changes no existing queue, and
+ * RabbitMQ answers a different declaration with the first difference and the true value. Undefined if they cannot be learned: we may
+ * not declare the queue, it is exclusive, or the broker is another one.
  */
 async function probeQueue(
   connection: ChannelModel,
@@ -168,14 +168,14 @@ async function probeQueue(
       return traits;
     } catch (error) {
       if (codeOfReply(error) === replyCode.preconditionFailed && learn(traits, messageOf(error))) continue;
-      // Refused (403, 405) it is not known. A connection that has gone is found by what comes next.
+      // If it is refused (403, 405), the arguments stay unknown. The next operation notices a lost connection.
       return undefined;
     }
   }
   return undefined;
 }
 
-/** Takes one difference over. False if it is not understood. */
+/** Takes over one difference. False if it was not understood. */
 function learn(traits: QueueTraits, message: string): boolean {
   const [, notOfItsType] = invalid.exec(message) ?? [];
   if (notOfItsType !== undefined && notOfItsType in traits.arguments) {
@@ -201,9 +201,9 @@ function learn(traits: QueueTraits, message: string): boolean {
 const anotherType = /inequivalent arg 'type' for exchange .* but current is '([^']*)'/;
 
 /**
- * Learns the type of an existing exchange in the same way. Undefined where it cannot be learned.
+ * Learns the type of an existing exchange in the same way. Undefined if it cannot be learned.
  *
- * @param expected the type that it should have.
+ * @param expected the right type.
  */
 async function probeExchangeType(
   connection: ChannelModel,

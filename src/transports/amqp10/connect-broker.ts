@@ -1,8 +1,8 @@
-/** What the broker has said of itself in its open frame. */
+/** The broker's description of itself in its open frame. */
 export interface Broker {
-  /** Its name; empty where it has not said any. */
+  /** Its name; empty if it gives none. */
   readonly product: string;
-  /** RabbitMQ's version; undefined for every other broker. */
+  /** RabbitMQ's version; undefined for other brokers. */
   readonly rabbitmq: { readonly major: number; readonly minor: number } | undefined;
   /** Whether one link can send to any address (capability ANONYMOUS-RELAY, "Using the AMQP Anonymous Terminus for Message Routing"). */
   readonly anonymousRelay: boolean;

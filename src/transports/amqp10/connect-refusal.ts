@@ -1,7 +1,7 @@
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
 
-/** What a broker says when it ends a link, a session or a connection (AMQP 1.0, section 2.8.14). */
+/** A broker's reason for ending a link, a session or a connection (AMQP 1.0, section 2.8.14). */
 export interface Refusal {
   readonly condition: string;
   readonly description: string;
@@ -18,7 +18,7 @@ export class LinkRefused extends Error {
   }
 }
 
-/** Reads the error of a detach, end or close frame; undefined where there is none. */
+/** Reads the error of a detach, end or close frame; undefined if there is none. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const condition: unknown = Reflect.get(error, 'condition');
@@ -28,14 +28,14 @@ export function refusalOf(error: unknown): Refusal | undefined {
 }
 
 /**
- * Whether a source or target of the peer's attach frame is one. A link that is refused has none, and a detach that says why is on its
- * way (AMQP 1.0, section 2.6.3). The client library has what is absent as a value of the type null.
+ * Whether the peer's attach frame has a source or target. A refused link has none, and a detach with the reason follows (AMQP 1.0,
+ * section 2.6.3). The client library represents an absent one as a value of the type null.
  */
 export function isTerminus(terminus: unknown): boolean {
   return typeof terminus === 'object' && terminus !== null && Array.isArray(Reflect.get(terminus, 'value'));
 }
 
-/** Conditions that trying again does not change (AMQP 1.0, sections 2.8.15 to 2.8.18). */
+/** Conditions that another attempt does not change (AMQP 1.0, sections 2.8.15 to 2.8.18). */
 const finalConditions = new Set([
   'amqp:unauthorized-access',
   'amqp:not-found',
@@ -47,46 +47,46 @@ const finalConditions = new Set([
   'amqp:connection:redirect',
 ]);
 
-/** Whether there is nobody at the address. */
+/** Whether the address has no receiver. */
 export function isNotFound({ condition }: Refusal): boolean {
   return condition === 'amqp:not-found' || condition === 'amqp:resource-deleted';
 }
 
-/** @param what was refused, as in "the broker refuses {what}". */
+/** @param what the refused thing, as in "the broker refuses {what}". */
 export function refused(what: string, refusal: Refusal): ConfigError | NotConnected {
   const because = [refusal.condition, refusal.description].filter((part) => part !== '').join(': ');
   const message = `the broker refuses ${what}: ${oneLine(because)}`;
   return finalConditions.has(refusal.condition) ? new ConfigError(message) : new NotConnected(message);
 }
 
-/** RabbitMQ 3 describes an error of its own by its whole stack, over many lines. */
+/** RabbitMQ 3 describes its internal errors with the whole stack, over many lines. */
 function oneLine(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
 }
 
-/** What the client library says where the first bytes are no header of AMQP 1.0 (section 2.2). */
+/** The client library's message if the first bytes are no header of AMQP 1.0 (section 2.2). */
 const otherProtocol = /^(Invalid protocol header|Unsupported AMQP version|Invalid AMQP protocol id)/;
 
 /**
- * Something came that is not AMQP 1.0, that the client library cannot read, or that made our own reading fail: nothing more can be
- * read on the connection.
+ * The connection cannot be read any more: the bytes are not AMQP 1.0, or the client library cannot read them, or our own reader has
+ * failed.
  */
 export function unreadable(error: unknown): NotConnected {
   const text = oneLine(messageOf(error));
   const message = otherProtocol.test(text)
     ? `url: AMQP 1.0 is not spoken on this port: look at the port, and whether the broker's AMQP 1.0 is enabled (${text})`
-    : `the connection is given up, since what came on it could not be read: ${text}`;
+    : `the connection was closed, since its bytes cannot be read: ${text}`;
   return new NotConnected(message, { cause: error });
 }
 
 /**
- * The connection has ended before it was open. Undefined where the error says why.
+ * Explains a connection that ended before it was open. Undefined if the error says why.
  *
- * Qpid Broker-J sends no alert over a client certificate that is missing or strange: it closes the socket. With TLS 1.3 that comes after
- * our handshake, with older versions within it, which Node calls a reset.
+ * Qpid Broker-J sends no alert if a client certificate is missing or unknown: it closes the socket. In TLS 1.3 that comes after our
+ * handshake, in older versions during it. Node calls that a reset.
  *
- * @param cert the file with our certificate; empty: we have none.
+ * @param cert the file with our certificate; empty if we have none.
  */
 export function endedEarly(error: unknown, secure: boolean, cert: string): NotConnected | undefined {
   if (error !== undefined && !(secure && codeOf(error) === 'ECONNRESET')) return undefined;
@@ -101,22 +101,22 @@ export function endedEarly(error: unknown, secure: boolean, cert: string): NotCo
   );
 }
 
-/** Outcome codes of SASL (AMQP 1.0, section 5.3.3.6): wrong credentials, and an error that will stay. */
+/** Outcome codes of SASL (AMQP 1.0, section 5.3.3.6): wrong credentials, and a permanent error. */
 const finalSaslCodes = new Set(['1', '3']);
 
-/** What of the configuration the broker judges a connection by. */
+/** The options by which the broker judges a connection. */
 export interface Asked {
-  /** The keys that say who signs in. */
+  /** The keys of the credentials. */
   readonly credentialKeys: string;
-  /** The file with our certificate; empty: we have none. */
+  /** The file with our certificate; empty if we have none. */
   readonly cert: string;
-  /** The virtual host that is asked for; empty: the broker's default. */
+  /** The requested virtual host; empty for the broker's default. */
   readonly virtualHost: string;
 }
 
 /**
- * An error of the connection as a whole: the handshakes of TCP, TLS and SASL, or a close frame. The client library says of SASL what
- * happened in words only.
+ * Explains an error of the whole connection: a handshake of TCP, TLS or SASL, or a close frame. The client library describes a failure of
+ * SASL only in its message.
  */
 export function connectionError(error: unknown, asked: Asked): ConfigError | NotConnected {
   const { credentialKeys, cert, virtualHost } = asked;
@@ -131,7 +131,7 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
   const failure = tlsFailure(error, cert);
   if (failure !== undefined) return failure;
   const refusal = refusalOf(error);
-  // RabbitMQ 3 says it with the first session: neither of which virtual host, nor why.
+  // RabbitMQ 3 says it when the first session begins, and names neither the virtual host nor the reason.
   if (refusal?.condition === 'amqp:unauthorized-access' && virtualHost !== '') {
     const what = `the virtual host in virtualHost or url, ${virtualHost}`;
     const { name, message } = refused(what, refusal);
@@ -142,7 +142,7 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
   return new NotConnected(message || codeOf(error) || 'the connection failed', { cause: error });
 }
 
-/** An error of ours as it is; any other may pass. */
+/** Returns our own errors unchanged. Any other error may pass, so it becomes NotConnected. */
 export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   return new NotConnected(messageOf(error), { cause: error });

@@ -2,7 +2,7 @@ import { ConfigError } from '../../core/errors.ts';
 import type { Credentials } from '../../core/transport/security.ts';
 import type { Amqp10Options } from './options.ts';
 
-/** One mechanism, as the client library wants it: `start` gives the initial response. */
+/** A mechanism in the client library's form: `start` returns the initial response. */
 interface Mechanism {
   start(respond: (error: undefined, response: Buffer) => void): void;
   step(challenge: unknown, respond: (error: undefined, response: Buffer) => void): void;
@@ -15,7 +15,7 @@ function mechanismOf({ sasl, tls }: SignInOptions, credentials: Credentials | un
   return credentials ? 'plain' : tls.cert !== '' ? 'external' : 'anonymous';
 }
 
-/** The keys of what the broker is shown, for who has to look at them. */
+/** The keys of the credentials that the broker gets, for the operator. */
 export function credentialKeys(options: SignInOptions, credentials: Credentials | undefined): string {
   const keys = {
     plain: 'user, password and passwordFile, or url',
@@ -26,10 +26,10 @@ export function credentialKeys(options: SignInOptions, credentials: Credentials 
 }
 
 /**
- * The one mechanism that is configured, so that a broker cannot make us take a weaker one. The client library's own PLAIN counts
- * characters where it should count bytes.
+ * The one configured mechanism, so that a broker cannot make us use a weaker one. The client library's own PLAIN counts characters where
+ * it should count bytes.
  *
- * @throws ConfigError if `plain` has nobody to sign in as.
+ * @throws ConfigError if `plain` has no user.
  */
 export function saslMechanisms(
   options: SignInOptions,
@@ -43,7 +43,7 @@ export function saslMechanisms(
       return { PLAIN: () => answering(Buffer.from(`\0${user}\0${password}`)) };
     }
     case 'external':
-      // RFC 4422, appendix A: whom the certificate names.
+      // RFC 4422, appendix A: the identity of the certificate.
       return { EXTERNAL: () => answering(Buffer.alloc(0)) };
     case 'anonymous':
       // RFC 4505: a trace for the operator.

@@ -13,8 +13,8 @@ import { Deliveries, type Taker } from './read.ts';
 import { guardWriting } from './read-library.ts';
 
 /**
- * Opens a connection to the first of the brokers in `url` that takes us. Rejects with ConfigError if it refuses credentials or
- * certificate, else with NotConnected.
+ * Connects to the first broker in `url` that accepts us. Rejects with ConfigError if it refuses the credentials or the certificate,
+ * otherwise with NotConnected.
  *
  * @param name of the connection, for the broker's own listings.
  */
@@ -26,24 +26,24 @@ export function openConnection(options: Amqp10Options, name: string): Promise<Am
   });
 }
 
-/** Milliseconds that the broker has to answer when we close. */
+/** Milliseconds that the broker has to answer our close frame. */
 const closePatience = 1000;
 
-/** Closes a connection that no session has come of. Resolves in any case. */
+/** Closes a connection that has no session. Never rejects. */
 export function letGo(connection: Amqp10Connection): Promise<void> {
   return connection.stop(AbortSignal.timeout(closePatience));
 }
 
 /**
- * One connection, for a session or a sender. It has a container of its own: handlers on a shared one would hear of every
- * connection's events.
+ * One connection, for a session or a sender. It has a container of its own: handlers on a shared container would get the events of all
+ * connections.
  */
 export class Amqp10Connection {
-  /** The one life of all that is on the connection. */
+  /** The life that everything on the connection shares. */
   readonly life = new SessionLife(() => this.hangUp());
-  /** The user whom we have signed in as. */
+  /** The user that we have signed in as. */
   readonly credentials: Credentials | undefined;
-  /** Resolves once the broker has opened the connection. Rejects with what ended it before. */
+  /** Resolves once the broker has opened the connection. Rejects with the error that ended it before. */
   readonly opened: Promise<void>;
   private readonly connection: Connection;
   private readonly deliveries: Deliveries;
@@ -53,7 +53,7 @@ export class Amqp10Connection {
   private socket: Socket | undefined;
   private phase: 'socket' | 'handshake' | 'open' = 'socket';
 
-  /** Begins to connect. Throws ConfigError over options that cannot be right, such as a file that cannot be read. */
+  /** Begins to connect. Throws ConfigError over wrong options, such as a file that cannot be read. */
   constructor(options: Amqp10Options, name: string) {
     const { life } = this;
     this.options = options;
@@ -72,7 +72,7 @@ export class Amqp10Connection {
     } catch (error) {
       throw this.explain(error);
     }
-    // After our close frame nothing that comes is for us.
+    // After our close frame no frame is for us.
     this.deliveries = new Deliveries(this.connection, () => this.usable);
     this.listen();
     const timer = setTimeout(() => life.fail(this.tooLate()), options.connectTimeout);
@@ -87,31 +87,31 @@ export class Amqp10Connection {
     this.opened = life.wait(opened);
   }
 
-  /** What the broker has said of itself. */
+  /** The broker's description of itself. */
   get broker(): Broker {
     this.said ??= brokerOf(this.connection.properties, this.connection.offered_capabilities);
     return this.said;
   }
 
-  /** @param buffer deliveries that an AMQP session keeps track of, in either direction. */
+  /** @param buffer deliveries that an AMQP session tracks, in each direction. */
   createSession(buffer: number): Session {
     return this.connection.create_session(buffer);
   }
 
-  /** Hands on what comes on a link. If the taker throws, the connection ends with that error. */
+  /** Hands on the deliveries of a link. If the taker throws, the connection ends with that error. */
   receive(receiver: Receiver, taker: Taker): void {
     this.deliveries.receive(receiver, taker);
   }
 
-  /** Writes a whole frame now, before what the client library still has to write. */
+  /** Writes a whole frame now, before the frames that the client library has queued. */
   write(frame: Buffer): void {
     if (this.usable) this.socket?.write(frame);
   }
 
   /**
-   * Closes. Resolves in any case, at the deadline at latest.
+   * Closes. Never rejects, and resolves at the deadline at the latest.
    *
-   * @param finish is waited for before that.
+   * @param finish runs before the connection closes.
    */
   async stop(deadline: AbortSignal, finish: () => Promise<unknown> = async () => {}): Promise<void> {
     const { life } = this;
@@ -122,14 +122,14 @@ export class Amqp10Connection {
     });
   }
 
-  /** Nothing may follow our close frame (AMQP 1.0, section 2.4.3). */
+  /** No frame may follow our close frame (AMQP 1.0, section 2.4.3). */
   private get usable(): boolean {
     return this.life.open && this.connection.is_open();
   }
 
   private hangUp(): void {
     this.connection.close();
-    // The library clears its timers on an error of the socket. It has written our close frame by the next turn.
+    // An error of the socket makes the library clear its timers. It has written our close frame by the next turn.
     setImmediate(() => this.socket?.destroy(new NotConnected('the connection is given up')));
   }
 
@@ -152,18 +152,18 @@ export class Amqp10Connection {
     return {
       host,
       port,
-      // RabbitMQ's way to name a virtual host; else the host, as AMQP 1.0, section 2.7.1, has it.
+      // RabbitMQ's name of a virtual host; otherwise the host (AMQP 1.0, section 2.7.1).
       hostname: virtualHost === '' ? host : `vhost:${virtualHost}`,
       connection_details: () => ({
         host,
         port,
-        // A socket of our own making, to be given up when it no longer answers.
+        // A socket of our own, so that we can destroy it if the broker does not answer any more.
         connect: (_port: number, _host: string, _options: unknown, connected: () => void) => {
           const ready = () => {
             this.phase = 'handshake';
             connected();
           };
-          // No host name may be an address in TLS (RFC 6066, section 3).
+          // In TLS an IP address is no host name (RFC 6066, section 3).
           const servername = tls?.servername ?? (isIP(host) ? '' : host);
           this.socket = secure
             ? connectTls({ ...tls, host, port, servername }, ready)
@@ -189,7 +189,7 @@ export class Amqp10Connection {
         early ?? (error === undefined ? new NotConnected('the connection was lost') : this.explain(error)),
       );
     });
-    // Not what AMQP allows, or what the library cannot read: it closes the socket by itself.
+    // The bytes break the protocol, or the library cannot read them. It closes the socket by itself.
     for (const name of ['protocol_error', 'error'])
       connection.on(name, (error: unknown) => life.fail(unreadable(error)));
   }
@@ -204,7 +204,7 @@ export class Amqp10Connection {
   }
 }
 
-/** RabbitMQ's; empty: the broker's default. */
+/** RabbitMQ's virtual host; empty for the broker's default. */
 function virtualHostOf({ virtualHost, url }: Amqp10Options): string {
   return virtualHost || decodeURIComponent(new URL(url).pathname.slice(1));
 }

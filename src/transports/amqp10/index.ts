@@ -6,7 +6,7 @@ import { amqp10Schema, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
 import { beginSession } from './session.ts';
 
-/** RabbitMQ, Artemis, Qpid, and whatever else speaks AMQP 1.0. */
+/** RabbitMQ, Artemis, Qpid, and other brokers that speak AMQP 1.0. */
 export const amqp10 = defineKind(
   amqp10Schema,
   (given, setup) => {

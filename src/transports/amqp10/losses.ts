@@ -2,7 +2,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Broker } from './connect-broker.ts';
 import type { Amqp10Options } from './options.ts';
 
-/** Logs that the broker does not check `user-id`, where that is to prove who has sent a message. */
+/** Warns that the broker does not check `user-id`, if `auth.mode` relies on it. */
 export function warnOfForgery({ product, rabbitmq }: Broker, options: Amqp10Options, logger: Logger): void {
   if (options.auth.mode !== 'user-id') return;
   const forgery = forgeryOver(product, rabbitmq);
@@ -10,10 +10,10 @@ export function warnOfForgery({ product, rabbitmq }: Broker, options: Amqp10Opti
 }
 
 function forgeryOver(product: string, rabbitmq: Broker['rabbitmq']): string | undefined {
-  // Its plugin believes a header of AMQP 0-9-1 that holds properties as AMQP 1.0 encodes them, and checks those of its own only.
+  // The plugin trusts a header of AMQP 0-9-1 that holds properties in the encoding of AMQP 1.0, and checks only its own properties.
   if (rabbitmq !== undefined && (rabbitmq.major < 3 || (rabbitmq.major === 3 && rabbitmq.minor < 13)))
     return 'auth.mode user-id proves nothing over this RabbitMQ: who may publish over AMQP 0-9-1 can forge it';
-  // Artemis and Classic deliver a forged one as it stands.
+  // Artemis and ActiveMQ Classic deliver a forged one unchanged.
   if (/activemq/i.test(product))
     return 'auth.mode user-id proves nothing over this broker, which does not check it: who may publish can forge it';
   if (/qpid/i.test(product))

@@ -5,7 +5,7 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const amqp10Schema = {
   ...commonSchema('amqp10', ['none', 'user-id']),
   url: {
-    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn; credentials and virtual host stand in the first. Required.',
+    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host) is that of the first. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
@@ -33,7 +33,7 @@ export const amqp10Schema = {
   heartbeat: {
     doc: 'Seconds between signs of life that the broker is asked for; a connection that is silent for two of them is given up.',
     default: 10,
-    // Milliseconds on the wire, and twice that in a timer.
+    // Milliseconds on the wire, and twice as many in a timer.
     format: positiveIntegerUpTo(1_000_000),
   },
   connectTimeout: {
@@ -45,7 +45,7 @@ export const amqp10Schema = {
 
 export type Amqp10Options = ValuesOf<typeof amqp10Schema>;
 
-/** The names that are left to the codec, filled in. */
+/** Fills in the names that depend on the codec. */
 export function withCodecDefaults(options: Amqp10Options): Amqp10Options {
   const address = options.address || (options.codec === 'oslo' ? 'trove-conductor' : 'conductor');
   return { ...options, address, target: options.target || address };

@@ -7,24 +7,24 @@ import { SenderLinks } from './sender-links.ts';
 import { isOwn, type OwnAddresses, queueAddress, replyAddress } from './topology.ts';
 
 /**
- * Publishes answers and notifications: on one link for all addresses where the broker has an anonymous terminus, else on a link for
- * each address.
+ * Publishes answers and notifications: on one link for all addresses if the broker has an anonymous terminus, otherwise on a link for each
+ * address.
  */
 export class Publisher {
   private readonly connection: Amqp10Connection;
   private readonly own: OwnAddresses;
   private readonly links: SenderLinks;
 
-  /** @param own where no answer may go. */
+  /** @param own the addresses to which no answer may go. */
   constructor(connection: Amqp10Connection, own: OwnAddresses) {
     this.connection = connection;
     this.own = own;
     this.links = new SenderLinks(connection);
   }
 
-  /** As Session.publish of the contracts says. */
+  /** Like `Session.publish` of the contract. */
   async publish({ to, body, correlationId }: Publication): Promise<void> {
-    // RabbitMQ 3.10 answers nothing more on a connection where an address has what is no character.
+    // RabbitMQ 3.10 stops answering on a connection after an address with invalid characters.
     if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
     if (to.kind === 'reply' && isOwn(broker, to.name, this.own))
@@ -32,21 +32,21 @@ export class Publisher {
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
     const payload = encodeMessage({ to: address, body, correlationId });
     const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);
-    // A caller that has gone is no failure of ours; that nobody hears a notification is for its publisher to know.
+    // A caller that has gone is no failure of ours. A notification without a listener is the publisher's own affair.
     if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);
   }
 }
 
-/** What is sent. The body becomes a data section. */
+/** A message to send. The body becomes a data section. */
 export interface EncodedMessage {
   readonly body: Uint8Array;
   readonly messageId?: string | undefined;
-  /** The user that we have signed in as: brokers that check it refuse any other. */
+  /** The user that we have signed in as. Brokers that check it refuse any other. */
   readonly userId?: string | undefined;
-  /** On a link without an address of its own: where the message goes. */
+  /** The destination, on a link without an address of its own. */
   readonly to?: string | undefined;
   readonly replyTo?: string | undefined;
-  /** As it was received, with its type. */
+  /** The correlation id as it was received, with its type. */
   readonly correlationId?: string | undefined;
   /** Milliseconds. */
   readonly ttl?: number | undefined;
@@ -79,7 +79,7 @@ function section(code: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x00, 0x53, code]), value]);
 }
 
-/** list32: size, which counts the count, and count. */
+/** A list32: the size, which includes the count, and the count. */
 function list(fields: ReadonlyArray<Buffer>): Buffer {
   const head = Buffer.alloc(9, 0xd0);
   head.writeUInt32BE(
@@ -90,7 +90,7 @@ function list(fields: ReadonlyArray<Buffer>): Buffer {
   return Buffer.concat([head, ...fields]);
 }
 
-/** @param code of the form with a size of one byte; the one with four is 0x10 above it. */
+/** @param code of the form with a size of one byte. The form with a size of four bytes is 0x10 higher. */
 function variable(code: number, bytes: Uint8Array): Buffer {
   if (bytes.length < 256) return Buffer.concat([Buffer.from([code, bytes.length]), bytes]);
   const head = Buffer.alloc(5, code + 0x10);

@@ -1,13 +1,13 @@
 import { Cursor, list } from './read-values.ts';
 
-/** What a transfer frame says (AMQP 1.0, section 2.7.5), as far as it is needed. */
+/** The fields of a transfer frame that we use (AMQP 1.0, section 2.7.5). */
 export interface Transfer {
   handle: number;
-  /** The delivery's number; undefined where it is left out, as in all but the first frame of a delivery. */
+  /** The delivery's number. Undefined if it is left out, as in all but the first frame of a delivery. */
   id: number | undefined;
   /** Which of `settled`, `more` and `aborted` are set. */
   flags: number;
-  /** Where the message's bytes begin. */
+  /** The offset of the message's first byte. */
   payload: number;
 }
 
@@ -27,8 +27,8 @@ export function isTransfer(bytes: Buffer, start: number, end: number): boolean {
 }
 
 /**
- * Reads the performative of a transfer frame, field by field; tag, format and whatever else is not needed is skipped by its size. Throws
- * RangeError where the encoding leads out of the frame: the broker writes it, no sender can.
+ * Reads the performative of a transfer frame, field by field. Tag, format and other unused fields are skipped by their size. Throws
+ * RangeError if the encoding exceeds the frame. The broker writes these fields, so no sender can cause it.
  */
 export function readTransfer(bytes: Buffer, start: number, end: number, transfer: Transfer): void {
   const cursor = new Cursor(bytes, start + (bytes[start + 1] === shortDescriptor ? 3 : 10), end, 1);

@@ -2,8 +2,8 @@ import { Undeliverable } from '../../core/errors.ts';
 
 /**
  * Message and correlation ids as texts. On the wire they are a string, a number, a UUID or bytes (AMQP 1.0, sections 3.2.11 to
- * 3.2.14); the texts are those of the AMQP binding of JMS (amqp-bindmap-jms, section 3.2.1.1), which keep the type, so that a
- * caller gets its correlation id back as it was.
+ * 3.2.14). The texts are those of the AMQP binding of JMS (amqp-bindmap-jms, section 3.2.1.1). They keep the type, so a caller gets
+ * its correlation id back unchanged.
  */
 
 const marks = {
@@ -13,7 +13,7 @@ const marks = {
   binary: 'ID:AMQP_BINARY:',
 } as const;
 
-/** Reads the id whose type code stands at `start`; undefined where it is none of the four types. */
+/** Reads the id whose type code is at `start`; undefined if it has none of the four types. */
 export function readId(data: Buffer, code: number, start: number, end: number): string | undefined {
   switch (code) {
     case 0xa1:
@@ -41,13 +41,13 @@ function uuidText(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** An id ready to be encoded: its type, and its bytes. */
+/** An id to be encoded: its type and its bytes. */
 export interface TypedId {
   readonly type: keyof typeof marks;
   readonly bytes: Buffer;
 }
 
-/** The way back. Throws Undeliverable for a text that claims to be of a type and is not. */
+/** Turns the text of an id back into the id. Throws Undeliverable for a text that claims a type and does not fit it. */
 export function typedId(text: string): TypedId {
   if (text.startsWith(marks.string)) return string(text.slice(marks.string.length));
   if (text.startsWith(marks.ulong)) {

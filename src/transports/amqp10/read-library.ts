@@ -1,20 +1,20 @@
 import type { Connection, Receiver, Session } from 'rhea';
 
 /**
- * The one file that reaches inside the client library, rhea 3.0. The library signs in, negotiates and keeps alive, and every frame but
- * transfers is its own. Transfers are read by us, from the bytes of the socket (read.ts). The library's counters of the session and the
- * link are kept here, so that the flow frames that it writes are right (AMQP 1.0, section 2.7.4).
+ * The one file that reaches inside the client library, rhea 3.0. The library signs in, negotiates, keeps alive and handles every frame
+ * except transfers. Our own reader takes those from the bytes of the socket (read.ts). This file keeps the library's counters of
+ * session and link, so that the library's flow frames are right (AMQP 1.0, section 2.7.4).
  */
 
-/** What the library keeps of the incoming transfers of a session. */
+/** The library's record of the incoming transfers of a session. */
 interface Incoming {
   next_transfer_id: number;
-  /** The first transfer that is beyond the window that the broker knows. */
+  /** The first transfer beyond the window that the broker knows. */
   max_transfer_id: number;
   readonly window: number;
 }
 
-/** What the library keeps of the deliveries of a link. */
+/** The library's record of the deliveries of a link. */
 interface Counted {
   credit: number;
   delivery_count: number;
@@ -23,8 +23,8 @@ interface Counted {
 const uints = 2 ** 32;
 
 /**
- * Catches errors of the library's writing, which it does in a turn of its own. Nothing is written to a socket that has gone: that would
- * start the timers of the heartbeat again, and they would hold the process. To be called before the connection connects.
+ * Catches errors of the library's writes, which it makes in a turn of their own. Drops writes to a closed socket: they would start the
+ * heartbeat's timers again, and those would keep the process alive. Call it before the connection connects.
  */
 export function guardWriting(
   connection: Connection,
@@ -42,9 +42,9 @@ export function guardWriting(
 }
 
 /**
- * Reads the socket's bytes before the library does. To be called in the turn in which the connection connects.
+ * Reads the socket's bytes before the library does. Call it in the turn in which the connection connects.
  *
- * @param read reads whole frames, has others read by the library, and returns how many bytes it has read.
+ * @param read reads whole frames, passes frames that are no transfers to the library, and returns how many bytes it has read.
  */
 export function tapFrames(
   connection: Connection,
@@ -54,7 +54,7 @@ export function tapFrames(
   const readOthers = methodOf(transport, 'read');
   let begun = false;
   Reflect.set(transport, 'read', (bytes: Buffer) => {
-    // The protocol's header comes first, which is no frame (AMQP 1.0, section 2.2).
+    // The protocol header comes first; it is no frame (AMQP 1.0, section 2.2).
     begun ||= Reflect.get(transport, 'header_received') !== undefined;
     return begun ? read(bytes, readOthers) : readOthers(bytes);
   });
@@ -64,33 +64,33 @@ export function tapFrames(
   });
 }
 
-/** Calls back with the broker's numbers of session and link, once it has attached us. */
+/** Calls back with the broker's numbers of session and link, once the broker has attached the link. */
 export function onAttached(receiver: Receiver, attached: (channel: number, handle: number) => void): void {
   receiver.on('receiver_open', () => {
     const attach = memberOf(memberOf(receiver, 'remote'), 'attach');
     const first: unknown = Reflect.get(attach, 'initial_delivery_count');
-    // The library begins with 0, whatever the broker has said (AMQP 1.0, section 2.6.7).
+    // The library starts at 0, whatever number the broker has sent (AMQP 1.0, section 2.6.7).
     if (typeof first === 'number') Reflect.set(receiver, 'delivery_count', first);
     attached(numberOf(memberOf(receiver.session, 'remote'), 'channel'), numberOf(attach, 'handle'));
   });
 }
 
-/** The number that our own frames on a session bear. */
+/** The channel number of our own frames on a session. */
 export function channelOf(session: Session): number {
   return numberOf(memberOf(session, 'local'), 'channel');
 }
 
-/** What the library counts of the deliveries of a link, and of the transfers of its session. */
+/** The library's counters: deliveries of a link, and transfers of its session. */
 export interface Counters {
-  /** A transfer frame has come. */
+  /** Counts a transfer frame. */
   transfer(): void;
-  /** A delivery has ended. */
+  /** Counts the end of a delivery. */
   delivery(): void;
-  /** The library looks at the session's window when it writes: transfers alone do not make it. */
+  /** Makes the library look at the session's window. It does so only when it writes, and transfers do not make it write. */
   openWindow(): void;
 }
 
-/** Throws TypeError where the library counts in another way. */
+/** Throws TypeError if the library counts in another way. */
 export function countersOf(receiver: Receiver): Counters {
   const incoming = memberOf(receiver.session, 'incoming');
   if (!isIncoming(incoming)) throw changed('the counters of a session');
@@ -100,13 +100,13 @@ export function countersOf(receiver: Receiver): Counters {
     transfer: () => {
       incoming.next_transfer_id += 1;
       if (incoming.next_transfer_id < uints) return;
-      // The library never lets its numbers begin anew; it compares the two.
+      // The library compares the two numbers, and never wraps them around.
       incoming.next_transfer_id -= uints;
       incoming.max_transfer_id -= uints;
     },
     delivery: () => {
       receiver.delivery_count = (receiver.delivery_count + 1) % uints;
-      // What was on its way when credit was taken back comes without.
+      // Deliveries that were under way when the credit was taken back have none.
       if (receiver.credit > 0) receiver.credit -= 1;
     },
     openWindow: () => {

@@ -1,9 +1,9 @@
 import { readId } from './read-id.ts';
 import { Cursor, list, map } from './read-values.ts';
 
-/** What the conductor wants to know of a message. */
+/** The parts of a message that the conductor uses. */
 export interface DecodedMessage {
-  /** Empty where the message has no body. */
+  /** Empty if the message has no body. */
   body: Buffer;
   messageId: string | undefined;
   userId: Buffer | undefined;
@@ -14,7 +14,7 @@ export interface DecodedMessage {
   /** Milliseconds since the epoch. */
   absoluteExpiryTime: number | undefined;
   redelivered: boolean;
-  /** The application property `compression`, as kombu names how it has compressed the body. */
+  /** The application property `compression`: kombu's name for the compression of the body. */
   compression: string | undefined;
 }
 
@@ -27,16 +27,16 @@ const sequence = 0x76;
 const value = 0x77;
 
 /**
- * Decodes a message (AMQP 1.0, section 3.2) as far as it is needed: what is not needed is skipped by its size. The client library
- * would decode everything, keep no types of ids, and end the connection over a message that it cannot read, which would come again
- * with the next one; here a message that cannot be read harms only itself.
+ * Decodes a message (AMQP 1.0, section 3.2). Unused parts are skipped by their size. The client library would decode everything, lose
+ * the types of ids, and end the connection over a message that it cannot read. That message would come again with the next
+ * connection. Here an unreadable message harms only itself.
  *
- * The body is the bytes of the data sections, or of a value that is a string or binary. Anything else is handed on as it is
- * encoded: that begins with a zero byte, is no JSON for any codec, and so becomes a dead letter with its bytes. The same goes for a
- * message that breaks off or whose encoding is wrong, as a whole. Sections count in any order. Two sections of properties say two
- * things of the sender, of which the broker has checked one: such a message goes on as a whole too, and from nobody.
+ * The body is the bytes of the data sections, or of a value that is a string or binary. Any other body is handed on in its encoded
+ * form. That form begins with a zero byte, which no codec takes for JSON, so the message becomes a dead letter with its bytes. The
+ * same holds for a whole message that breaks off or is wrongly encoded. Sections may come in any order. If there are two sections of
+ * properties, the broker has checked the sender in one of them only. So that message is handed on whole too, without a sender.
  *
- * @param start where the message begins among the bytes; it ends before `end`.
+ * @param start the offset of the message's first byte; it ends before `end`.
  */
 export function decodeMessage(bytes: Buffer, start = 0, end = bytes.length): DecodedMessage {
   const decoded = unread();
@@ -56,7 +56,7 @@ export function decodeMessage(bytes: Buffer, start = 0, end = bytes.length): Dec
 
 const nothing = Buffer.alloc(0);
 
-/** A message of which nothing is known. */
+/** A message without any known part. */
 function unread(): DecodedMessage {
   return {
     body: nothing,
@@ -72,8 +72,8 @@ function unread(): DecodedMessage {
 }
 
 /**
- * Returns the body; undefined where two sections say who has sent it. Throws RangeError where the encoding leads out of the message
- * or makes no sense.
+ * Returns the body; undefined if two sections name the sender. Throws RangeError if the encoding exceeds the message
+ * or is invalid.
  */
 function readSections(
   message: Buffer,
@@ -91,7 +91,7 @@ function readSections(
     const begin = cursor.next;
     const section = cursor.readSection();
     if (section === header) {
-      // The broker's own stands in front.
+      // The broker's own section comes first.
       if (!hasHeader) readHeader(cursor, decoded);
       hasHeader = true;
     } else if (section === properties) {
@@ -116,7 +116,7 @@ function isBody(section: number): boolean {
   return section === data || section === sequence || section === value;
 }
 
-/** Binary and string; a symbol is neither. */
+/** Whether the value is binary or a string. A symbol is neither. */
 function isBytes(code: number): boolean {
   return isBinary(code) || isString(code);
 }
@@ -134,7 +134,7 @@ function readHeader(section: Cursor, decoded: DecodedMessage): void {
   const field = section.items(list);
   for (let index = 0; index < 5 && field.readField(); index += 1) {
     if (index === 2) decoded.ttl = field.uint();
-    // Its default is false as well, so only a broker that says so means it.
+    // The default is false, so it is true only if the broker says so.
     else if (index === 3 && field.isFalse()) decoded.redelivered = true;
     else if (index === 4 && (field.uint() ?? 0) > 0) decoded.redelivered = true;
   }
@@ -156,7 +156,7 @@ function readProperties(message: Buffer, section: Cursor, decoded: DecodedMessag
 
 const compressionKey = 'compression';
 
-/** Section 3.2.5: a map. Its size has been read; what makes no sense inside says nothing, and does no harm to the body. */
+/** Section 3.2.5: a map. Its size is known, so an invalid item inside is ignored and does not harm the body. */
 function readCompression(message: Buffer, section: Cursor, decoded: DecodedMessage): void {
   try {
     const item = section.items(map);

@@ -1,8 +1,8 @@
-/** Codes of the forms with a size of one byte; those with four are 0x10 above them (AMQP 1.0, section 1.6). */
+/** Codes of the forms with a size of one byte. The forms with a size of four bytes have codes 0x10 higher (AMQP 1.0, section 1.6). */
 export const list = 0xc0;
 export const map = 0xc1;
 
-/** Descriptors of sections may be symbols as well (AMQP 1.0, section 3.2). */
+/** Descriptors of sections may also be symbols (AMQP 1.0, section 3.2). */
 const symbolicSections: Readonly<Record<string, number>> = {
   'amqp:header:list': 0x70,
   'amqp:delivery-annotations:map': 0x71,
@@ -18,10 +18,10 @@ const symbolicSections: Readonly<Record<string, number>> = {
 
 /** Bytes of a value of a fixed width, by the upper half of its code (AMQP 1.0, section 1.2). */
 const fixedWidths = [0, 1, 2, 4, 8, 16];
-/** Values described by values described by values: more than this means nothing to anybody. */
+/** The deepest nesting of described values that is read. No broker or client nests deeper. */
 const deepest = 8;
 
-/** Goes over encoded values, one after the other. After a read, `code` is the value's type and `start` to `end` its bytes. */
+/** Reads encoded values one after the other. After a read, `code` is the value's type and `start` to `end` its bytes. */
 export class Cursor {
   private readonly message: Buffer;
   private readonly limit: number;
@@ -38,7 +38,7 @@ export class Cursor {
     this.left = left;
   }
 
-  /** Reads a described value and returns the section that its descriptor names; 0 for one that is not known. */
+  /** Reads a described value and returns the section that its descriptor names; 0 if the descriptor is unknown. */
   readSection(): number {
     const { message, next } = this;
     // The usual form of a descriptor: a small number.
@@ -60,7 +60,7 @@ export class Cursor {
     return section;
   }
 
-  /** The value that was read last, if it is a number of the type uint. */
+  /** The last value, if it is a uint. */
   uint(): number | undefined {
     if (this.code === 0x52) return this.message.readUInt8(this.start);
     if (this.code === 0x70) return this.message.readUInt32BE(this.start);
@@ -75,7 +75,7 @@ export class Cursor {
     return this.code === 0x42 || (this.code === 0x56 && this.message[this.start] === 0);
   }
 
-  /** The items of the list or map that was read last; none if it is something else. */
+  /** A cursor over the items of the last value, if it is a list or map of this kind. Otherwise over none. */
   items(kind: typeof list | typeof map): Cursor {
     const { message, code, start, end } = this;
     if (code === kind) return new Cursor(message, start + 1, end, message.readUInt8(start));
@@ -104,7 +104,7 @@ export class Cursor {
     let start = at + 1;
     let size = fixedWidths[kind - 4];
     if (size === undefined) {
-      // Sizes of one byte stand before even kinds, of four before odd ones.
+      // A size of one byte precedes even kinds, a size of four bytes odd ones.
       if (kind < 0xa) throw new RangeError('no such type');
       const wide = (kind & 1) === 1;
       size = wide ? this.message.readUInt32BE(start) : this.message.readUInt8(start);

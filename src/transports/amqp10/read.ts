@@ -2,22 +2,22 @@ import type { Connection, Receiver } from 'rhea';
 import { aborted, isTransfer, more, readTransfer, settled, type Transfer } from './read-frame.ts';
 import { type Counters, countersOf, onAttached, tapFrames } from './read-library.ts';
 
-/** Bytes of a message that came in parts; the rest is dropped, so that it breaks off. RabbitMQ's own limit is 128 MiB. */
+/** Bytes of a message in parts. The rest is dropped, so the message breaks off. RabbitMQ's own limit is 128 MiB. */
 const maxAssembled = 128 * 1024 * 1024;
 
-/** What is told of the deliveries of a link. */
+/** Receives the deliveries of a link. */
 export interface Taker {
   /**
-   * Takes a message as it is encoded, from `start` to before `end` of the bytes.
+   * Takes an encoded message: the bytes from `start` to before `end`.
    *
-   * @param id what it is settled by; undefined if the broker has settled it already.
+   * @param id the number to settle it by; undefined if the broker has settled it already.
    */
   take(bytes: Buffer, start: number, end: number, id: number | undefined): void;
-  /** The broker has taken a delivery back before its end (AMQP 1.0, section 2.6.14). It has used credit, and there is nothing to settle. */
+  /** The broker has aborted a delivery (AMQP 1.0, section 2.6.14). It has used credit, and there is nothing to settle. */
   aborted(): void;
 }
 
-/** A link that deliveries come on. */
+/** A receiving link. */
 interface Link {
   readonly channel: number;
   readonly handle: number;
@@ -25,19 +25,19 @@ interface Link {
   readonly taker: Taker;
   /** Undefined until the first one has come. */
   nextId: number | undefined;
-  /** Whether a delivery has begun, and has not ended. */
+  /** Whether a delivery has begun and not ended. */
   open: boolean;
-  /** Of the delivery that is open. */
+  /** Of the open delivery. */
   settled: boolean;
   parts: Buffer[];
   size: number;
 }
 
 const uints = 2 ** 32;
-/** Bytes of a frame's header, the least that a frame has (AMQP 1.0, section 2.3.1). */
+/** Bytes of a frame's header, and so of the shortest frame (AMQP 1.0, section 2.3.1). */
 const headerSize = 8;
 
-/** The deliveries that come on a connection. */
+/** Reads the deliveries of a connection. */
 export class Deliveries {
   private readonly reads: () => boolean;
   private readonly limit: number;
@@ -45,10 +45,10 @@ export class Deliveries {
   private readonly transfer: Transfer = { id: undefined, handle: 0, flags: 0, payload: 0 };
 
   /**
-   * To be made in the turn in which the connection connects.
+   * Must be made in the turn in which the connection connects.
    *
-   * @param reads whether transfers are still wanted.
-   * @param limit bytes of a message that came in parts.
+   * @param reads whether transfers are still to be read.
+   * @param limit bytes of a message in parts.
    */
   constructor(connection: Connection, reads: () => boolean, limit = maxAssembled) {
     this.reads = reads;
@@ -56,7 +56,7 @@ export class Deliveries {
     tapFrames(connection, (bytes, readOthers) => this.read(bytes, readOthers));
   }
 
-  /** Hands on what comes on a link. */
+  /** Hands on the deliveries of a link. */
   receive(receiver: Receiver, taker: Taker): void {
     const counters = countersOf(receiver);
     onAttached(receiver, (channel, handle) => {
@@ -65,7 +65,7 @@ export class Deliveries {
     });
   }
 
-  /** Reads whole frames and returns how many bytes they have. Throws where the broker breaks the protocol. */
+  /** Reads whole frames and returns how many bytes they have. Throws if the broker breaks the protocol. */
   private read(bytes: Buffer, readOthers: (bytes: Buffer) => unknown): number {
     let at = 0;
     while (bytes.length - at >= headerSize) {
@@ -75,7 +75,7 @@ export class Deliveries {
       if (end > bytes.length) break;
       const start = at + (bytes[at + 4] ?? 0) * 4;
       if (start < at + headerSize || start > end) throw new Error('a frame whose data begins outside of it');
-      // Frames of another type than AMQP's are for the library to refuse.
+      // The library refuses frames that are not AMQP's.
       if (bytes[at + 5] === 0 && isTransfer(bytes, start, end)) {
         if (this.reads()) this.readTransfer(bytes, at, start, end);
       } else readOthers(bytes.subarray(at, end));
@@ -119,7 +119,7 @@ export class Deliveries {
     taker.take(whole, 0, whole.length, id);
   }
 
-  /** The parts are views of what was read. Empty ones are none, or a broker could send any number of them. */
+  /** Keeps a part: a view of its chunk. Empty parts are dropped, since a broker could send any number of them. */
   private keep(link: Link, bytes: Buffer, start: number, end: number): void {
     const size = Math.min(end - start, this.limit - link.size);
     if (size === 0) return;
@@ -127,7 +127,7 @@ export class Deliveries {
     link.size += size;
   }
 
-  /** There is one, or very few. Each has a session of its own, so that numbers of deliveries follow one another on it. */
+  /** A connection has one link or very few. Each has a session of its own, so delivery numbers on it are consecutive. */
   private linkOf(channel: number, handle: number): Link {
     for (const link of this.links) if (link.handle === handle && link.channel === channel) return link;
     throw new Error(`a transfer on link ${handle} of channel ${channel}, which is not open`);
@@ -138,7 +138,7 @@ function begin(link: Link, id: number | undefined): void {
   if (id === undefined) throw new Error('a delivery without a number');
   if (link.nextId !== undefined && id !== link.nextId)
     throw new Error(`a delivery out of sequence: expected ${link.nextId}, got ${id}`);
-  // Numbers begin anew behind the last one (AMQP 1.0, section 2.8.10).
+  // Numbers wrap around to 0 (AMQP 1.0, section 2.8.10).
   link.nextId = (id + 1) % uints;
   link.open = true;
   link.settled = false;

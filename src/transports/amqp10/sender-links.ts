@@ -4,13 +4,13 @@ import { SessionLife } from '../../core/transport/session-life.ts';
 import type { Amqp10Connection } from './connect.ts';
 import { isNotFound, LinkRefused, refusalOf, refused } from './connect-refusal.ts';
 
-/** What the broker has made of a message: it has it, or it knows nobody who would take it. */
+/** The broker's answer to a message: it has the message, or nobody receives at the address. */
 export type Sent = 'accepted' | 'unroutable';
 
-/** Links that are kept open, each with an AMQP session; the least used are closed. RabbitMQ has a channel for each. */
+/** The most open links; the least used are closed. Each has an AMQP session, and RabbitMQ has a channel for each. */
 const maxLinks = 64;
 
-/** A sending link for each address, of which those last used are kept. */
+/** A sending link for each address. The last used ones are kept. */
 export class SenderLinks {
   private readonly connection: Amqp10Connection;
   /** By address, the least recently used first. */
@@ -21,10 +21,10 @@ export class SenderLinks {
   }
 
   /**
-   * Resolves once the broker has said what became of the message. Rejects with Undeliverable if it refuses the message or the
-   * address for good, with NotConnected if it does for now, or if the connection ends.
+   * Resolves with the broker's answer to the message. Rejects with Undeliverable if the broker refuses the message or the address for good,
+   * with NotConnected if it refuses for now or the connection ends.
    *
-   * @param address undefined: the anonymous terminus; the message says where it goes.
+   * @param address undefined: the anonymous terminus. The message then has its destination.
    */
   async send(address: string | undefined, payload: Buffer): Promise<Sent> {
     try {
@@ -43,13 +43,13 @@ export class SenderLinks {
     const key = address ?? '';
     const known = this.links.get(key);
     const link = known?.life.open === true ? known : new SenderLink(this.connection, address);
-    // To the end of the order.
+    // Moves it to the end of the order.
     this.links.delete(key);
     this.links.set(key, link);
     return link;
   }
 
-  /** Closes the oldest of what is too many, but none that is in use: how many those are is bounded by what is under way. */
+  /** Closes the oldest surplus links that are not in use. The messages under way bound the number of used ones. */
   private trim(): void {
     for (const [key, link] of this.links) {
       if (!link.life.open) this.links.delete(key);
@@ -61,7 +61,7 @@ export class SenderLinks {
   }
 }
 
-/** Messages of one link that have been sent and not settled; the library's buffer. */
+/** Unsettled messages of one link, at most: the library's buffer. */
 const windowSize = 2048;
 
 interface Waiting {
@@ -71,20 +71,20 @@ interface Waiting {
 }
 
 /**
- * A sending link in an AMQP session of its own: the client library sends the messages of a session strictly one after the other, so
- * that a link without credit would hold up all others, and RabbitMQ 3 ends the session over a link that it refuses.
+ * A sending link in an AMQP session of its own. The client library sends the messages of a session strictly in order, so a link without
+ * credit would hold up all others. And RabbitMQ 3 ends the session if it refuses a link.
  */
 export class SenderLink {
-  /** Ends with LinkRefused if the broker refuses the link, and with the connection. */
+  /** Ends with LinkRefused if the broker refuses the link; also ends with the connection. */
   readonly life: SessionLife;
   private readonly sender: Sender;
   private readonly waiting: Waiting[] = [];
   private readonly unsettled = new Map<RheaDelivery, Waiting>();
 
-  /** @param address undefined: the anonymous terminus; the messages say where they go. */
+  /** @param address undefined: the anonymous terminus. The messages then have their destinations. */
   constructor(connection: Amqp10Connection, address: string | undefined) {
     const session: RheaSession = connection.createSession(windowSize);
-    // A link that was refused leaves its session behind; closing it twice is harmless.
+    // A refused link leaves its session open. A second close does nothing.
     const life = new SessionLife(() => session.close());
     this.life = life;
     const end = (error: unknown) => {
@@ -108,28 +108,28 @@ export class SenderLink {
       if (refusal?.condition === 'amqp:not-found') resolve('unroutable');
       else reject(new Undeliverable(`the broker refuses the message: ${refusal?.description ?? 'rejected'}`));
     });
-    // A connection outlives many links: nothing of them is left behind there.
+    // A connection outlives many links, so the link removes its listener.
     connection.life.wait(life.closed).catch((error: Error) => life.fail(error));
   }
 
-  /** Whether nothing is under way. */
+  /** Whether no message is under way. */
   get idle(): boolean {
     return this.waiting.length + this.unsettled.size === 0;
   }
 
-  /** Resolves once the broker has said what became of the message. Rejects with Undeliverable, NotConnected or LinkRefused. */
+  /** Resolves with the broker's answer to the message. Rejects with Undeliverable, NotConnected or LinkRefused. */
   send(payload: Buffer): Promise<Sent> {
     const sent = new Promise<Sent>((resolve, reject) => this.waiting.push({ payload, resolve, reject }));
     this.flush();
     return this.life.wait(sent);
   }
 
-  /** As many as the broker takes now. What the library counts down only later is counted here. */
+  /** Sends as many as the broker accepts now. The library decreases its own count later, so this counts itself. */
   private flush(): void {
     while (this.waiting.length > 0 && this.mayWrite()) {
       const next = this.waiting.shift();
       if (next === undefined) return;
-      // Format 0: AMQP's own, encoded already.
+      // Format 0: AMQP's own. The message is encoded already.
       this.unsettled.set(this.sender.send(next.payload, undefined, 0), next);
     }
   }

@@ -16,12 +16,12 @@ import { SenderLinks } from './sender-links.ts';
 import { accepted, dispositions } from './session-settle.ts';
 import { attach, queueAddress } from './topology.ts';
 
-/** Replies on their way to us at once. */
+/** The credit for replies. */
 const replyCredit = 100;
 
 /** The sending side. */
 export function createSender(options: Amqp10Options, { clientName }: SenderSetup): Sender {
-  // The same for all sessions, so that a queue which outlives them is one and not many.
+  // One name for all sessions, so that there is one queue if it outlives them.
   const id = randomUUID();
   return {
     connect: (receive) =>
@@ -47,14 +47,14 @@ async function beginSession(
   if (form === '')
     return new Amqp10SenderSession(connection, target, await listen(undefined), async () => {});
   const named = queueAddress(broker, form.replaceAll('{id}', id));
-  // A queue with a name outlives us: it is made for a call, and not for casts.
+  // A queue with a name outlives the connection, so it is made for calls only, not for casts.
   return new Amqp10SenderSession(connection, target, named, () => listen(named));
 }
 
 /**
- * Resolves with the address, once the broker has it. Rejects with ConfigError if it refuses, else with NotConnected.
+ * Resolves with the address once the broker has it. Rejects with ConfigError if the broker refuses it, otherwise with NotConnected.
  *
- * @param address undefined: one that the broker makes.
+ * @param address undefined: the broker makes one.
  */
 async function receiveReplies(
   connection: Amqp10Connection,
@@ -94,7 +94,7 @@ class Amqp10SenderSession implements SenderSession {
   private readonly listen: () => Promise<unknown>;
   private listening: Promise<unknown> | undefined;
 
-  /** @param listen makes sure that replies can come. */
+  /** @param listen prepares for replies. */
   constructor(connection: Amqp10Connection, target: string, replyTo: string, listen: () => Promise<unknown>) {
     this.listen = listen;
     this.connection = connection;
@@ -127,12 +127,12 @@ class Amqp10SenderSession implements SenderSession {
   private async ensureListening(): Promise<void> {
     this.listening ??= this.listen();
     await this.listening.catch((error) => {
-      // The session has ended, with the reason.
+      // The session has ended, and has the reason.
       throw new NotConnected(messageOf(error), { cause: error });
     });
   }
 
-  /** In an address that is a path a sender is one segment of it, or a part of one. */
+  /** In an address that is a path, a sender is one segment, or a part of one. */
   private addressOf(sender: string): string {
     const { target } = this;
     if (!isWritableName(sender)) throw new Undeliverable(`no sender can be called ${sender.slice(0, 64)}`);

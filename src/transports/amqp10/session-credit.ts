@@ -2,16 +2,16 @@ import type { Receiver } from 'rhea';
 import type { Settlement } from '../../core/transport/contract.ts';
 
 /**
- * How much the broker may send: never more than the bound is unsettled or allowed to come.
+ * The credit of the broker. Deliveries that are unsettled, and those that the broker may still send, never exceed the bound together.
  *
- * The lane also bounds bytes, of which the broker knows nothing. When it refuses a delivery for them, the window is closed to a part
- * of what it has taken, and opens again with each window that is settled; or all that the bound allows would be sent again and again.
+ * The lane also bounds bytes, which the broker does not know. A refusal closes the window to a part of the taken deliveries. The window
+ * opens again with each window that is settled. Otherwise the broker would send all that the bound allows again and again.
  */
 export class Credit {
   private readonly receiver: Receiver;
   private readonly bound: number;
   private window: number;
-  /** Deliveries that have come and are not settled. */
+  /** Deliveries that have come and are unsettled. */
   private unsettled = 0;
   /** Deliveries that the broker may still send; the client library counts in the same way. */
   private granted = 0;
@@ -30,7 +30,7 @@ export class Credit {
     this.grant();
   }
 
-  /** What was received last was aborted: there is nothing to settle. */
+  /** The last delivery was aborted: there is nothing to settle. */
   aborted(): void {
     this.unsettled -= 1;
     this.grant();
@@ -46,7 +46,7 @@ export class Credit {
     this.grant();
   }
 
-  /** The delivery that was received last was refused. */
+  /** The last delivery was refused. */
   refused(): void {
     const taken = this.unsettled - 1;
     if (taken > 0) this.window = Math.ceil(taken * 0.75);
@@ -55,13 +55,13 @@ export class Credit {
   }
 
   /**
-   * Takes the credit back: a flow frame with none (AMQP 1.0, section 2.6.7). Not a drain, which empties the queue first, and crashes
-   * the session on RabbitMQ 3.10.
+   * Takes the credit back with an empty flow frame (AMQP 1.0, section 2.6.7). It does not drain: a drain empties the queue first, and it
+   * crashes the session on RabbitMQ 3.10.
    */
   pause(): void {
     if (!this.flowing) return;
     this.flowing = false;
-    // Resumed in the same turn, it need not be asked for again.
+    // If the session resumes in the same turn, the flow frame is not needed.
     process.nextTick(() => this.takeBack());
   }
 
@@ -74,14 +74,14 @@ export class Credit {
   private takeBack(): void {
     if (this.flowing || this.granted === 0) return;
     this.granted = 0;
-    // The library only adds credit; a flow frame goes out with what it has then.
+    // The library can only add credit. The next flow frame carries the credit that is set here.
     Reflect.set(this.receiver, 'credit', -1);
     this.receiver.add_credit(1);
   }
 
   /**
-   * Not before all that was granted has come: RabbitMQ 3.10 sets the credit of a queue anew with each flow frame, and what the queue
-   * has sent in the meantime then comes on top. And not a few at a time: a flow frame for each message costs more than it gains.
+   * Grants credit only after all granted credit is used. RabbitMQ 3.10 resets the credit of a queue with each flow frame, and deliveries
+   * that the queue has sent meanwhile come on top. It also waits for several deliveries, since a flow frame for each costs too much.
    */
   private grant(): void {
     if (!this.flowing || this.granted > 0) return;

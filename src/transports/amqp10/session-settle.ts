@@ -1,15 +1,15 @@
-/** Frames that settle what has come: rhea would keep an object for each delivery, and encode each frame field by field. */
+/** Frames that settle deliveries. rhea would keep an object for each delivery and encode each frame field by field. */
 
-/** Outcomes as a disposition says them (AMQP 1.0, sections 3.4.2 and 3.4.4). */
+/** The encoded outcomes of a disposition (AMQP 1.0, sections 3.4.2 and 3.4.4). */
 export const accepted = 0x24;
 export const released = 0x26;
 
-/** Behind it numbers begin anew (AMQP 1.0, section 2.8.10): no range goes beyond it. */
+/** The last number before they wrap around to 0 (AMQP 1.0, section 2.8.10). No range crosses it. */
 const lastId = 0xffff_ffff;
 
 /**
- * A disposition frame (AMQP 1.0, section 2.7.6) with the channel, the first and the last number and the outcome left out: from the
- * receiver, settled.
+ * A disposition frame (AMQP 1.0, section 2.7.6) from the receiver, settled. The channel, the first and last number and the outcome are
+ * filled in.
  */
 const template = Buffer.from([
   ...[0, 0, 0, 34, 2, 0, 0, 0],
@@ -25,9 +25,9 @@ const lastAt = 21;
 const outcomeAt = 28;
 
 /**
- * Encodes one frame for each range of deliveries that follow one another.
+ * Encodes one frame for each range of consecutive deliveries.
  *
- * @param ids of the deliveries; a range is found where they stand in order. Undefined: the broker has settled it already.
+ * @param ids numbers of the deliveries, in order. Undefined: the broker has settled that delivery already.
  */
 export function dispositions(
   channel: number,

@@ -21,20 +21,20 @@ import { Credit } from './session-credit.ts';
 import { accepted, dispositions, released } from './session-settle.ts';
 import { attach, queueAddress } from './topology.ts';
 
-/** Deliveries that may be unsettled; more than any broker sends at once. */
+/** The bound on unsettled deliveries; more than any broker sends at once. */
 const maxBound = 65_535;
-/** Transfer frames that may come before the window is opened again, for each delivery that may be unsettled. */
+/** The session's window, in transfer frames for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
-/** RabbitMQ 3 makes a prefetch of it, which has two bytes. */
+/** The largest credit: RabbitMQ 3 makes a prefetch of it, which has two bytes. */
 const maxBuffer = 65_535;
 
 /**
- * Milliseconds that the broker has to answer when we stop. RabbitMQ 3.10 under load sometimes never does while it is delivering; what
- * it has not dealt with by then comes again.
+ * Milliseconds that the broker has to answer a stop. RabbitMQ 3.10 under load sometimes never answers while it delivers. The broker
+ * sends unsettled messages again after that.
  */
 const stopPatience = 3000;
 
-/** Starts consuming. Rejects with ConfigError if the broker refuses it for good, else with NotConnected. */
+/** Starts consuming. Rejects with ConfigError if the broker refuses it for good, otherwise with NotConnected. */
 export async function beginSession(
   connection: Amqp10Connection,
   options: Amqp10Options,
@@ -47,19 +47,18 @@ export async function beginSession(
   return session;
 }
 
-/** Settled by its number; without one the broker has settled it already. */
+/** A delivery, settled by its number. Without a number, the broker has settled it already. */
 class Amqp10Delivery extends HeldDelivery<number | undefined> {}
 
 /**
  * One connection with one AMQP session and one receiving link.
  *
- * Batches finish out of order, and are accepted in order as far as that goes: then a frame covers many, and RabbitMQ need not look
- * for each among those that came before it (measured on 3.10: 51 µs of its CPU a message in order, 112 with every other batch of 500
- * before its neighbour).
+ * Batches finish out of order. The session accepts deliveries in their order where it can: one frame covers many, and RabbitMQ does not
+ * search for each among the earlier ones.
  *
- * The broker sends what it has credit for, and gets credit as deliveries are settled. What the lane refuses is withheld: it is given
- * back (`released`, which counts as no failed delivery) once the session is resumed, since the broker would deliver it again at once,
- * for as long as it has credit, and RabbitMQ's quorum queues count deliveries.
+ * The broker gets credit as deliveries are settled. The session withholds a delivery that the lane refuses, and gives it back once it
+ * is resumed (`released`, which does not count as a failed delivery). The broker would deliver it again at once, as long as it has
+ * credit, and RabbitMQ's quorum queues count deliveries.
  */
 export class Amqp10Session implements Session {
   private readonly life: SessionLife;
@@ -70,7 +69,7 @@ export class Amqp10Session implements Session {
   private readonly credit: Credit;
   private readonly publisher: Publisher;
   private readonly order: SettlingOrder<Amqp10Delivery>;
-  /** Refused by the lane, or come when nothing was to be delivered any more: without their bodies. */
+  /** Deliveries that the lane has refused, or that came while none was wanted. They are kept without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
   private readonly attached: Promise<unknown>;
@@ -84,7 +83,7 @@ export class Amqp10Session implements Session {
     this.order = new SettlingOrder(bound, (settled) => this.write(handlesOf(settled), 'done'));
     this.life.atEnd(() => this.order.stop());
     const address = queueAddress(connection.broker, options.address);
-    // Replicas compete on a queue: a broker that has topics of the same names is told so.
+    // Replicas compete on a queue. The capability says so to a broker that has topics of the same names.
     const source = { address, capabilities: ['queue'] };
     const buffer = Math.min(bound * buffersPerDelivery, maxBuffer);
     const { session, receiver, attached } = attach(connection, `the link to ${address}`, source, buffer, {
@@ -110,7 +109,7 @@ export class Amqp10Session implements Session {
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    // While it stops, the AMQP session is being ended: the broker takes back what is not settled by then.
+    // While the session stops, its AMQP session is being ended. The broker then takes back the unsettled messages.
     if (!this.life.open || this.life.stopping) return;
     const own: Amqp10Delivery[] = [];
     for (const delivery of deliveries)
@@ -137,7 +136,7 @@ export class Amqp10Session implements Session {
     this.credit.resume();
   }
 
-  /** The credit is taken back. What is on its way all the same is not handed on, and goes back to the broker when we stop. */
+  /** Takes the credit back. Deliveries under way are withheld; the broker gets them back when the session stops. */
   async drain(_deadline: AbortSignal): Promise<void> {
     this.draining = true;
     if (this.life.open) this.credit.pause();
@@ -149,7 +148,7 @@ export class Amqp10Session implements Session {
     await this.connection.stop(patience, async () => {
       this.order.flush();
       this.release();
-      // The AMQP session first: its end comes behind what was settled, and the broker takes back what was not.
+      // The AMQP session ends first: its end follows the dispositions, and the broker takes back unsettled messages.
       const ended = new Promise<void>((resolve) => {
         this.session.on('session_close', () => resolve());
       });
@@ -207,7 +206,7 @@ function handlesOf(deliveries: ReadonlyArray<Amqp10Delivery>): Array<number | un
   return deliveries.map(({ handle }) => handle);
 }
 
-/** What is left of `ttl`, which the broker counts down, and until `absolute-expiry-time`, by our own clock. */
+/** The time that is left of `ttl`, which the broker counts down, and until `absolute-expiry-time`, by our own clock. */
 function deadlineOf({ ttl, absoluteExpiryTime }: DecodedMessage, receivedAt: number): number | undefined {
   if (ttl === undefined && absoluteExpiryTime === undefined) return undefined;
   const untilExpiry =

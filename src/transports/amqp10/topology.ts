@@ -5,20 +5,20 @@ import type { Broker } from './connect-broker.ts';
 import { isTerminus, refusalOf, refused } from './connect-refusal.ts';
 import type { Taker } from './read.ts';
 
-/** A link that messages come on. */
+/** A receiving link. */
 export interface Inlet {
-  /** Its own: deliveries are numbered by session. */
+  /** The link's own session, since deliveries are numbered by session. */
   readonly session: Session;
   readonly receiver: Receiver;
-  /** Resolves with the address, once the broker has it. Rejects with what ended the connection. */
+  /** Resolves with the address once the broker has it. Rejects with the error that ended the connection. */
   readonly attached: Promise<string>;
 }
 
 /**
- * Attaches us to what messages come from: nothing is made, the broker has to have it. The connection ends if the broker refuses, with
- * ConfigError if trying again cannot help, and if it takes the link away later. Nothing comes before the link is given credit.
+ * Attaches a receiving link. It creates nothing: the broker must have the address. If the broker refuses the link or detaches it later, the
+ * connection ends, with ConfigError if another attempt cannot help. No messages come before the link has credit.
  *
- * @param what the link is, in an error.
+ * @param what the link's purpose, for an error.
  * @param buffer transfers that the broker may send before its window is opened again.
  */
 export function attach(
@@ -33,7 +33,7 @@ export function attach(
   session.open();
   const receiver = session.open_receiver({
     source,
-    // Unsettled, and forgotten by the broker with our settling it (AMQP 1.0, sections 2.8.2 and 2.8.3).
+    // Deliveries come unsettled, and the broker forgets them when we settle them (AMQP 1.0, sections 2.8.2 and 2.8.3).
     snd_settle_mode: 0,
     rcv_settle_mode: 0,
     credit_window: 0,
@@ -58,8 +58,8 @@ export function attach(
 }
 
 /**
- * The address of a queue: a name in the broker's own form, an address as it is. RabbitMQ 3 takes a bare name too, but makes a
- * queue of that name, which no restart survives; behind `/amq/queue/` the queue has to be there.
+ * The address of a queue. A name gets the broker's own form; an address stays as it is. RabbitMQ 3 takes a bare name too, but makes a queue
+ * of that name that does not survive a restart. With `/amq/queue/` the queue has to exist.
  */
 export function queueAddress({ rabbitmq }: Broker, name: string): string {
   if (rabbitmq === undefined || name.startsWith('/')) return name;
@@ -67,8 +67,8 @@ export function queueAddress({ rabbitmq }: Broker, name: string): string {
 }
 
 /**
- * Where a reply goes. RabbitMQ 3 gives the reply queue of a caller over AMQP 0-9-1 as `/queue/<name>`, and would make that queue
- * anew for each reply to a caller that has gone.
+ * The destination of a reply. RabbitMQ 3 gives the reply queue of a caller over AMQP 0-9-1 as `/queue/<name>`. It would make that queue anew
+ * for each reply to a caller that has gone.
  */
 export function replyAddress(broker: Broker, name: string): string {
   const made = '/queue/';
@@ -76,15 +76,15 @@ export function replyAddress(broker: Broker, name: string): string {
   return queueAddress(broker, bare);
 }
 
-/** Where a transport's messages come from, and where their senders send them to. */
+/** The source of a transport's messages, and the target of its senders. */
 export interface OwnAddresses {
   readonly address: string;
   readonly target: string;
 }
 
 /**
- * Whether a name that a caller gives for its answer leads to the transport's own messages: the answer would come back as one, and
- * become a dead letter. What is bound to an exchange is not known here, except that `target` is.
+ * Whether a caller's reply address leads to the transport's own messages. Then the answer would come back as a message and become a dead
+ * letter. The bindings of an exchange are unknown here, except that `target` is bound.
  */
 export function isOwn(broker: Broker, name: string, { address, target }: OwnAddresses): boolean {
   const place = placeOf(broker, replyAddress(broker, name));
@@ -93,7 +93,7 @@ export function isOwn(broker: Broker, name: string, { address, target }: OwnAddr
   const [before = '', ...others] = own.split('{sender}');
   const behind = others.at(-1);
   if (behind === undefined) return place === own;
-  // A target that is nothing but its sender says nothing of what is ours.
+  // A target that consists of the sender alone says nothing about our own addresses.
   return before !== '' && before !== queuePlace && place.startsWith(before) && place.endsWith(behind);
 }
 
@@ -101,7 +101,7 @@ const queuePlace = 'queue ';
 
 /** One name for all forms of an address. */
 function placeOf({ rabbitmq }: Broker, address: string): string {
-  // Artemis takes the kind of an address in front of it, and a queue behind it.
+  // Artemis accepts the kind of an address as a prefix, and a queue as a suffix.
   if (rabbitmq === undefined) return address.replace(/^[a-z]+:\/\//, '').replace(/::.*$/s, '');
   const queue = /^\/(?:amq\/queue|queues?|exchanges?\/(?:amq\.default)?)\/(.*)$/s.exec(address)?.[1];
   return queue === undefined ? unescaped(address) : queuePlace + unescaped(queue);

@@ -9,31 +9,31 @@ import type {
   Transport,
 } from '../../core/transport/contract.ts';
 
-/** What a message says of itself beside its body. */
+/** The properties of a message beside its body. */
 export type MemoryProperties = Omit<DeliveryMeta, 'redelivered' | 'receivedAt'>;
 
-/** What became of one delivery. */
+/** A settled delivery. */
 export interface Settled {
   readonly body: Uint8Array;
   readonly settlement: Settlement;
 }
 
 /**
- * A broker in this process: one queue, one consumer at a time. It shows what the contracts ask of a transport at its
- * shortest, serves the tests, and is no `kind` of the configuration: nobody else could publish to it.
+ * A broker inside this process: one queue, one consumer at a time. It is the shortest implementation of the contract, and serves the tests
+ * and the bench. The configuration has no `kind` for it, since no other process could publish to it.
  */
 export class MemoryTransport implements Transport {
   readonly name: string;
-  /** What is not delivered, or was given back, oldest first. */
+  /** Messages that are not delivered, or were given back; oldest first. */
   readonly queue: MemoryMessage[] = [];
-  /** Every settlement there was, in order. */
+  /** All settlements, in order. */
   readonly settled: Settled[] = [];
-  /** Everything that was published, in order. */
+  /** All publications, in order. */
   readonly published: Publication[] = [];
-  /** The error that attempts to connect fail with, while there is one. */
+  /** While set, attempts to connect fail with this error. */
   refusal: Error | undefined;
   attempts = 0;
-  /** The session that is open. */
+  /** The open session. */
   session: MemorySession | undefined;
 
   constructor(name: string) {
@@ -50,7 +50,7 @@ export class MemoryTransport implements Transport {
     return session;
   }
 
-  /** Delivers the message at once, if anybody takes it; it waits in the queue otherwise. */
+  /** Delivers the message at once if a consumer takes it. Otherwise it waits in the queue. */
   publish(body: Uint8Array, properties: MemoryProperties = {}): void {
     this.queue.push({ body, properties, redelivered: false });
     this.session?.pump();
@@ -99,7 +99,7 @@ export class MemorySession implements Session {
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
     if (!this.open) return;
-    // A delivery of another session, or one that is settled already, is a fault of the caller's, not to be passed over.
+    // A delivery of another session, or one that is settled already, is the caller's fault, so this throws.
     const own = deliveries.filter((one) => one instanceof MemoryDelivery && this.unsettled.delete(one));
     if (own.length < deliveries.length) throw new Error('a delivery was settled twice, or elsewhere');
     for (const { body } of own) this.transport.settled.push({ body, settlement });
@@ -130,7 +130,7 @@ export class MemorySession implements Session {
     this.end(undefined);
   }
 
-  /** Ends the session, as a broken connection does. */
+  /** Ends the session as a broken connection does. */
   end(error: Error | undefined): void {
     if (!this.open) return;
     this.open = false;
@@ -139,7 +139,7 @@ export class MemorySession implements Session {
     this.resolveClosed(error);
   }
 
-  /** Delivers what waits in the queue. */
+  /** Delivers the messages in the queue. */
   pump(): void {
     while (this.open && !this.paused) {
       const message = this.transport.queue.shift();
@@ -149,7 +149,7 @@ export class MemorySession implements Session {
       try {
         if (this.deliver(delivery)) continue;
       } catch (error) {
-        // Nobody can say whether it was taken. Whoever publishes is not to hear of it.
+        // It is unknown whether the message was taken. The publisher must not get this error.
         this.end(new NotConnected(`a message could not be taken: ${messageOf(error)}`, { cause: error }));
         return;
       }
@@ -159,7 +159,7 @@ export class MemorySession implements Session {
     }
   }
 
-  /** What is unsettled now. */
+  /** The unsettled deliveries. */
   get held(): ReadonlyArray<Uint8Array> {
     return [...this.unsettled].map(({ body }) => body);
   }

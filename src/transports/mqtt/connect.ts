@@ -11,12 +11,12 @@ import { tlsFailure } from '../../core/transport/tls-failure.ts';
 import type { MqttOptions } from './options.ts';
 import { Tap } from './read-tap.ts';
 
-/** CONNACK codes that trying again does not change: 3.1.1, section 3.2.2.3, and 5, section 3.2.2.2. */
+/** CONNACK codes that another attempt does not change: 3.1.1, section 3.2.2.3, and 5, section 3.2.2.2. */
 const finalCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c]);
-/** Those of them that are about who we are. */
+/** Those of them that concern the credentials. */
 const credentialCodes: ReadonlySet<unknown> = new Set([4, 5, 0x86, 0x87, 0x8c]);
 
-/** Two bytes on the wire, and what holds where nothing is said (MQTT 5, sections 3.1.2.11.3 and 3.2.2.3.3). */
+/** The largest receive maximum: two bytes on the wire. It is also the default (MQTT 5, sections 3.1.2.11.3 and 3.2.2.3.3). */
 export const maxReceiveMaximum = 65_535;
 
 /** DISCONNECT reason code (MQTT 5, section 3.14.2.1). */
@@ -33,9 +33,9 @@ export interface Connection {
 }
 
 /**
- * Opens one connection, signed in by `user` and `password`, or what the URL has of them. It never comes back by itself.
+ * Opens one connection and signs in with `user` and `password`, or with those of the address. It does not reconnect.
  *
- * @param settings what this connection wants beside that: client id, clean, properties of version 5.
+ * @param settings the connection's other settings: client id, clean, properties of version 5.
  * @throws ConfigError, which names the key to look at, or NotConnected.
  */
 export function openConnection(options: MqttOptions, settings: IClientOptions): Promise<Connection> {
@@ -60,7 +60,7 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
   const life = new SessionLife(() => tap.destroy());
   let accepted = false;
   const fail = (error: unknown) => life.fail(accepted ? lossOf(error) : refusalOf(error, options));
-  // The library would go on reading in the middle of a packet. Some errors of its stream it keeps to itself.
+  // The library would go on reading in the middle of a packet. It does not report all errors of its stream.
   client.on('error', fail);
   tap.on('error', fail);
   client.on('disconnect', ({ reasonCode }) => life.fail(disconnectReason(client, reasonCode)));
@@ -84,7 +84,7 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
 function openSocket(url: URL, options: MqttOptions, client: MqttClient): Duplex {
   const secure = url.protocol === 'mqtts:' || url.protocol === 'wss:';
   const tls = secure ? tlsOptions(options) : {};
-  // An IPv6 address stands in brackets.
+  // An IPv6 address is in brackets.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (url.protocol === 'ws:' || url.protocol === 'wss:') {
     return openWebSocket(client, {
@@ -96,13 +96,13 @@ function openSocket(url: URL, options: MqttOptions, client: MqttClient): Duplex 
     });
   }
   const target = { host, port: Number(url.port) || (secure ? 8883 : 1883), noDelay: true };
-  // An IP address may not stand in the server name extension (RFC 6066, section 3).
+  // An IP address must not be in the server name extension (RFC 6066, section 3).
   return secure
     ? openTls({ ...(isIP(host) === 0 && { servername: host }), ...tls, ...target })
     : openTcp(target);
 }
 
-/** Why the connection ends, by the broker's own word. */
+/** The reason of the end, in the broker's own words. */
 function disconnectReason(client: MqttClient, reasonCode: number | undefined): NotConnected {
   return new NotConnected(
     reasonCode === sessionTakenOver
@@ -111,27 +111,27 @@ function disconnectReason(client: MqttClient, reasonCode: number | undefined): N
   );
 }
 
-/** The same where it has said nothing. MQTT 3.1.1 has no word for it, and not every broker of MQTT 5 says it. */
+/** The end without a reason. MQTT 3.1.1 has none, and not every broker of MQTT 5 gives one. */
 function closedSilently(client: MqttClient): NotConnected {
   return new NotConnected(
     `the connection was closed without a word; if this goes on, another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`,
   );
 }
 
-/** Why a connection that was accepted ends. */
+/** The error that ended an accepted connection. */
 export function lossOf(error: unknown): Error {
   return error instanceof NotConnected || error instanceof ConfigError
     ? error
     : new NotConnected(messageOf(error), { cause: error });
 }
 
-/** Why the connection was not accepted. */
+/** The error that prevented the connection. */
 function refusalOf(error: unknown, { tls }: MqttOptions): Error {
   const failure = tlsFailure(error, tls.cert);
   if (failure !== undefined) return failure;
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   const message = codeOf(error) !== undefined && messageOf(error) === '' ? String(code) : messageOf(error);
-  // Errors of sockets and refusals of brokers have codes; without one, the peer has not understood us, or we not the peer.
+  // Errors of sockets and refusals of brokers have codes. Without one, one side has not understood the other.
   if (code === undefined) return new NotConnected(`${message}: ${notMqtt}`, { cause: error });
   if (!finalCodes.has(code)) return new NotConnected(message, { cause: error });
   const hint = credentialCodes.has(code) ? ': look at user, password and passwordFile, or url' : '';

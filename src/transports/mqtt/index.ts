@@ -14,7 +14,7 @@ class MqttTransport implements Transport {
   private readonly setup: TransportSetup;
   private readonly bound: number;
   private readonly clientId: string;
-  /** The broker has a session of ours from then on. */
+  /** Whether this transport has subscribed before. Then the broker has a session of ours. */
   private subscribedBefore = false;
 
   constructor(options: MqttOptions, setup: TransportSetup) {
@@ -52,7 +52,7 @@ class MqttTransport implements Transport {
     return session;
   }
 
-  /** Connecting clean is the only way of 3.1.1 to end a session that the broker keeps. Resolves in any case. */
+  /** Ends the session that the broker keeps. In 3.1.1 only a clean connection can do so. Never rejects. */
   private async discardSession(deadline: AbortSignal): Promise<void> {
     const discarding = this.open(true).then(({ client, life }) =>
       life.stop(deadline, () => client.endAsync()),
@@ -72,7 +72,7 @@ class MqttTransport implements Transport {
   }
 }
 
-/** Any broker that speaks MQTT 5 or 3.1.1, at QoS 1. */
+/** Brokers that speak MQTT 5 or 3.1.1, at QoS 1. */
 export const mqtt = defineKind(
   mqttSchema,
   (options, setup) => new MqttTransport(options, setup),

@@ -4,11 +4,11 @@ import type { Logger } from '../../core/logger.ts';
 import type { MqttOptions } from './options.ts';
 
 /**
- * Reads from a CONNACK (MQTT 5, section 3.2.2.3) whether the broker can keep what it confirms. Warns of what may lose messages.
- * What a broker does not say is for docs/operating.md; 3.1.1 says nothing at all.
+ * Reads from a CONNACK (MQTT 5, section 3.2.2.3) whether the broker can keep confirmed messages. Warns of settings that may lose messages.
+ * A CONNACK does not tell all of them (docs/operating.md), and that of 3.1.1 tells none.
  *
- * @param bound how many messages may be in flight to us.
- * @throws ConfigError for what can never work.
+ * @param bound how many messages may be in flight to the replica.
+ * @throws ConfigError for settings that can never work.
  */
 export function probe(
   { properties = {} }: IConnackPacket,
@@ -31,7 +31,7 @@ export function probe(
       { sessionExpiry: options.sessionExpiry, seconds: kept },
       'the broker keeps the session of a replica that has gone for less time than it was asked for',
     );
-  // Mosquitto has one setting for both directions, and says it for the one.
+  // Mosquitto has one setting for both directions, and reports it for one of them.
   if (receiveMaximum !== undefined && receiveMaximum < bound)
     logger.warn(
       { receiveMaximum, bound },
@@ -39,7 +39,7 @@ export function probe(
     );
 }
 
-/** A broker that has lost its sessions has lost what waited in them. */
+/** Warns of a broker that has lost our session, and so the messages in its queue. */
 export function warnOfForgottenSession(
   { sessionPresent }: IConnackPacket,
   clientId: string,
@@ -52,10 +52,10 @@ export function warnOfForgottenSession(
     );
 }
 
-/** As Kubernetes ends the names of pods but for those of a StatefulSet, and as Docker names containers. */
+/** The ends of the names that Kubernetes gives to pods outside of a StatefulSet, and Docker to containers. */
 const passingName = /-[bcdfghjklmnpqrstvwxz2456789]{5}$|^[0-9a-f]{12}$/;
 
-/** Warns of a name that the replica may not have again: its session, with its share of the messages, would wait for nobody. */
+/** Warns of a name that the replica may not get again. Its session and the messages in it would then wait in vain. */
 export function warnOfPassingName(
   name: string,
   { clientId, sessionExpiry }: Pick<MqttOptions, 'clientId' | 'sessionExpiry'>,

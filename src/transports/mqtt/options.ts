@@ -6,7 +6,7 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const mqttSchema = {
   ...commonSchema('mqtt', ['none', 'subject', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Several nodes of one broker are separated by commas; the credentials of the first count for all. Required.',
+    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Several nodes of one broker are separated by commas. An address without a user and a password takes those of the first. Required.',
     default: '',
     format: urlsOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
     sensitive: true,
@@ -58,7 +58,7 @@ export const mqttSchema = {
 
 export type MqttOptions = ValuesOf<typeof mqttSchema>;
 
-/** The last level is the sender: one that is the same for all proves nothing. Throws ConfigError. */
+/** The last level of the topic is the sender. A constant level proves nothing. Throws ConfigError. */
 export function checkSubject({ auth, topic }: MqttOptions, prefix: string): void {
   if (auth.mode !== 'subject' || /(^|\/)[+#]$/.test(topic)) return;
   throw new ConfigError(

@@ -6,18 +6,18 @@ import { Outbox } from '../../core/transport/outbox.ts';
 import { type Connection, maxReceiveMaximum } from './connect.ts';
 import type { MqttOptions } from './options.ts';
 
-/** Mosquitto ends the connection over more than 200, others over more than 128. */
+/** The most levels of a topic. Mosquitto ends the connection over more than 200, others over more than 128. */
 const maxLevels = 100;
 
-/** Bytes of a PUBLISH packet beside names, ids and body, at most: headers, lengths, and the properties that we set. */
+/** The most bytes of a PUBLISH packet beside names, ids and body: headers, lengths, and the properties that we set. */
 const packetOverhead = 64;
 
-/** Publishes on one connection at QoS 1, within what the broker has said of itself. */
+/** Publishes on one connection at QoS 1, within the limits that the broker has announced. */
 export class Publisher {
-  /** What is under way: one more than the broker takes, and it may disconnect (MQTT 5, section 3.3.4). */
+  /** Bounds the messages under way. The broker may disconnect over one more than its Receive Maximum (MQTT 5, section 3.3.4). */
   readonly outbox: Outbox;
   private readonly client: MqttClient;
-  /** Bytes; undefined: the broker has said nothing. */
+  /** The largest packet in bytes; undefined if the broker has announced none. */
   private readonly maximumPacketSize: number | undefined;
 
   constructor({ client, life, connack: { properties } }: Connection) {
@@ -26,7 +26,7 @@ export class Publisher {
     this.maximumPacketSize = properties?.maximumPacketSize;
   }
 
-  /** An answer or a notification. The PUBACK says that the broker has it, whether or not anybody is subscribed. */
+  /** Publishes an answer or a notification. The PUBACK says that the broker has it, with or without a subscriber. */
   async publish({ to, body, correlationId }: Publication, options: MqttOptions): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
@@ -36,8 +36,8 @@ export class Publisher {
   /**
    * Resolves with the packet id, once the broker has the message.
    *
-   * @param texts that go with the body: over a larger packet than it has announced the broker ends the connection (MQTT 5, section
-   *   3.2.2.3.6).
+   * @param texts the texts that go with the body. The broker ends the connection over a packet that exceeds its announced size (MQTT 5,
+   *   section 3.2.2.3.6).
    * @throws Undeliverable, NotConnected
    */
   async send(
@@ -68,26 +68,25 @@ export class Publisher {
   }
 }
 
-/** Bytes of any kind, kept one by one. */
+/** Bytes of any value, kept one by one. */
 export function correlationDataOf(correlationId: string | undefined): { correlationData?: Buffer } {
   return correlationId === undefined ? {} : { correlationData: Buffer.from(correlationId, 'latin1') };
 }
 
 /**
- * Whether an answer may be published there. The name is the caller's to choose, while it is our permissions that it is
- * published with: no wildcard and nothing else over which the broker would end the connection (MQTT 5, section 4.7), none of the
- * broker's own topics, and none that guests are proven by. What more of it the broker ends the connection over, only the operator
- * knows.
+ * Whether an answer may go to a topic. The caller chooses the name, and we publish with our own permissions. So these are refused:
+ * wildcards and other names over which the broker would end the connection (MQTT 5, section 4.7), the broker's own topics, and topics
+ * that prove guests. The broker may end the connection over further names, which only the operator knows (`answerTopic`).
  *
- * @param topic that is consumed.
- * @param answerTopic that an answer has to match.
+ * @param topic the consumed topic.
+ * @param answerTopic a filter that the topic of an answer has to match.
  */
 function mayAnswerTo(name: string, { topic, answerTopic }: MqttOptions): boolean {
   const isName = isWritableName(name) && /^[^$+#][^+#]*$/.test(name) && name.split('/').length <= maxLevels;
   return isName && covers(answerTopic, name, mqttWildcards) && !covers(topic, name, mqttWildcards);
 }
 
-/** Only a PUBACK has a reason code; everything else is the connection's end, perhaps told early. */
+/** Only a PUBACK has a reason code. Any other error is the end of the connection. */
 function failureOf(error: unknown): Error {
   if (error instanceof NotConnected) return error;
   return error instanceof Error && 'code' in error && typeof error.code === 'number'

@@ -1,4 +1,4 @@
-/** Properties that a PUBLISH may have (MQTT 5, section 3.3.2.3). */
+/** Properties of a PUBLISH (MQTT 5, section 3.3.2.3). */
 const id = {
   payloadFormat: 0x01,
   expiry: 0x02,
@@ -10,23 +10,23 @@ const id = {
   user: 0x26,
 } as const;
 
-/** The name of the user property that has the message's id. */
+/** The user property with the message's id. */
 const messageIdName = Buffer.from('message-id');
 
-/** What we use of the properties of one message. Filled anew for each. */
+/** The used properties of one message. Filled anew for each. */
 export class MessageProperties {
   messageId: string | undefined;
   replyTo: string | undefined;
   correlationId: string | undefined;
   /** Seconds. */
   expiry: number | undefined;
-  /** The id stands there more than once: then it is none. */
+  /** Whether the message has more than one id. Then it counts as having none. */
   private severalIds = false;
   private bytes: Buffer = messageIdName;
   private at = 0;
   private end = 0;
 
-  /** Whether nothing is there that we use. */
+  /** Whether no property is one that we use. */
   get isEmpty(): boolean {
     return (
       this.messageId === undefined &&
@@ -45,10 +45,10 @@ export class MessageProperties {
   }
 
   /**
-   * Reads what is used and skips the rest by its length. Never throws.
+   * Reads the used properties and skips the others by their length. Never throws.
    *
-   * @param start of the length of the properties.
-   * @returns where the body begins, or undefined if they cannot be read.
+   * @param start the offset of the length of the properties.
+   * @returns the offset of the body; undefined if the properties cannot be read.
    */
   read(bytes: Buffer, start: number, end: number): number | undefined {
     this.bytes = bytes;
@@ -65,7 +65,7 @@ export class MessageProperties {
     return this.end;
   }
 
-  /** False: its length is not known, or it reaches past the end. */
+  /** False if the length is unknown, or exceeds the message. */
   private readOne(property: number | undefined): boolean {
     const { bytes } = this;
     switch (property) {
@@ -88,7 +88,7 @@ export class MessageProperties {
       case id.correlationData: {
         const start = this.at + 2;
         if (!this.skipText()) return false;
-        // Bytes of any kind, kept one by one.
+        // Bytes of any value, kept one by one.
         this.correlationId = bytes.toString('latin1', start, this.at);
         return true;
       }
@@ -119,12 +119,12 @@ export class MessageProperties {
     return this.at <= this.end;
   }
 
-  /** Text or binary data, with its length in two bytes in front (MQTT 5, sections 1.5.4 and 1.5.6). */
+  /** Text or binary data: two bytes of length precede it (MQTT 5, sections 1.5.4 and 1.5.6). */
   private skipText(): boolean {
     return this.skip(2) && this.skip(this.bytes.readUInt16BE(this.at - 2));
   }
 
-  /** MQTT 5, section 1.5.5. */
+  /** A variable byte integer (MQTT 5, section 1.5.5). */
   private readVariable(): number | undefined {
     let value = 0;
     for (let shift = 0; shift < 28 && this.at < this.end; shift += 7) {

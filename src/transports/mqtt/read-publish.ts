@@ -2,7 +2,7 @@ import { NotConnected } from '../../core/errors.ts';
 import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import { MessageProperties } from './read-properties.ts';
 
-/** First two bytes of the packets that say that a message is ours: PUBACK, and of QoS 2 PUBREC (MQTT 5, sections 3.4 and 3.5). */
+/** The first two bytes of the packets that acknowledge a message: PUBACK, and PUBREC for QoS 2 (MQTT 5, sections 3.4 and 3.5). */
 const puback = 0x4002;
 const pubrec = 0x5002;
 
@@ -13,14 +13,14 @@ const duplicate = 8;
 /**
  * Takes one message.
  *
- * @param ack the four bytes of the packet that acknowledges it, as a number; 0 for a message of QoS 0, which is not acknowledged.
- * @param clears whether it only tells that a retained message is cleared. The flag is there in MQTT 5 alone, where we subscribe with
+ * @param ack the four bytes of the acknowledging packet, as a number; 0 for QoS 0, which is not acknowledged.
+ * @param clears whether it only says that a retained message is cleared. Only MQTT 5 has that flag, and only for subscriptions with
  *   "retain as published".
  */
 export type Receive = (body: Uint8Array, meta: DeliveryMeta, ack: number, clears: boolean) => void;
 
 export interface PublishOptions {
-  /** MQTT 5, whose messages have properties. */
+  /** Whether the connection speaks MQTT 5, whose messages have properties. */
   readonly hasProperties: boolean;
   /** Whether the last level of the topic is the sender. */
   readonly bySubject: boolean;
@@ -30,7 +30,7 @@ export interface PublishOptions {
 export class PublishReader {
   private readonly options: PublishOptions;
   private readonly properties = new MessageProperties();
-  /** Of the last message that says nothing of itself: those that one chunk brings share theirs. */
+  /** The metadata of the last message without properties. The messages of a chunk share it. */
   private plain: DeliveryMeta | undefined;
 
   constructor(options: PublishOptions) {
@@ -38,12 +38,12 @@ export class PublishReader {
   }
 
   /**
-   * A message whose properties cannot be read comes with them in front of its body: the bytes are no message then, and are kept as a dead
-   * letter.
+   * Reads a message. If its properties cannot be read, they stay in front of its body. The bytes are no message then, and are kept as a
+   * dead letter.
    *
-   * @param start of what follows the packet's length.
+   * @param start the offset after the packet's length.
    * @param receivedAt milliseconds of the monotonic clock.
-   * @throws NotConnected if the broker breaks the protocol, so that the packet cannot even be acknowledged.
+   * @throws NotConnected if the broker breaks the protocol, so that the packet cannot be acknowledged.
    */
   read(bytes: Buffer, start: number, end: number, receivedAt: number, flags: number, receive: Receive): void {
     const { properties } = this;
@@ -56,7 +56,7 @@ export class PublishReader {
     if (qos > 0 && packetId === 0) throw new NotConnected('the broker sent a message with the packet id 0');
     properties.clear();
     if (this.options.hasProperties) {
-      // Without a name only an alias could tell the topic, and we have allowed none (MQTT 5, section 3.3.2.3.4).
+      // Only an alias could give the topic of an empty name, and we allow no aliases (MQTT 5, section 3.3.2.3.4).
       if (topicEnd === start + 2) throw new NotConnected('the broker sent a message without a topic');
       const readTo = properties.read(bytes, bodyAt, end);
       if (readTo === undefined) properties.clear();
@@ -65,7 +65,7 @@ export class PublishReader {
     const sender = this.options.bySubject ? lastLevel(bytes, start + 2, topicEnd) : undefined;
     const meta = this.metaOf(sender, (flags & duplicate) !== 0, receivedAt);
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset + bodyAt, end - bodyAt);
-    // A view keeps alive what was read with it, 64 KiB at most, until its batch is done. A call may be held for long.
+    // A view keeps its chunk in memory, 64 KiB at most, until its batch is done. A call may be held for long.
     const body = meta.replyTo === undefined ? view : view.slice();
     const header = qos === 2 ? pubrec : puback;
     receive(
@@ -84,7 +84,7 @@ export class PublishReader {
       messageId,
       replyTo,
       correlationId,
-      // Seconds that are left of it, less the time that it has waited at the broker.
+      // Seconds that are left: the broker subtracts the time in its queue.
       deadline: expiry === undefined ? undefined : receivedAt + expiry * 1000,
       sender,
       senderProof: sender === undefined ? undefined : 'subject',
@@ -96,7 +96,7 @@ export class PublishReader {
   }
 }
 
-/** The acknowledging packets, one after the other. In MQTT 5 no reason code means success. */
+/** Joins the acknowledging packets. In MQTT 5 a missing reason code means success. */
 export function encodeAcks(acks: ReadonlyArray<{ readonly handle: number }>): Buffer {
   const packets = Buffer.allocUnsafe(acks.length * 4);
   let at = 0;

@@ -4,15 +4,15 @@ import { PacketReader } from './read.ts';
 import { encodeAcks, type PublishOptions, PublishReader, type Receive } from './read-publish.ts';
 
 /**
- * Stands between the socket and the client library, which takes it for the socket: messages are read by ourselves and never reach the
- * library, whose parser costs several times as much; all other packets do.
+ * A stream between the socket and the client library, which takes it for the socket. Our own reader takes the messages. The library,
+ * whose parser costs several times as much, gets all other packets.
  */
 export class Tap extends Duplex {
   private readonly wire: Duplex;
   private receive: Receive;
-  /** Messages that came before anybody was there to receive them, right behind the CONNACK. */
+  /** Messages that came right after the CONNACK, before `receive` was set. */
   private readonly early: Parameters<Receive>[] = [];
-  /** Why nothing is read from the socket: the library has not taken what there is, or the session wants no more. */
+  /** Why the socket is not read: the library has not taken its bytes, or the session wants no more. */
   private isFull = false;
   private isHeld = false;
 
@@ -36,19 +36,19 @@ export class Tap extends Duplex {
     wire.on('error', (error) => this.destroy(error));
     wire.on('close', () => {
       this.push(null);
-      // The library hears the last packets first.
+      // The library gets the last packets first.
       setImmediate(() => this.destroy());
     });
   }
 
-  /** From now on messages are received. What `receive` throws ends the connection. */
+  /** Receives messages from now on. An exception of `receive` ends the connection. */
   start(receive: Receive): void {
     this.receive = receive;
     for (const message of this.early.splice(0)) receive(...message);
     this.release();
   }
 
-  /** Reads nothing more from the socket. */
+  /** Stops reading from the socket. */
   hold(): void {
     this.isHeld = true;
     this.adjust();
@@ -59,7 +59,7 @@ export class Tap extends Duplex {
     this.adjust();
   }
 
-  /** Acknowledges the messages, in one write. */
+  /** Acknowledges the messages with one write. */
   acknowledge(messages: ReadonlyArray<{ readonly handle: number }>): void {
     if (messages.length > 0 && this.writable) this.write(encodeAcks(messages));
   }

@@ -12,17 +12,17 @@ export interface PacketSink {
   readonly pass: (bytes: Buffer) => void;
 }
 
-/** Reads the messages straight from what the connection brings, and passes on all other packets as they come. */
+/** Reads the messages from the bytes of the connection, and passes on all other packets. */
 export class PacketReader {
   private readonly sink: PacketSink;
   private readonly messages: PublishReader;
   private receivedAt = 0;
-  /** The beginning of a packet whose length has not come yet: four bytes at most. */
+  /** The first bytes of a packet whose length is incomplete: four at most. */
   private begun = nothing;
-  /** What there is of a message that has not come as a whole, and bytes that it lacks. */
+  /** The part of a message that has come, and the number of missing bytes. */
   private parts: Buffer[] = [];
   private lacking = 0;
-  /** Bytes of another packet that are still to come. */
+  /** Missing bytes of another packet. */
   private passing = 0;
 
   constructor(sink: PacketSink, messages: PublishReader) {
@@ -30,9 +30,9 @@ export class PacketReader {
     this.messages = messages;
   }
 
-  /** @throws NotConnected over bytes that are no packets: nothing behind them can be read. What a message's receiver throws goes on. */
+  /** @throws NotConnected over bytes that are no packets, since nothing after them can be read. An exception of the receiver passes. */
   feed(chunk: Buffer): void {
-    // Once for all that one chunk brings.
+    // One time for all messages of a chunk.
     this.receivedAt = performance.now();
     if (this.lacking > 0) {
       const end = Math.min(this.lacking, chunk.length);
@@ -61,7 +61,7 @@ export class PacketReader {
       let length = 0;
       // MQTT 5, section 1.5.5: seven bits a byte, four bytes at most.
       for (let byte = 0x80; byte >= 0x80; next += 1) {
-        if (next - at > 4) throw new NotConnected('what came is no packet of MQTT');
+        if (next - at > 4) throw new NotConnected('the bytes are no packet of MQTT');
         if (next >= bytes.length) {
           this.begun = bytes.subarray(at);
           return;
@@ -83,7 +83,7 @@ export class PacketReader {
     }
   }
 
-  /** @returns where the next packet begins. */
+  /** @returns the offset of the next packet. */
   private passOn(bytes: Buffer, start: number, length: number): number {
     if (length === 0) return start;
     const end = Math.min(start + length, bytes.length);

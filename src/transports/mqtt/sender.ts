@@ -10,26 +10,26 @@ import { type Connection, lossOf, openConnection } from './connect.ts';
 import type { MqttOptions } from './options.ts';
 import { correlationDataOf, Publisher } from './publish.ts';
 
-/** PUBACK reason code: the broker took the message and threw it away (MQTT 5, section 3.4.2.1). */
+/** PUBACK reason code: the broker has dropped the message (MQTT 5, section 3.4.2.1). */
 const noMatchingSubscribers = 0x10;
 
-/** Publishes at QoS 1; the PUBACK says that the broker has it. */
+/** Publishes at QoS 1. The PUBACK says that the broker has the message. */
 export class MqttSender implements Sender {
   private readonly options: MqttOptions;
   private readonly setup: SenderSetup;
 
-  /** Throws ConfigError if there is no one topic for each sender. */
+  /** Throws ConfigError if the topic does not give each sender one of its own. */
   constructor(options: MqttOptions, setup: SenderSetup) {
     this.options = options;
     this.setup = setup;
     if (/[+#]/.test(options.topic.replace(/[+#]$/, '')))
       throw new ConfigError(
-        `topic: ${options.topic} has a wildcard before its last level: what is sent has no address`,
+        `topic: ${options.topic} has a wildcard before its last level, so a sender has no topic: use one at the end only`,
       );
   }
 
   connect(receive: (reply: Reply) => void): Promise<SenderSession> {
-    // The option is the conductor's own. Two connections with one id would throw each other out, so each has a new one.
+    // The option is the conductor's own client id. A broker ends the older of two connections with one id, so a sender makes a new one.
     const clientId = `conductor-client-${this.setup.clientName}-${randomUUID().slice(0, 8)}`;
     return establish(
       () => openConnection(this.options, { clientId, clean: true }),
@@ -47,7 +47,7 @@ export class MqttSender implements Sender {
     );
   }
 
-  /** Undefined where the broker does not allow it: casts need no replies. */
+  /** Undefined if the broker does not allow the subscription: casts need no replies. */
   private async subscribe({ client, life }: Connection, topic: string): Promise<string | undefined> {
     try {
       await life.wait(client.subscribeAsync(topic, { qos: 1 }));
@@ -66,7 +66,7 @@ class MqttSenderSession implements SenderSession {
   private readonly connection: Connection;
   private readonly options: MqttOptions;
   private readonly publisher: Publisher;
-  /** Packet ids of what the broker took and threw away. The library tells it with none of its promises. */
+  /** Packet ids of dropped messages. The library's promises do not report them. */
   private readonly thrownAway = new Set<number>();
 
   constructor(connection: Connection, options: MqttOptions, replyTo: string | undefined) {
@@ -88,7 +88,7 @@ class MqttSenderSession implements SenderSession {
   async send(message: OutgoingMessage): Promise<void> {
     const { body, messageId, replyTo, correlationId, expiration } = message;
     const topic = nameFor(message.sender, this.options.topic, mqttWildcards);
-    // The broker would end the connection over it.
+    // Otherwise the broker would end the connection.
     if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
     const properties = {
       userProperties: { 'message-id': messageId },

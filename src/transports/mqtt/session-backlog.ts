@@ -1,19 +1,19 @@
 import type { Tap } from './read-tap.ts';
 
-/** Bytes that are kept of what does not fit. Beyond that the rest stays in the socket. */
+/** Bytes of messages that are kept while there is no room. Beyond that the rest stays in the socket. */
 const most = 2 ** 20;
 
-/** Bytes that a message takes beside its body. */
+/** Bytes of memory that a message takes beside its body. */
 const overhead = 256;
 
 /**
- * Messages that have come and do not fit, in their order. The packets behind them go on being read, such as the answers to pings and the
- * confirms of our answers, until there are too many bytes: then the socket is read no more, but not for long, since pings are answered
- * through the same socket.
+ * Messages that have come while there is no room, in order. The session goes on reading the packets behind them, such as answers to
+ * pings and confirms of our own answers, until the backlog has too many bytes. Then it stops reading the socket. It does so for a short
+ * time only, since answers to pings come through the same socket.
  */
 export class Backlog<Item extends { readonly body: Uint8Array }> {
   private readonly tap: Tap;
-  /** Milliseconds that the socket may stay unread. */
+  /** The longest time for which the socket is not read, in milliseconds. */
   private readonly patience: number;
   private readonly onImpatience: () => void;
   private items: Item[] = [];
@@ -38,7 +38,7 @@ export class Backlog<Item extends { readonly body: Uint8Array }> {
     this.timer = setTimeout(this.onImpatience, this.patience);
   }
 
-  /** Hands them on until one is refused. */
+  /** Hands the messages on until one is refused. */
   offer(deliver: (item: Item) => boolean): void {
     let taken = 0;
     for (const item of this.items) {
@@ -50,14 +50,14 @@ export class Backlog<Item extends { readonly body: Uint8Array }> {
     if (this.bytes <= most) this.readOn();
   }
 
-  /** Forgets them. */
+  /** Removes all messages and returns them. */
   takeAll(): Item[] {
     this.bytes = 0;
     this.readOn();
     return this.items.splice(0);
   }
 
-  /** Nothing happens any more because of the time that has passed. */
+  /** Stops the timer. */
   stop(): void {
     clearTimeout(this.timer);
     this.timer = undefined;

@@ -17,27 +17,27 @@ import { Publisher } from './publish.ts';
 import { Backlog } from './session-backlog.ts';
 import { leavesNothing, subscribe } from './topology.ts';
 
-/** Settled by the packet that acknowledges it; 0 for a message of QoS 0, which is not acknowledged. */
+/** A delivery, settled by its acknowledging packet; 0 for QoS 0, which is not acknowledged. */
 class MqttDelivery extends HeldDelivery<number> {}
 
 export interface SessionSetup {
   readonly options: MqttOptions;
   readonly subscription: string;
-  /** How many messages may be in flight to us. */
+  /** How many messages may be in flight to the session. */
   readonly bound: number;
   readonly deliver: Deliver;
-  /** Ends the session that the broker keeps, by a connection of its own. */
+  /** Ends the session that the broker keeps, through a connection of its own. */
   readonly discard: (deadline: AbortSignal) => Promise<void>;
 }
 
 /**
  * One network connection of an MQTT session that the broker keeps.
  *
- * PUBACKs are written after the commit, for a whole batch at a time, in the order in which the messages came, unless one of them takes
- * long. MQTT has no way to give one message back: it is given back by ending the connection and keeping the session.
+ * PUBACKs are written after the commit, one write a batch, in the order of the messages unless one of them takes long. MQTT cannot give
+ * one message back. To give messages back, the connection ends and the session is kept.
  *
- * Brokers send more than they were asked for: 3.1.1 has no word for a bound, and Mosquitto 2.0.11 lets a whole receive maximum
- * in with each PUBACK once a session with a backlog is resumed.
+ * Brokers send more than they should. MQTT 3.1.1 has no bound, and Mosquitto 2.0.11 sends a whole receive maximum with each PUBACK
+ * after it has resumed a session with a backlog.
  */
 export class MqttSession implements Session {
   private readonly life: SessionLife;
@@ -45,17 +45,17 @@ export class MqttSession implements Session {
   private readonly setup: SessionSetup;
   private readonly publisher: Publisher;
   private readonly order: SettlingOrder<MqttDelivery>;
-  /** What did not fit. */
+  /** Messages for which there was no room. */
   private readonly backlog: Backlog<MqttDelivery>;
-  /** What is settled while the session is paused. */
+  /** Messages that were settled while the session was paused. */
   private withheld: MqttDelivery[] = [];
   private readonly emptyWaiters: (() => void)[] = [];
   private paused = false;
   private arrivals = 0;
-  /** What does not fit waited too long, or we are to stop: what comes is forgotten, and comes again with the next connection. */
+  /** Whether messages are dropped: the backlog waited too long, or the session stops. They come again with the next connection. */
   private overflowed = false;
   private draining = false;
-  /** Nobody sends to the session any more, and the broker has nothing left for it. Only then may it end. */
+  /** Whether nobody sends to the session any more and the broker has nothing left for it. Only then may it end. */
   private knownEmpty = false;
 
   constructor(connection: Connection, setup: SessionSetup) {
@@ -67,7 +67,7 @@ export class MqttSession implements Session {
     this.order = new SettlingOrder(bound, (deliveries) => this.acknowledge(deliveries), {
       overtakes: options.ackOrder === 'relaxed',
     });
-    // A ping is due after one keepalive, its answer half of one later.
+    // A ping is due after one keepalive, its answer half a keepalive later.
     this.backlog = new Backlog(connection.tap, options.keepalive * 250, () => this.overflow());
     this.life.atEnd(() => {
       this.order.stop();
@@ -80,14 +80,14 @@ export class MqttSession implements Session {
     return this.life.closed;
   }
 
-  /** Starts consuming. Listens first: the broker sends what the session has queued right behind its CONNACK. */
+  /** Starts consuming. Listens before it subscribes: the broker sends the session's queue right after its CONNACK. */
   async start(): Promise<void> {
     this.connection.tap.start((body, meta, ack, clears) => this.receive(body, meta, ack, clears));
     await subscribe(this.connection, this.setup.subscription);
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
-    // What is released stays unacknowledged: stopping then keeps the session, and the broker delivers it again.
+    // A released message stays unacknowledged. Then `stop` keeps the session, and the broker delivers the message again.
     if (!this.life.open || settlement === 'release') return;
     this.order.settle(deliveries.filter(isAcknowledged));
   }
@@ -96,7 +96,7 @@ export class MqttSession implements Session {
     await this.publisher.publish(publication, this.setup.options);
   }
 
-  /** Withholds the PUBACKs; the broker's own limit then stops the flow. Pings go on being answered. */
+  /** Withholds the PUBACKs, so the broker's own limit stops the flow. Pings are still answered. */
   pause(): void {
     this.paused = true;
   }
@@ -108,8 +108,8 @@ export class MqttSession implements Session {
   }
 
   /**
-   * A session that is kept keeps its queue as well. One that is to end has to be emptied first: a shared subscription's messages
-   * are handed out to sessions, not to connections, so they would wait for a replica that may never come back.
+   * A session that is kept keeps its queue too. A session that is to end must be emptied first: a broker hands the messages of a shared
+   * subscription to sessions, not to connections. They would wait for a replica that may never come back.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     const { life } = this;
@@ -134,11 +134,11 @@ export class MqttSession implements Session {
       await this.connection.client.endAsync(false, { cmd: 'disconnect', ...properties });
     });
     await this.closed;
-    // 3.1.1 cannot end a session on the way out.
+    // 3.1.1 cannot end a session when it disconnects.
     if (version === '3.1.1' && ends) await this.setup.discard(deadline);
   }
 
-  /** Resolves with whether the session that the broker keeps may end. */
+  /** Resolves with whether the broker's session may end. */
   private async prepareToEnd(deadline: AbortSignal): Promise<boolean> {
     this.goOn();
     this.order.flush();
@@ -150,7 +150,7 @@ export class MqttSession implements Session {
     return this.order.size > 0 || this.backlog.size > 0 || this.withheld.length > 0 || this.overflowed;
   }
 
-  /** Whether the broker has answered, or asking has to wait for what is held. */
+  /** Whether the broker has answered, or the question has to wait for held messages. */
   private async askWhetherEmpty(deadline: AbortSignal): Promise<boolean> {
     if (this.holdsSomething) return true;
     const before = this.arrivals;
@@ -165,7 +165,7 @@ export class MqttSession implements Session {
     if (this.overflowed) return;
     const delivery = new MqttDelivery(this, body, meta, ack);
     if (ack !== 0) this.order.track(delivery);
-    // It is acknowledged in its turn, and nobody else hears of it.
+    // It is acknowledged in its turn, and not handed on.
     if (clears) this.settle([delivery], 'done');
     else if (this.backlog.size > 0 || !this.setup.deliver(delivery)) this.backlog.add(delivery);
   }
@@ -196,7 +196,7 @@ export class MqttSession implements Session {
   private settledAll(): void {
     if (this.order.size > 0 || this.withheld.length > 0) return;
     this.wake();
-    // What was forgotten comes again once the broker sees a new connection.
+    // The broker sends dropped messages again once it sees a new connection.
     if (this.overflowed && !this.draining) {
       this.life.fail(
         new NotConnected(
@@ -206,7 +206,7 @@ export class MqttSession implements Session {
     }
   }
 
-  /** Resolves once everything that has come is acknowledged, or will be no more. */
+  /** Resolves once all messages that have come are acknowledged, or cannot be any more. */
   private async empty(): Promise<void> {
     while (this.life.open && !this.overflowed && this.holdsSomething)
       await new Promise<void>((resolve) => this.emptyWaiters.push(resolve));

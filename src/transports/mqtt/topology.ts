@@ -4,21 +4,21 @@ import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Connection } from './connect.ts';
 
 /**
- * MQTT 5: retained messages come with the first subscription of a session only, not with each connection; and the flag stays, by which
- * the clearing of one is told from an empty message. 3.1.1 has a word for neither.
+ * MQTT 5: retained messages come only with the first subscription of a session, not with each connection. And messages keep the flag, which
+ * tells the clearing of a retained message from an empty message. 3.1.1 has neither option.
  */
 const subscribeOptions = { qos: 1, rh: 1, rap: true } as const;
 
 /**
- * Milliseconds in which nothing comes from a broker that has nothing left. Brokers with several processes answer for the
- * subscription in one of them and send from another.
+ * Milliseconds of silence after which the broker has nothing left. A broker with several processes may answer the subscription in one of
+ * them and send messages from another.
  */
 const quietTime = 250;
 
-/** MQTT 5, section 3.11.3: reason codes from here on are refusals. */
+/** Reason codes from here on are refusals (MQTT 5, section 3.11.3). */
 const refusals = 0x80;
 
-/** Rejects with ConfigError if the broker does not grant it with QoS 1. */
+/** Rejects with ConfigError if the broker does not grant the subscription with QoS 1. */
 export async function subscribe({ client, life }: Connection, subscription: string): Promise<void> {
   let granted: number | undefined;
   try {
@@ -33,10 +33,10 @@ export async function subscribe({ client, life }: Connection, subscription: stri
 }
 
 /**
- * Unsubscribes and lets come what the broker still has. The second UNSUBACK is written behind what was on its way when the first one
- * took effect.
+ * Unsubscribes and receives the messages that the broker still has. The second UNSUBACK comes after the messages that were under way when
+ * the first one took effect.
  *
- * @returns whether both were granted and the connection is still there; the caller knows whether something has come.
+ * @returns whether the broker granted both and the connection is still open. The caller knows whether messages have come.
  */
 export async function leavesNothing(
   connection: Connection,
@@ -58,7 +58,7 @@ async function unsubscribed(
   const asked = client.unsubscribeAsync(subscription).then((packet) => {
     answer = packet;
   });
-  // The deadline is not the only end of waiting: the library forgets its callbacks when the connection closes.
+  // The wait also ends with the connection: the library drops its callbacks when the connection closes.
   await settledBy(life.wait(asked), deadline);
   return answer?.cmd === 'unsuback' && (answer.granted ?? []).every((code) => code < refusals);
 }

@@ -13,29 +13,34 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
-import { addressesIn } from '../../core/transport/addresses.ts';
+import { connectToFirst } from '../../core/transport/addresses.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { tlsFailure } from '../../core/transport/tls-failure.ts';
 import type { NatsOptions } from './options.ts';
 import { Wire } from './read-library.ts';
 
 /**
- * ONE attempt to connect, to one server after the other. Fails with ConfigError (wrong credentials, a certificate that is not
- * trusted, a file that cannot be read) or NotConnected.
+ * ONE attempt to connect: to one server after the other, each with the credentials of its address. Fails with ConfigError (wrong
+ * credentials, a certificate that is not trusted, a file that cannot be read) or NotConnected.
  *
- * @param name what the server's monitoring shows.
+ * @param name of the connection, for the server's monitoring.
  */
-export async function openConnection(options: NatsOptions, name: string): Promise<Wire> {
+export function openConnection(options: NatsOptions, name: string): Promise<Wire> {
+  return connectToFirst(options.url, (url) => openAt({ ...options, url }, name));
+}
+
+/** @param options their `url` is one address. */
+async function openAt(options: NatsOptions, name: string): Promise<Wire> {
   const settings: NodeConnectionOptions = {
-    servers: addressesIn(options.url).map((url) => new URL(url).host),
+    servers: new URL(options.url).host,
     name,
     timeout: options.connectTimeout,
-    // The supervisor reconnects, with a new connection; nothing of this one is to come back.
+    // The supervisor reconnects, with a new connection.
     reconnect: false,
     ignoreClusterUpdates: true,
     pingInterval: options.pingInterval * 1000,
     maxPingOut: 1,
-    // They would walk the stack at each request.
+    // Traces would walk the stack at each request.
     noAsyncTraces: true,
     ...tlsSettings(options),
   };
@@ -49,16 +54,16 @@ export async function openConnection(options: NatsOptions, name: string): Promis
 }
 
 /**
- * With TLS 1.3 our part of the handshake is done before the server looks at our certificate. If it refuses that, it may cut the
- * connection before its reason has arrived.
+ * In TLS 1.3 our part of the handshake ends before the server checks our certificate. If the server refuses the certificate, it may cut
+ * the connection before its reason has arrived.
  */
 function cutOff(message: string, cert: string): string {
   return cert === ''
     ? `${message}: if the broker asks for a client certificate, set tls.cert and tls.key`
-    : `tls.cert: the broker refuses our certificate, it seems: ${message}`;
+    : `tls.cert: the broker seems to refuse our certificate: ${message}`;
 }
 
-/** The error of a handshake. Few keys can be at fault there; the error names them. */
+/** Explains an error of the handshake. It names the few keys that can be at fault. */
 function explain(error: unknown, options: NatsOptions): Error {
   const { cert } = options.tls;
   const cause = error instanceof Error ? error.cause : undefined;
@@ -77,7 +82,7 @@ function explain(error: unknown, options: NatsOptions): Error {
   return classify(error);
 }
 
-/** A handshake that took too long is one too for the library. */
+/** Whether the broker refuses the credentials. The library uses the same class for a handshake that took too long. */
 function isRefusal(error: unknown): boolean {
   return error instanceof errors.AuthorizationError && !/timeout/i.test(error.message);
 }
@@ -88,9 +93,8 @@ function credentialKeys(options: NatsOptions): string {
   return keys.find((key) => options[key] !== '') ?? 'user, password and passwordFile, or url';
 }
 
-/** The first of credentials file, seed, token, user and password; undefined where none is given. */
+/** By the first that is set of: credentials file, seed, token, user and password. Undefined if none is. */
 function authenticatorOf(options: NatsOptions): Authenticator | undefined {
-  const [url = ''] = addressesIn(options.url);
   if (options.credentialsFile !== '') {
     const credentials = readNamed(options.credentialsFile, 'credentialsFile');
     if (!/-BEGIN NATS USER JWT-[\s\S]*-BEGIN USER NKEY SEED-/.test(credentials))
@@ -101,12 +105,12 @@ function authenticatorOf(options: NatsOptions): Authenticator | undefined {
   if (seed !== '') return checked(seedKey, nkeyAuthenticator(new TextEncoder().encode(seed)));
   const [, token] = secretOf('token', options.token, options.tokenFile);
   if (token !== '') return tokenAuthenticator(token);
-  const credentials = credentialsOf(options, url);
+  const credentials = credentialsOf(options, options.url);
   if (credentials === undefined) return undefined;
   return usernamePasswordAuthenticator(credentials.user, credentials.password);
 }
 
-/** Tries the authenticator once. The library would try it in the middle of the handshake, and says little about a failure there. */
+/** Tries the authenticator once. The library would try it during the handshake, and its error there says little. */
 function checked(key: string, authenticator: Authenticator): Authenticator {
   try {
     authenticator('nonce');
@@ -132,11 +136,10 @@ function readNamed(file: string, key: string): string {
   }
 }
 
-/** Without any, the library turns to TLS where the server offers it. */
+/** Without these settings the library uses TLS if the server offers it. */
 function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
   const { ca, cert, key, serverName, verify } = options.tls;
-  const [first = '', ...others] = addressesIn(options.url);
-  const { protocol, hostname } = new URL(first);
+  const { protocol, hostname } = new URL(options.url);
   const wanted = protocol === 'tls:' || !verify || [ca, cert, key, serverName].some((text) => text !== '');
   if (!wanted) return {};
   const { ca: authorities, cert: certificate, key: privateKey, ...rest } = tlsOptions(options);
@@ -146,13 +149,13 @@ function tlsSettings(options: NatsOptions): Pick<NodeConnectionOptions, 'tls'> {
     ...(authorities !== undefined && { ca: String(authorities) }),
     ...(certificate !== undefined && { cert: String(certificate) }),
     ...(privateKey !== undefined && { key: String(privateKey) }),
-    // An address has no server name of TLS; the certificate is compared with this one then.
-    ...(others.length === 0 && isIP(address) !== 0 && { host: address }),
+    // An IP address is no server name in TLS. Then the certificate is compared with this one.
+    ...(isIP(address) !== 0 && { host: address }),
   };
   return { tls: { ...tls, rejectUnauthorized: verify } };
 }
 
-/** An error that trying again cannot help is a ConfigError; every other one is NotConnected. */
+/** ConfigError if another attempt cannot help; otherwise NotConnected. */
 export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const message = error === undefined ? 'the connection was closed' : messageOf(error);
@@ -161,19 +164,19 @@ export function classify(error: unknown): Error {
   const violation = permissionViolation(error);
   if (violation !== undefined)
     return new ConfigError(`the broker does not allow it: ${violation.message}`, { cause: error });
-  // A cluster that has no leader at the moment, or is just starting, says so with 503.
+  // Code 503: the cluster has no leader now, or is starting.
   if (error instanceof JetStreamApiError && error.status < 500)
     return new ConfigError(message, { cause: error });
   return new NotConnected(message, { cause: error });
 }
 
-/** The library wraps it in the error of a request. */
+/** The permission violation in an error; the library may wrap it in the error of a request. */
 export function permissionViolation(error: unknown) {
   const cause = error instanceof Error ? error.cause : undefined;
   return [error, cause].find((one) => one instanceof errors.PermissionViolationError);
 }
 
-/** Hands on the complaints of the server and of the library until the connection is closed. */
+/** Reports errors of the server and of the library until the connection closes. */
 export async function watch(
   connection: NatsConnection,
   on: { error(error: Error): void; stale(): void },

@@ -9,7 +9,7 @@ import { NatsSession } from './session.ts';
 import { CoreSession } from './session-core.ts';
 import { ensureTopology } from './topology.ts';
 
-/** NATS with JetStream, or without. */
+/** NATS with or without JetStream. */
 export const nats = defineKind(
   natsSchema,
   (options, setup) => ({
@@ -37,10 +37,10 @@ async function consume(
     return new NatsSession(wire, options, terms, share, deliver);
   }
   logger.warn(
-    'jetstream is off: messages are delivered AT MOST ONCE. What comes while no replica is there, while the database is not, or while a replica ends, is LOST',
+    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
   );
   const session = new CoreSession(wire, options, deliver, logger);
-  // The broker knows of the membership.
+  // After this the broker knows of the membership.
   await wire.connection.flush();
   return session;
 }

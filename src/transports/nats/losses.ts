@@ -1,4 +1,4 @@
-/** What is asked of a stream and a consumer as they are. Throws ConfigError where messages would be lost, and warns where it may be meant. */
+/** Checks an existing stream and consumer. Throws ConfigError if messages would be lost, and warns of settings that may be intended. */
 import {
   AckPolicy,
   type ConsumerConfig,
@@ -15,16 +15,16 @@ import { ConfigError } from '../../core/errors.ts';
 import { covers, natsWildcards } from '../../core/transport/names.ts';
 import type { NatsOptions } from './options.ts';
 
-/** The terms that the consumer sets for those that pull from it. */
+/** The consumer's terms for pulls. */
 export interface ConsumerTerms {
   /** Milliseconds until an unsettled message is delivered again. */
   readonly ackWait: number;
-  /** Of one pull at most; Infinity where the consumer sets no limit. */
+  /** The most messages of one pull; Infinity if the consumer sets no limit. */
   readonly maxBatch: number;
   readonly maxBytes: number;
-  /** Milliseconds that a pull may wait at most. */
+  /** The longest wait of a pull, in milliseconds. */
   readonly maxExpires: number;
-  /** All that may be delivered: patterns of subjects. */
+  /** The subjects that may be delivered, as patterns. */
   readonly subjects: ReadonlyArray<string>;
 }
 
@@ -36,16 +36,16 @@ type Limits = 'max_age' | 'max_msgs' | 'max_bytes' | 'max_msgs_per_subject';
 
 export interface StreamFacts {
   readonly config: Pick<StreamConfig, Kept | Limits>;
-  /** The stream itself, and those that mirror it. */
+  /** The stream and its mirrors. */
   readonly alternates?: ReadonlyArray<{ readonly name: string }>;
 }
 
 export type ConsumerFacts = Pick<ConsumerInfo, 'config'> & Partial<Pick<ConsumerInfo, 'paused'>>;
 
-/** Below it, telling the broker in time that a message is still held becomes a matter of luck. In milliseconds. */
+/** The least ack_wait, in milliseconds. With a shorter one a replica could not reliably report in time that it still holds a message. */
 const leastAckWait = 1000;
 
-/** @param hasConsumer whether our consumer is there already. */
+/** @param hasConsumer whether our consumer exists. */
 export function checkStream(
   { config, alternates = [] }: StreamFacts,
   { stream, subject }: Pick<NatsOptions, 'stream' | 'subject'>,
@@ -115,7 +115,7 @@ export function checkConsumer(
   const filters = filtersOf(config);
   if (filters.length > 0 && !filters.some((filter) => covers(filter, subject, natsWildcards)))
     refuse(`is for ${filters.join(', ')}, not for ${subject}`, `filter_subject ${subject}`);
-  // A backoff stands in place of ack_wait; its first entry counts for the first delivery.
+  // A backoff replaces ack_wait. Its first entry applies to the first delivery.
   const waits = config.backoff?.length ? config.backoff : [config.ack_wait ?? nanos(30_000)];
   const actual = millis(Math.min(...waits));
   if (actual < leastAckWait) refuse(`has an ack_wait of ${actual} ms`, `${leastAckWait} ms at least`);
@@ -158,7 +158,7 @@ function filtersOf(config: ConsumerConfig): string[] {
   return config.filter_subjects ?? (config.filter_subject ? [config.filter_subject] : []);
 }
 
-/** A stream and its consumer, as they were at about the same time; the consumer first. */
+/** A stream and its consumer, read at about the same time, the consumer first. */
 export interface Remains {
   readonly consumer: Pick<ConsumerInfo, 'config' | 'num_pending' | 'num_ack_pending'> & {
     readonly ack_floor: { readonly stream_seq: number };
@@ -170,9 +170,9 @@ export interface Remains {
 }
 
 /**
- * How many messages a stream keeps although they are settled, which are delivered to nobody any more: nats-server 2.9 leaves them
- * behind when it is killed between an acknowledgement's record and the removal of the message. All have numbers up to that of
- * the consumer's ack floor. 0 where a settled message may stay: by the stream's retention, or for another consumer.
+ * Counts settled messages that a stream keeps and delivers to nobody. nats-server 2.9 leaves them behind if it is killed after it has
+ * recorded an acknowledgement and before it has removed the message. Their numbers are at most the consumer's ack floor. Returns 0 if
+ * settled messages may stay: because of the stream's retention, or for another consumer.
  */
 export function countSettled({ consumer, stream }: Remains): number {
   const { config, state } = stream;
@@ -188,7 +188,7 @@ export function countSettled({ consumer, stream }: Remains): number {
   return Math.min(Math.max(state.messages - unsettled, 1), floor - state.first_seq + 1);
 }
 
-/** One line about them, with what to do. */
+/** One line about them, with the command that removes them. */
 export function warnOfSettled(remains: Remains, stream: string, warn: Warn): void {
   const messages = countSettled(remains);
   const next = remains.consumer.ack_floor.stream_seq + 1;

@@ -9,13 +9,13 @@ import { commonSchema } from '../../core/config/transport-kind.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { Section, ValuesOf } from '../../core/options.ts';
 
-/** Longest time that a server lets a held message wait; a day is far beyond what anybody wants. In milliseconds. */
+/** The longest ack_wait, in milliseconds. A day is far beyond any use. */
 const longestAckWait = 86_400_000;
 
 export const natsSchema = {
   ...commonSchema('nats', ['none', 'subject']),
   url: {
-    doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas; the credentials of the first count for all. Required.',
+    doc: 'Where the broker is, with credentials: `nats://user:password@host:4222`, or `tls:` for TLS. Several servers of one cluster are separated by commas. An address without a user and a password takes those of the first. Required.',
     default: '',
     format: urlsOf('nats:', 'tls:'),
     sensitive: true,
@@ -89,7 +89,7 @@ function name(value: unknown): void {
     throw new Error('must be a name without spaces, dots, slashes, * and >');
 }
 
-/** A sender puts its name in place of the last token; another wildcard it would publish as it stands there. */
+/** A sender replaces the last token with its name. It would publish another wildcard as it is. */
 function subject(value: unknown): void {
   nonEmptyText(value);
   const tokens = typeof value === 'string' ? value.split('.') : [''];
@@ -101,7 +101,7 @@ function subject(value: unknown): void {
     throw new Error('must have * or > as its whole last token only, such as conductor.*');
 }
 
-/** The last token is the sender. One that is the same for all proves nothing; below `>` a guest may take names of its own. Throws ConfigError. */
+/** The last token is the sender. A constant token proves nothing; below `>` a guest may use names of its own. Throws ConfigError. */
 export function checkSender({ auth, subject }: NatsOptions, prefix: string): void {
   if (auth.mode !== 'subject' || subject.split('.').at(-1) === '*') return;
   throw new ConfigError(
@@ -109,7 +109,7 @@ export function checkSender({ auth, subject }: NatsOptions, prefix: string): voi
   );
 }
 
-/** A sixth of it is a timer's, which needs some room. */
+/** A timer uses a sixth of it, so it must not be too short. */
 function ackWait(value: unknown): void {
   if (!Number.isInteger(value) || Number(value) < 1000 || Number(value) > longestAckWait)
     throw new Error(`must be a whole number from 1000 to ${longestAckWait}`);

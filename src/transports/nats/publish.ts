@@ -11,8 +11,8 @@ interface UnderWay {
 }
 
 /**
- * Publishes without a stream's acknowledgement: the server has a message once it has answered a ping behind it. It does
- * not say whether somebody is subscribed. It complains about a message that it refuses before that answer, and names the subject.
+ * Publishes without a stream's acknowledgement. The server has a message once it has answered a ping after it. It does not say whether
+ * anybody is subscribed. It reports a refused message before that answer, and names the subject.
  */
 export class Publisher {
   private readonly connection: NatsConnection;
@@ -24,7 +24,7 @@ export class Publisher {
     this.life = life;
   }
 
-  /** Rejects with Undeliverable if the server does not take it, with NotConnected if the connection ends before it has said so. */
+  /** Rejects with Undeliverable if the server refuses the message, with NotConnected if the connection ends before its answer. */
   async publish(
     subject: string,
     body: Uint8Array,
@@ -59,7 +59,7 @@ export class Publisher {
     }
   }
 
-  /** The server has complained. Returns whether it was about something published here. */
+  /** Takes a complaint of the server. Returns whether it concerns a message that was published here. */
   refused(error: Error): boolean {
     const violation = permissionViolation(error);
     if (violation?.operation !== 'publish') return false;
@@ -69,7 +69,7 @@ export class Publisher {
   }
 }
 
-/** Headers for an answer; undefined if it needs none. Undeliverable if the correlation id is not one for a header. */
+/** Headers for an answer; undefined if it needs none. Throws Undeliverable if the correlation id does not fit into a header. */
 export function answerHeaders(correlationId: string | undefined): MsgHdrs | undefined {
   if (correlationId === undefined) return undefined;
   const answer = headers();
@@ -82,11 +82,11 @@ export function answerHeaders(correlationId: string | undefined): MsgHdrs | unde
 }
 
 /**
- * Whether an answer may go there. The address is the caller's to choose, while it is our permissions that it is published
- * with: neither the server's own subjects, where a message is a command, nor those that guests are proven by; and nothing over
- * which the server would end the connection, as it does over a long line.
+ * Whether an answer may go to a subject. The caller chooses the name, and we publish with our own permissions. So these are refused: the
+ * server's own subjects, where a message is a command; subjects that prove guests; and names over which the server would end the
+ * connection, such as a long one.
  *
- * @param own the subjects that are consumed: an answer would come back as a message.
+ * @param own the consumed subjects. An answer would come back as a message.
  */
 export function mayAnswerTo(name: string, own: ReadonlyArray<string>): boolean {
   const isOne = isWritableName(name) && !name.startsWith('$') && !/[\s*>]/.test(name);

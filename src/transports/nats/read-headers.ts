@@ -1,28 +1,28 @@
-/** Reads the few things that mean something to us out of bytes that a sender has chosen. Never throws. */
+/** Reads the used headers from bytes that a sender has chosen. Never throws. */
 import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
 
-/** Headers of our own. The reply address needs one, since a stream uses a message's own for its acknowledgement. */
+/** Our own headers. The reply address needs one: a stream uses the message's own reply subject for acknowledgements. */
 export const header = {
-  /** NATS's own: within a stream's `duplicate_window` a second message with the same id is not kept. */
+  /** NATS's own header: within `duplicate_window` a stream drops a second message with the same id. */
   messageId: 'Nats-Msg-Id',
   replyTo: 'Conductor-Reply-To',
   correlationId: 'Conductor-Correlation-Id',
-  /** Milliseconds since the epoch, after which nobody waits for the answer. */
+  /** The end of the caller's patience, in milliseconds since the epoch. */
   deadline: 'Conductor-Deadline',
 } as const;
 
 type Field = keyof typeof header;
 
-/** As the sender has written them, trimmed. One that is there more than once counts as it stands first; an empty one is none. */
+/** The values as the sender has written them, trimmed. The first of repeated headers counts. An empty value counts as none. */
 export type Headers = { readonly [Key in Field]?: string };
 
-/** The server's word in place of a message. A code of 0 means that there is none. */
+/** The server's status in place of a message. Code 0 means that there is none. */
 export interface Status {
   readonly code: number;
   readonly description: string;
-  /** Messages that a pull has asked for and the server has not sent. */
+  /** Messages of a pull that the server has not sent. */
   readonly pending?: number;
 }
 
@@ -46,7 +46,7 @@ const [carriageReturn, lineFeed] = [0x0d, 0x0a];
 /** The first letters of the names in `header`. */
 const [letterC, letterN] = [0x43, 0x4e];
 
-/** Case counts, as it does for the server. A line that is none of ours is skipped, whatever it is. */
+/** Names are case-sensitive, as for the server. Unknown lines are skipped. */
 export function readHeaders(block: Buffer): Headers {
   const found: { -readonly [Key in keyof Headers]: Headers[Key] } = {};
   // The first line is the version.
@@ -63,7 +63,7 @@ export function readHeaders(block: Buffer): Headers {
   return found;
 }
 
-/** Out of the first line of a block, `NATS/1.0 404 No Messages`, and one header of those that follow it. */
+/** Reads the first line of a block, `NATS/1.0 404 No Messages`, and one of its headers. */
 export function readStatus(block: Buffer | undefined): Status {
   const line = block !== undefined && beginsWith(block, 0, version) ? textOf(block, version.length) : '';
   const [, code = '0', description = ''] = /^(\d{3})(?: +(.*))?$/s.exec(line) ?? [];
@@ -71,7 +71,7 @@ export function readStatus(block: Buffer | undefined): Status {
   return { code: Number(code), description, ...(pending !== undefined && { pending: Number(pending) }) };
 }
 
-/** Where the line begins that follows the one at `from`; the block's length if none does. */
+/** The offset of the line after the one at `from`; the block's length if there is none. */
 function nextLine(block: Buffer, from: number): number {
   for (let at = from + 1; at < block.length; at += 1)
     if (block[at] === lineFeed && block[at - 1] === carriageReturn) return at + 1;
@@ -83,14 +83,14 @@ function beginsWith(block: Buffer, start: number, name: Buffer): boolean {
   return true;
 }
 
-/** From there to the end of the line; with U+FFFD in place of what is not UTF-8. */
+/** The text from `from` to the end of the line. U+FFFD replaces bytes that are not UTF-8. */
 function textOf(block: Buffer, from: number): string {
   let end = from;
   while (end < block.length && !(block[end] === carriageReturn && block[end + 1] === lineFeed)) end += 1;
   return block.toString('utf8', from, end).trim();
 }
 
-/** The bytes of the header block, which are the message's own and not copied; undefined if it has none. */
+/** The bytes of the message's header block, not copied; undefined if it has none. */
 export function blockOf({ bytes, blockAt, bodyAt }: Incoming): Buffer | undefined {
   return blockAt < bodyAt ? bytes.subarray(blockAt, bodyAt) : undefined;
 }
@@ -98,14 +98,14 @@ export function blockOf({ bytes, blockAt, bodyAt }: Incoming): Buffer | undefine
 /** Reads everything but the bodies of the messages of one session. */
 export class MetaReader {
   private readonly bySubject: boolean;
-  /** Of a message that says nothing: most of a chunk are alike. */
+  /** The metadata of a message without values of its own. Most messages of a chunk share it. */
   private silent: DeliveryMeta | undefined;
 
   constructor({ auth }: Pick<NatsOptions, 'auth'>) {
     this.bySubject = auth.mode === 'subject';
   }
 
-  /** @param answerTo where the answer goes if no header says it: of core NATS, the message's own reply subject. */
+  /** @param answerTo the reply address if no header gives one; in core NATS, the message's own reply subject. */
   read(message: Incoming, redelivered: boolean, answerTo?: string): DeliveryMeta {
     const { bySubject, silent } = this;
     const { receivedAt } = message;
@@ -135,16 +135,16 @@ function senderOf({ bytes, subjectAt, subjectEnd }: Incoming): string {
   return bytes.toString('utf8', begin, subjectEnd);
 }
 
-/** @param now of the monotonic clock; the header's deadline is one of the wall clock. */
+/** @param now milliseconds of the monotonic clock. The header's deadline is one of the wall clock. */
 function deadlineOf({ deadline }: Headers, now: number): number | undefined {
   if (deadline === undefined || !/^\d{1,15}$/.test(deadline)) return undefined;
   return now + Number(deadline) - Date.now();
 }
 
 /**
- * Where in what a message of a stream is acknowledged by its count of deliveries begins, from its first byte:
+ * The offset of the delivery count in the reply subject of a stream's message:
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, or with domain and account before
- * the stream, and something random at the end (ADR-15 of the NATS architecture). The same for all messages of a consumer.
+ * the stream and a random token at the end (ADR-15 of the NATS architecture). It is the same for all messages of a consumer.
  */
 export function deliveredAt({ bytes, replyAt, replyEnd }: Incoming): number {
   const tokens = bytes.toString('latin1', replyAt, replyEnd).split('.');
@@ -152,7 +152,7 @@ export function deliveredAt({ bytes, replyAt, replyEnd }: Incoming): number {
   return tokens.slice(0, before).join('.').length + 1;
 }
 
-/** @param countAt as `deliveredAt` has it. */
+/** @param countAt the offset that `deliveredAt` returns. */
 export function isRedelivered({ bytes, replyAt }: Incoming, countAt: number): boolean {
   const at = replyAt + countAt;
   return bytes[at] !== digit1 || bytes[at + 1] !== fullStop;

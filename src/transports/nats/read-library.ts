@@ -1,32 +1,32 @@
 /**
- * Reaches behind the public interface of the client library; no other file does. Its tests are tied to the library's version.
+ * The one file that reaches inside the client library. Its tests name the library's version.
  *
- * The library makes several objects of each message, decodes a header block as a whole, and throws over names and values that a
- * server keeps and forwards. It runs callbacks within the loop that reads the socket: an exception there ends the loop with a line on
- * stdout, while the connection stays open.
+ * The library makes several objects of each message, decodes a whole header block, and throws over names and values that a server keeps
+ * and forwards. It runs callbacks inside the loop that reads the socket. An exception there ends the loop with a line on stdout, and the
+ * connection stays open.
  */
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import { Reader, type Take } from './read.ts';
 
 interface Protocol {
-  /** `state` 0: it stands between two operations. */
+  /** `state` 0: the parser is between two operations. */
   readonly parser: { parse(bytes: Uint8Array): void; readonly state: number };
   sendCommand(bytes: Uint8Array): void;
   close(error: Error): Promise<void>;
 }
 
 /**
- * The library's connection, on which we read the messages of our subscriptions ourselves.
+ * The library's connection. Our own reader takes the messages of our subscriptions.
  *
- * An exception while something is read ends the connection at once, and its `closed()` resolves with the exception's text.
+ * An exception during reading ends the connection at once. Its `closed()` then resolves with the exception's text.
  */
 export class Wire {
   readonly connection: NatsConnection;
   private readonly protocol: Protocol;
   private readonly reader: Reader;
 
-  /** To be made once, as soon as there is a connection. */
+  /** Must be made as soon as there is a connection, and once. */
   constructor(connection: NatsConnection) {
     this.connection = connection;
     this.protocol = protocolOf(connection);
@@ -35,21 +35,21 @@ export class Wire {
     this.reader = new Reader(parser.parse.bind(parser));
     let broken = false;
     parser.parse = (bytes) => {
-      // The reader stands in the middle of a message.
+      // Our reader is inside a message.
       if (broken) return;
       try {
         this.reader.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
       } catch (error) {
         broken = true;
-        const why = `what the broker has sent could not be taken: ${messageOf(error)}`;
-        // Does not reject: the library has nothing that fails there.
+        const why = `the messages from the broker could not be taken: ${messageOf(error)}`;
+        // It does not reject: the library's closing cannot fail there.
         void this.protocol.close(new NotConnected(why, { cause: error }));
       }
     };
   }
 
   /**
-   * @param fail is told if the server does not allow it, or the connection has ended.
+   * @param fail is called if the server does not allow the subscription, or if the connection has ended.
    * @returns undefined if the connection has ended.
    */
   subscribe(
@@ -68,7 +68,7 @@ export class Wire {
       });
       const id = subscription.getID();
       this.reader.claim(id, take);
-      // Resolves in any case, behind the last message.
+      // Resolves in any case, after the last message.
       void subscription.closed.then(() => this.reader.disclaim(id));
       return subscription;
     } catch (error) {
@@ -77,7 +77,7 @@ export class Wire {
     }
   }
 
-  /** Writes whole operations, in their order with what the library writes. Does nothing once the connection has ended. */
+  /** Writes whole operations, in order with the library's own. Does nothing once the connection has ended. */
   write(bytes: Uint8Array): void {
     this.protocol.sendCommand(bytes);
   }
@@ -86,7 +86,7 @@ export class Wire {
 function protocolOf(connection: object): Protocol {
   if ('protocol' in connection && isProtocol(connection.protocol)) return connection.protocol;
   throw new ConfigError(
-    'the inside of a connection of @nats-io/transport-node is not what it was in 3.4: install that version',
+    'the inside of a connection of @nats-io/transport-node differs from that of version 3.4: install 3.4',
   );
 }
 

@@ -1,25 +1,25 @@
 /**
- * Reads what a server sends, straight out of the chunks of the socket: the messages of the subscriptions that are claimed here.
- * Everything else goes on to the client library's parser, byte for byte.
+ * Reads the messages of the claimed subscriptions from the chunks of the socket. The client library's parser gets all other bytes
+ * unchanged.
  *
  * The server writes `MSG <subject> <sid> [reply] <size>\r\n<body>\r\n`, and with a header block
- * `HMSG <subject> <sid> [reply] <size of the block> <size of both>\r\n<block><body>\r\n` (NATS client protocol). Senders choose the
- * bytes of subject, reply, block and body, but can put no space and no line feed into the line.
+ * `HMSG <subject> <sid> [reply] <size of the block> <size of both>\r\n<block><body>\r\n` (NATS client protocol). Senders choose the bytes
+ * of subject, reply, block and body, but cannot put a space or a line feed into the line.
  */
 
-/** A message where it lies in the bytes. One object serves all: it is good only until its taker returns. */
+/** The offsets of a message in its bytes. One object serves all messages, so it is valid only until its taker returns. */
 export interface Incoming {
   readonly bytes: Buffer;
   readonly subjectAt: number;
   readonly subjectEnd: number;
-  /** Equal to `replyEnd`: it has none. */
+  /** Equal to `replyEnd` if there is no reply subject. */
   readonly replyAt: number;
   readonly replyEnd: number;
-  /** Equal to `bodyAt`: it has none. */
+  /** Equal to `bodyAt` if there is no header block. */
   readonly blockAt: number;
   readonly bodyAt: number;
   readonly end: number;
-  /** When its last byte was read, in milliseconds of the monotonic clock. The same for all of a chunk. */
+  /** The time at which the last byte was read, in milliseconds of the monotonic clock; one time a chunk. */
   readonly receivedAt: number;
 }
 
@@ -29,10 +29,10 @@ const nothing = Buffer.alloc(0);
 const [space, lineFeed, carriageReturn, digit0, digit9] = [0x20, 0x0a, 0x0d, 0x30, 0x39];
 const [letterH, letterM] = [0x48, 0x4d];
 
-/** Bytes of a line at most. The server's own bound for what clients write is 4096; what it writes about itself may be longer. */
+/** The longest line, in bytes. The server's own bound for clients' lines is 4096; its lines about itself may be longer. */
 const longestLine = 2 ** 20;
 
-/** More digits than any size has. A server takes messages of 64 MiB at most. */
+/** More digits than any size has. A server takes messages up to 64 MiB. */
 const mostDigits = 9;
 
 export class Reader {
@@ -51,32 +51,32 @@ export class Reader {
   };
   /** The subscription of `message`. */
   private id = 0;
-  /** Where the spaces of a message's line stand, and behind them where its last word ends. */
+  /** The offsets of the spaces in a message's line, and then of its end. */
   private readonly ends = [0, 0, 0, 0, 0, 0];
-  /** A line of which the end is to come. */
+  /** A line whose end has not come yet. */
   private head = nothing;
-  /** A message of ours, of which the end is to come: `message` says where its parts are. */
+  /** A message of ours whose end has not come yet. `message` has its offsets. */
   private whole: Buffer | undefined;
   private filled = 0;
-  /** Bytes to come of a message that is not ours. */
+  /** Missing bytes of a message that is not ours. */
   private passing = 0;
 
-  /** @param passOn takes everything that is not ours. */
+  /** @param passOn takes all bytes that are not ours. */
   constructor(passOn: (bytes: Uint8Array) => void) {
     this.passOn = passOn;
   }
 
-  /** The messages of this subscription go to `take` from now on. */
+  /** Claims a subscription: `take` gets its messages from now on. */
   claim(id: number, take: Take): void {
     this.takers.set(id, take);
   }
 
-  /** No more of them come. */
+  /** Ends a claim. */
   disclaim(id: number): void {
     this.takers.delete(id);
   }
 
-  /** Throws over bytes that no server writes, and passes on an exception of a taker. Nothing more can be read then. */
+  /** Throws over bytes that no server writes, and rethrows an exception of a taker. Nothing more can be read then. */
   read(chunk: Buffer): void {
     this.message.receivedAt = performance.now();
     const begin = this.whole === undefined ? 0 : this.fill(this.whole, chunk);
@@ -92,7 +92,7 @@ export class Reader {
       const behind = isMessage ? this.readLine(bytes, at) : bytes.indexOf(lineFeed, at) + 1;
       if (behind === 0) {
         if (bytes.length - at > longestLine) throw new Error('a line is too long');
-        // A copy: the chunk is not to be kept for it.
+        // A copy, so that the line does not keep its chunk in memory.
         this.head = Buffer.from(bytes.subarray(at));
         break;
       }
@@ -110,7 +110,7 @@ export class Reader {
     if (passed < end) this.passOn(bytes.subarray(passed, end));
   }
 
-  /** Keeps the part of a message of ours that is there. The rest is put behind it as it comes. */
+  /** Keeps the first part of a message of ours. Its other parts are added as they come. */
   private keep(bytes: Buffer, at: number, next: number): void {
     const { message } = this;
     this.whole = Buffer.allocUnsafe(next - at);
@@ -128,7 +128,7 @@ export class Reader {
       message[place] -= at;
   }
 
-  /** Returns how many bytes of the chunk belong to the message that is kept; hands it on if that was the rest. */
+  /** Adds bytes to the kept message, and returns how many. Hands the message on once it is whole. */
   private fill(whole: Buffer, chunk: Buffer): number {
     const taken = chunk.copy(whole, this.filled);
     this.filled += taken;
@@ -138,7 +138,7 @@ export class Reader {
     return taken;
   }
 
-  /** Reads the line of a message. Returns where the next line begins; 0: its end has not come yet. */
+  /** Reads the line of a message. Returns the offset of the next line; 0 if its end has not come yet. */
   private readLine(bytes: Buffer, at: number): number {
     const { ends, message } = this;
     const hasBlock = bytes[at] === letterH;

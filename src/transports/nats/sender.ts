@@ -13,10 +13,10 @@ import { blockOf, header, readHeaders, readStatus } from './read-headers.ts';
 import type { Wire } from './read-library.ts';
 import { Connection } from './session-connection.ts';
 
-/** Milliseconds that a stream may take for its acknowledgement; it syncs to disk, and a cluster may be choosing a leader. */
+/** Milliseconds for a stream's acknowledgement. The stream syncs to disk, and a cluster may be choosing a leader. */
 const patience = 30_000;
 
-/** The sending side: to the stream that keeps the messages, or without JetStream to the subscribers of the moment. */
+/** The sending side: publishes to the stream, or without JetStream to the present subscribers. */
 export function connectSender(
   options: NatsOptions,
   name: string,
@@ -34,7 +34,7 @@ export function connectSender(
   );
 }
 
-/** The broker sets no bound to what is under way. */
+/** The broker does not bound the messages under way. */
 const noBound = 2 ** 31;
 
 class NatsSenderSession implements SenderSession {
@@ -59,7 +59,7 @@ class NatsSenderSession implements SenderSession {
   private take(message: Incoming, receive: (reply: Reply) => void): void {
     const block = blockOf(message);
     const body = message.bytes.subarray(message.bodyAt, message.end);
-    // Without JetStream: nobody is there to take the call, whose caller finds out by waiting in vain.
+    // Without JetStream nobody may be there to take the call. Its caller notices when it waits in vain.
     if (body.length === 0 && readStatus(block).code === 503) return;
     receive({ correlationId: block === undefined ? undefined : readHeaders(block).correlationId, body });
   }
@@ -78,15 +78,15 @@ class NatsSenderSession implements SenderSession {
       throw new Undeliverable(`a sender is one token of a subject: ${sender}`);
     const { jetstream, subject } = this.options;
     const target = nameFor(sender, subject, natsWildcards);
-    // The server would end the connection over it.
+    // Otherwise the server would end the connection.
     if (!isWritableName(target)) throw new Undeliverable(`nothing can be sent to ${target.slice(0, 64)}`);
     if (jetstream) return await this.store(target, body, describe(message, true), message.messageId);
-    // The reply subject is the message's own.
+    // The message's own reply subject is free for the answer.
     const options = { headers: describe(message, false), ...(replyTo !== undefined && { reply: replyTo }) };
     return await this.connection.publisher.publish(target, body, options);
   }
 
-  /** Resolves with the stream's acknowledgement. A second message with the same id is acknowledged too, and not kept. */
+  /** Resolves with the stream's acknowledgement. A second message with the same id is acknowledged too, and dropped. */
   private async store(subject: string, body: Uint8Array, headers: MsgHdrs, msgID: string): Promise<void> {
     const { stream } = this.options;
     try {
@@ -112,7 +112,7 @@ class NatsSenderSession implements SenderSession {
   }
 }
 
-/** @param withReply where the message's own reply subject is the stream's. */
+/** @param withReply whether a header has the reply address, since the message's own reply subject is the stream's. */
 function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
   const { messageId, replyTo, correlationId, expiration } = message;
   const described = headers();

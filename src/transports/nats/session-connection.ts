@@ -1,4 +1,5 @@
 import { errors, type Subscription } from '@nats-io/transport-node';
+import { afterDeadline } from '../../core/deadline.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
@@ -7,14 +8,17 @@ import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
 
-/** The part that all sessions have in common: a connection that ends once, and its publisher. */
+/** Milliseconds after the deadline of a stop in which the last answers may still reach the broker. */
+const lastWords = 500;
+
+/** The part that both kinds of session share: a connection that ends once, and its publisher. */
 export class Connection {
   readonly life: SessionLife;
   readonly publisher: Publisher;
   private readonly wire: Wire;
   private readonly own: ReadonlyArray<string>;
 
-  /** @param own the subjects that are consumed: no answer may go there. */
+  /** @param own the consumed subjects. No answer may go there. */
   constructor(wire: Wire, own: ReadonlyArray<string>) {
     const { connection } = wire;
     this.wire = wire;
@@ -23,7 +27,7 @@ export class Connection {
     this.life = new SessionLife(() => void connection.close());
     this.publisher = new Publisher(connection, this.life);
     void connection.closed().then((error) => this.life.end(lost(error)));
-    // Ends with the connection.
+    // The loop ends with the connection.
     watch(connection, {
       error: (error) => this.complaint(error),
       stale: () => this.fail(new NotConnected('the broker does not answer')),
@@ -51,24 +55,34 @@ export class Connection {
     this.wire.write(bytes);
   }
 
-  /** The session is of no use any more. */
+  /** Ends the session with an error. */
   fail(error: Error): void {
     this.life.fail(error);
   }
 
-  /** Everything that was written reaches the broker, then the connection ends; at the deadline at latest. */
-  stop(deadline: AbortSignal, before: () => Promise<unknown>): Promise<void> {
-    const { connection } = this.wire;
-    return this.life.stop(deadline, async () => {
+  /** Resolves once the broker has all that was written. Rejects if the connection ends before. */
+  flush(): Promise<void> {
+    return this.wire.connection.flush();
+  }
+
+  /**
+   * Ends the connection after `before`, and at the latest half a second after the deadline: closing the connection drops the bytes that
+   * were not written.
+   *
+   * @param before has to end soon after the deadline.
+   */
+  async stop(deadline: AbortSignal, before: () => Promise<unknown>): Promise<void> {
+    const late = afterDeadline(deadline, lastWords);
+    await this.life.stop(late.signal, async () => {
       await before();
-      await connection.flush();
-      await connection.close();
+      await this.wire.connection.close();
     });
+    late.cancel();
   }
 
   private complaint(error: Error): void {
     if (this.publisher.refused(error)) return;
-    // Unable to acknowledge or to pull, we would hold messages for nothing. Other errors the server follows by closing.
+    // Without the right to acknowledge or to pull, the session would hold messages in vain. The server closes after other errors.
     if (permissionViolation(error) !== undefined)
       this.fail(new NotConnected(error.message, { cause: error }));
   }

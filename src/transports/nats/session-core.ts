@@ -12,15 +12,15 @@ import { Connection } from './session-connection.ts';
 /** Milliseconds between two log lines about dropped messages. */
 const complaintInterval = 10_000;
 
-/** Bytes of a header block, beyond which a body is copied: it would keep the block in memory, which no bound counts. */
+/** Bytes of a header block. After a larger one the body is copied: a view would keep the block in memory, which no bound counts. */
 const largestKept = 4096;
 
 /**
- * One connection that is a member of a queue group of core NATS, which keeps nothing: a message is delivered at most once, and
+ * One connection that is a member of a queue group of core NATS. The broker keeps nothing: it delivers a message at most once, and
  * there is nothing to settle.
  *
- * Nobody can ask the broker to wait, and not to read would have it cut the connection with all that it has for us. So a
- * paused session leaves the group: other replicas get the messages then. A message that is on its way by then and finds no room is dropped.
+ * The protocol cannot make the broker wait, and the broker cuts a connection that is not read. So a paused session leaves the group,
+ * and other replicas get the messages. The session drops a message that is under way by then if there is no room for it.
  */
 export class CoreSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -46,7 +46,7 @@ export class CoreSession implements Session {
     this.join();
   }
 
-  /** Nobody waits for it: the broker has forgotten the message. */
+  /** Nothing to do: the broker has forgotten the message. */
   settle(): void {}
 
   publish(publication: Publication): Promise<void> {
@@ -72,7 +72,10 @@ export class CoreSession implements Session {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await this.connection.stop(deadline, () => this.drain(deadline));
+    await this.connection.stop(deadline, async () => {
+      await this.drain(deadline);
+      await this.connection.flush();
+    });
   }
 
   private join(): void {

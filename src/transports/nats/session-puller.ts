@@ -16,13 +16,13 @@ import type { Connection } from './session-connection.ts';
 export interface Room {
   readonly messages: number;
   readonly bytes: number;
-  /** Nothing is held: then a single message of any size may come. */
+  /** Whether nothing is held. Then a single message of any size may come. */
   readonly empty: boolean;
 }
 
 export interface PullerOptions {
   readonly connection: NatsConnection;
-  /** Is failed if the consumer has gone, or refuses to be pulled from. */
+  /** `fail` is called if the consumer has gone, or refuses to be pulled from. */
   readonly line: Pick<Connection, 'subscribe' | 'write' | 'fail'>;
   readonly options: Pick<NatsOptions, 'stream' | 'consumer'>;
   readonly terms: ConsumerTerms;
@@ -30,32 +30,32 @@ export interface PullerOptions {
   readonly receive: (message: Incoming) => void;
 }
 
-/** The longest that a pull may wait, in milliseconds: a replica that has frozen must not be sent messages for long. */
+/** The longest wait of a pull, in milliseconds. It bounds how long the server sends messages to a frozen replica. */
 const longestExpires = 30_000;
 
 /**
- * The part of `ack_wait` that a pull waits: the golden section. No small multiple of it comes near a whole number, so pulls do not go
- * on expiring at the very moments at which messages are due again.
+ * The wait of a pull as a part of `ack_wait`: the golden section. No small multiple of it comes near a whole number. So pulls do not
+ * keep expiring at the moments at which messages are due again.
  */
 const expiresPart = 0.381966;
 
-/** Of one pull at most, in bytes: a replica that dies has so much on its way to it at most, beside what it holds. */
+/** The largest pull, in bytes. It bounds the bytes that are under way to a replica that dies, beside those that it holds. */
 const largestPull = 8 * 2 ** 20;
 
-/** Ticks after which a pull is over, whatever became of it: it expires before the third, or at the third. */
+/** Ticks after which a pull is over in any case. It expires before or at the third. */
 const lostAfter = 5;
 
-/** Milliseconds; without the answer, what is given back may come late, which is better than to stop late. */
+/** Milliseconds. Without the answer, released messages may come late, which is better than a late stop. */
 const informationTimeout = 1000;
 
-/** How a server says that the next message is larger than what was asked for. */
+/** The server's words if the next message is larger than the pull allows. */
 const sizeExceeded = /exceeds maxbytes/i;
 
 /**
- * Asks the consumer for exactly what there is room for, with one pull after the other on one inbox, as ADR-13 of the NATS
- * architecture describes: messages come with a reply subject to acknowledge them by, and what ends a pull early comes as a status
- * without one. The library's own `fetch` does the same, but has no way to end a pull without losing sight of the messages that
- * are on their way; the inbox here is drained, so that none of them has to wait for `ack_wait`.
+ * Asks the consumer for as many messages and bytes as there is room for, one pull after the other on one inbox (ADR-13 of the NATS
+ * architecture). A message has a reply subject, by which it is acknowledged. A status without one says that a pull ended early. The
+ * library's `fetch` does the same, but cannot end a pull without losing the messages that are under way. This inbox is drained, so
+ * none of them has to wait for `ack_wait`.
  *
  * ```
  *  stopped ──start──► idle ──room──► pulling ──all have come, or a status──► idle ...      stop from anywhere: draining ──► stopped
@@ -68,13 +68,13 @@ export class Puller {
   private readonly expires: number;
   private inbox: Subscription | undefined;
   private drained: Promise<unknown> = Promise.resolve();
-  /** Of the pull under way, still to come; 0: none is. */
+  /** Messages of the current pull that have not come; 0 if there is no pull. */
   private remaining = 0;
   /** The limits of the last pull. */
   private asked = { batch: 0, bytes: 0 };
   private ticks = 0;
   private wanted = false;
-  /** The next message does not fit into the limits of the last pull. */
+  /** Whether the next message exceeds the limits of the last pull. */
   private tooLarge = false;
 
   constructor(options: PullerOptions) {
@@ -86,7 +86,7 @@ export class Puller {
     this.expires = Math.min(Math.round(ackWait * expiresPart), longestExpires, maxExpires);
   }
 
-  /** Begins to pull; after a `stop` once that is through. */
+  /** Begins to pull; after a `stop`, once that is complete. */
   start(): void {
     if (this.wanted) return;
     this.wanted = true;
@@ -95,8 +95,8 @@ export class Puller {
   }
 
   /**
-   * The server is told at once. Resolves once nothing comes any more, and what is given back goes to others; not at all if the
-   * connection ends.
+   * Ends pulling. Tells the server at once. Resolves once no more messages come, and released ones go to other replicas. Does not
+   * resolve if the connection ends.
    */
   stop(): Promise<unknown> {
     this.wanted = false;
@@ -108,15 +108,15 @@ export class Puller {
       };
       this.drained = inbox
         .drain()
-        // nats-server 2.9 keeps a pull whose inbox has gone until it has a message for it, and if that is one that was given back, it is
-        // then not delivered to anybody before `ack_wait`. Asked about the consumer, it clears such pulls away.
+        // nats-server 2.9 keeps a pull whose inbox has gone until it has a message for it. If that is a released one, nobody gets it
+        // before `ack_wait`. A question about the consumer makes the server remove such pulls.
         .then(() => this.askForInformation())
         .then(ended, ended);
     }
     return this.drained;
   }
 
-  /** Pulls if there is room and nothing is under way. To be called whenever there may be more room. */
+  /** Pulls if there is room and no pull is under way. Call it whenever there may be more room. */
   pull(): void {
     if (this.inbox === undefined || this.remaining > 0) return;
     const { line, room, terms } = this.options;
@@ -135,7 +135,7 @@ export class Puller {
     line.write(Buffer.from(`PUB ${this.request} ${this.inbox.getSubject()} ${pull.length}\r\n${pull}\r\n`));
   }
 
-  /** To be called twice at least within the time that a pull may wait: gives up one whose end has been lost. */
+  /** Gives up a pull whose end was lost. Call it at least twice within the wait of a pull. */
   tick(): void {
     this.ticks += 1;
     if (this.inbox !== undefined && this.remaining > 0 && this.ticks >= lostAfter) {
@@ -145,14 +145,14 @@ export class Puller {
     this.pull();
   }
 
-  /** A pull has vanished: if the consumer has, the server says so only when it is asked. */
+  /** A pull has vanished. If the consumer has gone, the server says so only when it is asked. */
   private async verify(): Promise<void> {
     try {
       const answer = await this.askForInformation();
       const { error }: { error?: { description?: string } } = answer.json();
       if (error !== undefined) this.refused(error.description ?? 'it is not known why');
     } catch {
-      // Whether the server still answers at all is for its pings to find out.
+      // The server's pings find out whether it still answers.
     }
   }
 
@@ -176,7 +176,7 @@ export class Puller {
   }
 
   private take(message: Incoming, current: boolean): void {
-    // The rest of an inbox that is being drained is received all the same.
+    // An inbox that is being drained still receives the rest.
     if (message.replyAt === message.replyEnd) {
       if (current) this.ended(message);
       return;
@@ -187,28 +187,28 @@ export class Puller {
     if (this.remaining === 0) this.pull();
   }
 
-  /** The next message did not fit into the rest of a pull. */
+  /** The next message exceeds the rest of a pull. */
   private exceeded(arrived: number): void {
     const { bytes, empty } = this.options.room();
-    // The next pull has room for it, or says that it has not.
+    // The next pull has room for it, or gets a status.
     if (arrived > 0) {
       this.pull();
       return;
     }
     const known = this.tooLarge;
     this.tooLarge = true;
-    // It is settling that makes more room than there is. When all is settled, the message comes alone.
+    // Only settling makes more room. Once all is settled, the message comes alone.
     if (empty || (!known && bytes > this.asked.bytes)) this.pull();
   }
 
   private ended(message: Incoming): void {
     const { code, description, pending } = readStatus(blockOf(message));
-    // A sign of life, or not the server's.
+    // A sign of life, or not the server's status.
     if (code === 100 || code === 0) return;
-    // A leader tells the end at once, and sends a message only when a majority knows of it (nats-server 2.15, three replicas).
+    // A leader tells the end at once, but sends a message only once a majority has it (nats-server 2.15, three replicas).
     const onTheWay = pending === undefined ? 0 : Math.max(0, this.remaining - pending);
     const arrived = this.asked.batch - this.remaining + onTheWay;
-    // No pull begins before they have come.
+    // No pull begins before those messages have come.
     this.remaining = onTheWay;
     if (code === 404 || code === 408) {
       this.pull();

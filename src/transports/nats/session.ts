@@ -17,22 +17,22 @@ import type { Wire } from './read-library.ts';
 import { Connection } from './session-connection.ts';
 import { Puller } from './session-puller.ts';
 
-/** The answers to a message (ADR-15 of the NATS architecture): done, give it to somebody, still at work on it. */
+/** The answers to a message (ADR-15 of the NATS architecture): done, deliver it again, still in progress. */
 const [ack, nak, working] = ['', '-NAK', '+WPI'];
 
-/** Milliseconds until what is released amid consuming goes back: at once it would come right back to us. */
+/** Milliseconds until a released message goes back while the session consumes. The server would return it to us at once. */
 const releaseDelay = 1000;
 
-/** Ticks at least this often, in milliseconds; six times within `ack_wait` else. */
+/** The longest time between ticks, in milliseconds. Otherwise there are six within `ack_wait`. */
 const longestTick = 10_000;
 
-/** The handle is the bytes of the message: its acknowledgement's subject stands in them, between `replyAt` and `replyEnd`. */
+/** The handle is the bytes of the message. The subject of its acknowledgement is between `replyAt` and `replyEnd`. */
 class NatsDelivery extends HeldDelivery<Buffer> {
   readonly replyAt: number;
   readonly replyEnd: number;
-  /** Of the whole message, which is kept with its headers. */
+  /** Bytes of the whole message, which is kept with its headers. */
   readonly size: number;
-  /** When the broker last heard that it is held, on the monotonic clock. */
+  /** The time at which the broker last heard that it is held, on the monotonic clock. */
   heldSince: number;
 
   constructor(
@@ -49,11 +49,11 @@ class NatsDelivery extends HeldDelivery<Buffer> {
 }
 
 /**
- * One connection that pulls from a durable consumer which replicas share.
+ * One connection that pulls from a durable consumer, which replicas share.
  *
- * Acknowledgements are written one a message, since replicas cannot share a consumer that takes one for all up to a message;
- * a batch's are written together. One without a payload means done, too, and costs both sides least. A message that is held for
- * long is reported to the broker before `ack_wait`, so that only a replica that has gone, or stands still, loses its messages.
+ * The session acknowledges each message singly, since replicas cannot share a consumer whose acknowledgements cover all earlier
+ * messages. The acknowledgements of a batch are one write. An empty payload means done, and costs both sides least. The session tells the
+ * broker before `ack_wait` about a message that it holds for long. So only a replica that has died or frozen loses its messages.
  */
 export class NatsSession implements Session {
   readonly closed: Promise<Error | undefined>;
@@ -63,16 +63,16 @@ export class NatsSession implements Session {
   private readonly deliver: Deliver;
   private readonly meta: MetaReader;
   private readonly puller: Puller;
-  /** In the order in which the broker last heard of each. */
+  /** In the order in which the broker last heard of them. */
   private readonly held = new Set<NatsDelivery>();
   private heldBytes = 0;
   private released: NatsDelivery[] = [];
   private giveBack: NodeJS.Timeout | undefined;
   private readonly ticking: NodeJS.Timeout;
-  /** Where the count of deliveries stands in the subject of an acknowledgement. */
+  /** The offset of the delivery count in the subject of an acknowledgement. */
   private countAt: number | undefined;
   private paused = false;
-  /** One was refused: nothing more is offered until we are resumed. */
+  /** Whether a delivery was refused. Nothing more is offered until the session is resumed. */
   private refusing = false;
 
   constructor(wire: Wire, options: NatsOptions, terms: ConsumerTerms, share: Share, deliver: Deliver) {
@@ -113,7 +113,7 @@ export class NatsSession implements Session {
 
   pause(): void {
     this.paused = true;
-    // Does not reject.
+    // It does not reject.
     void this.puller.stop().then(() => this.returnReleased());
   }
 
@@ -132,8 +132,12 @@ export class NatsSession implements Session {
   async stop(deadline: AbortSignal): Promise<void> {
     await this.connection.stop(deadline, async () => {
       await this.drain(deadline);
-      // At once: we are not there any more to get them back.
-      this.answer([...this.held], nak);
+      // If the deadline has cut the draining short, more messages may come before the server knows that we have left the inbox.
+      do {
+        // At once: this connection cannot get them back any more.
+        this.answer([...this.held], nak);
+        await this.connection.flush();
+      } while (this.held.size > 0);
     });
   }
 
@@ -147,17 +151,17 @@ export class NatsSession implements Session {
     this.countAt ??= deliveredAt(message);
     const meta = this.meta.read(message, isRedelivered(message, this.countAt));
     const delivery = new NatsDelivery(this, message, meta);
-    // Before it is handed on, and so before it can be settled.
+    // Counted before it is handed on, since it may be settled at once.
     this.held.add(delivery);
     this.heldBytes += delivery.size;
     if (!this.refusing && this.deliver(delivery)) return;
     this.refusing = true;
     this.released.push(delivery);
-    // Given back once our pull has ended, or it would come right back to us.
+    // It goes back once our pull has ended. Otherwise the server would return it to us at once.
     this.pause();
   }
 
-  /** The last word on messages. */
+  /** Answers messages for good. */
   private answer(deliveries: ReadonlyArray<NatsDelivery>, payload: string): void {
     const open: NatsDelivery[] = [];
     for (const delivery of deliveries) {
@@ -191,7 +195,7 @@ export class NatsSession implements Session {
     const now = performance.now();
     const told: NatsDelivery[] = [];
     for (const delivery of this.held) {
-      // Half of the time is left for the broker to hear of it at the next tick.
+      // The other half of the time is left until the next tick, for the broker to hear of it.
       if (now - delivery.heldSince < this.terms.ackWait / 3) break;
       this.held.delete(delivery);
       delivery.heldSince = now;
@@ -203,7 +207,7 @@ export class NatsSession implements Session {
   }
 }
 
-/** `PUB <subject> <size>\r\n<payload>\r\n` for each, in one piece. */
+/** `PUB <subject> <size>\r\n<payload>\r\n` for each message, in one buffer. */
 function responses(deliveries: ReadonlyArray<NatsDelivery>, payload: string): Buffer {
   const [before, behind] = [Buffer.from('PUB '), Buffer.from(` ${payload.length}\r\n${payload}\r\n`)];
   let size = deliveries.length * (before.length + behind.length);

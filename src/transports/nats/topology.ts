@@ -19,8 +19,8 @@ import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettle
 import type { NatsOptions } from './options.ts';
 
 /**
- * Makes sure of stream and consumer: makes those that are missing, checks those that are there. A setting that would lose messages is refused with a
- * ConfigError, or warned about where it may be meant.
+ * Makes a missing stream and a missing consumer, and checks existing ones. Throws ConfigError if a setting would lose messages, and warns
+ * of settings that may be intended.
  *
  * @param bound messages that this replica may hold.
  */
@@ -40,7 +40,7 @@ export async function ensureTopology(
   checkStream(kept, options, found !== undefined, warn);
   const info = found ?? (await makeConsumer(manager, options, bound, logger));
   const terms = checkConsumer(info, kept.config.subjects ?? [], options, bound, warn);
-  // Asked for behind the consumer: a message that is acknowledged in between is no longer there.
+  // Read after the consumer: a message that is acknowledged in between has gone from the stream.
   if (found !== undefined)
     warnOfSettled({ consumer: found, stream: await manager.streams.info(stream) }, stream, warn);
   return terms;
@@ -51,7 +51,7 @@ async function openManager(connection: NatsConnection, options: NatsOptions): Pr
   try {
     return await jetstreamManager(connection, settings);
   } catch (error) {
-    // Nobody answers, or the account is not allowed to.
+    // The server does not answer, or the account has no right to JetStream.
     const disabled =
       error instanceof JetStreamApiError ? error.status === 503 && error.code !== 10_008 : false;
     if (disabled || (error instanceof Error && error.name === 'JetStreamNotEnabled'))
@@ -74,7 +74,7 @@ async function ensureStream(
     manager.streams.add({
       name: stream,
       subjects: [subject],
-      // A message goes once it is settled. Full, the stream refuses new ones rather than to forget old ones.
+      // A settled message is removed. A full stream refuses new messages; it does not drop old ones.
       retention: RetentionPolicy.Workqueue,
       discard: DiscardPolicy.New,
       storage: StorageType.File,
@@ -85,7 +85,7 @@ async function ensureStream(
   return made;
 }
 
-/** Two replicas that start at once both make it; the second is answered as if it had. */
+/** If two replicas start at once, both make it. The second one's error counts as success. */
 async function makeConsumer(
   manager: JetStreamManager,
   { stream, subject, consumer, ackWait, expectedReplicas }: NatsOptions,

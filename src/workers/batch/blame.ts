@@ -34,7 +34,7 @@ const causes: Readonly<Record<string, Cause>> = {
 const serverClasses = new Set(['08', '28', '3D', '53', '57', '58', 'F0']);
 
 /**
- * Whose fault an error is, as far as the error alone tells.
+ * Classifies an error by itself alone.
  *
  * @param isInside whether it was thrown between the beginning and the end of a transaction.
  */

@@ -6,15 +6,15 @@ import { byGuard } from './fold.ts';
 
 /** A method that handles one message at a time. */
 export interface Handler<Args extends GuestArgs> extends Pick<CastMethod<Args>, 'parse' | 'needsContext'> {
-  /** Left out: its messages are never deferred, so that none has to be kept. */
+  /** If missing, the method's messages are never deferred, so no arguments have to be stored. */
   toWire?(args: Args): JsonObject;
-  /** Handles one message inside the batch's transaction; may be called again with the same message. */
+  /** Handles one message inside the batch's transaction. It may be called again with the same message. */
   handle(db: Db, args: Args): Promise<Outcome>;
 }
 
 /**
- * Makes a method of a handler: simple to write, and as slow as its statements are many. Messages are handled in the order of
- * their keys, so that two batches cannot wait for each other's rows, and of one key in the order of their guard.
+ * Makes a method of a handler for single messages. It is simple to write, and its time grows with its number of statements. The handler
+ * gets messages in the order of their keys, so that two batches cannot deadlock, and those of one key in the order of their guard.
  */
 export function oneAtATime<Args extends GuestArgs>(handler: Handler<Args>): CastMethod<Args> {
   const { parse, needsContext, toWire } = handler;

@@ -7,7 +7,7 @@ const guarded = {
   backups: 'id',
 } as const;
 
-/** The guards of the rows with these ids, in their order. Exact only for rows that this transaction has locked. */
+/** Reads the guards of the rows with these ids, in their order. They are exact only for rows that this transaction has locked. */
 export async function readGuards(
   db: Db,
   table: keyof typeof guarded,

@@ -1,4 +1,4 @@
 import { CallRefused } from '../../core/errors.ts';
 
-/** A method throws it where another try may succeed: the call is run again, and refused with this if the last try fails too. */
+/** A method throws it if another try may succeed. The call runs again. If the last try fails too, the call is refused with this error. */
 export class RunAgain extends CallRefused {}

@@ -6,14 +6,14 @@ import type { CallMethod, CastMethod } from './contract.ts';
 const maxName = 63;
 
 /**
- * A deployer's method, kept apart from ours and from each other: the names of its statements are its own, and it has the connection for
- * as long as it runs.
+ * Wraps a deployer's method to keep it apart from other methods: its statements have names of their own, and it can query only while it
+ * runs.
  */
 export function setApart(name: string, method: CastMethod | CallMethod): CastMethod | CallMethod {
   if ('apply' in method) {
     const { needsContext, latestOnly } = method;
     return {
-      // Of an object of a class, this takes its own properties and leaves those of its class.
+      // For an object of a class this copies the object's own properties, not those of its class.
       ...method,
       ...(needsContext !== undefined && { needsContext }),
       ...(latestOnly !== undefined && { latestOnly }),

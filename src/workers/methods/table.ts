@@ -6,7 +6,7 @@ import { ping } from './ping/index.ts';
 import { reportRoot } from './report-root/index.ts';
 import { updateBackup } from './update-backup/index.ts';
 
-/** Conductor's own method table, for one database. A deployer's module adds to it (load.ts). */
+/** The conductor's own method table, for one database. A deployer's module adds to it (load.ts). */
 export function createManager(): Manager {
   return {
     heartbeat,

@@ -127,7 +127,7 @@ export class DatabasePool extends pg.Pool {
     if (!(client instanceof HostClient)) throw new TypeError('a connection of another kind');
     const { rows } = await client.query<SessionAnswer>(sessionQuestion);
     const [answer] = rows;
-    if (answer === undefined) throw new Error('Postgres does not say what it is');
+    if (answer === undefined) throw new Error('Postgres does not report its version');
     const unfit = this.hosts.unfit(client.target, answer);
     if (unfit !== undefined) {
       this.hosts.failed(client.target, unfit);

@@ -19,5 +19,5 @@ const brokers = {
 declareCases(amqp091Subject('three rabbitmq, amqp091', brokers), missing);
 declareCases(amqp10Subject('three rabbitmq, amqp10', brokers), missing, {
   why: 'a quorum queue of RabbitMQ 3.10 forgets what is accepted over AMQP 1.0 beyond the first 33 messages if the session ends right behind it',
-  cases: ['what is done is never delivered again, even if the session stops right behind it'],
+  cases: ['a message that is done is never delivered again, even if the session stops right after it'],
 });

@@ -40,3 +40,24 @@ test('the error is a configuration error only if every address has one', async (
   await t.throwsAsync(connectToFirst(list, attempt), { name: 'NotConnected' });
   t.is(tries, 6);
 });
+
+test('an address with a user or a password of its own takes neither from the first', async (t) => {
+  const tried: string[] = [];
+  const own =
+    'amqp://me:secret@one:1, amqp://you:other@two:2, amqp://them@three:3, amqp://:word@four:4, amqp://five:5';
+  const attempt = async (address: string) => {
+    tried.push(address);
+    throw new NotConnected('nobody is there');
+  };
+  await t.throwsAsync(connectToFirst(own, attempt));
+  t.deepEqual(
+    tried.map((address) => new URL(address)).map(({ username, password }) => [username, password]),
+    [
+      ['me', 'secret'],
+      ['you', 'other'],
+      ['them', ''],
+      ['', 'word'],
+      ['me', 'secret'],
+    ],
+  );
+});

@@ -64,3 +64,16 @@ test('a promise passes on its result if it settles before the end, and is reject
   await t.throwsAsync(waiting, { message: 'the end' });
   await t.throwsAsync(life.wait(new Promise(() => {})), { message: 'the end' });
 });
+
+test('a cleanup that is registered after the end runs at once, and only once', async (t) => {
+  const { life } = open();
+  life.end(undefined);
+  let runs = 0;
+  life.atEnd(() => {
+    runs += 1;
+  });
+  t.is(runs, 1);
+  life.end(undefined);
+  await life.stop(later(1000), async () => {});
+  t.is(runs, 1);
+});

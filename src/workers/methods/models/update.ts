@@ -19,12 +19,12 @@ import { type Target, updateRows } from './sql/update-rows.ts';
 interface UpdateArgs {
   readonly model: string;
   readonly values: JsonObject;
-  /** The ids as they came: how many there may be is in the configuration. */
+  /** The ids as the caller sent them. The configuration bounds their number. */
   readonly target: Exclude<Target, { ids: unknown }> | { readonly ids: unknown };
   readonly ifUpdated: unknown;
 }
 
-/** Updates one row, or those of several ids or of filters with one statement: all of them or none. */
+/** Updates the row of one id, or the rows of several ids or of filters, with one statement: all of them or none. */
 export const modelUpdate = (catalog: Catalog): CallMethod<UpdateArgs> => ({
   allowed: 'service',
   mutating: true,
@@ -64,7 +64,7 @@ function readTarget(args: JsonObject): UpdateArgs['target'] {
   if (args.ids !== undefined) return { ids: args.ids };
   if (args.filters === undefined) return { id: readRowId(exactAt(args, 'id', args.id)) };
   const filters = readFilters(args.filters);
-  // Most likely a filter that got lost on the way.
+  // Most likely the caller has lost a filter.
   if (filters.length === 0) throw badRequest('filters', 'is empty: it would change every row');
   return { filters };
 }

@@ -1,12 +1,12 @@
 /**
- * The text of a fault as Trove keeps it (trove/common/utils.py, `format_output`): lines that are too long for a screen are broken
- * behind sentences, before parentheses and behind colons.
+ * Formats the text of a fault as Trove stores it (trove/common/utils.py, `format_output`): lines that are too long for a screen are
+ * broken after sentences, before parentheses and after colons.
  */
 
-/** Characters that a line may have. */
+/** The longest line, in characters. */
 const lineLength = 79;
 
-/** What is broken, in turn: the text that is looked for, what goes to the end of the line, and what begins the next one. */
+/** The breaks, in the order of trial: the text to find, the end of the broken line, and the beginning of the next one. */
 const breaks = [
   { text: '. ', ends: '.', begins: '' },
   { text: ' (', ends: '', begins: '(' },
@@ -16,7 +16,7 @@ type Break = (typeof breaks)[number];
 
 /**
  * @param text one text, or the lines of a traceback.
- * @param width characters: a longer text ends in `...`.
+ * @param width characters. A longer text ends in `...`.
  */
 export function formatOutput(text: string | ReadonlyArray<string>, width = Number.POSITIVE_INFINITY): string {
   const formatted = format(typeof text === 'string' ? linesOf(text) : text);
@@ -31,7 +31,7 @@ function format(lines: ReadonlyArray<string>): string {
   let turn = 0;
   for (const line of lines) {
     if (!isLong(line)) out.push(line);
-    // A line of a traceback may be several, which are lines of their own once one of them was broken.
+    // A line of a traceback may contain several lines. They become lines of their own once one of them is broken.
     else if (linesOf(line).length > 1) {
       const { text, ends, begins } = breakAt(turn);
       turn += 1;
@@ -46,25 +46,25 @@ function breakAt(turn: number): Break {
   return breaks[turn % breaks.length] ?? breaks[0];
 }
 
-/** A part of a line: what is put before it, and from where to where it goes. */
+/** A part of a line: the text before it, and its offsets. */
 interface Part {
   readonly indent: string;
   readonly from: number;
   readonly to: number;
-  /** What ends it, where it was broken off. */
+  /** The text after it, if it was broken off. */
   readonly end: string;
 }
 
 /**
- * One line, which is broken until its parts are short enough, or have nothing to be broken at. Trove breaks the first part off and
- * looks through the rest anew; here the rest stays where it is, and each text is looked for from where it was found last: the time
- * that it takes grows with the line, not with its square.
+ * One line, broken until its parts are short enough or have no more breaks. Trove breaks off the first part and searches the rest anew.
+ * Here each search continues where the last one for the same text ended. So the time grows linearly with the line, not with its
+ * square.
  */
 class Line {
   private readonly line: string;
   private readonly out: string[];
   private readonly hasPairs: boolean;
-  /** Where each break stands next; the line's length where it stands no more. */
+  /** The next offset of each break; the line's length if there is none. */
   private readonly found: { at: number }[];
 
   constructor(line: string, out: string[]) {
@@ -74,7 +74,7 @@ class Line {
     this.found = breaks.map(({ text }) => ({ at: indexOrEnd(line, text, 0) }));
   }
 
-  /** @returns whose turn it is then, for the next line. */
+  /** @returns the index of the break to try first on the next line. */
   format(turn: number): number {
     const whole = { indent: '', from: 0, to: this.line.length, end: '' };
     if (this.isLong(whole)) return this.break(whole, turn);
@@ -83,8 +83,8 @@ class Line {
   }
 
   /**
-   * Breaks a part that is too long. The first piece of it is broken further at other texts only, so that this calls itself no deeper
-   * than there are texts.
+   * Breaks a part that is too long. Its first piece is broken further at other texts only, so the recursion is no deeper than the number
+   * of texts.
    */
   private break(part: Part, firstTurn: number): number {
     let rest = part;
@@ -108,7 +108,7 @@ class Line {
     }
   }
 
-  /** Breaks in two at the first text that does so; where none does, the last one stands as it was tried. */
+  /** Breaks in two at the first text that works. If none does, returns the result of the last one. */
   private split(part: Part, firstTurn: number): { first: Part; second?: Part; turn: number } {
     let tried = part;
     for (let turn = firstTurn; turn < firstTurn + breaks.length; turn += 1) {
@@ -116,7 +116,7 @@ class Line {
       const at = this.indexIn(part, turn % breaks.length);
       tried = part;
       if (at === undefined) continue;
-      // In the indent and the first character at once: the blank goes, the indent is shorter.
+      // The break is in the indent and the first character: the blank goes, so the indent is shorter.
       const first =
         at < part.from
           ? { indent: part.indent.slice(0, -1), from: part.from, to: part.from, end: '\n' }
@@ -134,13 +134,13 @@ class Line {
     return { first: tried, turn: firstTurn + breaks.length };
   }
 
-  /** Where the text stands first in the part; one less than its beginning where the indent's last blank belongs to it. */
+  /** The first offset of the text in the part; one less than the part's beginning if the text includes the indent's last blank. */
   private indexIn({ indent, from, to }: Part, index: number): number | undefined {
     const { text } = breaks[index] ?? breaks[0];
     if (indent !== '' && from < to && text === indent.slice(-1) + this.line[from]) return from - 1;
     const known = this.found[index];
     if (known === undefined) return undefined;
-    // Parts are come to from left to right.
+    // Parts are visited from left to right.
     if (known.at < from) known.at = indexOrEnd(this.line, text, from);
     return known.at + text.length <= to ? known.at : undefined;
   }
@@ -161,12 +161,12 @@ function indexOrEnd(line: string, text: string, from: number): number {
   return at === -1 ? line.length : at;
 }
 
-/** The lines with what ends them, as Python's `splitlines(True)` has them, but for its rarest separators. */
+/** The lines with their ends, as Python's `splitlines(True)` splits them, except for its rarest separators. */
 function linesOf(text: string): ReadonlyArray<string> {
   return text.split(/(?<=\r\n|\r(?!\n)|[\n\v\f\x85\u2028\u2029])/);
 }
 
-/** In characters, not UTF-16 units. */
+/** The length in characters, not in UTF-16 units. */
 function isLong(line: string): boolean {
   if (line.length <= lineLength || line.length > 2 * lineLength) return line.length > lineLength;
   return Array.from(line).length > lineLength;

@@ -20,7 +20,7 @@ import {
 import { type Fault, upsertFaults } from './upsert-faults.ts';
 
 interface NotifyArgs extends GuestArgs, Publishable {
-  /** The arguments as they came: the payload is put together from them. */
+  /** The arguments as sent: the payload is made of them. */
   readonly wire: JsonObject;
 }
 
@@ -28,12 +28,12 @@ interface NotifyExcInfoArgs extends NotifyArgs {
   readonly fault: Fault;
 }
 
-/** Of the arguments, what else goes into the payload. */
+/** The other arguments that go into the payload. */
 type Addition = (args: JsonObject) => JsonObject;
 
 /**
- * Republishes the end of something that Trove's API began (Trove: conductor/manager.py, `notify_end`): `dbaas.<event>.end`, which
- * billing listens to. Writes nothing, and so waits for no instance either.
+ * Publishes the end of an operation that Trove's API began (Trove: conductor/manager.py, `notify_end`): `dbaas.<event>.end`, which
+ * billing reads. It writes no row, so it does not wait for the instance to exist.
  */
 export const notifyEnd: CastMethod<NotifyArgs> = {
   needsContext: true,
@@ -43,9 +43,9 @@ export const notifyEnd: CastMethod<NotifyArgs> = {
 };
 
 /**
- * Republishes what went wrong as `dbaas.<event>.error`, and keeps it as the instance's fault, of which there is one (Trove:
- * conductor/manager.py, `notify_exc_info`; instance/models.py, `persist_instance_fault`). An instance that is unknown or deleted
- * has no fault; the notification goes out all the same, as there.
+ * Publishes an error as `dbaas.<event>.error`, and stores it as the instance's one fault (Trove: conductor/manager.py,
+ * `notify_exc_info`; instance/models.py, `persist_instance_fault`). An unknown or deleted instance gets no fault, but the notification
+ * is published, as in Trove.
  */
 export const notifyExcInfo: CastMethod<NotifyExcInfoArgs> = {
   needsContext: true,
@@ -65,7 +65,7 @@ export const notifyExcInfo: CastMethod<NotifyExcInfoArgs> = {
   toWire,
 
   async apply(db, batch, { notifications }) {
-    // One row an instance: of several in a batch the last one stands.
+    // One row an instance: the last message of a batch counts.
     const faults = new Map(batch.map(({ fault }) => [fault.instanceId, fault]));
     await upsertFaults(db, [...faults.values()]);
     return batch.map((args) => announced(args, notifications));
@@ -78,7 +78,7 @@ export const notifyExcInfo: CastMethod<NotifyExcInfoArgs> = {
   },
 };
 
-/** The column's width in Trove's table. */
+/** The width of the column in Trove's table. */
 const faultWidth = 255;
 
 function announced(args: NotifyArgs, settings: NotificationSettings): Outcome {
@@ -97,10 +97,10 @@ function parseNotification(
   const { notification_classname: _, ...own } = serialized;
   const added = addition(args);
   const payload = { ...own, ...added };
-  // It is the sender's own: whatever is laid over it must not name another one.
+  // The payload is the sender's own. The arguments that are laid over it must not name another instance.
   const instanceId = readInstanceId(own, added);
   checkPayload(payload, event, qualifier);
-  // What was deferred carries its context and its id among the arguments.
+  // A deferred message has its context and its id among the arguments.
   const { context: kept, message_id: keptId } = args;
   const context = envelope.context ?? (isObject(kept) ? contextOf(kept, osloContextNames) : undefined);
   const digest = createHash('sha256')
@@ -108,7 +108,7 @@ function parseNotification(
     .digest('hex');
   return {
     instanceId,
-    // Each stands for itself; one that comes twice is the same.
+    // Each message stands alone. A repeated message has the same key.
     key: `${instanceId} ${digest}`,
     guard: undefined,
     eventType: `dbaas.${event}.${qualifier}`,
@@ -139,7 +139,7 @@ function readNotificationArgs(args: JsonObject): JsonObject {
   return args.notification_args === undefined ? {} : readObject(args, 'notification_args');
 }
 
-/** What Trove lays over the payload of an error. The traceback is a list of lines, as Python formats it. */
+/** The values that Trove lays over the payload of an error. The traceback is a list of lines, as Python formats it. */
 function readError(args: JsonObject): JsonObject {
   const { exception } = args;
   const message = readText(args, 'message', Number.POSITIVE_INFINITY);

@@ -6,18 +6,18 @@ import type { RequestContext } from '../../../core/message/envelope.ts';
 import type { Notification } from '../../../core/message/outcome.ts';
 import type { NotificationSettings } from '../../settings.ts';
 
-/** Trove's notifications, as its guests hand them over and as oslo.messaging publishes them. */
+/** Trove's notifications, as its guests send them and as oslo.messaging publishes them. */
 
-/** The module of Trove's notification classes, and the beginning that all their names share. */
+/** The module of Trove's notification classes, and the prefix of their names. */
 const classPrefix = 'trove.common.notification.DBaaS';
 
-/** Those whose event is not the name of their class (trove/common/notification.py, `event_type`). */
+/** The classes whose event differs from their name (trove/common/notification.py, `event_type`). */
 const otherEvents: Readonly<Record<string, string>> = {
   InstanceUpgrade: 'upgrade',
   InstanceMigrate: 'migrate',
 };
 
-/** They have the prefix, but are no notifications that a guest can end. */
+/** Classes with the prefix that are no notifications that a guest can end. */
 const otherClasses = ['APINotification', 'Quotas'];
 
 /** The event of a notification's class: `instance_create` for DBaaSInstanceCreate. Throws Rejected. */
@@ -39,10 +39,10 @@ export function eventOf(serialized: JsonObject): string {
   return otherEvents[name] ?? name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase();
 }
 
-/** What every notification has to hold (`required_base_traits`). */
+/** The keys that every notification must have (`required_base_traits`). */
 const baseTraits = ['tenant_id', 'client_ip', 'server_ip', 'server_type', 'request_id'];
 
-/** What it has to hold at its end, by its event (`required_end_traits`). */
+/** The keys that it must have at its end, by event (`required_end_traits`). */
 const endTraits: Readonly<Record<string, string>> = {
   instance_create: 'instance_id',
   cluster_create: 'cluster_id',
@@ -53,8 +53,8 @@ const endTraits: Readonly<Record<string, string>> = {
 };
 
 /**
- * Trove raises an error over a payload that lacks something, and publishes nothing. `server_type` becomes part of the publisher's
- * name, and not every object can be made a text. Throws Rejected.
+ * Checks a payload. Trove raises an error over one that lacks a key, and publishes nothing. `server_type` becomes part of the
+ * publisher's name, and not every value can be made a text. Throws Rejected.
  */
 export function checkPayload(payload: JsonObject, event: string, qualifier: 'end' | 'error'): void {
   const needed =
@@ -76,12 +76,12 @@ export function checkPayload(payload: JsonObject, event: string, qualifier: 'end
   );
 }
 
-/** Those parts of a context that oslo lets into a notification, and that Trove's guests send (notify/notifier.py). */
+/** The keys of a context that oslo allows in a notification and that Trove's guests send (notify/notifier.py). */
 const passedOn = ['system_scope', 'domain', 'user_domain', 'project_domain', 'global_request_id'];
 
 /**
- * The context as Trove's notifier puts it on the wire: `_sanitize_context` of oslo.messaging, without tokens, then made up again
- * by oslo.context's `from_dict` and `to_dict`.
+ * The context as Trove's notifier sends it: `_sanitize_context` of oslo.messaging, without tokens, and then rebuilt by oslo.context's
+ * `from_dict` and `to_dict`.
  */
 export function notificationContext(context: RequestContext | undefined): JsonObject {
   const { user = null, tenant = null, requestId = `req-${randomUUID()}`, all = {} } = context ?? {};
@@ -114,15 +114,15 @@ export interface Publishable {
   readonly eventType: string;
   readonly payload: JsonObject;
   readonly context: JsonObject;
-  /** Of the message that it came with. */
+  /** The id of the message that it came with. */
   readonly messageId: string | undefined;
 }
 
 /**
- * A notification as oslo.messaging's driver `messagingv2` sends it (notify/notifier.py, `_notify`; notify/messaging.py). Trove
- * sends errors with priority INFO too, and the whole payload (common/notification.py, `_notify`).
+ * Makes a notification as oslo.messaging's driver `messagingv2` sends it (notify/notifier.py, `_notify`; notify/messaging.py). Like
+ * Trove, it sends errors with priority INFO, and the whole payload (common/notification.py, `_notify`).
  *
- * Its ids come from the message's own, so that a listener can tell one that was published twice.
+ * Its ids come from the message's ids, so that a listener can recognize a notification that was published twice.
  */
 export function publishable(
   { eventType, payload, context, messageId }: Publishable,
@@ -136,7 +136,7 @@ export function publishable(
     event_type: eventType,
     priority: 'INFO',
     payload,
-    // As Python prints a time: UTC, without saying so.
+    // As Python prints a time: UTC, without a zone.
     timestamp: new Date().toISOString().replace('T', ' ').replace('Z', '000'),
     _unique_id: id.replaceAll('-', ''),
     ...Object.fromEntries(Object.entries(context).map(([name, value]) => [`${contextPrefix}${name}`, value])),
@@ -148,7 +148,7 @@ function uuidOf(hex: string): string {
   return hex.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
-/** An object among the arguments. Throws Rejected. */
+/** Reads an object among the arguments. Throws Rejected. */
 export function readObject(args: JsonObject, name: string): JsonObject {
   const value = args[name];
   if (isObject(value)) return value;

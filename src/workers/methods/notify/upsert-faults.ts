@@ -1,7 +1,7 @@
 import { utcNow } from '../../postgres/expressions.ts';
 import type { Db } from '../../postgres/transaction.ts';
 
-/** What went wrong with an instance last. */
+/** The last fault of an instance. */
 export interface Fault {
   readonly instanceId: string;
   /** At most 255 characters. */
@@ -10,10 +10,10 @@ export interface Fault {
 }
 
 /**
- * One row an instance. Trove looks for it and then makes it, under an id drawn at random; two at once would make two. Here a new
- * row has its instance's id for its own, so that the primary key keeps it the only one. Locked in the order of the ids.
+ * Upserts one row an instance. Trove looks for the row and then inserts it with a random id, so two messages at once make two rows.
+ * Here a new row has its instance's id as its own, so the primary key keeps it unique. Rows are locked in the order of the ids.
  *
- * A row that another session keeps locked is left to it: it is being written this very moment, and a notification must not wait.
+ * A row that another session locks is skipped: that session is writing it now, and a notification must not wait.
  */
 const text = `
 WITH input AS (
@@ -32,7 +32,7 @@ WHERE NOT EXISTS (SELECT FROM instance_faults WHERE instance_faults.instance_id 
 ORDER BY instance_id
 ON CONFLICT (id) DO UPDATE SET message = excluded.message, details = excluded.details, updated = excluded.updated`;
 
-/** Records the faults of those instances that exist. @param faults of distinct instances. */
+/** Stores the faults of the known instances. @param faults of distinct instances. */
 export async function upsertFaults(db: Db, faults: ReadonlyArray<Fault>): Promise<void> {
   await db.query('upsert-faults', text, [
     faults.map(({ instanceId }) => instanceId),

@@ -1,7 +1,7 @@
 import type { CallMethod } from '../contract.ts';
 import { version } from './version.ts';
 
-/** Answers that a conductor is there, and which. */
+/** Answers with the conductor's version. */
 export const ping: CallMethod<undefined> = {
   allowed: 'anyone',
   mutating: false,

@@ -5,16 +5,16 @@ import type { ReportRootArgs } from './arguments.ts';
 import { insertRootReports } from './insert-root-reports.ts';
 
 /**
- * Records that root was enabled on the instance, by the context's user (Trove: extensions/common/models.py, `RootHistory`).
- * There is one row an instance and the first report stands, so that it needs no `sent`: a second one is a duplicate. Trove's table
- * has no foreign key, and Trove records an instance that it does not know; here such a report waits for it like any other message.
+ * Records that the context's user enabled root on the instance (Trove: extensions/common/models.py, `RootHistory`). There is one row an
+ * instance, and the first report counts, so no `sent` is needed: a second report is a duplicate. Trove's table has no foreign key, and
+ * Trove records unknown instances. Here a report about an unknown instance is deferred, like any other message.
  */
 export const reportRoot: CastMethod<ReportRootArgs> = {
   needsContext: true,
 
   parse(args, { context }) {
     const instanceId = readId(args, 'instance_id');
-    // An old guest's `user` counts for nothing in Trove; here it stands in for a context that there is not, as when deferred.
+    // Trove ignores an old guest's `user`. Here it replaces a missing context, for example that of a deferred message.
     const user = context?.user ?? args.user ?? null;
     return {
       instanceId,

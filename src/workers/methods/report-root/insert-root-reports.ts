@@ -2,13 +2,13 @@ import { utcNow } from '../../postgres/expressions.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import type { ReportRootArgs } from './arguments.ts';
 
-/** A report that was not recorded. `known`: there was one before. */
+/** A report that was not recorded. `known`: there is an earlier one. */
 export interface RefusedReport {
   readonly instanceId: string;
   readonly why: 'unknown' | 'deleted' | 'known';
 }
 
-/** The first report stands: whoever inserts first. Locked in the order of the keys. */
+/** The first report to be inserted counts. Rows are locked in the order of the keys. */
 const text = `
 WITH input AS (
   SELECT * FROM unnest($1::text[], $2::text[]) AS input(instance_id, reporter)

@@ -3,7 +3,7 @@ import { type JsonObject, jsonTypeOf } from '../../../core/json.ts';
 import { readId, readSent, readText } from '../arguments.ts';
 import type { GuestArgs } from '../contract.ts';
 
-/** The columns of `backups` that a guest may set. Absent: keeps its value. */
+/** The columns of `backups` that a guest may set. A missing one keeps its value. */
 export interface BackupFields {
   readonly state?: string;
   readonly size?: number | null;
@@ -17,10 +17,10 @@ export interface UpdateBackupArgs extends GuestArgs {
   readonly fields: BackupFields;
 }
 
-/** The columns that hold text, each with its width in Trove's table. */
+/** The text columns, each with its width in Trove's table. */
 const textFields = { state: 32, checksum: 32, location: 1024, backup_type: 32 } as const;
 
-/** Reads the arguments of a backup's update. Throws Rejected with the argument's name. */
+/** Reads the arguments of `update_backup`. Throws Rejected with the argument's name. */
 export function readUpdateBackup(args: JsonObject, sentRequired: boolean): UpdateBackupArgs {
   const instanceId = readId(args, 'instance_id');
   const backupId = readId(args, 'backup_id');
@@ -34,13 +34,13 @@ export function writeUpdateBackup({ instanceId, backupId, guard, fields }: Updat
   return { instance_id: instanceId, backup_id: backupId, sent: guard, ...fields };
 }
 
-/** Fields that are no columns of a guest's business are ignored, as Trove does. */
+/** Ignores fields that are no columns for a guest, as Trove does. */
 function readFields(args: JsonObject): BackupFields {
   const fields: { -readonly [Key in keyof BackupFields]: BackupFields[Key] } = {};
   for (const name of ['state', 'checksum', 'location', 'backup_type'] as const) {
     const value = args[name];
     if (value === undefined) continue;
-    // `state` is the one that the table wants to be there.
+    // In the table `state` may not be null.
     if (value === null && name !== 'state') fields[name] = null;
     else fields[name] = readText(args, name, textFields[name]);
   }

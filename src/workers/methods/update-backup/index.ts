@@ -11,8 +11,8 @@ import {
 import { updateBackups } from './update-backups.ts';
 
 /**
- * Updates, never inserts, the backup's columns (Trove: conductor/manager.py, `update_backup`). The backup has to belong to the
- * instance. The guard stands at each backup.
+ * Updates the backup's columns and never inserts a row (Trove: conductor/manager.py, `update_backup`). The backup must belong to the
+ * instance. Each backup has its own guard.
  */
 export const updateBackup: CastMethod<UpdateBackupArgs> = {
   parse: (args, { sentRequired }) => readUpdateBackup(args, sentRequired),

@@ -7,8 +7,8 @@ const column = (name: string, type = 'text') =>
   `${name} = CASE WHEN judged.fields ? '${name}' THEN (judged.fields ->> '${name}')::${type} ELSE stored.${name} END`;
 
 /**
- * Updates one row a backup. The rows are locked first, in the order of their ids; UPDATE ... FROM alone locks them in the order
- * of whatever plan it gets. What is judged is the row as it is under the lock.
+ * Updates one row a backup. It locks the rows first, in the order of their ids, since UPDATE ... FROM alone locks them in the order of
+ * its plan. The checks read the row under the lock.
  */
 const text = `
 WITH input AS (
@@ -38,7 +38,7 @@ WITH input AS (
 )
 SELECT (n - 1)::integer AS row, why FROM judged WHERE why IS NOT NULL`;
 
-/** @returns the rows that were not applied. The rows of all known backups are locked afterwards. */
+/** @returns the rows that were not applied. Afterwards the rows of all known backups are locked. */
 export async function updateBackups(
   db: Db,
   folds: ReadonlyArray<Fold<UpdateBackupArgs, BackupFields>>,

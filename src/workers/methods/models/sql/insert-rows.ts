@@ -8,18 +8,18 @@ import type { Column, Table } from '../catalog.ts';
 import { badRequest } from '../refusals.ts';
 import { outputs, rowOf, Statement } from './statement.ts';
 
-/** One row to be inserted, and where its values stand in the arguments. */
+/** One row to insert, and the path of its values in the arguments. */
 export interface NewRow {
   readonly values: JsonObject;
   readonly path: string;
 }
 
-/** Postgres takes no more. */
+/** The most parameters that Postgres takes. */
 const maxParameters = 65_535;
 
 /**
- * Inserts rows with one statement and returns them in their order, as they are then. What a row does not say has its column's
- * default; an id that has none is made here; times and `deleted` are kept here.
+ * Inserts rows with one statement and returns them in their order, as stored. A missing value gets its column's default. The conductor
+ * makes a missing id, and keeps the times and `deleted`.
  */
 export async function insertRows(
   db: Db,
@@ -36,7 +36,7 @@ export async function insertRows(
   const id = generatedId(table);
   if (id !== undefined) given.delete(id.name);
   const kept = keptValues(table);
-  // A statement that names no column can insert one row only.
+  // A statement without columns can insert one row only.
   const columns = [...(id === undefined ? [] : [id]), ...given.values()];
   const [key] = table.key;
   const named = columns.length === 0 && kept.length === 0 && key !== undefined ? [key] : columns;
@@ -62,7 +62,7 @@ export async function insertRows(
   return inserted.map((row) => rowOf(shown, row));
 }
 
-/** The primary key, if it is one column that can hold a UUID and that Postgres does not fill by itself. */
+/** The primary key, if it is one column that can hold a UUID and has no default in Postgres. */
 function generatedId({ key }: Table): Column | undefined {
   const [column, ...others] = key;
   if (column === undefined || others.length > 0 || column.hasDefault || column.isGenerated) return undefined;
@@ -78,7 +78,7 @@ function keptValues({ created, updated, deleted }: Table): { column: Column; val
   ];
 }
 
-/** When the transaction began, as the column has it. */
+/** The start of the transaction, in the column's type. */
 function timeNow({ kind }: Column): string {
   return kind.name === 'timestamp' ? utcNow : 'now()';
 }

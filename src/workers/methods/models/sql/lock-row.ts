@@ -6,10 +6,10 @@ import { isRow, notDeleted } from './conditions.ts';
 import { Statement } from './statement.ts';
 
 /**
- * Locks a row that is to be changed. Throws CallRefused: NotFound if it is not there or deleted, Conflict if it has changed since
- * the caller read it.
+ * Locks a row for a change. Throws CallRefused: NotFound if it is missing or deleted, Conflict if it has changed since the caller
+ * read it.
  *
- * @param ifUpdated what the caller has read as the row's `updated`; undefined: it does not matter.
+ * @param ifUpdated the row's `updated` as the caller has read it. Undefined: any is accepted.
  */
 export async function lockRow(db: Db, model: AuthorizedModel, id: RowId, ifUpdated: unknown): Promise<void> {
   const { table, name } = model;

@@ -1,29 +1,29 @@
 import type { Db } from '../../../postgres/transaction.ts';
 
-/** A column as the catalog has it. What is to stand in a statement is quoted by Postgres itself. */
+/** A column as the catalog describes it. Postgres has quoted the names that go into a statement. */
 export interface CatalogColumn {
   readonly name: string;
   readonly quoted: string;
-  /** Of its type, or of what its domain is made of; of an array, of its elements. Without length or precision. */
+  /** The type, or the base type of a domain; for an array, the type of its elements. Without length or precision. */
   readonly type: string;
-  /** The same, as `pg_type` calls it: short, and not quoted. */
+  /** The name of the same type in `pg_type`: short and not quoted. */
   readonly typeName: string;
   readonly isArray: boolean;
-  /** Characters of a text; undefined where there is no limit. */
+  /** The limit of a text in characters; undefined if it has none. */
   readonly maxLength: number | null;
-  /** Of an enumeration. */
+  /** The values of an enumeration. */
   readonly labels: ReadonlyArray<string>;
   readonly isNullable: boolean;
   readonly hasDefault: boolean;
-  /** Only Postgres writes it. */
+  /** Whether only Postgres writes it. */
   readonly isGenerated: boolean;
-  /** Its place in the primary key, from 0. */
+  /** The position in the primary key, from 0. */
   readonly keyPosition: number | null;
-  /** Of the table, with its schema. */
+  /** The table's name with its schema. */
   readonly table: string;
 }
 
-/** A type's modifier holds a text's length plus four. */
+/** A type's modifier is a text's length plus four. */
 const text = `
 WITH RECURSIVE found AS (
   SELECT pg_class.oid, format('%I.%I', nspname, relname) AS quoted
@@ -55,7 +55,7 @@ LEFT JOIN pg_index ON indrelid = found.oid AND indisprimary
 WHERE NOT (typtype = 'd' OR (typcategory = 'A' AND typelem <> 0))
 ORDER BY pg_attribute.attnum`;
 
-/** The columns of a table, in their order; none if there is no such table. Without a schema, the search path says which is meant. */
+/** The columns of a table, in their order; none if there is no such table. Without a schema, the search path finds the table. */
 export function readTable(db: Db, schema: string | undefined, table: string): Promise<CatalogColumn[]> {
   return db.query<CatalogColumn & Record<string, unknown>>('read-table', text, [schema ?? null, table]);
 }

@@ -7,7 +7,7 @@ import { badRequest } from '../refusals.ts';
 import { isComparable, isRow, notDeleted, passes } from './conditions.ts';
 import { outputs, rowOf, Statement } from './statement.ts';
 
-/** One row by its id; undefined if there is none. */
+/** Reads one row by its id; undefined if there is none. */
 export async function selectRow(
   db: Db,
   { table, shown }: AuthorizedModel,
@@ -27,12 +27,12 @@ export interface Page {
   readonly filters: ReadonlyArray<Filter>;
   readonly order: ReadonlyArray<Order>;
   readonly limit: number;
-  /** The last row of the page before. */
+  /** The marker: the last row of the previous page. */
   readonly marker: RowId | undefined;
   readonly includeDeleted: boolean;
 }
 
-/** A page of rows, and what names the last of them if there are more. */
+/** A page of rows, and the marker of the next page if there are more rows. */
 export async function selectPage(
   db: Db,
   model: AuthorizedModel,
@@ -64,7 +64,7 @@ export async function selectPage(
   };
 }
 
-/** What names a row: the value itself where the primary key has one column. */
+/** The marker of a row: the bare value if the primary key has one column. */
 export function idOf({ key }: Table, values: JsonObject): unknown {
   const [first, ...others] = key;
   return first !== undefined && others.length === 0 ? values[first.name] : values;
@@ -75,7 +75,7 @@ interface Step {
   readonly descending: boolean;
 }
 
-/** The order that is asked for, made total by the primary key. */
+/** The requested order, followed by the primary key so that it is total. */
 function stepsOf(model: AuthorizedModel, order: ReadonlyArray<Order>): Step[] {
   const steps = order.map(({ column: name, descending, path }) => {
     const column = model.readable(name, path);
@@ -86,7 +86,7 @@ function stepsOf(model: AuthorizedModel, order: ReadonlyArray<Order>): Step[] {
   return [...steps, ...rest.map((column) => ({ column, descending: false }))];
 }
 
-/** What the order goes by, of the row that the marker names; as Postgres writes it. A deleted one is as good. */
+/** The order's values of the marker's row, as Postgres writes them. The row may be deleted. */
 async function readMarker(
   db: Db,
   table: Table,
@@ -104,8 +104,8 @@ async function readMarker(
 }
 
 /**
- * The rows behind the marker: equal to it in the first so many columns, behind it in the next. Postgres puts NULL last,
- * and first where the order is descending.
+ * The rows after the marker: equal to it in the first columns of the order, and after it in the next one. Postgres puts NULL last, and
+ * first in a descending order.
  */
 function follows(
   statement: Statement,
@@ -118,7 +118,7 @@ function follows(
   for (const [index, { column, descending }] of steps.entries()) {
     const text = last[index] ?? null;
     const value = text === null ? undefined : statement.written(column, text);
-    // Follows from the rest; but an index can begin there.
+    // It follows from the rest, but gives an index its start.
     if (index === 0 && value !== undefined && (descending || !column.isNullable))
       bound = `t.${column.quoted} ${descending ? '<=' : '>='} ${value}`;
     const behind = isBehind(column, value, descending);

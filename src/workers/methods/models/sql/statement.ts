@@ -7,52 +7,52 @@ import { Unfit } from '../numbers.ts';
 import { badRequest } from '../refusals.ts';
 
 /**
- * A statement that is put together: identifiers come from the catalog, quoted by Postgres, and every value is a parameter. In all of
- * them the table is `t`.
+ * Builds a statement. Identifiers come from the catalog, quoted by Postgres, and every value is a parameter. The table is always
+ * called `t`.
  */
 export class Statement {
   private readonly values: unknown[] = [];
 
-  /** The parameter for a value of a column, cast to the column's type. Throws CallRefused with the path of the argument. */
+  /** Adds a parameter for a value of a column, cast to the column's type. Throws CallRefused with the path of the argument. */
   value(column: Column, value: unknown, path: string): string {
     return this.add(column, parameterOf(column, value, path), column.isArray);
   }
 
-  /** The parameter for several values of a column. */
+  /** Adds a parameter for several values of a column. */
   list(column: Column, values: ReadonlyArray<unknown>, path: string): string {
     const texts = values.map((value, index) => parameterOf(column, value, `${path}[${index}]`));
     return this.add(column, texts, true);
   }
 
-  /** The parameter for a value as Postgres has written it. */
+  /** Adds a parameter for a value in Postgres's own text form. */
   written(column: Column, text: string): string {
     return this.add(column, text, column.isArray);
   }
 
-  /** A count. */
+  /** Adds a parameter for a count. */
   number(value: number): string {
     return `$${this.values.push(value)}::bigint`;
   }
 
-  /** How many parameters there are. */
+  /** The number of parameters. */
   get size(): number {
     return this.values.length;
   }
 
-  /** Runs it. Not prepared: there are as many as callers think of. */
+  /** Runs the statement. It is not prepared, since callers can make any number of different ones. */
   run<Row extends Record<string, unknown>>(db: Db, text: string): Promise<Row[]> {
     return db.query<Row>('', text, this.values);
   }
 
   private add({ kind, type }: Column, text: unknown, asArray: boolean): string {
     const array = asArray ? '[]' : '';
-    // A text that says its zone loses it in a cast to `timestamp`; by way of `timestamptz` it becomes UTC.
+    // A cast to `timestamp` drops the zone of a text. `timestamptz` in between turns the time into UTC.
     const zoned = kind.name === 'timestamp' ? `::timestamptz${array}` : '';
     return `$${this.values.push(text)}${zoned}::${type}${array}`;
   }
 }
 
-/** The text, null, or of an array nested texts. */
+/** The text or null; for an array, nested texts. */
 function parameterOf(column: Column, value: unknown, path: string): unknown {
   if (value === null) return null;
   if (!column.isArray) return textOf(column, value, path);
@@ -65,7 +65,7 @@ function nested(column: Column, values: ReadonlyArray<unknown>, path: string): u
     const at = `${path}[${index}]`;
     const value = exactAt(values, index, element);
     if (value === null) return null;
-    // An array inside an array of JSON is an element; everywhere else it is a further dimension.
+    // An array inside an array of JSON is an element. In other types it is a further dimension.
     if (Array.isArray(value) && column.kind.name !== 'json') return nested(column, value, at);
     return textOf(column, value, at);
   });
@@ -80,15 +80,15 @@ function textOf(column: Column, value: unknown, path: string): string {
   }
 }
 
-/** What a statement has to return for `rowOf`. */
+/** The columns that a statement must return for `rowOf`. */
 export function outputs(columns: ReadonlyArray<Column>): string {
-  // Names are the caller's or the deployer's; positions cannot collide with anything.
+  // By position: the caller or the deployer chooses the names, and they may collide.
   return columns
     .map(({ quoted, isArray }, index) => `t.${quoted}::text${isArray ? '[]' : ''} AS c${index}`)
     .join(', ');
 }
 
-/** A row as an answer has it. */
+/** A row in the form of an answer. */
 export function rowOf(columns: ReadonlyArray<Column>, row: Record<string, unknown>, from = 0): JsonObject {
   return Object.fromEntries(
     columns.map((column, index) => [column.name, fromDatabase(column, row[`c${from + index}`])]),

@@ -8,17 +8,17 @@ import { badRequest } from '../refusals.ts';
 import { isOneOf, isRow, notDeleted, passes } from './conditions.ts';
 import { outputs, rowOf, Statement } from './statement.ts';
 
-/** Which rows. */
+/** The rows to change. */
 export type Target =
   | { readonly id: RowId }
   | { readonly ids: ReadonlyArray<RowId> }
   | { readonly filters: ReadonlyArray<Filter> };
 
 /**
- * Updates rows with one statement and returns them as they are then. They are locked first, in the order of their primary keys,
- * so that two calls about the same rows wait for each other instead of for ever.
+ * Updates rows with one statement and returns them as stored. It locks them first, in the order of their primary keys, so that two calls
+ * about the same rows cannot deadlock.
  *
- * @param maxRows one more than that is read, and no more is changed: the caller looks at how many have come.
+ * @param maxRows at most one row more is changed. The caller then refuses the call, which rolls it back.
  */
 export async function updateRows(
   db: Db,
@@ -89,12 +89,12 @@ function whereOf(statement: Statement, model: AuthorizedModel, target: Target): 
   return passes(statement, model, target.filters);
 }
 
-/** The time of this moment, under the row's lock. */
+/** The time now, under the row's lock. */
 function clock({ kind }: Column): string {
   return kind.name === 'timestamp' ? "(clock_timestamp() AT TIME ZONE 'utc')" : 'clock_timestamp()';
 }
 
-/** The same, but later than it was in any case: who goes by it notices every change. */
+/** The time now, but later than the stored one in any case. So a reader of the column notices every change. */
 function later(column: Column): string {
   return `greatest(${clock(column)}, t.${column.quoted} + interval '1 microsecond')`;
 }
