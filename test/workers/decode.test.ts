@@ -55,7 +55,7 @@ for (const form of forms) {
   }
 }
 
-test('an id that cannot be kept as a text is no id', (t) => {
+test('an id that cannot be stored as a text is ignored', (t) => {
   const args = '{"instance_id": "i", "sent": 1, "payload": {}}';
   for (const id of ['a\\u0000b', '\\u0000', '\\ud800', 'a\\udc00b']) {
     const inBody = read(raw(bodyOf('plain', 'heartbeat', args, `, "message_id": "${id}"`)), 'plain');
@@ -70,7 +70,7 @@ test('an id that cannot be kept as a text is no id', (t) => {
   t.is(work === CALL ? CALL : work.messageId, undefined);
 });
 
-test('A decoded message keeps no more of its arguments than a dead letter shows', (t) => {
+test('a decoded message keeps only the arguments that a dead letter stores', (t) => {
   const args = `{"instance_id": "i", "sent": 1, "payload": {"x": [${'{}, '.repeat(60_000)}0]}}`;
   for (const form of forms) {
     for (const method of ['heartbeat', 'nope']) {
@@ -123,7 +123,7 @@ const methods = fc
   .constantFrom(...Object.keys(manager), '__proto__', 'constructor', '')
   .map((name) => JSON.stringify(name));
 
-test('any message of JSON is read, is a call or is dead; nothing is thrown, and none is a crash', (t) => {
+test('any JSON message is read, is a call or is dead; the reader does not throw, and no message is a crash', (t) => {
   const property = fc.property(
     methods,
     hostileJson,
@@ -145,7 +145,7 @@ test('any message of JSON is read, is a call or is dead; nothing is thrown, and 
   fc.assert(property, { numRuns: 3000 });
 });
 
-test('any bytes are read, are a call or are dead; nothing is thrown, and none is a crash', (t) => {
+test('any bytes are read, are a call or are dead; the reader does not throw, and no message is a crash', (t) => {
   const piece = fc.oneof(
     fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
     fc
@@ -206,7 +206,7 @@ const large: ReadonlyArray<readonly [what: string, make: (form: Form) => Buffer]
 
 for (const [what, make] of large) {
   for (const form of forms) {
-    test(`a megabyte of ${what} is done with in less than 50 ms of CPU, in form ${form}`, (t) => {
+    test(`a megabyte of ${what} takes less than 50 ms of CPU, in form ${form}`, (t) => {
       const rawMessage = raw(make(form));
       const cost = cpuOf(() => t.regex(outcomeOf(read(rawMessage, form)), /^dead: (?!crash)/));
       t.true(cost < 50, `${cost} ms`);

@@ -14,7 +14,7 @@ const manager = createManager();
 
 /** Texts and names that have to be the same as Trove's. */
 
-test('short lines stay as they are', (t) => {
+test('short lines are unchanged', (t) => {
   t.is(formatOutput('one: two. three (four)\nfive\n'), 'one: two. three (four)\nfive\n');
   t.is(formatOutput(''), '');
 });
@@ -52,7 +52,7 @@ function lines(pattern: string, end = ''): ReadonlyArray<string> {
 }
 
 for (const [what, exception] of hostile) {
-  test(`an exception of ${what} is done with in less than 50 ms of CPU`, (t) => {
+  test(`an exception of ${what} takes less than 50 ms of CPU`, (t) => {
     const serialized = {
       notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
       ...{ instance_id: 'i', tenant_id: 't', client_ip: 'c', server_ip: 's', server_type: 'guest' },
@@ -68,7 +68,7 @@ for (const [what, exception] of hostile) {
   });
 }
 
-test('what is formatted is the same text but for the ends of lines and indents', (t) => {
+test('formatting changes only line ends and indents', (t) => {
   const piece = fc.constantFrom('. ', ' (', ': ', 'abc', 'x'.repeat(75), '😀'.repeat(20), ' ', '(', '.', ':');
   const property = fc.property(fc.array(piece, { maxLength: 200 }), (pieces) => {
     const bare = (text: string) => text.replaceAll(/\s/g, '');
@@ -88,7 +88,7 @@ function askTrove(program: string, input: unknown): object {
   return Object(JSON.parse(stdout));
 }
 
-besideTrove('faults are formatted as Trove formats them', (t) => {
+besideTrove("our format of faults is the same as Trove's", (t) => {
   const long = 'Failed to create the database. It was (for some reason) in the way: nothing could be done';
   const texts = [
     long,
@@ -114,7 +114,7 @@ print(json.dumps([[format_output(t, truncate_len=255), format_output(t)] for t i
   );
 });
 
-besideTrove('every class of Trove’s notifications has the event that it has there', (t) => {
+besideTrove("every class of Trove's notifications has the same event type as in Trove", (t) => {
   const program = `
 import json
 from trove.common import notification as n
