@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import type { Config } from './core/config/load.ts';
 import type { Logger } from './core/logger.ts';
-import type { JobsDatabase } from './jobs/contract.ts';
+import { Semaphore } from './core/semaphore.ts';
+import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
 import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
@@ -9,9 +10,6 @@ import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
 import type { WorkerSettings } from './workers/settings.ts';
-
-/** Connections of the jobs: one for a round, and one for its signs of life. */
-const connections = 2;
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
@@ -25,7 +23,8 @@ export function createJobs(
   { retry }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
-  const database = jobsDatabase(settings, logger);
+  const connections = jobsConnections(settings, logger);
+  const database = connections.rounds;
   const { deadLetters, calls, deferred } = config;
   return new Jobs({
     jobs: [
@@ -40,44 +39,68 @@ export function createJobs(
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
     ],
-    database,
+    connections,
     schema: config.jobs.schema,
     backoff: config.reconnect,
     logger,
   });
 }
 
-/** A pool of the jobs' own, so that the messages never wait for a job, and a job never for them. */
-export function jobsDatabase(settings: WorkerSettings, logger: Logger): JobsDatabase {
-  const { database } = settings;
-  const { preparedStatements } = database;
-  const pool = new DatabasePool(
+/**
+ * Connections of the jobs' own, so that the messages never wait for a job, and a job never for them. One is for pg-boss and one for
+ * the rounds, so that a slow round cannot keep pg-boss from its signs of life.
+ */
+export function jobsConnections(settings: WorkerSettings, logger: Logger): JobsConnections {
+  const { preparedStatements } = settings.database;
+  const [bossPool, roundsPool] = [poolOf(settings, logger), poolOf(settings, logger)];
+  const turn = new Semaphore(1);
+  return {
+    rounds: {
+      async transaction(work) {
+        await turn.take();
+        try {
+          return await inTransaction(roundsPool, { preparedStatements }, work);
+        } finally {
+          turn.give();
+        }
+      },
+    },
+    boss: {
+      transaction: (work) => inTransaction(bossPool, { preparedStatements }, work),
+      script: (text) => script(bossPool, text),
+    },
+    async close() {
+      await Promise.all([bossPool.end(), roundsPool.end()]);
+    },
+  };
+}
+
+function poolOf(settings: WorkerSettings, logger: Logger): DatabasePool {
+  const { database, calls } = settings;
+  return new DatabasePool(
     {
       ...settings,
       database: { ...database, applicationName: `${database.applicationName} jobs` },
-      concurrency: connections,
-      calls: { ...settings.calls, concurrency: 0 },
+      concurrency: 1,
+      calls: { ...calls, concurrency: 0 },
     },
     (line) => logger.warn(line),
   );
-  return {
-    transaction: (work) => inTransaction(pool, { preparedStatements }, work),
-    async script(text) {
-      const client = await pool.take();
-      let broken: unknown = new Error('cut off');
-      // The query that is under way reports the error too.
-      const onError = () => {};
-      client.on('error', onError);
-      try {
-        const results: pg.QueryResult | pg.QueryResult[] = await client.query(text);
-        broken = undefined;
-        return [results].flat().flatMap(({ rows }): unknown[] => rows);
-      } finally {
-        client.off('error', onError);
-        // After an error the text's transaction may be open.
-        client.release(broken !== undefined);
-      }
-    },
-    close: () => pool.end(),
-  };
+}
+
+async function script(pool: DatabasePool, text: string): Promise<unknown[]> {
+  const client = await pool.take();
+  let isBroken = true;
+  // The query that is under way reports the error too.
+  const onError = () => {};
+  client.on('error', onError);
+  try {
+    const results: pg.QueryResult | pg.QueryResult[] = await client.query(text);
+    isBroken = false;
+    return [results].flat().flatMap(({ rows }): unknown[] => rows);
+  } finally {
+    client.off('error', onError);
+    // After an error the text's transaction may be open.
+    client.release(isBroken);
+  }
 }

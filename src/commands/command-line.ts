@@ -51,3 +51,14 @@ export function seconds(text: string): number {
   if (!(value > 0 && value <= 1e6)) throw new InvalidArgumentError('a number of seconds above 0 is expected');
   return value;
 }
+
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A time such as `90s`, `10m`, `2h` or `7d`, as a flag. Milliseconds. Throws InvalidArgumentError. */
+export function duration(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const factor = units[unit];
+  if (number === undefined || factor === undefined)
+    throw new InvalidArgumentError('a time such as 90s, 10m, 2h or 7d is expected');
+  return Number(number) * factor;
+}

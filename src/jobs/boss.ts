@@ -1,7 +1,7 @@
 import { type Db, PgBoss } from 'pg-boss';
 import { codeOf, messageOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
-import type { Job, JobDb, JobsDatabase } from './contract.ts';
+import type { BossDatabase, Job, JobDb } from './contract.ts';
 
 /** The right to one round of a job. */
 export interface Claim {
@@ -27,16 +27,16 @@ const monitorIntervalSeconds = 5;
  */
 export class Boss {
   private readonly boss: PgBoss;
-  private readonly database: JobsDatabase;
+  private readonly database: BossDatabase;
 
-  private constructor(boss: PgBoss, database: JobsDatabase) {
+  private constructor(boss: PgBoss, database: BossDatabase) {
     this.boss = boss;
     this.database = database;
   }
 
   /** Starts pg-boss and makes the queues that are missing. Rejects if that fails; then nothing is left open. */
   static async open(
-    database: JobsDatabase,
+    database: BossDatabase,
     schema: string,
     jobs: ReadonlyArray<Job>,
     onError: (error: unknown) => void,
@@ -139,7 +139,7 @@ function queueOf(name: string): string {
   return name.replaceAll(/[^\w/-]/gu, (character) => `.${character.codePointAt(0)?.toString(16)}.`);
 }
 
-function databaseOf(database: JobsDatabase): Db {
+function databaseOf(database: BossDatabase): Db {
   return {
     executeSql: async (text, values) =>
       /^\s*BEGIN\b/.test(text)

@@ -36,10 +36,22 @@ export interface JobDb {
   ): Promise<Row[]>;
 }
 
-/** The connections of the jobs. They are few, and apart from those of the messages. */
+/** The connection for the rounds of all jobs, apart from those of the messages. */
 export interface JobsDatabase {
+  /** Runs `work` in a transaction. Waits while another round has the connection, so a transaction takes a second at most. */
+  transaction<Result>(work: (db: JobDb) => Promise<Result>): Promise<Result>;
+}
+
+/** The connection of pg-boss, so that it never waits for a round. */
+export interface BossDatabase {
   transaction<Result>(work: (db: JobDb) => Promise<Result>): Promise<Result>;
   /** Runs a text of several statements that has a transaction of its own. Resolves with all their rows. */
   script(text: string): Promise<unknown[]>;
+}
+
+/** The connections of a replica's jobs. */
+export interface JobsConnections {
+  readonly rounds: JobsDatabase;
+  readonly boss: BossDatabase;
   close(): Promise<void>;
 }

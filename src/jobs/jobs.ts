@@ -4,11 +4,11 @@ import { isObject } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
 import { Outage } from '../core/quiet-log.ts';
 import { Boss, type Claim, explained, heartbeatInterval } from './boss.ts';
-import type { Job, JobResult, JobsDatabase } from './contract.ts';
+import type { Job, JobResult, JobsConnections } from './contract.ts';
 
 export interface JobsOptions {
   readonly jobs: ReadonlyArray<Job>;
-  readonly database: JobsDatabase;
+  readonly connections: JobsConnections;
   /** The schema of pg-boss. */
   readonly schema: string;
   /** Between two starts of pg-boss, and between rounds that fail. */
@@ -72,7 +72,7 @@ export class Jobs {
   private async end(): Promise<void> {
     this.stopping.abort();
     await this.loop;
-    await this.options.database.close();
+    await this.options.connections.close();
   }
 
   /**
@@ -96,7 +96,7 @@ export class Jobs {
 
   /** One life of pg-boss. Resolves when it has ended. Never rejects. */
   private async live(): Promise<void> {
-    const { database, schema, jobs } = this.options;
+    const { connections, schema, jobs } = this.options;
     const ending = new AbortController();
     const signal = AbortSignal.any([this.stopping.signal, ending.signal]);
     const fail = (error: unknown) => {
@@ -106,7 +106,7 @@ export class Jobs {
     };
     let boss: Boss | undefined;
     try {
-      boss = await Boss.open(database, schema, jobs, fail);
+      boss = await Boss.open(connections.boss, schema, jobs, fail);
       const opened = boss;
       await Promise.all(
         [...this.running.values()].map((one) => this.repeat(opened, one, signal).catch(fail)),

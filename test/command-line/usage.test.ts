@@ -16,7 +16,16 @@ test('--help names every command', async (t) => {
   const { code, stdout, errors } = await run(t, ['--help']);
   t.is(code, 0);
   t.deepEqual(errors, []);
-  for (const command of ['start', 'migrate', 'demo', 'check-config', 'cast', 'call', 'simulate']) {
+  for (const command of [
+    'start',
+    'migrate',
+    'demo',
+    'check-config',
+    'cast',
+    'call',
+    'simulate',
+    'deferred',
+  ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }
 });

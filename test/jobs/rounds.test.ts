@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import ava from 'ava';
 import { pino } from 'pino';
-import { jobsDatabase } from '../../src/conductor-jobs.ts';
+import { jobsConnections } from '../../src/conductor-jobs.ts';
 import { Boss } from '../../src/jobs/boss.ts';
+import { lockWith } from '../faults/databases.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
@@ -41,7 +42,7 @@ test('a job of a transport whose name no queue may have runs', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const [odd, other] = [counting("retry/it's ü", 10), counting('retry/it.27.s ü', 10)];
   startJobs(t, database, [odd, other]);
-  await waitFor(() => odd.rounds() > 1 && other.rounds() > 1, { what: 'both to run' });
+  await waitFor(() => odd.rounds() > 1 && other.rounds() > 1, { what: 'both to run', timeout: 30_000 });
   t.is((await database.query('SELECT FROM conductor_jobs.queue')).length, 2);
 });
 
@@ -49,7 +50,7 @@ test('a round that says that work is left is followed by the next one at once', 
   const database = await createDatabase(t, { migrated: true });
   const job = counting('long', 60_000, () => Promise.resolve({ isUnfinished: true }));
   startJobs(t, database, [job]);
-  await waitFor(() => job.rounds() > 5, { what: 'further rounds' });
+  await waitFor(() => job.rounds() > 5, { what: 'further rounds', timeout: 30_000 });
   t.pass();
 });
 
@@ -62,7 +63,7 @@ test('a round that throws is logged once, comes again, and disturbs no other job
   });
   const good = counting('good', 10);
   const { jobs, lines } = startJobs(t, database, [bad, good]);
-  await waitFor(() => bad.rounds() > 3 && good.rounds() > 3, { what: 'rounds of both' });
+  await waitFor(() => bad.rounds() > 3 && good.rounds() > 3, { what: 'rounds of both', timeout: 30_000 });
   t.like(lines('a job fails; it is tried again'), [{ job: 'bad', because: 'out of paper' }]);
   t.is(lines().length, 1);
   t.is(jobs.lastSuccess('bad'), undefined);
@@ -85,10 +86,10 @@ test('a replica knows of the success of another one', async (t) => {
 
 test('the round of a replica that is gone is run by another one', async (t) => {
   const database = await createDatabase(t, { migrated: true });
-  const jobs = jobsDatabase(workerSettings(database.url), pino({ level: 'silent' }));
-  t.teardown(() => jobs.close());
+  const connections = jobsConnections(workerSettings(database.url), pino({ level: 'silent' }));
+  t.teardown(() => connections.close());
   const [gone, taken] = [counting('taken', 10), counting('taken', 10)];
-  const boss = await Boss.open(jobs, 'conductor_jobs', [gone], () => {});
+  const boss = await Boss.open(connections.boss, 'conductor_jobs', [gone], () => {});
   await boss.lookAfter(gone);
   const claim = await boss.claim(gone);
   if (claim === undefined) return t.fail('the first replica has no round');
@@ -97,7 +98,28 @@ test('the round of a replica that is gone is run by another one', async (t) => {
   await database.query("UPDATE conductor_jobs.job SET heartbeat_on = now() - interval '1 minute'");
   await database.query('UPDATE conductor_jobs.queue SET monitor_on = NULL, monitor_claim_on = NULL');
   startJobs(t, database, [taken], { replica: 'two' });
-  await waitFor(() => taken.rounds() > 1, { what: 'the other replica to run it' });
+  await waitFor(() => taken.rounds() > 1, { what: 'the other replica to run it', timeout: 30_000 });
   t.false(await boss.touch(gone, claim));
   await boss.close();
+});
+
+test('a slow statement of a round keeps no other job from its rounds', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const settings = workerSettings(database.url, { database: { lockTimeout: 60_000 } });
+  const connections = jobsConnections(settings, pino({ level: 'silent' }));
+  t.teardown(() => connections.close());
+  const lock = await lockWith(t, database, 'LOCK TABLE dead_letters');
+  const slow = counting('slow', 10, async () => {
+    await connections.rounds.transaction((db) => db.query('', 'SELECT FROM dead_letters', []));
+    return {};
+  });
+  const quick = counting('quick', 10);
+  const { lines } = startJobs(t, database, [slow, quick]);
+  await waitFor(() => slow.rounds() === 1, { what: 'the slow round' });
+  const before = quick.rounds();
+  await waitFor(() => quick.rounds() > before + 20, { what: 'rounds of the other job', timeout: 30_000 });
+  t.is(slow.rounds(), 1);
+  await lock.release();
+  await waitFor(() => slow.rounds() > 1, { what: 'the slow job to go on' });
+  t.deepEqual(lines(), []);
 });

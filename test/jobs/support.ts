@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { jobsDatabase } from '../../src/conductor-jobs.ts';
+import { jobsConnections } from '../../src/conductor-jobs.ts';
 import type { Job, JobResult } from '../../src/jobs/contract.ts';
 import { Jobs } from '../../src/jobs/jobs.ts';
 import type { LogLine } from '../support/conductor.ts';
@@ -31,7 +31,7 @@ export function startJobs(
   });
   const jobs = new Jobs({
     jobs: list,
-    database: jobsDatabase(settings, logger),
+    connections: jobsConnections(settings, logger),
     schema: 'conductor_jobs',
     backoff: { base: 50, max: 500 },
     logger,

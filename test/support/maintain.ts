@@ -50,7 +50,5 @@ export function jobsDatabaseOf({ pool, settings }: ThreadState): JobsDatabase {
   const { preparedStatements } = settings.database;
   return {
     transaction: (work) => inTransaction(pool, { preparedStatements }, work),
-    script: () => Promise.reject(new Error('only pg-boss runs scripts')),
-    close: () => Promise.resolve(),
   };
 }

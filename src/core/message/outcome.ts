@@ -29,7 +29,8 @@ export interface Notification {
  * `unknown`: the instance or backup is not in the database yet. `locked`: another session holds the row's lock. `contended`: other
  * transactions were in the way. `unproven`: the message fails, and so do all others of its method, or there are no others.
  */
-export type DeferredReason = 'unknown' | 'locked' | 'contended' | 'unproven';
+export const deferredReasons = ['unknown', 'locked', 'contended', 'unproven'] as const;
+export type DeferredReason = (typeof deferredReasons)[number];
 
 export const applied: Outcome = { kind: 'applied' };
 export const stale: Outcome = { kind: 'stale' };

@@ -1,0 +1,127 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError } from '../core/errors.ts';
+import { type DeferredReason, deferredReasons } from '../core/message/outcome.ts';
+import {
+  type DeferredFilter,
+  type ListedDeferred,
+  listDeferred,
+  makeDeferredDue,
+} from '../database/deferred.ts';
+import { type Query, queryOn } from '../database/query.ts';
+import { existingTables } from '../database/schema.ts';
+import { openSession } from '../database/session.ts';
+import { type CommandLine, duration } from './command-line.ts';
+
+interface DeferredFlags extends DeferredFilter {
+  config: string;
+  reason?: DeferredReason;
+  limit: number;
+  json: boolean;
+}
+
+/** Messages that `deferred retry` makes due at most, unless told. It is far beyond the default of `deferred.maxRows`. */
+const retryLimit = 1_000_000;
+
+/** `conductor deferred`. */
+export function addDeferred(program: Command, line: CommandLine): void {
+  const deferred = program
+    .command('deferred')
+    .description('look at the messages that wait, or retry them now');
+  filtered(deferred, 'list', 'list the messages that wait, the oldest first', 100).action(
+    (flags: DeferredFlags) =>
+      withDatabase(line, flags.config, async (query) => {
+        const rows = await listDeferred(query, flags, flags.limit + 1);
+        const shown = rows.slice(0, flags.limit);
+        const isCut = rows.length > shown.length;
+        line.print(flags.json ? JSON.stringify({ deferred: shown, more: isCut }) : tableOf(shown, isCut));
+      }),
+  );
+  filtered(
+    deferred,
+    'retry',
+    'retry messages at the next look of a replica, not at their time',
+    retryLimit,
+  ).action((flags: DeferredFlags) =>
+    withDatabase(line, flags.config, async (query) => {
+      const due = await makeDeferredDue(query, flags, flags.limit);
+      line.print(
+        flags.json
+          ? JSON.stringify({ due })
+          : `${due} deferred messages are due now; a replica that has their transport retries them.`,
+      );
+    }),
+  );
+}
+
+function filtered(parent: Command, name: string, description: string, limit: number): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .requiredOption('--config <file>', 'the configuration; only its database is used')
+    .option('--method <name>', 'only messages of this method')
+    .option('--instance <id>', 'only messages about this instance')
+    .option('--transport <name>', 'only messages that came over this transport')
+    .addOption(new Option('--reason <reason>', 'only messages that wait for this').choices(deferredReasons))
+    .option('--older-than <age>', 'only messages that wait longer, such as 90s, 10m, 2h, 7d', duration)
+    .option('--limit <count>', 'this many messages at most', count, limit)
+    .option('--json', 'print JSON', false);
+}
+
+async function withDatabase(
+  line: CommandLine,
+  file: string,
+  work: (query: Query) => Promise<void>,
+): Promise<void> {
+  const { database } = await line.load(file);
+  const client = await openSession(database, 'look', 'conductor deferred');
+  try {
+    const query = queryOn(client);
+    if ((await existingTables(query, ['deferred'])).length === 0)
+      throw new ConfigError(
+        'the database lacks the table deferred: run conductor migrate with this configuration',
+      );
+    await work(query);
+  } finally {
+    await client.end();
+  }
+}
+
+const headings = ['method', 'instance', 'transport', 'reason', 'attempts', 'since', 'next attempt', 'key'];
+
+function tableOf(rows: ReadonlyArray<ListedDeferred>, isCut: boolean): string {
+  if (rows.length === 0) return 'No deferred message matches.';
+  const cells = [
+    headings,
+    ...rows.map((row) => [
+      row.method,
+      row.instance,
+      row.transport,
+      row.reason,
+      String(row.attempts),
+      row.firstDeferredAt.toISOString(),
+      row.nextAttemptAt.toISOString(),
+      row.key,
+    ]),
+  ].map((row) => row.map(printable));
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  if (isCut) lines.push('There are more: raise --limit.');
+  return lines.join('\n');
+}
+
+/** Senders choose ids. A control character in one must not reach the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number above 0 is expected');
+  return value;
+}
