@@ -17,6 +17,7 @@ import { trimCallResults } from './calls/sql/trim-call-results.ts';
 import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
 import { takesBatches } from './methods/contract.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
+import { wholeBody } from './raw-message.ts';
 
 /** Deferred messages that one round retries at most. */
 const retryLimit = 500;
@@ -195,7 +196,7 @@ async function unsealDeferred(
   const items: [BatchItem, ClaimedMessage][] = [];
   for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
     const raw = messages.map(({ args: { body, message_id: messageId } }) => ({
-      body: Buffer.from(String(body)),
+      ...wholeBody(Buffer.from(String(body))),
       oversize: undefined,
       messageId: typeof messageId === 'string' ? messageId : undefined,
       sender: undefined,

@@ -102,7 +102,8 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
       index,
       transport: batch.transport,
       raw,
-      decoded: {},
+      method: undefined,
+      messageId: undefined,
       task: outcome,
     }));
     return applyBatch(state, items);

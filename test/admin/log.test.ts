@@ -16,7 +16,7 @@ needs(
   test,
   'mosquitto',
   'postgres',
-)('each dead letter is one line that says whose it is and why, without its body', async (t) => {
+)('each dead letter is one line with its sender and its reason, without its body', async (t) => {
   const { url } = service('mosquitto');
   const name = `log-${randomUUID()}`;
   const database = await createDatabase(t, { migrated: true });
@@ -57,7 +57,7 @@ needs(
   test,
   'mosquitto',
   'postgres',
-)('of a flood of dead letters some are named and the others are counted', async (t) => {
+)('the log names some dead letters of a flood and counts the others', async (t) => {
   const { url } = service('mosquitto');
   const name = `log-${randomUUID()}`;
   const database = await createDatabase(t, { migrated: true });
@@ -120,14 +120,14 @@ async function rounds(
   return lines;
 }
 
-test.serial('what is retried round after round is summed', async (t) => {
+test.serial('the results of several rounds of retries are summed up in one line', async (t) => {
   const lines = await rounds(t, 60, { retried: 5, resolved: 2 });
   t.true(lines.length <= 3 + 6, `${lines.length}`);
   t.true(lines.every(({ msg }) => msg === 'retried deferred messages'));
   t.is(lines.at(-1)?.retried, 50);
 });
 
-test.serial('rounds that fail are a line, and then one a minute', async (t) => {
+test.serial('rounds that fail log one line, and then one a minute', async (t) => {
   const lines = await rounds(t, 100, { failedBecause: 'no database' });
   t.deepEqual(
     lines.map(({ msg, because }) => `${msg}: ${because}`),
@@ -135,6 +135,6 @@ test.serial('rounds that fail are a line, and then one a minute', async (t) => {
   );
 });
 
-test.serial('rounds that do nothing say nothing', async (t) => {
+test.serial('rounds that do nothing log nothing', async (t) => {
   t.deepEqual(await rounds(t, 10, {}), []);
 });

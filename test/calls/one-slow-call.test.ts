@@ -120,7 +120,7 @@ for (const { label, name, open } of [
     test,
     name,
     'postgres',
-  )(`${label}: a call of ${takes} s delays no cast, and comes once`, async (t) => {
+  )(`${label}: a call of ${takes} s delays no cast, and is run once`, async (t) => {
     const side = await open(t);
     const database = await createDatabase(t, { migrated: true });
     const manager = join(temporaryDirectory('slow'), 'slow.ts');
