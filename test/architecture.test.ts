@@ -38,7 +38,7 @@ function read(path: string): Source {
 }
 
 /** These put the rooms together, as the commands and the package's entry points do; every other file lies in a room. */
-const compositionRoots = ['main.ts', 'conductor.ts'];
+const compositionRoots = ['main.ts', 'conductor.ts', 'conductor-jobs.ts'];
 const freeRooms = ['commands', 'public'];
 const rooms = [
   ...freeRooms,
@@ -88,7 +88,9 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'transports/mqtt/': ['mqtt', 'convict'],
   'transports/nats/': ['@nats-io/jetstream', '@nats-io/transport-node', 'convict'],
   'workers/': ['pg', 'piscina'],
-  'database/': ['pg', 'node-pg-migrate'],
+  'conductor-jobs.ts': ['pg'],
+  'jobs/': ['pg-boss'],
+  'database/': ['pg', 'pg-boss', 'node-pg-migrate'],
   'embedded/': ['pg', 'aedes', 'mqtt', 'mqtt-packet'],
 };
 

@@ -3,8 +3,7 @@ import { mock } from 'node:test';
 import test from 'ava';
 import mqtt from 'mqtt';
 import { pino } from 'pino';
-import { Maintenance } from '../../src/jobs/maintenance.ts';
-import { tick } from '../core/gateway/support.ts';
+import { retryDeferredJob } from '../../src/jobs/retry-deferred.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
@@ -79,44 +78,31 @@ needs(
   t.true(further.every(({ counts }) => JSON.stringify(counts).startsWith('{"edge not_json":')));
 });
 
-/** Rounds that do what they are told, in a log of their own. */
+/** The lines of rounds of retries, one a second, that all have this result. */
 async function rounds(
-  t: { teardown(end: () => Promise<void>): void },
+  t: { teardown(end: () => void): void },
   count: number,
-  round: { retried?: number; resolved?: number; trimmed?: number; failedBecause?: string },
+  round: { retried?: number; resolved?: number; failedBecause?: string },
 ) {
   let now = 0;
-  let done = 0;
-  mock.timers.enable({ apis: ['setTimeout'] });
   mock.method(performance, 'now', () => now);
+  t.teardown(() => mock.restoreAll());
   const lines: Record<string, unknown>[] = [];
   const logger = pino(
     { base: null, timestamp: false },
     { write: (line: string) => void lines.push(JSON.parse(line)) },
   );
-  const maintenance = new Maintenance({
-    round: async () => {
-      done += 1;
-      return { retried: 0, resolved: 0, trimmed: 0, ...round };
-    },
+  const job = retryDeferredJob({
+    transport: 'edge',
     interval: 1000,
-    backoff: { base: 0, max: 0 },
+    retry: () => Promise.resolve({ retried: 0, resolved: 0, isUnfinished: false, ...round }),
     logger,
   });
-  t.teardown(async () => {
-    mock.timers.reset();
-    mock.restoreAll();
-    await maintenance.stop();
-  });
-  await tick();
-  if (done > 0) throw new Error('it has begun by itself');
-  maintenance.start();
-  while (done < count) {
-    await tick();
+  const { signal } = new AbortController();
+  for (let done = 0; done < count; done += 1) {
+    await job.run(signal);
     now += 1000;
-    mock.timers.tick(1000);
   }
-  await tick();
   return lines;
 }
 

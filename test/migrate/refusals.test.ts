@@ -29,6 +29,14 @@ test('a user without the right to create gets an error that names the missing gr
   const error = await t.throwsAsync(run({ url }), { instanceOf: ConfigError });
   t.true(error.message.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`));
   await database.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`);
+  const [row] = await database.query('SELECT current_database() AS name');
+  await t.throwsAsync(run({ url }), {
+    instanceOf: ConfigError,
+    message: new RegExp(
+      `schema conductor_jobs \\(GRANT CREATE ON DATABASE ${row?.name} TO ${role}, or CREATE SCHEMA`,
+    ),
+  });
+  await database.query(`CREATE SCHEMA conductor_jobs AUTHORIZATION ${role}`);
   t.regex(await run({ url }), /The database is ready\.$/);
 });
 

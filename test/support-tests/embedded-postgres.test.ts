@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -71,6 +72,7 @@ test('the reader of postmaster.pid finds no server while the file appears and di
   const directory = temporaryDirectory('embedded');
   const worker = new Worker(comesAndGoes, { eval: true, workerData: join(directory, 'postmaster.pid') });
   t.teardown(() => worker.terminate());
+  await once(worker, 'online');
   const seen = new Set<number | undefined>();
   const look = () => seen.add(readPidFile(directory)?.pid);
   await waitFor(() => look().size === 2, { what: 'the file to be there, and not to be there', interval: 1 });
@@ -167,7 +169,9 @@ async function startInAnotherProcess(t: ExecutionContext, dataDirectory: string)
   const run = startProcess(process.execPath, [program, dataDirectory, String(await freePort())]);
   t.teardown(async () => void (await run.kill()));
   const printed = () => /^pid (\d+)$/m.exec(run.stdout())?.[1];
-  const pid = Number(await waitFor(printed, { what: 'the server of another process', process: run }));
+  // It makes a data directory first, which is seconds of CPU; the tests beside it want CPU too.
+  const wait = { what: 'the server of another process', process: run, timeout: 30_000 };
+  const pid = Number(await waitFor(printed, wait));
   return { run, pid };
 }
 

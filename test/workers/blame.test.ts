@@ -1,7 +1,7 @@
 import ava from 'ava';
-import { maintain } from '../../src/workers/maintain.ts';
 import { slowness } from '../support/cpu.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import {

@@ -4,9 +4,9 @@ import type { Notification } from '../../src/core/message/outcome.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
-import { maintain } from '../../src/workers/maintain.ts';
 import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
 

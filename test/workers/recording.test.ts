@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import { claimDeferred } from '../../src/workers/batch/leftovers/sql/claim-deferred.ts';
 import { deleteDeferred } from '../../src/workers/batch/leftovers/sql/delete-deferred.ts';
-import { maintain } from '../../src/workers/maintain.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
 import { createDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { waitFor } from '../support/wait.ts';
 import {
   apply,
@@ -94,7 +94,7 @@ test('a newer message that is deferred while an older one is retried is not lost
   await apply(context, [heartbeat('i1', 10, 'building')]);
   const options = {
     ...{ limit: 10, firstDelay: 1, maxDelay: 1, maxAge: 1000, maxRows: 10 },
-    ...{ transports: ['plain'], methods: ['heartbeat'] },
+    ...{ transport: 'plain', methods: ['heartbeat'] },
   };
   const claim = () => inTransaction(context.pool, { preparedStatements }, (db) => claimDeferred(db, options));
   const claimed = await waitFor(async () => nonEmpty(await claim()), { what: 'the message to be due' });
@@ -113,7 +113,7 @@ test('beyond maxRows the oldest dead letters are deleted', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { deadLetters: { maxRows: 3, stormShare: 1 } });
   for (const body of ['1', '2', '3', '4', '5']) await apply(context, [raw(body)]);
-  t.is((await maintain(context)).trimmed, 2);
+  await maintain(context);
   const letters = await database.query<{ body: Buffer }>('SELECT body FROM dead_letters ORDER BY id');
   t.deepEqual(
     letters.map(({ body }) => String(body)),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { maintain } from '../../src/workers/maintain.ts';
+import { maintain } from '../support/maintain.ts';
 import { seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, openContext, raw, statusOf } from '../support/worker.ts';

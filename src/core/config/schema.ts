@@ -6,6 +6,8 @@ import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
+  positiveIntegerUpTo,
+  schemaName,
   share,
   wholeNumber,
   wholeNumberUpTo,
@@ -176,10 +178,22 @@ export const baseSchema = {
       default: 100_000,
       format: positiveInteger,
     },
+    maxAge: {
+      doc: 'Milliseconds after which a dead letter is deleted: 30 days.',
+      default: 30 * 86_400_000,
+      format: positiveIntegerUpTo(100 * 365 * 86_400_000),
+    },
     stormShare: {
       doc: 'Share of the messages of a minute, from 0 to 1. If the database refuses more than that, those messages are held.',
       default: 0.1,
       format: share,
+    },
+  },
+  jobs: {
+    schema: {
+      doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database have the same one.',
+      default: 'conductor_jobs',
+      format: schemaName,
     },
   },
   notifications: {
