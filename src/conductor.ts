@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
+import { createJobs } from './conductor-jobs.ts';
 import { fullJitter, pause } from './core/backoff.ts';
 import type { Access } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
@@ -19,7 +20,6 @@ import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
-import { Maintenance } from './jobs/maintenance.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
@@ -99,19 +99,15 @@ export async function startConductor(
       supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
     };
   });
-  const maintenance = new Maintenance({
-    round: async () => {
-      const { notifications = [], dead = [], ...round } = await pool.maintain();
-      for (const notice of dead) deadLetters.add(notice);
-      // A notification that is not published comes again with its message.
-      for (const { transport, notification, row } of notifications)
-        if (await dispatcher.announce(transport, notification)) await pool.forget(row);
-      return round;
-    },
-    interval: config.deferred.interval,
-    backoff: reconnect,
-    logger,
-  });
+  const retry = async (transport: string) => {
+    const { notifications = [], dead = [], ...round } = await pool.retry(transport);
+    for (const notice of dead) deadLetters.add(notice);
+    // If a notification cannot be published, its message is retried.
+    for (const { notification, row } of notifications)
+      if (await dispatcher.announce(transport, notification)) await pool.forget(row);
+    return round;
+  };
+  const jobs = createJobs(config, settings, { retry }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -147,8 +143,8 @@ export async function startConductor(
     watch.stop();
     probe.close();
     await Promise.all([
-      // A round waits for the database, which may never answer.
-      settledBy(maintenance.stop(), finished),
+      // A round of a job waits for the database, which may never answer.
+      settledBy(jobs.stop(), finished),
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
@@ -171,7 +167,7 @@ export async function startConductor(
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
     if (signal?.aborted) return conductor;
-    maintenance.start();
+    jobs.start();
     watch.start();
   } catch (error) {
     await conductor.stop();

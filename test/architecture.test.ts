@@ -38,7 +38,7 @@ function read(path: string): Source {
 }
 
 /** These put the rooms together, as the commands and the package's entry points do; every other file lies in a room. */
-const compositionRoots = ['main.ts', 'conductor.ts'];
+const compositionRoots = ['main.ts', 'conductor.ts', 'conductor-jobs.ts'];
 const freeRooms = ['commands', 'public'];
 const rooms = [
   ...freeRooms,
@@ -88,7 +88,9 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'transports/mqtt/': ['mqtt', 'convict'],
   'transports/nats/': ['@nats-io/jetstream', '@nats-io/transport-node', 'convict'],
   'workers/': ['pg', 'piscina'],
-  'database/': ['pg', 'node-pg-migrate'],
+  'conductor-jobs.ts': ['pg'],
+  'jobs/': ['pg-boss'],
+  'database/': ['pg', 'pg-boss', 'node-pg-migrate'],
   'embedded/': ['pg', 'aedes', 'mqtt', 'mqtt-packet'],
 };
 
@@ -129,7 +131,7 @@ const methodFolder = /^workers\/methods\/[^/]+\//;
 const violations = (of: (source: Source) => readonly string[]) =>
   sources.flatMap((source) => of(source).map((what) => `${source.path}: ${what}`));
 
-test('every import is seen, but those of which only the configuration or the platform knows the name', (t) => {
+test('the test finds every import, except those that only the configuration or the platform names', (t) => {
   const seen = sources.flatMap(({ text }) => [...text.matchAll(importPattern)]);
   const written = sources.flatMap(({ text }) => text.match(/\bfrom '[^' ]+';$|\bimport\([^)]*'/gm) ?? []);
   t.true(seen.length > 100);
@@ -150,14 +152,14 @@ test('every import is seen, but those of which only the configuration or the pla
   );
 });
 
-test('every file lies in a room, but those that put the rooms together', (t) => {
+test('every file lies in a room, except the files that join the rooms', (t) => {
   t.deepEqual(
     sources.map(({ path }) => path).filter((path) => ![...rooms, ...compositionRoots].includes(roomOf(path))),
     [],
   );
 });
 
-test('a room imports core and itself, a transport no other transport, and a layer no higher layer', (t) => {
+test('a room imports core and itself, a transport imports no other transport, and a layer imports no higher layer', (t) => {
   t.deepEqual(
     violations(({ path, files }) =>
       files.flatMap((file) => {
@@ -169,7 +171,7 @@ test('a room imports core and itself, a transport no other transport, and a laye
   );
 });
 
-test('only the method table and the conductor look into the folder of a method', (t) => {
+test('only the method table and conductor.ts import from the folder of a method', (t) => {
   t.deepEqual(
     violations(({ path, files }) => {
       if (['workers/methods/table.ts', 'conductor.ts'].includes(path) || freeRooms.includes(roomOf(path)))
@@ -181,7 +183,7 @@ test('only the method table and the conductor look into the folder of a method',
   );
 });
 
-test('no imports go in a circle, those of types included', (t) => {
+test('imports form no circle, imports of types included', (t) => {
   t.deepEqual(circles(), []);
 });
 
@@ -207,7 +209,7 @@ function circles(): string[] {
   return [...found];
 }
 
-test('a room imports only the packages that are its business', (t) => {
+test('a room imports only the packages that are listed for it', (t) => {
   const allowed = (path: string) =>
     Object.entries(allowedPackages).find(([beginning]) => path.startsWith(beginning))?.[1] ?? [];
   t.deepEqual(
@@ -216,7 +218,7 @@ test('a room imports only the packages that are its business', (t) => {
   );
 });
 
-test('every package that is imported is a dependency', (t) => {
+test('every imported package is a dependency', (t) => {
   const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
   );
@@ -234,14 +236,14 @@ test('no file has more than 250 lines', (t) => {
   );
 });
 
-test('nothing is printed past the logger and the command line', (t) => {
+test('only the logger and the command line print', (t) => {
   t.deepEqual(
     violations(({ text }) => text.match(/\bconsole\.\w+/g) ?? []),
     [],
   );
 });
 
-test('no ten lines stand twice among the transports', (t) => {
+test('no ten lines are repeated among the transports', (t) => {
   const seen = new Map<string, string>();
   const twice: string[] = [];
   for (const { path, text } of sources.filter((source) => roomOf(source.path) === 'transports')) {
@@ -260,7 +262,7 @@ test('no ten lines stand twice among the transports', (t) => {
   t.deepEqual(twice, []);
 });
 
-test('every file that docs/architecture.md names is there', (t) => {
+test('every file that docs/architecture.md names exists', (t) => {
   const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
   const named = [...page.matchAll(/`([a-z<>/-]+\.ts)`/g)].map(([, name = '']) => name);
   const missing = [...new Set(named)].filter((name) => {

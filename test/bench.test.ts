@@ -40,7 +40,7 @@ needs(
   test,
   'rabbitmq',
   'postgres',
-)('the bench calls a method and prints what was lost and how long it took', async (t) => {
+)('the bench calls a method and prints the number of lost calls and the duration', async (t) => {
   const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
   const sizes = ['--calls', '200', '--in-flight', '8', '--rounds', '1'];
   const bench = startProcess(process.execPath, [main, 'calls', ...sizes]);

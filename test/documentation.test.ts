@@ -72,7 +72,7 @@ test('every command in the documentation is run by a test', (t) => {
   }
 });
 
-test('every link leads somewhere', (t) => {
+test('every link has a target', (t) => {
   for (const page of pages) {
     for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:]+)\)/g)) {
       t.true(existsSync(join(root, dirname(page), target)), `${page}: ${target}`);
@@ -84,7 +84,7 @@ const hearing =
   findProgram('mosquitto_pub') === undefined
     ? onlyIf(test, false, 'mosquitto_pub is not installed: apt-get install mosquitto-clients')
     : needs(test, 'mosquitto');
-hearing('the guest on the shell in docs/protocol.md is heard', async (t) => {
+hearing('the shell guest in docs/protocol.md reports its status', async (t) => {
   const command = shellCommands('docs/protocol.md').find((line) => line.startsWith('mosquitto_pub'));
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1');
@@ -99,13 +99,13 @@ hearing('the guest on the shell in docs/protocol.md is heard', async (t) => {
   t.is(row.status_description, 'running');
 });
 
-test('the page on the protocol names every status word, and the configuration every kind', (t) => {
+test('the page on the protocol names every status word, and the page on the configuration names every kind', (t) => {
   const protocol = read('docs/protocol.md').replaceAll('\n', ' ');
   for (const word of statuses.keys()) t.true(protocol.includes(word), word);
   for (const kind of Object.keys(transportKinds)) t.true(read('docs/configuration.md').includes(kind), kind);
 });
 
-needs(test, 'postgres')('every query in docs/operating.md works, whatever the rows hold', async (t) => {
+needs(test, 'postgres')('every query in docs/operating.md runs, with any rows', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const bodies = ['', 'plain', 'back\\slash', 'é', '\u{feff}', '\0'].map((text) => Buffer.from(text));
   for (const body of [...bodies, Buffer.from([0xff, 0xfe, 0x00, 0x80]), Buffer.from([0xc3]), null])

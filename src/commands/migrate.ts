@@ -19,8 +19,14 @@ export function addMigrate(program: Command, line: CommandLine): void {
     .option('--rollback', 'remove the tables and columns that were added', false)
     .option('--remove-duplicates', 'of several statuses of one instance keep the newest only', false)
     .action(async ({ config: file, ...flags }: MigrateFlags) => {
-      const { database } = await line.load(file);
+      const { database, jobs } = await line.load(file);
       const { url, passwordFile } = database;
-      await migrate({ url, passwordFile, ...flags, log: (text) => line.print(line.mask(text)) });
+      await migrate({
+        url,
+        passwordFile,
+        jobsSchema: jobs.schema,
+        ...flags,
+        log: (text) => line.print(line.mask(text)),
+      });
     });
 }

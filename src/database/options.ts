@@ -3,6 +3,8 @@ export interface MigrateOptions {
   readonly url: string;
   /** A file whose first line is the password. */
   readonly passwordFile?: string;
+  /** The schema of pg-boss. `conductor_jobs` unless told. */
+  readonly jobsSchema?: string;
   /** Only print the changes. */
   readonly dryRun: boolean;
   /** Remove the tables and columns that the migrations added. */

@@ -6,7 +6,11 @@ import { ownTables, troveTables } from './schema.ts';
  * Returns the schema in which to create. Fails with ConfigError before anything changes, if the connected user may not create there,
  * alter these tables or use Trove's guards. The error lists all missing rights and how to grant them.
  */
-export async function checkPrivileges(query: Query, alters: readonly string[]): Promise<string> {
+export async function checkPrivileges(
+  query: Query,
+  alters: readonly string[],
+  jobs: { readonly schema: string; readonly lacking: readonly string[] },
+): Promise<string> {
   const [session] = await query<{ user: string; schema: string | null; creates: boolean | null }>(
     `SELECT quote_ident(current_user) AS user, current_schema() AS schema,
             has_schema_privilege(current_schema(), 'CREATE') AS creates`,
@@ -23,11 +27,13 @@ export async function checkPrivileges(query: Query, alters: readonly string[]): 
       `it may not create in schema ${schema} (GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${user})`,
     );
   }
-  lacking.push(...(await notOwned(query, alters)), ...(await lastSeenRefused(query, user)));
+  lacking.push(...(await notOwned(query, alters)), ...(await lastSeenRefused(query, user)), ...jobs.lacking);
   if (lacking.length === 0) return schema;
   throw new ConfigError(
     `The database user ${user} cannot migrate: ${lacking.join('; ')}. Or run conductor migrate as the owner of the database, ` +
-      `then GRANT SELECT, INSERT, UPDATE, DELETE ON ${[...troveTables, ...ownTables].join(', ')} TO ${user}.`,
+      `then GRANT SELECT, INSERT, UPDATE, DELETE ON ${[...troveTables, ...ownTables].join(', ')} TO ${user}, ` +
+      `GRANT USAGE ON SCHEMA ${jobs.schema} TO ${user} and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${jobs.schema} ` +
+      `TO ${user}.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { ConfigError } from '../core/errors.ts';
+import { defaultJobsSchema, dropJobsSchema } from './jobs-schema.ts';
 import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
 import type { MigrateOptions } from './options.ts';
 import { checkPrivileges } from './privileges.ts';
@@ -20,16 +21,19 @@ export async function rollBack(client: Client, options: MigrateOptions): Promise
     );
   }
   const createdTroves = ran.includes(createsTroveTables);
-  const schema = await checkPrivileges(query, [
-    ...(createdTroves ? troveTables : guardedTables),
-    ...ownTables,
-  ]);
+  const { jobsSchema = defaultJobsSchema } = options;
+  const altered = [...(createdTroves ? troveTables : guardedTables), ...ownTables];
+  const schema = await checkPrivileges(query, altered, { schema: jobsSchema, lacking: [] });
 
   options.log(options.dryRun ? 'This would be done; nothing is changed now:' : 'Rolling back:');
   for (const { name, down } of files.toReversed()) if (ran.includes(name)) options.log(`${name}: ${down}`);
+  options.log(
+    `Drops the tables of pg-boss in the schema ${jobsSchema}, and the schema if nothing else is in it.`,
+  );
   for (const line of await kept(query, createdTroves)) options.log(line);
   if (options.dryRun) return;
 
+  await dropJobsSchema(client, jobsSchema);
   await runMigrations(client, schema, 'down', !createdTroves);
   options.log('The database is rolled back.');
 }

@@ -1,5 +1,12 @@
 import type { Client } from 'pg';
 import { ConfigError } from '../core/errors.ts';
+import {
+  defaultJobsSchema,
+  jobsPrivilegesLacking,
+  jobsSchemaPlan,
+  jobsSchemaState,
+  migrateJobsSchema,
+} from './jobs-schema.ts';
 import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
 import type { MigrateOptions } from './options.ts';
 import { checkPrivileges } from './privileges.ts';
@@ -29,13 +36,16 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
     ({ name }) => !ran.includes(name) && !(skipTroveTables && name === createsTroveTables),
   );
   const indexNeeded = !(await hasUniqueStatusIndex(query));
-  if (pending.length === 0 && !indexNeeded) {
+  const { jobsSchema = defaultJobsSchema } = options;
+  const jobsState = await jobsSchemaState(client, jobsSchema);
+  if (pending.length === 0 && !indexNeeded && jobsState === 'ready') {
     await checkReady(query);
     return options.log('The database is up to date.');
   }
 
   // All checks that may refuse come before the first change.
-  const schema = await checkPrivileges(query, guardedTables);
+  const lacking = jobsState === 'ready' ? [] : await jobsPrivilegesLacking(query, jobsSchema);
+  const schema = await checkPrivileges(query, guardedTables, { schema: jobsSchema, lacking });
   const duplicates = await findDuplicates(query);
   const refused = duplicates.rows > 0 && !options.removeDuplicates;
   if (refused && !options.dryRun) throw duplicatesError(duplicates);
@@ -53,12 +63,14 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
       'Builds a unique index on service_statuses (instance_id), concurrently: it waits for every transaction that is open now.',
     );
   }
+  if (jobsState !== 'ready') options.log(jobsSchemaPlan(jobsSchema, jobsState));
   if (refused) throw duplicatesError(duplicates);
   if (options.dryRun) return;
 
   if (pending.length > 0) await runMigrations(client, schema, 'up', skipTroveTables);
   if (duplicates.rows > 0) await removeDuplicates(query);
   if (indexNeeded) await buildStatusIndex(query);
+  if (jobsState !== 'ready') await migrateJobsSchema(client, jobsSchema);
 
   await checkReady(query);
   options.log('The database is ready.');

@@ -15,16 +15,16 @@ export interface DueNotification {
   readonly row: DeferredVersion;
 }
 
-/** The result of one round of maintenance. */
-export interface MaintenanceResult {
+/** The result of one round of retries. */
+export interface RetryResult {
   /** Deferred messages that were due. */
   readonly retried: number;
   /** The retried messages that are applied, stale, duplicate or dead now. */
   readonly resolved: number;
   /** The retried messages that are dead now. */
   readonly dead?: ReadonlyArray<DeadNotice>;
-  /** Old dead letters that were deleted, to bound the table. */
-  readonly trimmed: number;
+  /** Whether as many messages were due as a round takes, or more. */
+  readonly isUnfinished: boolean;
   /** The notifications of retried messages. Each message stays deferred until its notification is published and `forget` is called. */
   readonly notifications?: ReadonlyArray<DueNotification>;
   readonly failedBecause?: string;

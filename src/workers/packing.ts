@@ -79,29 +79,31 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   return { transport, count: deliveries.length, buffer: bytes.buffer };
 }
 
-/** Unpacks the messages of a batch. Their bodies are views of its buffer. */
+/** Unpacks the messages of a batch. Their bodies are parts of its buffer. */
 export function unpack({ buffer, count }: PackedBatch): RawMessage[] {
   const table = new Uint32Array(buffer, 0, count * words);
   const bytes = Buffer.from(buffer);
   let at = table.byteLength;
-  const take = (length: number) => {
+  const skip = (length: number) => {
     at += length;
-    return bytes.subarray(at - length, at);
+    return at - length;
   };
   const takeText = (lengthPlusOne: number) =>
-    lengthPlusOne === 0 ? undefined : take(lengthPlusOne - 1).toString('utf8');
+    lengthPlusOne === 0 ? undefined : bytes.toString('utf8', skip(lengthPlusOne - 1), at);
   return Array.from({ length: count }, (_, index) => {
     const row = index * words;
     const carried = table[row] ?? 0;
     const size = table[row + 1] ?? 0;
-    const body = take(carried);
-    const oversize = carried < size ? { size, digest: take(digestLength) } : undefined;
+    const begin = skip(carried);
+    const oversize = carried < size ? { size, digest: bytes.subarray(skip(digestLength), at) } : undefined;
     const messageId = takeText(table[row + 2] ?? 0);
     const sender = takeText(table[row + 3] ?? 0);
     const flags = table[row + 4] ?? 0;
     const isCall = (flags & callFlag) !== 0;
     const compression = takeText(flags >>> compressionShift);
-    return { body, oversize, messageId, sender, senderProof: proofs[flags & proofMask], isCall, compression };
+    const end = begin + carried;
+    const senderProof = proofs[flags & proofMask];
+    return { bytes, begin, end, oversize, messageId, sender, senderProof, isCall, compression };
   });
 }
 

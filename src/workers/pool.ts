@@ -4,7 +4,7 @@ import type { Logger } from '../core/logger.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/message/outcome.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
-import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
+import type { DeferredVersion, RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
 import type { WorkerSettings } from './settings.ts';
 
@@ -103,11 +103,12 @@ export class WorkerPool {
       if (typeof problem === 'string') throw new ConfigError(`manager: ${problem}`);
   }
 
-  async maintain(): Promise<MaintenanceResult> {
+  /** Retries the deferred messages of a transport that are due. Never rejects. */
+  async retry(transport: string): Promise<RetryResult> {
     try {
-      return await this.ordinary.run(undefined, { name: 'maintain' });
+      return await this.ordinary.run(transport, { name: 'retry' });
     } catch (error) {
-      return { retried: 0, resolved: 0, trimmed: 0, failedBecause: messageOf(error) };
+      return { retried: 0, resolved: 0, isUnfinished: false, failedBecause: messageOf(error) };
     }
   }
 
@@ -212,7 +213,7 @@ function createPiscina(
     // By default an idle worker blocks its event loop, and its connections to Postgres with it.
     atomics: 'disabled',
     idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,
-    // The dispatcher starts no more batches than there are slots. Maintenance and dead letters may wait beside them.
+    // The dispatcher starts no more batches than there are slots. Retries and dead letters may wait beside them.
     maxQueue: 2 * maxThreads * concurrentTasksPerWorker + 16,
   });
 }

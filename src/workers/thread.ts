@@ -9,15 +9,15 @@ import { decode } from './batch/read.ts';
 import { createThreadState, type ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
 import { addressOf, runCall } from './calls/run.ts';
-import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
-import { forget as forgetDeferred, maintain as maintainTables } from './maintain.ts';
+import type { DeferredVersion, RetryResult } from './deferred.ts';
 import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
 import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
 import type { RawMessage } from './raw-message.ts';
+import { forget as forgetDeferred, retryDeferred } from './retry.ts';
 import type { WorkerSettings } from './settings.ts';
 
-/** The entry of a worker thread. Each export is a task of the main thread. Only `forget` rejects. */
+/** The entry of a worker thread. Each export is a task of the main thread. Only `forget` and `retry` reject. */
 
 const settings: WorkerSettings = workerData;
 /** The error of the deployer's own methods, if any. Then the main thread asks this thread for `ready` only. */
@@ -102,7 +102,8 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
       index,
       transport: batch.transport,
       raw,
-      decoded: {},
+      method: undefined,
+      messageId: undefined,
       task: outcome,
     }));
     return applyBatch(state, items);
@@ -114,8 +115,9 @@ export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
   return forgetDeferred(state, rows);
 }
 
-export function maintain(): Promise<MaintenanceResult> {
-  return maintainTables(state);
+/** Retries the deferred messages of a transport. Rejects if they cannot be claimed. */
+export function retry(transport: string): Promise<RetryResult> {
+  return retryDeferred(state, transport);
 }
 
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */

@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait.ts';
 /** A database that goes while nothing arrives is noticed, and when it comes back as well. */
 
 test.serial(
-  'the database is asked now and then, unless messages are committed; the log is told of changes only',
+  'the watch asks the database at intervals unless messages are committed, and logs changes only',
   async (t) => {
     mock.timers.enable({ apis: ['setTimeout'] });
     t.teardown(() => mock.timers.reset());
@@ -66,7 +66,7 @@ needs(
   'mosquitto',
   'postgres',
 )(
-  'while Postgres is stopped and nothing arrives a replica is not ready, and it is once it is back',
+  'a replica is not ready while Postgres is stopped and nothing arrives, and is ready again once Postgres is back',
   async (t) => {
     const { postgres, database } = await startOwnPostgres(t);
     const name = `watch-${randomUUID()}`;
@@ -104,7 +104,7 @@ needs(
 );
 
 needs(test, 'postgres')(
-  'a server that does not answer, and one that cannot write, are told from one that is well',
+  'the watch tells a server that does not answer, and one that cannot write, from one that is well',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
     const proxy = await startProxy(Number(new URL(database.url).port));

@@ -27,14 +27,14 @@ for (const [states, heldBecause, status, ready] of [
   [['waiting', 'connecting'], undefined, 'down', false],
   [['stopped'], undefined, 'down', false],
 ] as const) {
-  test(`transports that are ${states.join(' and ')}${heldBecause ? ', messages held,' : ''} are ${status}`, (t) => {
+  test(`transports that are ${states.join(' and ')}${heldBecause ? ', while messages are held,' : ''} give the status ${status}`, (t) => {
     const found = health(states, heldBecause);
     t.is(found.status, status);
     t.is(isReady(found), ready);
   });
 }
 
-test('a replica that puts all messages of a method aside is degraded, and says why', (t) => {
+test('a replica that puts all messages of a method aside is degraded, and names the reason', (t) => {
   const found = health(['consuming'], undefined, 'heartbeat: a column is missing');
   t.is(found.status, 'degraded');
   t.is(found.putAsideBecause, 'heartbeat: a column is missing');
@@ -57,7 +57,7 @@ needs(
   test,
   'mosquitto',
   'postgres',
-)('each transport has a state of its own, told over HTTP', async (t) => {
+)('/health reports the state of each transport', async (t) => {
   const name = `health-${randomUUID()}`;
   const edge = {
     kind: 'mqtt',
@@ -82,7 +82,7 @@ needs(
   t.is((await get('/elsewhere')).status, 404);
 });
 
-needs(test, 'postgres')('without any broker a replica lives, and is not ready', async (t) => {
+needs(test, 'postgres')('a replica without any broker is live, but not ready', async (t) => {
   const get = await start(t, { dead }, 0);
   t.is((await get('/health/live')).status, 200);
   const ready = await get('/health/ready');
@@ -90,7 +90,7 @@ needs(test, 'postgres')('without any broker a replica lives, and is not ready', 
   t.deepEqual(await ready.json(), { status: 'down' });
 });
 
-needs(test, 'postgres')('a port that is taken is a configuration error', async (t) => {
+needs(test, 'postgres')('a port that is in use is a configuration error', async (t) => {
   const { url } = await createDatabase(t, { migrated: true });
   const port = service('postgres').port;
   const error = await t.throwsAsync(

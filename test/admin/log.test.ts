@@ -3,8 +3,7 @@ import { mock } from 'node:test';
 import test from 'ava';
 import mqtt from 'mqtt';
 import { pino } from 'pino';
-import { Maintenance } from '../../src/jobs/maintenance.ts';
-import { tick } from '../core/gateway/support.ts';
+import { retryDeferredJob } from '../../src/jobs/retry-deferred.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
@@ -16,7 +15,7 @@ needs(
   test,
   'mosquitto',
   'postgres',
-)('each dead letter is one line that says whose it is and why, without its body', async (t) => {
+)('each dead letter is one line with its sender and its reason, without its body', async (t) => {
   const { url } = service('mosquitto');
   const name = `log-${randomUUID()}`;
   const database = await createDatabase(t, { migrated: true });
@@ -57,7 +56,7 @@ needs(
   test,
   'mosquitto',
   'postgres',
-)('of a flood of dead letters some are named and the others are counted', async (t) => {
+)('the log names some dead letters of a flood and counts the others', async (t) => {
   const { url } = service('mosquitto');
   const name = `log-${randomUUID()}`;
   const database = await createDatabase(t, { migrated: true });
@@ -79,55 +78,42 @@ needs(
   t.true(further.every(({ counts }) => JSON.stringify(counts).startsWith('{"edge not_json":')));
 });
 
-/** Rounds that do what they are told, in a log of their own. */
+/** The lines of rounds of retries, one a second, that all have this result. */
 async function rounds(
-  t: { teardown(end: () => Promise<void>): void },
+  t: { teardown(end: () => void): void },
   count: number,
-  round: { retried?: number; resolved?: number; trimmed?: number; failedBecause?: string },
+  round: { retried?: number; resolved?: number; failedBecause?: string },
 ) {
   let now = 0;
-  let done = 0;
-  mock.timers.enable({ apis: ['setTimeout'] });
   mock.method(performance, 'now', () => now);
+  t.teardown(() => mock.restoreAll());
   const lines: Record<string, unknown>[] = [];
   const logger = pino(
     { base: null, timestamp: false },
     { write: (line: string) => void lines.push(JSON.parse(line)) },
   );
-  const maintenance = new Maintenance({
-    round: async () => {
-      done += 1;
-      return { retried: 0, resolved: 0, trimmed: 0, ...round };
-    },
+  const job = retryDeferredJob({
+    transport: 'edge',
     interval: 1000,
-    backoff: { base: 0, max: 0 },
+    retry: () => Promise.resolve({ retried: 0, resolved: 0, isUnfinished: false, ...round }),
     logger,
   });
-  t.teardown(async () => {
-    mock.timers.reset();
-    mock.restoreAll();
-    await maintenance.stop();
-  });
-  await tick();
-  if (done > 0) throw new Error('it has begun by itself');
-  maintenance.start();
-  while (done < count) {
-    await tick();
+  const { signal } = new AbortController();
+  for (let done = 0; done < count; done += 1) {
+    await job.run(signal);
     now += 1000;
-    mock.timers.tick(1000);
   }
-  await tick();
   return lines;
 }
 
-test.serial('what is retried round after round is summed', async (t) => {
+test.serial('the results of several rounds of retries are summed up in one line', async (t) => {
   const lines = await rounds(t, 60, { retried: 5, resolved: 2 });
   t.true(lines.length <= 3 + 6, `${lines.length}`);
   t.true(lines.every(({ msg }) => msg === 'retried deferred messages'));
   t.is(lines.at(-1)?.retried, 50);
 });
 
-test.serial('rounds that fail are a line, and then one a minute', async (t) => {
+test.serial('rounds that fail log one line, and then one a minute', async (t) => {
   const lines = await rounds(t, 100, { failedBecause: 'no database' });
   t.deepEqual(
     lines.map(({ msg, because }) => `${msg}: ${because}`),
@@ -135,6 +121,6 @@ test.serial('rounds that fail are a line, and then one a minute', async (t) => {
   );
 });
 
-test.serial('rounds that do nothing say nothing', async (t) => {
+test.serial('rounds that do nothing log nothing', async (t) => {
   t.deepEqual(await rounds(t, 10, {}), []);
 });

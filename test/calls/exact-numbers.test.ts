@@ -27,7 +27,7 @@ const numbers = [
 
 for (const number of numbers) {
   for (const column of ['doc', 'text_doc']) {
-    test(`${number} in ${column} is read, written and read as it is, alone and within`, async (t) => {
+    test(`${number} in ${column} keeps its digits when it is written and read, alone and nested`, async (t) => {
       const caller = await openCaller(t);
       const { database } = caller;
       for (const value of [number, `{"a": [${number}, {"b": ${number}}], "c": "${number}"}`]) {
@@ -55,7 +55,7 @@ for (const number of numbers) {
   }
 }
 
-test('a numeric may come as a number of any digits, in every argument', async (t) => {
+test('a numeric may be a number of any digits, in every argument', async (t) => {
   const caller = await openCaller(t);
   const price = '123456789012345678.000000000000000001';
   const created = await answer(
@@ -75,7 +75,7 @@ test('a numeric may come as a number of any digits, in every argument', async (t
   }
 });
 
-test('other columns take a number however it is written', async (t) => {
+test('other columns accept a number in any notation', async (t) => {
   const caller = await openCaller(t);
   const created = await answer(
     caller,
@@ -98,7 +98,7 @@ test('other columns take a number however it is written', async (t) => {
   t.true(listed.includes('"whole":5,'), listed);
 });
 
-test('a bigint that its sender may have rounded is refused with the digits that came, wherever it stands', async (t) => {
+test('a bigint that its sender may have rounded is refused with the digits that arrived, in every argument', async (t) => {
   const caller = await openCaller(t);
   await caller.database.query(
     'ALTER TABLE pairs DROP CONSTRAINT pairs_pkey, ALTER b TYPE bigint, ADD PRIMARY KEY (b)',
@@ -120,7 +120,7 @@ test('a bigint that its sender may have rounded is refused with the digits that 
   }
 });
 
-test('the answer to a call that is repeated has the same digits', async (t) => {
+test('the answer to a repeated call has the same digits', async (t) => {
   const caller = await openCaller(t);
   const args = '{"model": "thing", "values": {"doc": {"a": 9007199254740993, "b": 1.10}}}';
   const first = await answer(caller, 'model_create', args, 'm1');
@@ -128,36 +128,39 @@ test('the answer to a call that is repeated has the same digits', async (t) => {
   t.is(await answer(caller, 'model_create', args, 'm1'), first);
 });
 
-ava('what is parsed and written again has the same numbers, and is the same to who reads it as ever', (t) => {
-  const digits = fc.oneof(
-    fc.constantFrom(...numbers, '-0', '0', '-0.0', '1E5', '1e+5', '100', '1e21', '1000000000000000000000'),
-    fc.double({ noDefaultInfinity: true, noNaN: true }).map(String),
-    fc.tuple(fc.bigInt(), fc.nat({ max: 10 ** 9 })).map(([whole, part]) => `${whole}.${part}`),
-    fc.bigInt().map(String),
-  );
-  const text = fc
-    .letrec((tie) => ({
-      value: fc.oneof(
-        { depthSize: 'small' },
-        digits,
-        fc.string().map((one) => JSON.stringify(one)),
-        fc.array(tie('value'), { maxLength: 4 }).map((values) => `[${values.join(',')}]`),
-        fc
-          .array(tie('value'), { maxLength: 4 })
-          .map((values) => `{${values.map((value, index) => `"k${index}":${value}`).join(',')}}`),
-      ),
-    }))
-    .value.map((value) => `{"a":${String(value)}}`);
-  const property = fc.property(text, (json) => {
-    t.is(JSON.stringify(parseExact(json)), json);
-    const remembering = parseRemembering(json);
-    t.deepEqual(remembering, JSON.parse(json));
-    t.is(stringifyExact(remembering), json);
-  });
-  fc.assert(property, { numRuns: 2000 });
-});
+ava(
+  'a parsed value that is written again has the same numbers, and looks like an ordinary parsed value',
+  (t) => {
+    const digits = fc.oneof(
+      fc.constantFrom(...numbers, '-0', '0', '-0.0', '1E5', '1e+5', '100', '1e21', '1000000000000000000000'),
+      fc.double({ noDefaultInfinity: true, noNaN: true }).map(String),
+      fc.tuple(fc.bigInt(), fc.nat({ max: 10 ** 9 })).map(([whole, part]) => `${whole}.${part}`),
+      fc.bigInt().map(String),
+    );
+    const text = fc
+      .letrec((tie) => ({
+        value: fc.oneof(
+          { depthSize: 'small' },
+          digits,
+          fc.string().map((one) => JSON.stringify(one)),
+          fc.array(tie('value'), { maxLength: 4 }).map((values) => `[${values.join(',')}]`),
+          fc
+            .array(tie('value'), { maxLength: 4 })
+            .map((values) => `{${values.map((value, index) => `"k${index}":${value}`).join(',')}}`),
+        ),
+      }))
+      .value.map((value) => `{"a":${String(value)}}`);
+    const property = fc.property(text, (json) => {
+      t.is(JSON.stringify(parseExact(json)), json);
+      const remembering = parseRemembering(json);
+      t.deepEqual(remembering, JSON.parse(json));
+      t.is(stringifyExact(remembering), json);
+    });
+    fc.assert(property, { numRuns: 2000 });
+  },
+);
 
-ava('a number is exact only where JavaScript would write it otherwise', (t) => {
+ava('only a number that JavaScript would write in another way is an ExactNumber', (t) => {
   const parsed = parseRemembering('{"a": 1.5, "b": 1.50, "c": "1.50", "d": [7, 7.0]}');
   if (!isObject(parsed) || !Array.isArray(parsed.d)) throw new Error('it is not what was parsed');
   t.is(exactAt(parsed, 'a', parsed.a), 1.5);

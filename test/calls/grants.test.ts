@@ -8,7 +8,7 @@ const test = needs(ava, 'postgres');
 const reader = { sender: 'reader' };
 const nobody = { sender: undefined, senderProof: undefined };
 
-test('a service sees the columns that it is granted, and what names the row', async (t) => {
+test('a service sees the columns that it is granted, and the key of the row', async (t) => {
   const { result } = await openCaller(t);
   const { id } = await result('model_create', {
     model: 'thing',
@@ -80,7 +80,7 @@ for (const [what, method, args, sender, refused] of [
     'undefined: anonymous is not granted model_get (services)',
   ],
 ] as const) {
-  test(`${what}: forbidden, and recorded`, async (t) => {
+  test(`${what} is forbidden, and becomes a dead letter`, async (t) => {
     const { refusal, database } = await openCaller(t);
     t.is(await refusal(method, args, sender), `Forbidden ${refused}`);
     t.deepEqual(await database.query('SELECT reason, method FROM dead_letters'), [
@@ -89,7 +89,7 @@ for (const [what, method, args, sender, refused] of [
   });
 }
 
-test('a service uses guest methods for anybody if they are granted, a guest for itself', async (t) => {
+test('a service that is granted guest methods may use them for any guest, and a guest for itself', async (t) => {
   const { context, database } = await openCaller(t);
   await insertInstances(database, 'i-1');
   const from = (sender: string) => ({
@@ -107,7 +107,7 @@ test('a service uses guest methods for anybody if they are granted, a guest for 
   ]);
 });
 
-test('anybody may ping, proven or not', async (t) => {
+test('any sender may ping, proven or not', async (t) => {
   const { result } = await openCaller(t);
   for (const sender of [{}, reader, nobody, { sender: 'i-1' }])
     t.like(await result('ping', {}, { messageId: undefined, ...sender }), { pong: true });

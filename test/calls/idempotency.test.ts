@@ -3,8 +3,8 @@ import ava from 'ava';
 import { isObject } from '../../src/core/json.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
-import { maintain } from '../../src/workers/maintain.ts';
 import { lockWith } from '../faults/databases.ts';
+import { maintain } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { native, raw } from '../support/worker.ts';
@@ -15,7 +15,7 @@ const test = needs(ava, 'postgres');
 const rowsIn = async ({ database }: Caller, table = 'things') =>
   (await database.query(`SELECT FROM ${table}`)).length;
 
-test('a call that comes again gets the first answer and acts no more, whatever it does', async (t) => {
+test('a repeated call gets the first answer and changes nothing, for every method', async (t) => {
   const caller = await openCaller(t);
   const { answer, result } = caller;
   const create = () =>
@@ -39,7 +39,7 @@ test('a call that comes again gets the first answer and acts no more, whatever i
   t.is(await rowsIn(caller), 0);
 });
 
-test('the same message id with another body is refused', async (t) => {
+test('a message id that comes again with another body is refused', async (t) => {
   const caller = await openCaller(t);
   await caller.result('model_create', { model: 'thing', values: { name: 'a' } }, { messageId: 'm' });
   t.is(
@@ -49,7 +49,7 @@ test('the same message id with another body is refused', async (t) => {
   t.is(await rowsIn(caller), 1);
 });
 
-test('the same message id of another sender is another call', async (t) => {
+test('the same message id from another sender is another call', async (t) => {
   const caller = await openCaller(t);
   const args = { model: 'thing', values: { name: 'a' } };
   await caller.result('model_create', args, { messageId: 'm' });
@@ -79,7 +79,7 @@ for (const [what, messageId, problem] of [
     "the message id or the sender's name has more than 255 characters",
   ],
 ] as const) {
-  test(`a call that changes something is refused ${what}`, async (t) => {
+  test(`a mutating call is refused ${what}`, async (t) => {
     const { refusal } = await openCaller(t);
     t.is(
       await refusal('model_delete', { model: 'thing', id: randomUUID() }, { messageId }),
@@ -88,7 +88,7 @@ for (const [what, messageId, problem] of [
   });
 }
 
-test('a call that was refused is tried when it comes again', async (t) => {
+test('a call that was refused is tried again when it is repeated', async (t) => {
   const caller = await openCaller(t);
   const id = randomUUID();
   const update = () =>
@@ -99,7 +99,7 @@ test('a call that was refused is tried when it comes again', async (t) => {
   t.like((await update()).result, { name: 'b' });
 });
 
-test('two replicas that have the same message at once act once and give one answer', async (t) => {
+test('two replicas that get the same message at once act once and give one answer', async (t) => {
   const caller = await openCaller(t);
   const others = [callerOn(t, caller.database), callerOn(t, caller.database)];
   const args = { model: 'thing', values: [{ name: 'a' }, { name: 'b' }] };
@@ -114,7 +114,7 @@ test('two replicas that have the same message at once act once and give one answ
   }
 });
 
-test('a repetition waits for the first one, however long a lock may be waited for otherwise', async (t) => {
+test('a repetition waits for the first call, even longer than database.lockTimeout', async (t) => {
   const caller = await openCaller(t, { database: { lockTimeout: 50 }, calls: { timeout: 20_000 } });
   const other = callerOn(t, caller.database, { database: { lockTimeout: 50 }, calls: { timeout: 20_000 } });
   // The first one waits in a trigger until the test lets it go on.
@@ -154,7 +154,7 @@ async function longestWait({ database }: Caller): Promise<number> {
   return row?.ms ?? 0;
 }
 
-test("in oslo's form the unique id tells a call from another", async (t) => {
+test("in oslo's form the unique id tells calls apart", async (t) => {
   const caller = await openCaller(t);
   const { context, database } = caller;
   const call = async (uniqueId: string | undefined) => {
@@ -188,7 +188,7 @@ test("in oslo's form the unique id tells a call from another", async (t) => {
   t.is((await database.query('SELECT FROM things')).length, 2);
 });
 
-test('answers are forgotten when their time is over, and the oldest when they are too many', async (t) => {
+test('answers are deleted after their retention time, and the oldest ones if there are too many', async (t) => {
   const caller = await openCaller(t, { calls: { maxResults: 3 } });
   const { context, database, result } = caller;
   const ids = async () =>
@@ -197,7 +197,7 @@ test('answers are forgotten when their time is over, and the oldest when they ar
     );
   for (const messageId of ['1', '2', '3', '4', '5'])
     await result('model_create', { model: 'thing', values: {} }, { messageId });
-  t.like(await maintain(context), { retried: 0, trimmed: 0 });
+  t.like(await maintain(context), { retried: 0 });
   t.deepEqual(await ids(), ['3', '4', '5']);
   await database.query(
     "UPDATE call_results SET called_at = now() - interval '1 minute' WHERE message_id = '3'",
@@ -206,7 +206,7 @@ test('answers are forgotten when their time is over, and the oldest when they ar
   t.deepEqual(await ids(), ['4', '5']);
 });
 
-test('a call without an answer address is refused as a cast', async (t) => {
+test('a call without a reply address is refused like a cast', async (t) => {
   const { context } = await openCaller(t);
   for (const method of ['model_create', 'model_get', 'model_list', 'model_update', 'model_delete']) {
     const raw = native(method, { model: 'thing' }, { messageId: 'm', sender: 'api', senderProof: 'subject' });

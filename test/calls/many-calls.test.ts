@@ -10,7 +10,7 @@ needs(
   test,
   'rabbitmq',
   'postgres',
-)('of 2,000 calls, 32 at once, none is lost and none answered twice', async (t) => {
+)('no call of 2,000 is lost or answered twice, with 32 at once', async (t) => {
   const broker = service('rabbitmq');
   const vhost = `calls-${randomUUID()}`;
   const url = await broker.createVhost(vhost);

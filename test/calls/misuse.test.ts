@@ -144,7 +144,7 @@ function raise(code: string, message: string): string {
 
 for (const [what, { run, message }] of Object.entries(misuses)) {
   needs(test, 'postgres')(
-    `a method that ${what}: its caller is told, mutating or not, and nobody else notices`,
+    `a method that ${what} gets its caller an error, mutating or not, and harms nobody else`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
       await insertInstances(database, 'i-1');
@@ -172,7 +172,7 @@ for (const [what, { run, message }] of Object.entries(misuses)) {
 }
 
 needs(test, 'postgres')(
-  'two methods may use one name for two statements, and one of ours as well',
+  'two methods, or a method and our own code, may use one name for two statements',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
     const context = contextWith(t, database, {
@@ -194,7 +194,7 @@ needs(test, 'postgres')(
   },
 );
 
-needs(test, 'postgres')('a method that has ended has no connection any more', async (t) => {
+needs(test, 'postgres')('a method that has ended cannot use its connection', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   let kept: Parameters<Run>[0] | undefined;
   const keep = (db: Parameters<Run>[0]) => {
@@ -224,30 +224,41 @@ for (const [what, run] of [
     }) as Run,
   ],
 ] as const) {
-  needs(test, 'postgres')(`a method that ${what} is run three times, then its caller is told`, async (t) => {
-    const database = await createDatabase(t, { migrated: true });
-    const context = contextWith(t, database, { allowed: 'anyone', mutating: false, parse: () => ({}), run });
-    for (const losses of [0, 1])
-      t.like(await call(context, 'misuse', losses), { outcome: undefined, lost: true });
-    const last = await call(context, 'misuse', 2);
-    t.is(answerOf(last).error?.class, 'InternalError');
-    t.regex(answerOf(last).error?.message ?? '', /lost its connection .* 3 times/);
-  });
+  needs(test, 'postgres')(
+    `a method that ${what} is run three times, then its caller gets an error`,
+    async (t) => {
+      const database = await createDatabase(t, { migrated: true });
+      const context = contextWith(t, database, {
+        allowed: 'anyone',
+        mutating: false,
+        parse: () => ({}),
+        run,
+      });
+      for (const losses of [0, 1])
+        t.like(await call(context, 'misuse', losses), { outcome: undefined, lost: true });
+      const last = await call(context, 'misuse', 2);
+      t.is(answerOf(last).error?.class, 'InternalError');
+      t.regex(answerOf(last).error?.message ?? '', /lost its connection .* 3 times/);
+    },
+  );
 }
 
-needs(test, 'postgres')('a call that meets a server that cannot write is held, however often', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = contextWith(t, database, {
-    allowed: 'anyone',
-    mutating: false,
-    parse: () => ({}),
-    run: (db: Parameters<Run>[0]) => db.query('', 'DELETE FROM instances', []),
-  });
-  await makeReadOnly(database);
-  for (const losses of [0, 5]) t.like(await call(context, 'misuse', losses), { outcome: undefined });
-});
+needs(test, 'postgres')(
+  'a call is held while the server cannot write, and no retry refuses it',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    const context = contextWith(t, database, {
+      allowed: 'anyone',
+      mutating: false,
+      parse: () => ({}),
+      run: (db: Parameters<Run>[0]) => db.query('', 'DELETE FROM instances', []),
+    });
+    await makeReadOnly(database);
+    for (const losses of [0, 5]) t.like(await call(context, 'misuse', losses), { outcome: undefined });
+  },
+);
 
-test('a call that meets no server is held, however often', async (t) => {
+test('a call is held while there is no server, and no retry refuses it', async (t) => {
   const database = { url: 'postgresql://nobody@127.0.0.1:1/none', query: async () => [] };
   const context = contextWith(t, database, {
     allowed: 'anyone',
@@ -262,6 +273,6 @@ test('a call that meets no server is held, however often', async (t) => {
   }
 });
 
-test('our own methods stand where a deployer has none', (t) => {
+test('the replica has our own methods if the deployer names none', (t) => {
   t.deepEqual(Object.keys(loadedFrom({ other }, 'test')), [...Object.keys(createManager()), 'other']);
 });

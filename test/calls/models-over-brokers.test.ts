@@ -28,7 +28,7 @@ for (const { label, service, open } of callBrokers) {
     service,
     'postgres',
   )(
-    `${label}: a row is created, read, listed, updated and deleted by calls, and what is wrong has its class`,
+    `${label}: calls create, read, list, update and delete a row, and each error has its class`,
     async (t) => {
       const { url: database } = await createDatabase(t, { migrated: true });
       const broker = await open(t);
@@ -134,7 +134,7 @@ needs(
   'rabbitmq',
   'postgres',
 )(
-  'a call that was executed by a conductor that is killed before its ack is answered by the next one as by the first, and acts once',
+  'a call whose conductor is killed before its ack gets the same answer from the next conductor, and acts once',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
     await database.query(
@@ -190,7 +190,7 @@ needs(
   test,
   'rabbitmq',
   'postgres',
-)('where senders prove nothing, anybody has what `anonymous` is granted, and the log says so', async (t) => {
+)('if senders are not proven, any sender has the grants of `anonymous`, and the log says so', async (t) => {
   const { url: database } = await createDatabase(t, { migrated: true });
   const broker = await openRabbitmq(t);
   const conductor = await startConductorHere(t, {

@@ -106,7 +106,7 @@ const calls: fc.Arbitrary<[string, JsonObject]> = fc.oneof(
   ]),
 );
 
-test('whatever stands for a name is refused by its argument or is data; no table changes and no secret is told', async (t) => {
+test('hostile input in place of a name is refused by its argument or is data; it changes no table and reveals no secret', async (t) => {
   const { answer, result, database } = await openCaller(t, { calls: { timeout: 2000 } });
   await result('model_create', {
     model: 'thing',
@@ -130,7 +130,7 @@ test('whatever stands for a name is refused by its argument or is data; no table
   t.deepEqual(await contents(database, ['things', 'instances']), before);
 });
 
-test('a hostile text is stored and found as it is', async (t) => {
+test('a hostile text is stored and returned unchanged', async (t) => {
   const { result, database } = await openCaller(t);
   const texts = attempts.filter((text) => text.isWellFormed() && !text.includes('\0'));
   await fc.assert(
@@ -165,7 +165,7 @@ const orders = fc.uniqueArray(fc.tuple(fc.constantFrom(...columns), fc.boolean()
   maxLength: 4,
 });
 
-test('paging visits each row once, in the order of one page of all, under any order with duplicates and nulls', async (t) => {
+test('paging visits each row once, in the order of one large page, under any order with duplicates and nulls', async (t) => {
   const { result, database } = await openCaller(t);
   await fc.assert(
     fc.asyncProperty(

@@ -49,7 +49,7 @@ for (const [column, value, problem] of [
   ['tags', 'a', 'is a string, not an array'],
   ['id', 'x', 'is "x", not a UUID'],
 ] as const) {
-  test(`${JSON.stringify(value)} is refused for ${column} by the argument's name`, async (t) => {
+  test(`${JSON.stringify(value)} is refused for ${column}, and the error names the argument`, async (t) => {
     t.is(
       await refusalOf(t, 'model_create', { model: 'thing', values: { [column]: value } }),
       `BadRequest values: args.values.${column} ${problem}`,
@@ -57,7 +57,7 @@ for (const [column, value, problem] of [
   });
 }
 
-test('what only the database can refuse is refused, and holds nothing up', async (t) => {
+test('values that only the database can refuse are refused, and hold nothing', async (t) => {
   const { database, result, refusal } = await openCaller(t);
   const create = (model: string, values: Record<string, unknown>) =>
     refusal('model_create', { model, values });
@@ -264,7 +264,7 @@ for (const [what, method, args, refused] of [
     'BadRequest values: args.values.doc.0 holds a NUL character',
   ],
 ] as const) {
-  test(`${what} is refused by the argument's name`, async (t) => {
+  test(`${what} is refused, and the error names the argument`, async (t) => {
     t.is(await refusalOf(t, method, args), refused);
   });
 }

@@ -5,7 +5,7 @@ import { callerOn, openCaller } from './support.ts';
 
 const test = needs(ava, 'postgres');
 
-test("a row of Trove's is created, read, updated and deleted, with the times that Trove keeps", async (t) => {
+test('a Trove row is created, read, updated and deleted, with the times that Trove keeps', async (t) => {
   const { database, result, refusal } = await openCaller(t);
   await database.query("SET TIME ZONE 'America/New_York'");
   const values = { name: 'db one', tenant_id: 't1', task_id: 2, volume_size: 5 };
@@ -32,7 +32,7 @@ test("a row of Trove's is created, read, updated and deleted, with the times tha
   t.regex(await refusal('model_update', { model: 'instance', id, values: { name: 'x' } }), /^NotFound id/);
 });
 
-test('every kind of column goes in and out in its documented form', async (t) => {
+test('every type of column is read and written in its documented form', async (t) => {
   const { result, database } = await openCaller(t);
   const values = {
     name: 'Käse 🧀 \' " \\ ; --',
@@ -97,7 +97,7 @@ test('every kind of column goes in and out in its documented form', async (t) =>
   });
 });
 
-test('filters compare as their operators say', async (t) => {
+test('each filter operator compares as documented', async (t) => {
   const { result } = await openCaller(t);
   const rows = [
     { name: 'a_1', whole: 1, ok: true, mood: 'sad', at: '2026-01-01T00:00:00Z' },
@@ -126,7 +126,7 @@ test('filters compare as their operators say', async (t) => {
   t.deepEqual(await wholes({ ok: true, name: { like: '%1' } }), [1]);
 });
 
-test('pages follow each other by their markers, and the last one has none', async (t) => {
+test("each page's marker leads to the next page, and the last page has none", async (t) => {
   const { result } = await openCaller(t);
   const values = Array.from({ length: 5 }, (_, b) => ({ a: b % 2 === 0 ? 'x' : 'y', b }));
   await result('model_create', { model: 'seen', values });
@@ -154,7 +154,7 @@ test('pages follow each other by their markers, and the last one has none', asyn
   });
 });
 
-test('a row that has changed since it was read is not changed again by who does not know', async (t) => {
+test('an update with an old `if_updated` does not change a row that has changed since', async (t) => {
   const { result, refusal } = await openCaller(t);
   const { id, updated } = await result('model_create', { model: 'thing', values: { name: 'a' } });
   const second = await result('model_update', {
@@ -175,7 +175,7 @@ test('a row that has changed since it was read is not changed again by who does 
   t.deepEqual(await result('model_delete', { model: 'thing', id, if_updated: second.updated }), { count: 1 });
 });
 
-test('of many who change what they have read at the same time, one does', async (t) => {
+test('one of many concurrent updates with the same `if_updated` succeeds', async (t) => {
   const caller = await openCaller(t);
   const { id, updated } = await caller.result('model_create', { model: 'thing', values: {} });
   const callers = [caller, callerOn(t, caller.database), callerOn(t, caller.database)];
@@ -193,7 +193,7 @@ test('of many who change what they have read at the same time, one does', async 
   t.is(answers.filter((answer) => answer?.error?.class === 'Conflict').length, 11);
 });
 
-test('many rows are created and updated by one statement each, all or none', async (t) => {
+test('many rows are created or updated by one statement each, all or none', async (t) => {
   const { database, result, refusal } = await openCaller(t, { calls: { maxRows: 5 } });
   const rows = [{ name: 'a', whole: 1 }, { name: 'b' }, {}];
   const created = await result('model_create', { model: 'thing', values: rows });
@@ -235,7 +235,7 @@ test('many rows are created and updated by one statement each, all or none', asy
   );
 });
 
-test('a column that is added or gone while the conductor runs is noticed', async (t) => {
+test('a running conductor notices a column that was added or dropped', async (t) => {
   const { database, result, refusal } = await openCaller(t);
   const { id } = await result('model_create', { model: 'thing', values: { name: 'a' } });
   await database.query('ALTER TABLE things ADD COLUMN colour text');
@@ -252,7 +252,7 @@ test('a column that is added or gone while the conductor runs is noticed', async
   t.like(await result('model_get', { model: 'thing', id }), { name: 'a' });
 });
 
-test('an id is left to the database where it makes one', async (t) => {
+test('the database makes the id if the column has a default', async (t) => {
   const { database, result } = await openCaller(t);
   await database.query(
     'DROP TABLE pairs; CREATE TABLE pairs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)',
@@ -265,7 +265,7 @@ test('an id is left to the database where it makes one', async (t) => {
   t.deepEqual(await result('model_get', { model: 'seen', id: '3' }), { id: 3 });
 });
 
-test('an answer that is too large is refused, and what it would have told is undone', async (t) => {
+test('an answer that is too large is refused, and its call is rolled back', async (t) => {
   const { database, refusal } = await openCaller(t, { calls: { maxReply: 1000 } });
   t.regex(
     await refusal('model_create', { model: 'thing', values: { name: 'x'.repeat(2000) } }),

@@ -83,50 +83,47 @@ for (const { label, name, open, patience } of [
     test.serial,
     name,
     'postgres',
-  )(
-    `${label}: casts do not wait for slow calls, and callers that there is no room for are told at once`,
-    async (t) => {
-      const side = await open(t);
-      const database = await createDatabase(t, { migrated: true });
-      const ids = Array.from({ length: casts }, (_, n) => `i-${n}`);
-      await insertInstances(database, ...ids);
-      const file = join(temporaryDirectory('slow'), 'slow.ts');
-      writeFileSync(file, slow);
-      const conductor = await startConductorHere(t, {
-        database: database.url,
-        transports: { guests: side.entry },
-        settings: {
-          manager: file,
-          maxInFlight: 16,
-          workers: { threads: 1 },
-          calls: { concurrency: 1 },
-          shutdown: { deadline: 1000 },
-        },
-      });
-      for (let n = 0; n < calls; n += 1) await side.call(`call-${n}`);
-      const begin = performance.now();
-      for (const id of ids) {
-        const args = { instance_id: id, sent: 1, payload: { service_status: 'running' } };
-        await side.cast(id, JSON.stringify({ method: 'heartbeat', args }));
-      }
-      await waitFor(async () => (await database.query('SELECT FROM service_statuses')).length === casts, {
-        what: 'the heartbeats to be applied',
-        timeout: 60_000,
-      });
-      const took = performance.now() - begin;
-      t.log(`${casts} heartbeats behind ${calls} calls took ${took.toFixed(0)} ms`);
-      t.true(took < patience, `it took ${took} ms`);
-      const busy = () => side.answers().filter(({ error }) => error?.class === 'Busy');
-      // Four are taken; while they run, one at a time, others find room.
-      await waitFor(() => busy().length >= calls - 4 - Math.ceil(took / 1000 / takes), {
-        what: 'callers to be told',
-      });
-      t.is(conductor.counters.get('guests')?.outcomes.refused, busy().length);
-      await waitFor(() => side.answers().some(({ result }) => result === 'rested'), {
-        what: 'one that was run to be answered',
-      });
-      t.is(conductor.counters.get('guests')?.unexplained, 0);
-      t.is(conductor.heldBecause, undefined);
-    },
-  );
+  )(`${label}: casts do not wait for slow calls, and calls without room are answered at once`, async (t) => {
+    const side = await open(t);
+    const database = await createDatabase(t, { migrated: true });
+    const ids = Array.from({ length: casts }, (_, n) => `i-${n}`);
+    await insertInstances(database, ...ids);
+    const file = join(temporaryDirectory('slow'), 'slow.ts');
+    writeFileSync(file, slow);
+    const conductor = await startConductorHere(t, {
+      database: database.url,
+      transports: { guests: side.entry },
+      settings: {
+        manager: file,
+        maxInFlight: 16,
+        workers: { threads: 1 },
+        calls: { concurrency: 1 },
+        shutdown: { deadline: 1000 },
+      },
+    });
+    for (let n = 0; n < calls; n += 1) await side.call(`call-${n}`);
+    const begin = performance.now();
+    for (const id of ids) {
+      const args = { instance_id: id, sent: 1, payload: { service_status: 'running' } };
+      await side.cast(id, JSON.stringify({ method: 'heartbeat', args }));
+    }
+    await waitFor(async () => (await database.query('SELECT FROM service_statuses')).length === casts, {
+      what: 'the heartbeats to be applied',
+      timeout: 60_000,
+    });
+    const took = performance.now() - begin;
+    t.log(`${casts} heartbeats behind ${calls} calls took ${took.toFixed(0)} ms`);
+    t.true(took < patience, `it took ${took} ms`);
+    const busy = () => side.answers().filter(({ error }) => error?.class === 'Busy');
+    // Four are taken; while they run, one at a time, others find room.
+    await waitFor(() => busy().length >= calls - 4 - Math.ceil(took / 1000 / takes), {
+      what: 'callers to be told',
+    });
+    t.is(conductor.counters.get('guests')?.outcomes.refused, busy().length);
+    await waitFor(() => side.answers().some(({ result }) => result === 'rested'), {
+      what: 'one that was run to be answered',
+    });
+    t.is(conductor.counters.get('guests')?.unexplained, 0);
+    t.is(conductor.heldBecause, undefined);
+  });
 }

@@ -36,7 +36,7 @@ for (const kind of clientBrokers) {
     );
   });
 
-  test(`${label}: a resolved cast is on the broker, though the connection is cut again and again`, async (t) => {
+  test(`${label}: a cast that has resolved is on the broker, although the connection is cut again and again`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const proxy = await startProxy(broker.port);
@@ -61,7 +61,7 @@ for (const kind of clientBrokers) {
     t.true(heard.length <= total + 3 * 20);
   });
 
-  test(`${label}: without the broker casts wait, then the newest heartbeat and the rest arrive in order`, async (t) => {
+  test(`${label}: while the broker is away casts wait; then the newest heartbeat and the rest arrive in order`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const proxy = await startProxy(broker.port);
@@ -80,7 +80,7 @@ for (const kind of clientBrokers) {
     t.deepEqual(heard[2]?.args.payload, { service_status: 'crashed' });
   });
 
-  test(`${label}: a connection that has gone silent is noticed, and what was under way is sent again`, async (t) => {
+  test(`${label}: the client notices a silent connection and sends unconfirmed casts again`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const proxy = await startProxy(broker.port);
@@ -95,7 +95,7 @@ for (const kind of clientBrokers) {
     await waitFor(() => heard.length === 1, { what: 'the message' });
   });
 
-  test(`${label}: calls are answered, many at once, in any order`, async (t) => {
+  test(`${label}: many concurrent calls are answered, in any order`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const client = await connectClient(t, broker.entry());
@@ -109,7 +109,7 @@ for (const kind of clientBrokers) {
     );
   });
 
-  test(`${label}: a call's error is a RemoteError, none is a CallTimeout, a late answer is nobody's`, async (t) => {
+  test(`${label}: an error answer is a RemoteError, no answer is a CallTimeout, and a late answer is dropped`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const client = await connectClient(t, broker.entry());
@@ -126,7 +126,7 @@ for (const kind of clientBrokers) {
     t.is(error.class, 'NotFound');
   });
 
-  test(`${label}: a call fails when its connection breaks, and the next one has a new reply address`, async (t) => {
+  test(`${label}: a call fails if its connection breaks, and the next call has a new reply address`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const proxy = await startProxy(broker.port);
@@ -144,7 +144,7 @@ for (const kind of clientBrokers) {
   });
 
   if (kind.tellsUnroutable) {
-    test(`${label}: a cast that nobody is there to take is refused, and the next one is not`, async (t) => {
+    test(`${label}: a cast that reaches no queue is refused, and the next one that reaches one is not`, async (t) => {
       const broker = await kind.open(t);
       const entry = broker.entry();
       const unheard = kind.service === 'rabbitmq' ? { routingKey: 'nowhere.*' } : { topic: 'nowhere/+' };

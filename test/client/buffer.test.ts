@@ -21,7 +21,7 @@ function drain(buffer: OutboundBuffer<Message>): string[] {
   return buffer.clear().map(({ name }) => name);
 }
 
-test('messages other than heartbeats are kept in order, the newest heartbeat of each instance among them', (t) => {
+test('the buffer keeps messages in order, with only the newest heartbeat of each instance', (t) => {
   const buffer = new OutboundBuffer<Message>(10);
   const messages = [status('a', 1), other('x'), status('b', 1), other('y'), status('a', 2), other('z')];
   const dropped = messages.flatMap((message) => buffer.add(message));
@@ -29,7 +29,7 @@ test('messages other than heartbeats are kept in order, the newest heartbeat of 
   t.deepEqual(drain(buffer), ['x', 'b status 1', 'y', 'a status 2', 'z']);
 });
 
-test('a heartbeat without a status never takes the place of one that has a status', (t) => {
+test('a heartbeat without a status never replaces one with a status', (t) => {
   const buffer = new OutboundBuffer<Message>(10);
   for (const message of [status('a', 1), touch('a', 2), touch('a', 3)]) buffer.add(message);
   t.deepEqual(drain(buffer), ['a status 1', 'a touch 3']);
@@ -37,7 +37,7 @@ test('a heartbeat without a status never takes the place of one that has a statu
   t.deepEqual(drain(buffer), ['a status 2']);
 });
 
-test('what comes back from a broken connection stands where it stood, unless something newer waits', (t) => {
+test('a message that comes back from a broken connection regains its place, unless a newer heartbeat waits', (t) => {
   const buffer = new OutboundBuffer<Message>(10);
   const [beat, x, y, newer] = [status('a', 1), other('x'), other('y'), status('a', 2)];
   for (const message of [beat, x, y]) buffer.add(message);
@@ -49,7 +49,7 @@ test('what comes back from a broken connection stands where it stood, unless som
   t.deepEqual(drain(buffer), ['x', 'y', 'a status 2']);
 });
 
-test('of two heartbeats that come back the newer one is kept', (t) => {
+test('the newer of two heartbeats that come back is kept', (t) => {
   for (const order of [
     [0, 1],
     [1, 0],
@@ -66,7 +66,7 @@ test('of two heartbeats that come back the newer one is kept', (t) => {
   }
 });
 
-test('a full buffer refuses what is new, but a newer heartbeat takes the place of an older one', (t) => {
+test('a full buffer refuses new messages, but a newer heartbeat replaces an older one', (t) => {
   const buffer = new OutboundBuffer<Message>(3);
   const [old, newer] = [status('a', 1), status('a', 2)];
   for (const message of [other('x'), other('y'), old]) buffer.add(message);
@@ -101,7 +101,7 @@ function messageOf(instance: string, hasStatus: boolean, sent: number): Message 
   return hasStatus ? status(instance, sent) : touch(instance, sent);
 }
 
-test('whatever is added, sent and given back: nothing is lost but older heartbeats, nothing changes its order', (t) => {
+test('adding, sending and giving back lose only older heartbeats, and keep the order', (t) => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 12 }), (sequence, capacity) => {
       const buffer = new OutboundBuffer<Message>(capacity);

@@ -7,7 +7,7 @@ function answer(sender: FakeSender, { message }: Sent, reply: object): void {
   sender.receive({ correlationId: message.correlationId, body: Buffer.from(JSON.stringify(reply)) });
 }
 
-test('a call resolves with the result, whether the broker confirms it before or after', async (t) => {
+test("a call resolves with the result, before or after the broker's confirm", async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   for (const confirmFirst of [true, false]) {
@@ -22,7 +22,7 @@ test('a call resolves with the result, whether the broker confirms it before or 
   }
 });
 
-test('calls are told apart, in whatever order they are answered', async (t) => {
+test('answers find their calls in any order', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const calls = Array.from({ length: 20 }, (_, n) => client.call('echo', { n }));
@@ -34,7 +34,7 @@ test('calls are told apart, in whatever order they are answered', async (t) => {
   );
 });
 
-test('an error is a RemoteError with its class, message and argument', async (t) => {
+test('an error answer is a RemoteError with its class, message and argument', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const call = client.call('model_get', { model: 'backups', id: 'b1' });
@@ -46,7 +46,7 @@ test('an error is a RemoteError with its class, message and argument', async (t)
   t.is(error.argument, 'args.id');
 });
 
-test('a call that nobody answers times out, and its late answer disturbs nobody', async (t) => {
+test('a call without an answer times out, and a late answer changes nothing', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const call = t.throwsAsync(client.call('slow', {}, { timeout: 20, messageId: 'm1' }));
@@ -65,7 +65,7 @@ test('a call that nobody answers times out, and its late answer disturbs nobody'
   t.is(await next, 2);
 });
 
-test('a call without a connection waits for one', async (t) => {
+test('a call without a connection waits for a connection', async (t) => {
   const sender = new FakeSender();
   sender.refusal = new NotConnected('nobody there');
   const client = await connectTo(t, sender);
@@ -76,7 +76,7 @@ test('a call without a connection waits for one', async (t) => {
   t.deepEqual(await call, { pong: true });
 });
 
-test('a call that never had a connection times out and says why', async (t) => {
+test('a call that never had a connection times out, and the error says why', async (t) => {
   const sender = new FakeSender();
   sender.refusal = new NotConnected('nobody there');
   const client = await connectTo(t, sender);
@@ -86,7 +86,7 @@ test('a call that never had a connection times out and says why', async (t) => {
   });
 });
 
-test('a call whose connection breaks rejects and names the message id to repeat it with', async (t) => {
+test('a call rejects if its connection breaks, and the error has the message id for a repetition', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const calls = ['confirmed', 'unconfirmed'].map((method) => client.call(method, {}, { messageId: 'm1' }));
@@ -101,7 +101,7 @@ test('a call whose connection breaks rejects and names the message id to repeat 
   t.is(sender.sent.length, 0);
 });
 
-test('as many calls as maxCalls wait, the next is refused', async (t) => {
+test('the client refuses a call if maxCalls calls wait', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { maxCalls: 1 });
   const call = client.call('a', {});
@@ -111,7 +111,7 @@ test('as many calls as maxCalls wait, the next is refused', async (t) => {
   t.is(await call, null);
 });
 
-test('a call that is given up rejects with the reason', async (t) => {
+test('an aborted call rejects with the reason', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const controller = new AbortController();
@@ -123,7 +123,7 @@ test('a call that is given up rejects with the reason', async (t) => {
   t.is(await t.throwsAsync(client.call('b', {}, { signal: controller.signal })), reason);
 });
 
-test('where there is no way to reply, a call is refused and a cast is not', async (t) => {
+test('without a way to reply a call is refused and a cast is not', async (t) => {
   const sender = new FakeSender();
   sender.replyTo = undefined;
   const client = await connectTo(t, sender);
@@ -136,7 +136,7 @@ test('where there is no way to reply, a call is refused and a cast is not', asyn
   t.is(await cast, 'sent');
 });
 
-test("a reply that makes no sense is nobody's answer", async (t) => {
+test('a reply that cannot be read is dropped', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const call = client.call('a', {});

@@ -12,7 +12,7 @@ function said({ text }: Sent): unknown {
 
 const beat = (service_status: 'running' | 'healthy' | 'crashed') => ({ payload: { service_status } });
 
-test('a cast resolves when the broker has confirmed it, not before', async (t) => {
+test('a cast resolves once the broker has confirmed it', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   let resolved = false;
@@ -28,7 +28,7 @@ test('a cast resolves when the broker has confirmed it, not before', async (t) =
   t.is(client.buffered, 0);
 });
 
-test('instance_id, sent, message id and sender are filled in, and kept where they are given', async (t) => {
+test('the client sets instance_id, sent, message id and sender where they are missing, and keeps given ones', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { now: () => 1_795_397_690_635 });
   void client.cast('heartbeat', beat('running'));
@@ -59,7 +59,7 @@ test('instance_id, sent, message id and sender are filled in, and kept where the
   for (const one of [...sent]) one.confirm();
 });
 
-test('sent is strictly increasing when the clock jumps back between two casts', async (t) => {
+test('sent is strictly increasing although the clock jumps back between two casts', async (t) => {
   const sender = new FakeSender();
   let now = 2_000_000;
   const client = await connectTo(t, sender, { now: () => now });
@@ -76,7 +76,7 @@ test('sent is strictly increasing when the clock jumps back between two casts', 
   for (const one of [...sender.sent]) one.confirm();
 });
 
-test('what is cast without a connection waits: the newest heartbeat, and everything else in order', async (t) => {
+test('casts without a connection wait: only the newest heartbeat, and all others in order', async (t) => {
   const sender = new FakeSender();
   sender.refusal = new NotConnected('nobody there');
   const client = await connectTo(t, sender);
@@ -101,7 +101,7 @@ test('what is cast without a connection waits: the newest heartbeat, and everyth
   t.deepEqual(await Promise.all(casts), ['superseded', 'sent', 'superseded', 'sent', 'sent', 'sent', 'sent']);
 });
 
-test('what was unconfirmed when the connection broke is sent again, in order, unless a newer heartbeat waits', async (t) => {
+test('casts that were unconfirmed when the connection broke are sent again in order, except a heartbeat with a newer one waiting', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const casts = [
@@ -120,7 +120,7 @@ test('what was unconfirmed when the connection broke is sent again, in order, un
   t.deepEqual(await Promise.all(casts), ['superseded', 'sent', 'sent', 'sent']);
 });
 
-test('no more than maxInFlight are unconfirmed at once', async (t) => {
+test('at most maxInFlight casts are unconfirmed at once', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { maxInFlight: 2 });
   const casts = ['a', 'b', 'c', 'd', 'e'].map((method) => client.cast(method, {}));
@@ -131,7 +131,7 @@ test('no more than maxInFlight are unconfirmed at once', async (t) => {
   t.deepEqual(await Promise.all(casts), Array(5).fill('sent'));
 });
 
-test('a cast over maxBuffered is refused, and taken again once there is room', async (t) => {
+test('a cast beyond maxBuffered is refused, and a later one is taken once there is room', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { maxBuffered: 2, maxInFlight: 1 });
   const casts = [client.cast('a', {}), client.cast('b', {})];
@@ -144,7 +144,7 @@ test('a cast over maxBuffered is refused, and taken again once there is room', a
   t.deepEqual(await Promise.all(casts), ['sent', 'sent', 'sent']);
 });
 
-test('a cast that the broker refuses rejects, and harms no other', async (t) => {
+test('a cast that the broker refuses rejects, and affects no other cast', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender);
   const [bad, good] = [client.cast('bad', {}), client.cast('good', {})];
@@ -155,7 +155,7 @@ test('a cast that the broker refuses rejects, and harms no other', async (t) => 
   t.is(await good, 'sent');
 });
 
-test('a cast that is given up waits no longer', async (t) => {
+test('an aborted cast no longer waits', async (t) => {
   const sender = new FakeSender();
   sender.refusal = new NotConnected('nobody there');
   const client = await connectTo(t, sender);
@@ -168,7 +168,7 @@ test('a cast that is given up waits no longer', async (t) => {
   t.is(await t.throwsAsync(client.cast('b', {}, { signal: controller.signal })), reason);
 });
 
-test('what can never be applied is refused at once, naming the argument', async (t) => {
+test('a cast that can never be applied is refused at once, and the error names the argument', async (t) => {
   const client = await connectTo(t, new FakeSender(), { maxBody: 200 });
   const circular: Record<string, unknown> = {};
   circular.self = circular;
@@ -186,7 +186,7 @@ test('what can never be applied is refused at once, naming the argument', async 
   await t.throwsAsync(odd.cast('a', notObject), { message: 'args is an array, not an object' });
 });
 
-test('an option or sender that cannot work is refused, by its name', async (t) => {
+test('a wrong option or sender is refused, and the error names it', async (t) => {
   for (const [options, message] of [
     [{ sender: '' }, /^sender: must be a text of 1 to 255/],
     [{ sender: 'a.b' }, /^sender: /],
@@ -200,7 +200,7 @@ test('an option or sender that cannot work is refused, by its name', async (t) =
   await t.throwsAsync(client.cast('a', {}, { sender: 'a#' }), { instanceOf: ConfigError });
 });
 
-test('what cannot work at the first attempt rejects; what could once is tried again', async (t) => {
+test('the first attempt rejects if the configuration is wrong; later attempts are repeated', async (t) => {
   const sender = new FakeSender();
   sender.refusal = new ConfigError('wrong password');
   await t.throwsAsync(connectTo(t, sender), { instanceOf: ConfigError, message: 'wrong password' });
@@ -215,7 +215,7 @@ test('what cannot work at the first attempt rejects; what could once is tried ag
   await waitFor(() => client.state === 'connected', { what: 'a connection' });
 });
 
-test('closing waits for what is under way and for what waits, then takes nothing more', async (t) => {
+test('close waits for unconfirmed and waiting casts, then the client takes no more', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { maxInFlight: 1 });
   const casts = [client.cast('a', {}), client.cast('b', {})];
@@ -234,7 +234,7 @@ test('closing waits for what is under way and for what waits, then takes nothing
   await client.close();
 });
 
-test('what is not on the broker by the deadline of closing rejects and says so', async (t) => {
+test('a cast that is not confirmed by the deadline of close rejects, and the error says so', async (t) => {
   const sender = new FakeSender();
   const client = await connectTo(t, sender, { maxInFlight: 1 });
   const casts = [client.cast('a', {}), client.cast('b', {})].map((cast) => t.throwsAsync(cast));

@@ -38,7 +38,7 @@ async function openBroker(t: ExecutionContext) {
   return { url: mosquitto.url, heard };
 }
 
-test('the snippets of docs/client.md run, one after the other', async (t) => {
+test('the snippets of docs/client.md run in sequence', async (t) => {
   const { url, heard } = await openBroker(t);
   const snippets = blocks('js');
   t.is(snippets.length, 4);

@@ -20,7 +20,7 @@ async function ran(program: string, args: readonly string[], cwd: string) {
 }
 
 const [native] = clientBrokers;
-needs(ava, 'rabbitmq')('the built package casts, calls and has types; its command runs', async (t) => {
+needs(ava, 'rabbitmq')('the built package casts, calls and has types, and its command runs', async (t) => {
   const built = await buildPackage();
   const consumer = installedBeside(built);
   writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');

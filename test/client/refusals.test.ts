@@ -33,7 +33,7 @@ async function openFor(
   return { broker, user, entry, vhost: url.pathname };
 }
 
-rabbitTest('a guest that may only write to the exchange casts and calls', async (t) => {
+rabbitTest('a guest that may only write to the exchange can cast and call', async (t) => {
   const { broker, entry } = await openFor(t, { configure: '^$', write: '^conductor$', read: '^$' });
   const heard = await broker.listen();
   const client = await connectClient(t, entry);
@@ -44,14 +44,17 @@ rabbitTest('a guest that may only write to the exchange casts and calls', async 
   t.is(await call, 'yes');
 });
 
-rabbitTest("in oslo's form a guest that may not make a queue casts, and its calls are refused", async (t) => {
-  const { entry } = await openFor(t, { configure: '^$', write: '^trove$', read: '^$' }, 'oslo');
-  const client = await connectClient(t, entry);
-  t.is(await client.cast('count', { n: 1 }), 'sent');
-  await t.throwsAsync(client.call('count', {}), { instanceOf: Undeliverable });
-});
+rabbitTest(
+  "in oslo's form a guest that may not create a queue can cast, and its calls are refused",
+  async (t) => {
+    const { entry } = await openFor(t, { configure: '^$', write: '^trove$', read: '^$' }, 'oslo');
+    const client = await connectClient(t, entry);
+    t.is(await client.cast('count', { n: 1 }), 'sent');
+    await t.throwsAsync(client.call('count', {}), { instanceOf: Undeliverable });
+  },
+);
 
-rabbitTest('a cast that may not be sent there is refused, and the client goes on', async (t) => {
+rabbitTest('a cast that the sender may not send is refused, and the client continues', async (t) => {
   const { entry, user, vhost } = await openFor(t, { configure: '', write: '^conductor$', read: '' });
   await service('rabbitmq').request('PUT', `/topic-permissions${vhost}/${user}`, {
     exchange: 'conductor',
@@ -66,7 +69,7 @@ rabbitTest('a cast that may not be sent there is refused, and the client goes on
   t.is(await client.cast('count', { n: 2 }), 'sent');
 });
 
-rabbitTest('with auth.mode user-id the broker vouches for the sender', async (t) => {
+rabbitTest('with auth.mode user-id the broker proves the sender', async (t) => {
   const { broker, entry, user } = await openFor(t, { configure: '', write: '.*', read: '' });
   const connection = await connectAmqp(String(broker.entry().url));
   t.teardown(() => connection.close());
@@ -77,7 +80,7 @@ rabbitTest('with auth.mode user-id the broker vouches for the sender', async (t)
   t.is(message.properties.userId, user);
 });
 
-rabbitTest('a client that comes before the first conductor waits until there is an exchange', async (t) => {
+rabbitTest('a client that starts before the first conductor waits until the exchange exists', async (t) => {
   const rabbitmq = service('rabbitmq');
   const vhost = `client-${randomUUID()}`;
   const url = await rabbitmq.createVhost(vhost);
@@ -97,22 +100,25 @@ rabbitTest('a client that comes before the first conductor waits until there is 
   t.is(await client.cast('count', { n: 2 }), 'sent');
 });
 
-rabbitTest('a resolved cast is there after the broker was killed and started again', async (t) => {
-  const rabbitmq = await startRabbitmq();
-  t.teardown(rabbitmq.kill);
-  const broker = await openAmqp(t, rabbitmq, 'native');
-  const client = await connectClient(t, broker.entry());
-  await Promise.all(Array.from({ length: 200 }, (_, n) => client.cast('count', { n })));
-  await rabbitmq.kill();
-  const waiting = client.cast('count', { n: 200 });
-  await rabbitmq.restart();
-  t.is(await waiting, 'sent');
-  const connection = await connectAmqp(String(broker.entry().url));
-  const channel = await connection.createChannel();
-  const { messageCount } = await channel.checkQueue('conductor');
-  t.is(messageCount, 201);
-  await connection.close();
-});
+rabbitTest(
+  'a cast that has resolved is still there after the broker was killed and started again',
+  async (t) => {
+    const rabbitmq = await startRabbitmq();
+    t.teardown(rabbitmq.kill);
+    const broker = await openAmqp(t, rabbitmq, 'native');
+    const client = await connectClient(t, broker.entry());
+    await Promise.all(Array.from({ length: 200 }, (_, n) => client.cast('count', { n })));
+    await rabbitmq.kill();
+    const waiting = client.cast('count', { n: 200 });
+    await rabbitmq.restart();
+    t.is(await waiting, 'sent');
+    const connection = await connectAmqp(String(broker.entry().url));
+    const channel = await connection.createChannel();
+    const { messageCount } = await channel.checkQueue('conductor');
+    t.is(messageCount, 201);
+    await connection.close();
+  },
+);
 
 for (const [what, entry, message] of [
   ['no kind', {}, /^transport\.kind: is required: one of amqp091, amqp10, mqtt, nats/],
@@ -130,14 +136,14 @@ for (const [what, entry, message] of [
     /^routingKey: \*\.conductor\.\* has a wildcard/,
   ],
 ] as const) {
-  ava(`${what} is refused by its name`, async (t) => {
+  ava(`${what} is refused, and the error names it`, async (t) => {
     // As JavaScript lets it through.
     const options: ConnectOptions = JSON.parse(JSON.stringify({ transport: entry, sender: 'i1' }));
     await t.throwsAsync(connect(options), { instanceOf: ConfigError, message });
   });
 }
 
-rabbitTest('a wrong password is refused at once on RabbitMQ', async (t) => {
+rabbitTest('RabbitMQ refuses a wrong password at once', async (t) => {
   const { entry } = await openFor(t, { configure: '', write: '', read: '' });
   const transport = { ...entry, password: 'wrong' };
   const error = await t.throwsAsync(connect({ transport, sender: 'i1' }), { instanceOf: ConfigError });
@@ -167,41 +173,38 @@ async function strictMosquitto(t: ExecutionContext): Promise<string> {
   return mosquitto.url;
 }
 
-mosquittoTest(
-  "a broker's own rules hold on MQTT: a foreign sender and a wrong password are refused",
-  async (t) => {
-    const url = await strictMosquitto(t);
-    const conductor = await mqtt.connectAsync(url, {
-      protocolVersion: 5,
-      username: 'conductor',
-      password: 'secret',
-    });
-    t.teardown(() => conductor.endAsync());
-    conductor.on('message', (_topic, _body, { properties }) => {
-      const { responseTopic, correlationData } = properties ?? {};
-      if (responseTopic !== undefined && correlationData !== undefined)
-        conductor.publish(responseTopic, '{"result": "yes"}', { qos: 1, properties: { correlationData } });
-    });
-    await conductor.subscribeAsync('conductor/+', { qos: 1 });
+mosquittoTest("an MQTT broker's rules apply: it refuses a foreign sender and a wrong password", async (t) => {
+  const url = await strictMosquitto(t);
+  const conductor = await mqtt.connectAsync(url, {
+    protocolVersion: 5,
+    username: 'conductor',
+    password: 'secret',
+  });
+  t.teardown(() => conductor.endAsync());
+  conductor.on('message', (_topic, _body, { properties }) => {
+    const { responseTopic, correlationData } = properties ?? {};
+    if (responseTopic !== undefined && correlationData !== undefined)
+      conductor.publish(responseTopic, '{"result": "yes"}', { qos: 1, properties: { correlationData } });
+  });
+  await conductor.subscribeAsync('conductor/+', { qos: 1 });
 
-    const transport = { kind: 'mqtt', url, user: 'i1', password: 'secret' };
-    const client = await connectClient(t, transport, { sender: 'i1' });
-    t.is(await client.cast('count', { n: 1 }), 'sent');
-    t.is(await client.call('count', {}), 'yes');
-    // Mosquitto 2.0.11 ends the connection as well where max_queued_messages is 0.
-    const foreign = client.cast('count', {}, { sender: 'i2' });
-    await t.throwsAsync(foreign, { instanceOf: Undeliverable, message: /Not authorized/ });
-    t.is(await client.cast('count', { n: 1 }), 'sent');
+  const transport = { kind: 'mqtt', url, user: 'i1', password: 'secret' };
+  const client = await connectClient(t, transport, { sender: 'i1' });
+  t.is(await client.cast('count', { n: 1 }), 'sent');
+  t.is(await client.call('count', {}), 'yes');
+  // Mosquitto 2.0.11 ends the connection as well where max_queued_messages is 0.
+  const foreign = client.cast('count', {}, { sender: 'i2' });
+  await t.throwsAsync(foreign, { instanceOf: Undeliverable, message: /Not authorized/ });
+  t.is(await client.cast('count', { n: 1 }), 'sent');
 
-    const wrong = connect({ transport: { ...transport, password: 'wrong' }, sender: 'i1' });
-    await t.throwsAsync(wrong, {
-      instanceOf: ConfigError,
-      message: /refuses the connection: .*Not authorized/,
-    });
-  },
-);
+  const wrong = connect({ transport: { ...transport, password: 'wrong' }, sender: 'i1' });
+  await t.throwsAsync(wrong, {
+    instanceOf: ConfigError,
+    message: /refuses the connection: .*Not authorized/,
+  });
+});
 
-mosquittoTest('as many are under way as the broker says it takes, and no more', async (t) => {
+mosquittoTest('the client has at most as many publishes under way as the broker allows', async (t) => {
   // Mosquitto's own default, which it tells its clients too; one more, and it disconnects.
   const mosquitto = await startMosquitto({ maxInflightMessages: 20 });
   t.teardown(mosquitto.stop);

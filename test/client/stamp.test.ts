@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { createStamp } from '../../src/client/stamp.ts';
 
-test('stamps are seconds of the clock, and strictly increasing while it stands still', (t) => {
+test('stamps are seconds of the clock, and strictly increasing while the clock stands still', (t) => {
   const stamp = createStamp(() => 1_795_397_690_635);
   const stamps = Array.from({ length: 1000 }, stamp);
   t.is(stamps[0], 1_795_397_690.635);
@@ -10,7 +10,7 @@ test('stamps are seconds of the clock, and strictly increasing while it stands s
   t.true((stamps.at(-1) ?? 0) < 1_795_397_690.637);
 });
 
-test('stamps are strictly increasing whatever the clock does, and never behind it', (t) => {
+test('stamps are strictly increasing for any clock, and never behind it', (t) => {
   const epoch = 1_795_397_690_000;
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -1e9, max: 1e9 }), { minLength: 2 }), (jumps) => {

@@ -14,7 +14,7 @@ const args = fc.dictionary(
 );
 
 for (const form of ['native', 'oslo'] as const) {
-  test(`${form}: what is encoded is decoded to the same`, (t) => {
+  test(`${form}: an encoded message decodes to the same message`, (t) => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), args, (method, given) => {
         const body = wireForms[form].encode({ method, args: given, messageId: 'm1' });
@@ -34,7 +34,7 @@ interface Captured {
   readonly call: ReadonlyArray<{ readonly body: string }>;
 }
 
-test("oslo: a message has the keys of Trove's own, a call's too", (t) => {
+test("oslo: a cast and a call have the same keys as Trove's", (t) => {
   const fixture = new URL('../fixtures/trove-18-oslo-14.json', import.meta.url);
   const { plain, call }: Captured = JSON.parse(readFileSync(fixture, 'utf8'));
   const innerOf = (body: string): Record<string, unknown> => JSON.parse(JSON.parse(body)['oslo.message']);
@@ -78,7 +78,7 @@ test('oslo: a failure is an error with its class and message', (t) => {
   });
 });
 
-test('a method without a name is refused', (t) => {
+test('a message without a method name is refused', (t) => {
   for (const form of ['native', 'oslo'] as const)
     t.throws(() => wireForms[form].encode({ method: '', args: {}, messageId: 'm1' }), {
       instanceOf: Rejected,

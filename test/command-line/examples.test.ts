@@ -7,7 +7,7 @@ import { run } from './support.ts';
 const test = ava.serial;
 const folder = fileURLToPath(new URL('../../config/', import.meta.url));
 
-test('each kind of transport has an example, and so have two at once and the calls of services', (t) => {
+test('each kind of transport has an example configuration; so have two transports at once, and services', (t) => {
   t.deepEqual(
     readdirSync(folder).toSorted(),
     [...Object.keys(transportKinds), 'two-brokers', 'control-plane'].map((name) => `${name}.yaml`).toSorted(),

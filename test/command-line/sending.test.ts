@@ -91,7 +91,7 @@ for (const [command, expected] of [
 for (const kind of clientBrokers.filter(({ form, hasProperties }) => form === 'native' && hasProperties)) {
   const brokerTest = needs(test, kind.service);
 
-  brokerTest(`${kind.label}: cast and call by the command line, with what comes of it`, async (t) => {
+  brokerTest(`${kind.label}: the commands cast and call send a message and print the result`, async (t) => {
     const broker = await kind.open(t);
     const heard = await broker.listen();
     const file = configuration(stringify({ transports: { only: broker.entry() } }));
@@ -122,7 +122,7 @@ for (const kind of clientBrokers.filter(({ form, hasProperties }) => form === 'n
   });
 
   brokerTest(
-    `${kind.label}: simulate casts heartbeats of a fleet, some of which die, and says so`,
+    `${kind.label}: simulate casts heartbeats of a fleet, stops some guests, and prints both`,
     async (t) => {
       const broker = await kind.open(t);
       const heard = await broker.listen();

@@ -11,7 +11,7 @@ const rabbitTest = needs(ava.serial, 'postgres', 'rabbitmq');
 
 const tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename";
 
-test('migrate --dry-run says what it would do and does nothing', async (t) => {
+test('migrate --dry-run prints the changes and makes none', async (t) => {
   const database = await createDatabase(t);
   const file = configuration(`database: { url: "${database.url}" }`);
   const { code, stdout, errors } = await run(t, ['migrate', '--dry-run', '--config', file]);
@@ -21,7 +21,7 @@ test('migrate --dry-run says what it would do and does nothing', async (t) => {
   t.deepEqual(await database.query(tables), []);
 });
 
-test('migrate makes the tables, and again is harmless', async (t) => {
+test('migrate creates the tables, and a second run changes nothing', async (t) => {
   const database = await createDatabase(t);
   const file = configuration(`database: { url: "${database.url}" }`);
   for (const end of [/The database is ready\.\n$/, /^The database is up to date\.\n$/]) {
@@ -34,7 +34,7 @@ test('migrate makes the tables, and again is harmless', async (t) => {
     t.true(names.includes(name), name);
 });
 
-test('migrate --rollback takes them away again', async (t) => {
+test('migrate --rollback drops them again', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const file = configuration(`database: { url: "${database.url}" }`);
   t.is((await run(t, ['migrate', '--rollback', '--config', file])).code, 0);
@@ -43,14 +43,14 @@ test('migrate --rollback takes them away again', async (t) => {
   );
 });
 
-test('migrate against a database that cannot be reached ends with exit code 1 and one line', async (t) => {
+test('migrate ends with exit code 1 and one line if the database cannot be reached', async (t) => {
   const file = configuration('database: { url: "postgresql://conductor:a-secret@127.0.0.1:1/trove" }');
   const { code, errors } = await run(t, ['migrate', '--config', file]);
   t.is(code, 1);
   t.deepEqual(errors, ['conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1.']);
 });
 
-test('start against a database that is not migrated ends with exit code 2 and says to run migrate', async (t) => {
+test('start ends with exit code 2 and says to run migrate if the database is not migrated', async (t) => {
   const { url } = await createDatabase(t);
   const file = configuration(
     `database: { url: "${url}" }`,
@@ -96,26 +96,23 @@ needs(
   ava.serial,
   'postgres',
   'mosquitto',
-)(
-  "start with an authority that has not signed the broker's certificate ends with exit code 2 and one line",
-  async (t) => {
-    const { url } = await createDatabase(t, { migrated: true });
-    const { tlsPort, certificates } = await secureMosquitto();
-    const edge = `{ kind: mqtt, url: "mqtts://127.0.0.1:${tlsPort}", tls: { ca: "${certificates.stranger}" } }`;
-    const file = configuration(
-      `database: { url: "${url}" }`,
-      `transports: { edge: ${edge} }`,
-      'log: { level: fatal }',
-    );
-    const { code, errors } = await run(t, ['start', '--config', file]);
-    t.is(code, 2);
-    t.is(errors.length, 1, errors.join('\n'));
-    t.regex(
-      errors[0] ?? '',
-      /^conductor: transports\.edge: tls\.ca: the broker's certificate is not signed by/,
-    );
-  },
-);
+)("start ends with exit code 2 and one line if tls.ca has not signed the broker's certificate", async (t) => {
+  const { url } = await createDatabase(t, { migrated: true });
+  const { tlsPort, certificates } = await secureMosquitto();
+  const edge = `{ kind: mqtt, url: "mqtts://127.0.0.1:${tlsPort}", tls: { ca: "${certificates.stranger}" } }`;
+  const file = configuration(
+    `database: { url: "${url}" }`,
+    `transports: { edge: ${edge} }`,
+    'log: { level: fatal }',
+  );
+  const { code, errors } = await run(t, ['start', '--config', file]);
+  t.is(code, 2);
+  t.is(errors.length, 1, errors.join('\n'));
+  t.regex(
+    errors[0] ?? '',
+    /^conductor: transports\.edge: tls\.ca: the broker's certificate is not signed by/,
+  );
+});
 
 function withPassword(text: string): URL {
   const url = new URL(text);

@@ -41,7 +41,7 @@ for (const [what, args, line] of [
   });
 }
 
-test('check-config prints what the configuration means, with its secrets masked', async (t) => {
+test('check-config prints the effective configuration with its secrets masked', async (t) => {
   const file = configuration(
     'database: { url: "postgresql://conductor:first-secret@db/trove" }',
     'transports:',
@@ -100,7 +100,7 @@ for (const [what, lines, message] of [
 }
 
 for (const args of [['check-config'], ['start', '--config'], ['migrate', '--config']]) {
-  test(`${args[0]} with a file that is not there ends with exit code 2 and one line`, async (t) => {
+  test(`${args[0]} with a file that does not exist ends with exit code 2 and one line`, async (t) => {
     const { code, errors } = await run(t, [...args, '/no/such/conductor.yaml']);
     t.is(code, 2);
     t.deepEqual(errors, [
@@ -115,7 +115,7 @@ test('start without a transport ends with exit code 2 and one line', async (t) =
   t.deepEqual(errors, ['conductor: transports: at least one is required']);
 });
 
-test('a variable that names no key ends with exit code 2 and one line', async (t) => {
+test('a variable that names no key ends start with exit code 2 and one line', async (t) => {
   const variables = { CONDUCTOR_DATABASE__PASWORD: 'a-secret' };
   const { code, errors } = await run(t, ['start', '--config', configuration(database)], variables);
   t.is(code, 2);

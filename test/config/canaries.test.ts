@@ -55,7 +55,7 @@ function configurationWith(canary: string, port: number): string {
 }
 
 for (const canary of canaries) {
-  test.serial(`check-config prints nothing of a secret ${JSON.stringify(canary)}`, async (t) => {
+  test.serial(`check-config prints no part of the secret ${JSON.stringify(canary)}`, async (t) => {
     const path = file(configurationWith(canary, 4));
     const variables = { CONDUCTOR_TRANSPORTS__OWN__PASSWORD: canary };
     const { code, stdout, errors } = await run(t, ['check-config', path], variables);
@@ -65,7 +65,7 @@ for (const canary of canaries) {
   });
 }
 
-test.serial('the log of a start that fails has nothing of a secret', async (t) => {
+test.serial('the log of a start that fails has no part of a secret', async (t) => {
   // Nobody listens there.
   const port = await freePort();
   for (const canary of canaries.slice(3, 6)) {
@@ -104,10 +104,10 @@ for (const [what, text] of [
   ['a URL with a bare %', 'database: { url: "postgresql://u:canary%@db" }'],
   ['a list', 'database: { url: [canary] }'],
 ] as const) {
-  test(`a wrong configuration with ${what} is refused without what stands there`, (t) => {
+  test(`a wrong configuration with ${what} is refused, and the error does not quote the value`, (t) => {
     t.notRegex(refusal(text), /canary/);
   });
-  test(`a variable with ${what} is refused without what stands there`, (t) => {
+  test(`a variable with ${what} is refused, and the error does not quote the value`, (t) => {
     const environment = {
       CONDUCTOR_MODELS: text,
       CONDUCTOR_MAX_IN_FLIGHT: text,

@@ -14,7 +14,7 @@ const refusal = (url: string) => {
   return undefined;
 };
 
-test('a URL names one server or several, each with its port', (t) => {
+test('a URL names one or several servers, each with its port', (t) => {
   const hosts = (url: string) =>
     parseDatabaseUrl(url).hosts.map(({ host, port }) => `${host} ${port ?? 'default'}`);
   t.deepEqual(hosts('postgresql://db/trove'), ['db default']);
@@ -27,7 +27,7 @@ test('a URL names one server or several, each with its port', (t) => {
   t.deepEqual(hosts('postgresql:///db?host=/run/postgresql'), ['/run/postgresql default']);
 });
 
-test('of several servers the one is wanted that can be written, unless the URL says otherwise', (t) => {
+test('if there are several servers, a writable one is required, unless the URL says otherwise', (t) => {
   const session = (url: string) => parseDatabaseUrl(url).session;
   t.is(session('postgresql://h1/db'), 'any');
   t.is(session('postgresql://h1/db?target_session_attrs=read-write'), 'read-write');
@@ -36,7 +36,7 @@ test('of several servers the one is wanted that can be written, unless the URL s
   t.is(session('postgresql://h1,h2/db?target_session_attrs=primary'), 'primary');
 });
 
-test('any user, password and database survive the URL', (t) => {
+test('any user, password and database can be read back from the URL', (t) => {
   const text = fc.string({ minLength: 1, unit: 'grapheme' }).filter((one) => one.isWellFormed());
   t.notThrows(() =>
     fc.assert(
@@ -83,13 +83,13 @@ for (const [url, message] of [
   });
 }
 
-test('a blank in options may be written as a program or as libpq does', (t) => {
+test('a blank in options may be written in the form of programs or of libpq', (t) => {
   for (const written of ['-c+role=x', '-c%20role%3Dx'])
     t.is(parseDatabaseUrl(`postgresql://db?options=${written}`).options, '-c role=x');
   t.is(parseDatabaseUrl('postgresql://db?password=a+b').password, 'a+b');
 });
 
-test('parameters that have a key of their own are taken', (t) => {
+test('parameters that have a key of their own are allowed in the URL', (t) => {
   t.is(refusal('postgresql://db/trove?statement_timeout=0&lock_timeout=0&connect_timeout=1'), undefined);
   t.is(refusal('postgresql://db/trove?application_name=x&uselibpqcompat=true&sslmode=require'), undefined);
 });

@@ -66,13 +66,13 @@ for (const [kind, { schema }] of Object.entries(transportKinds)) {
   for (const { path, option } of options(schema)) declare(['transports', kind, ...path], option, only(kind));
 }
 
-test('the names are those of the documentation', (t) => {
+test('the names of the variables are those in the documentation', (t) => {
   t.is(environmentName(['database', 'connectTimeout']), 'CONDUCTOR_DATABASE__CONNECT_TIMEOUT');
   t.is(environmentName(['maxInFlightBytes']), 'CONDUCTOR_MAX_IN_FLIGHT_BYTES');
   t.is(environmentName(['transports', 'rabbit-2', 'url']), 'CONDUCTOR_TRANSPORTS__RABBIT_2__URL');
 });
 
-test('a variable goes before the file', (t) => {
+test('a variable overrides the file', (t) => {
   const config = read(`${minimal}\nmaxInFlight: 10`, {
     CONDUCTOR_MAX_IN_FLIGHT: '20',
     CONDUCTOR_DATABASE__URL: 'postgresql://other/trove',
@@ -81,14 +81,14 @@ test('a variable goes before the file', (t) => {
   t.is(config.database.url, 'postgresql://other/trove');
 });
 
-test('a variable finds the transport whatever the case of its name, and with dashes', (t) => {
+test('a variable finds its transport in any case of its name, and with dashes', (t) => {
   const text = `${minimal}\ntransports: { Rabbit-East: { kind: amqp091, url: amqp://mq } }`;
   const [transport] = read(text, { CONDUCTOR_TRANSPORTS__RABBIT_EAST__QUEUE: 'east' }).transports;
   t.is(transport?.name, 'Rabbit-East');
   t.is(transport?.printable.queue, 'east');
 });
 
-test('a transport may come from the environment altogether, in whatever order', (t) => {
+test('the environment alone may declare a transport, in any order of the variables', (t) => {
   const [transport] = read(minimal, {
     CONDUCTOR_TRANSPORTS__EDGE__URL: 'mqtt://mq',
     CONDUCTOR_TRANSPORTS__EDGE__AUTH__MODE: 'subject',
@@ -100,16 +100,16 @@ test('a transport may come from the environment altogether, in whatever order', 
   t.is(transport?.options.auth.mode, 'subject');
 });
 
-test('a text is taken as it stands, even where YAML would see more in it', (t) => {
+test('the value of a text option is not parsed as YAML', (t) => {
   t.is(read(minimal, { CONDUCTOR_REPLICA: '007' }).replica, '007');
   t.is(read(minimal, { CONDUCTOR_REPLICA: 'a: [b' }).replica, 'a: [b');
 });
 
-test('variables of other programs are let be', (t) => {
+test('variables of other programs are ignored', (t) => {
   t.notThrows(() => read(minimal, { HOME: '/', PATH: '/bin', CONDUCTORS: '3', conductor_replica: 'x' }));
 });
 
-test('a variable that is not set in the environment is no variable', (t) => {
+test('an undefined variable is ignored', (t) => {
   t.notThrows(() => read(minimal, { CONDUCTOR_NOPE: undefined }));
 });
 
@@ -192,14 +192,14 @@ for (const [what, environment, message] of [
   });
 }
 
-test('a variable cannot go into a section that the file has as something else', (t) => {
+test('a variable cannot go into a section that is not a map in the file', (t) => {
   t.is(
     refusal('database: 1', { CONDUCTOR_DATABASE__URL: 'postgresql://db' }),
     'CONDUCTOR_DATABASE__URL: database must be a map of keys to values',
   );
 });
 
-test('what Kubernetes sets beside a Service named conductor is not taken for a misspelt key', (t) => {
+test('the variables that Kubernetes sets for a Service named conductor are not reported as wrong keys', (t) => {
   const links = {
     CONDUCTOR_SERVICE_HOST: '10.0.0.1',
     CONDUCTOR_SERVICE_PORT_HTTP: '8080',

@@ -9,7 +9,7 @@ import { transportKinds } from '../../src/transports/index.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { edge, minimal, rabbit, read } from './support.ts';
 
-test('what the file does not say has its default', (t) => {
+test('a key that is missing in the file has its default', (t) => {
   const { database, workers, maxInFlight, replica, transports } = read(minimal);
   t.deepEqual(database, {
     url: 'postgresql://db/trove',
@@ -27,7 +27,7 @@ test('what the file does not say has its default', (t) => {
   t.deepEqual(transports, []);
 });
 
-test('what the file says replaces the default, and only that', (t) => {
+test('a key in the file replaces its default, and no other default', (t) => {
   const { workers, guests, log } = read(
     `${minimal}\nworkers: { threads: 7 }\nguests: { autoRegister: true }\nlog: { level: debug }`,
   );
@@ -50,7 +50,7 @@ test('a transport has the options of its kind, with their defaults', (t) => {
   t.is(printable?.connectTimeout, 10_000);
 });
 
-test('a free-form map is taken as it stands, nested or with dots in its keys', (t) => {
+test('a free-form map is kept unchanged, nested or with dots in its keys', (t) => {
   const [{ printable } = {}] = read(
     rabbit('queueArguments: { x-queue-type: quorum, a.b: 1, nested: { list: [1] } }'),
   ).transports;
@@ -66,7 +66,7 @@ test('two transports of a kind do not share their options', (t) => {
   );
 });
 
-test('models and services grant what they say, and nothing else', (t) => {
+test('models and services grant only the listed methods, tables and columns', (t) => {
   const { access } = read(`${minimal}
 models:
   instance: { table: instances, read: { except: [encrypted_key] } }
@@ -94,26 +94,26 @@ services:
   t.false(grant.delete);
 });
 
-test('a file that is not there is named', async (t) => {
+test('the error for a missing file names the file', async (t) => {
   const file = join(temporaryDirectory('config'), 'missing.yaml');
   const error = await t.throwsAsync(loadConfig(file, {}, transportKinds), { instanceOf: ConfigError });
   t.regex(error.message, /^cannot read the configuration file: ENOENT: .*missing\.yaml'$/);
 });
 
-test('a file is read with the environment over it', async (t) => {
+test('variables of the environment override the file', async (t) => {
   const file = join(temporaryDirectory('config'), 'conductor.yaml');
   await writeFile(file, minimal);
   const config = await loadConfig(file, { CONDUCTOR_REPLICA: 'a', HOME: '/' }, transportKinds);
   t.is(config.replica, 'a');
 });
 
-test('a file begins with a byte order mark where an editor has put one', async (t) => {
+test('a file may begin with a byte order mark', async (t) => {
   const file = join(temporaryDirectory('config'), 'conductor.yaml');
   await writeFile(file, `\u{feff}${minimal}`);
   t.is((await loadConfig(file, {}, transportKinds)).database.url, 'postgresql://db/trove');
 });
 
-test('a directory is no configuration', async (t) => {
+test('a directory is refused as a configuration', async (t) => {
   const folder = temporaryDirectory('config');
   const error = await t.throwsAsync(loadConfig(folder, {}, transportKinds), { instanceOf: ConfigError });
   t.is(error.message, `cannot read the configuration file: ${folder} is a directory; name the file in it`);
@@ -131,7 +131,7 @@ test('a file in another encoding is refused', async (t) => {
   }
 });
 
-test('a subject is taken where its last word is the sender', (t) => {
+test('a subject is accepted if its last token is the sender', (t) => {
   for (const routingKey of ['conductor.*', 'conductor.#', '*', '#'])
     t.notThrows(() => read(rabbit(`routingKey: '${routingKey}'`, 'auth: { mode: subject }')));
   for (const topic of ['conductor/+', 'conductor/#', '+', '#'])

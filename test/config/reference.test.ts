@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { referenceFile, renderReference } from '../../scripts/configuration-reference.ts';
 
-test('docs/configuration.md is what the schemas say: run `npm run docs`', (t) => {
+test('docs/configuration.md agrees with the schemas: run `npm run docs`', (t) => {
   t.is(readFileSync(referenceFile, 'utf8'), renderReference());
 });
 
-test('the reference says of an option what it is, its default, what is accepted and its variable', (t) => {
+test('the reference has the meaning, default, accepted values and variable of each option', (t) => {
   const text = renderReference();
   for (const lines of [
     [

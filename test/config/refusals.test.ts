@@ -288,6 +288,6 @@ for (const [what, text, message] of [
   });
 }
 
-test('an empty file lacks the database', (t) => {
+test('an empty file is refused, because it lacks the database', (t) => {
   t.regex(refusal(''), /^database\.url: is required/);
 });

@@ -7,7 +7,7 @@ import { rabbit, read } from './support.ts';
 const url = (text: string) => ({ text, isUrl: true });
 const plain = (text: string) => ({ text, isUrl: false });
 
-test('what is printed has the passwords of the database and of the transports masked', (t) => {
+test('the printed configuration has the passwords of the database and of the transports masked', (t) => {
   const config = read(rabbit(), {
     CONDUCTOR_DATABASE__URL: 'postgresql://conductor:first-secret@db/trove',
     CONDUCTOR_TRANSPORTS__RABBIT__URL: 'amqp://guest:second-secret@mq',
@@ -22,20 +22,20 @@ test('what is printed has the passwords of the database and of the transports ma
   ]);
 });
 
-test('what is printed says the rest as it is', (t) => {
+test('the printed configuration has all other values unchanged', (t) => {
   const config = read(rabbit('queue: q'));
   const { database, transports } = printable(config);
   t.deepEqual(database, config.database);
   t.deepEqual(transports, { rabbit: config.transports[0]?.options });
 });
 
-test('a password among the parameters of a URL is masked too', (t) => {
+test("a password in a URL's parameters is masked too", (t) => {
   const secret = url('postgresql://db/trove?user=eve&password=hunter2&sslpassword=hunter3');
   t.is(maskSecret(secret), 'postgresql://db/trove?user=eve&password=***&sslpassword=***');
   t.is(createMasker([secret])(`cannot connect to ${secret.text}`), `cannot connect to ${maskSecret(secret)}`);
 });
 
-test('a password in a URL that names several servers is masked, and only that', (t) => {
+test('in a URL with several servers only the password is masked', (t) => {
   const several = url(
     'postgresql://eve:p%40ssword%2F1@db1:1,db2:2/trove?sslmode=prefer&sslpassword=hunter22',
   );
@@ -47,13 +47,13 @@ test('a password in a URL that names several servers is masked, and only that', 
     t.is(maskSecret(url(open)), open);
 });
 
-test('a secret that is no URL is masked whole, an empty one is nothing', (t) => {
+test('a secret that is not a URL is masked as a whole, and an empty one is ignored', (t) => {
   t.is(maskSecret(plain('hunter2')), '***');
   t.is(maskSecret(plain('')), '');
   t.is(createMasker([plain('hunter2'), plain('')])('the key hunter2 is wrong'), 'the key *** is wrong');
 });
 
-test('a password that looks like a URL is masked whole', (t) => {
+test('a password that looks like a URL is masked as a whole', (t) => {
   const config = read(rabbit('password: "Pa55:word"', 'auth: { instRpcKeyEncrKey: "hunter://2secret" }'));
   const [{ printable: printed } = {}] = config.transports;
   t.is(printed?.password, '***');
@@ -62,34 +62,34 @@ test('a password that looks like a URL is masked whole', (t) => {
   t.is(mask('Pa55:word and hunter://2secret and hunter%3A%2F%2F2secret'), '*** and *** and ***');
 });
 
-test('the password of each server of a cluster is masked, and a token that stands for a user', (t) => {
+test('the password of each server of a cluster is masked, and a token in place of the user', (t) => {
   t.is(maskSecret(url('nats://u:one@a,nats://u:two@b:4222')), 'nats://u:***@a,nats://u:***@b:4222');
   t.is(maskSecret(url('nats://tokentoken@a')), 'nats://***@a');
   t.is(createMasker([url('nats://tokentoken@a')])('token tokentoken refused'), 'token *** refused');
 });
 
-test('a password is masked as it is written too, where the URL is not written as the standard has it', (t) => {
+test('a password is masked in its written form too, if the URL is not in standard form', (t) => {
   const written = 'amqp://guest:p@s%2fs"word@mq';
   t.is(createMasker([url(written)])(`cannot connect to ${written}`), 'cannot connect to amqp://guest:***@mq');
 });
 
-test('a secret that is a part of another leaves nothing of it', (t) => {
+test('a secret that is part of another secret leaves no part of it', (t) => {
   t.is(createMasker([plain('hunter2'), plain('hunter2-and-more')])('hunter2-and-more'), '***');
 });
 
-test('a URL without a password hides nothing', (t) => {
+test('a URL without a password masks nothing', (t) => {
   t.is(maskSecret(url('amqp://mq:5672/vhost')), 'amqp://mq:5672/vhost');
   t.is(createMasker([url('amqp://mq')])('cannot connect to amqp://mq'), 'cannot connect to amqp://mq');
 });
 
-test('a long password is masked wherever it stands, decoded or not', (t) => {
+test('a long password is masked everywhere, decoded or not', (t) => {
   const mask = createMasker([url('amqp://guest:p%40ssword%2F1@mq')]);
   t.is(mask('amqp://guest:p%40ssword%2F1@mq'), 'amqp://guest:***@mq');
   t.is(mask('amqp://guest:p@ssword/1@mq'), 'amqp://guest:***@mq');
   t.is(mask('login with p@ssword/1 failed'), 'login with *** failed');
 });
 
-test('a short password is masked in its URL only, so that ordinary words stay', (t) => {
+test('a short password is masked in its URL only, so that ordinary words stay readable', (t) => {
   const mask = createMasker([url('amqp://guest:guest@mq')]);
   t.is(mask('amqp://guest:guest@mq: no guest'), 'amqp://guest:***@mq: no guest');
 });
@@ -100,7 +100,7 @@ test('a password is masked inside a line of JSON', (t) => {
   t.is(mask(JSON.stringify({ password })), '{"password":"***"}');
 });
 
-test('no password of eight characters or more is left in any text', (t) => {
+test('no password of eight characters or more remains in any text', (t) => {
   const property = fc.property(fc.string({ minLength: 8 }), fc.string(), fc.string(), (secret, a, b) => {
     // What a replacement leaves behind may look like a secret that is made of asterisks.
     fc.pre(!secret.includes('*') && secret.isWellFormed());

@@ -8,7 +8,7 @@ const options = fc.record({
 });
 const attempt = fc.nat(5000);
 
-test('a delay lies between nothing and the greatest, whatever the attempt', (t) => {
+test('a delay lies between 0 and the maximum, for any attempt', (t) => {
   const property = fc.property(
     attempt,
     options,
@@ -21,29 +21,29 @@ test('a delay lies between nothing and the greatest, whatever the attempt', (t) 
   t.notThrows(() => fc.assert(property));
 });
 
-test('its upper end doubles with each attempt until it is the greatest, and stays there', (t) => {
+test('the upper end of a delay doubles with each attempt up to the maximum', (t) => {
   const upper = [0, 1, 2, 3, 4, 5, 2000].map((n) => fullJitter(n, { base: 100, max: 1000 }, () => 1));
   t.deepEqual(upper, [100, 200, 400, 800, 1000, 1000, 1000]);
 });
 
-test('within its upper end it is drawn evenly: jitter is full', (t) => {
+test('a delay is drawn evenly up to its upper end (full jitter)', (t) => {
   const drawn = [0, 0.25, 0.5, 0.75].map((r) => fullJitter(1, { base: 100, max: 1000 }, () => r));
   t.deepEqual(drawn, [0, 50, 100, 150]);
 });
 
-test('without a source of chance two delays differ', (t) => {
+test('two delays differ without a given random source', (t) => {
   const delays = new Set(Array.from({ length: 20 }, () => fullJitter(10, { base: 1000, max: 60_000 })));
   t.true(delays.size > 1);
 });
 
-test('a pause takes as long as it was told', async (t) => {
+test('a pause takes the given time', async (t) => {
   const begin = performance.now();
   await pause(30);
   // Timers count whole milliseconds.
   t.true(performance.now() - begin >= 29);
 });
 
-test('a pause ends when it is aborted, and takes no time if it was before', async (t) => {
+test('an aborted pause ends at once, also if it was aborted before', async (t) => {
   const controller = new AbortController();
   const paused = pause(60_000, controller.signal);
   controller.abort();

@@ -41,7 +41,7 @@ for (const [what, args, expected] of [
   });
 }
 
-test('what is nested 31 levels deep is not', (t) => {
+test('arguments that are nested 31 levels deep are accepted', (t) => {
   t.notThrows(() => decode(`{"payload":${'['.repeat(31)}1${']'.repeat(31)}}`));
   t.throws(() => decode(`{"payload":${'['.repeat(32)}1${']'.repeat(32)}}`), { instanceOf: Rejected });
 });
@@ -53,7 +53,7 @@ test('brackets that are never closed are not JSON', (t) => {
   );
 });
 
-test('a number beyond all numbers is Infinity, which is for the method to refuse', (t) => {
+test('a number that is too large becomes Infinity, and the method refuses it', (t) => {
   t.deepEqual(parseObject('{"sent":1e400}', 'the body'), { sent: Number.POSITIVE_INFINITY });
 });
 
@@ -78,12 +78,12 @@ test('a body without a byte is empty', (t) => {
   );
 });
 
-test('a text is read from where it lies in a larger buffer', (t) => {
+test('a text is read in place from a larger buffer', (t) => {
   const whole = Buffer.from('before{"ä":"€"}after');
   t.is(textOf(new Uint8Array(whole.buffer, whole.byteOffset + 6, whole.length - 11)), '{"ä":"€"}');
 });
 
-test('what JSON can say is read as it was written', (t) => {
+test('every JSON value is read as it was written', (t) => {
   const property = fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
     const text = JSON.stringify(value);
     return JSON.stringify(parseObject(textOf(Buffer.from(text)), 'the body')) === text;
@@ -91,14 +91,14 @@ test('what JSON can say is read as it was written', (t) => {
   t.notThrows(() => fc.assert(property));
 });
 
-test('any bytes are decoded or rejected; nothing else is thrown', (t) => {
+test('any bytes are decoded or rejected, and no other error is thrown', (t) => {
   const property = fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     t.throws(() => decodeBytes(bytes), { instanceOf: Rejected });
   });
   t.notThrows(() => fc.assert(property));
 });
 
-test('any arguments are taken as they are or rejected; nothing else is thrown', (t) => {
+test('any arguments are accepted unchanged or rejected, and no other error is thrown', (t) => {
   const property = fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 40 })), (args) => {
     try {
       return JSON.stringify(decode(JSON.stringify(args)).args) === JSON.stringify(args);
@@ -109,11 +109,11 @@ test('any arguments are taken as they are or rejected; nothing else is thrown', 
   t.notThrows(() => fc.assert(property));
 });
 
-test('a value is not refused for what it holds innocently', (t) => {
+test('a value with unusual but harmless content is accepted', (t) => {
   t.notThrows(() => refuseHostile({ constructor: 1, prototype: [null, true, 1.5, 'ü\n'], '': {} }, 'args'));
 });
 
-test('every kind of value has its name', (t) => {
+test('every type of value has its name', (t) => {
   t.deepEqual([undefined, null, [], {}, 'a', 1, true].map(jsonTypeOf), [
     'missing',
     'null',

@@ -16,7 +16,7 @@ function written(work: () => void): string {
   return lines.join('');
 }
 
-test('a line is JSON with its time, and whatever is in it goes through the mask', (t) => {
+test('a line is JSON with its time, and every field is masked', (t) => {
   const mask = (text: string) => text.replaceAll('hunter2', '***');
   const text = written(() =>
     createLogger('info', mask).error({ error: 'cannot connect to amqp://eve:hunter2@mq' }, 'hunter2'),
@@ -26,7 +26,7 @@ test('a line is JSON with its time, and whatever is in it goes through the mask'
   t.true(Number.isFinite(Date.parse(String(line.time))));
 });
 
-test('what is less severe than the level is not logged', (t) => {
+test('a line below the level is not logged', (t) => {
   t.is(
     written(() => createLogger('warn').info('all is well')),
     '',

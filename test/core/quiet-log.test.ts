@@ -22,7 +22,7 @@ function pass(milliseconds: number): void {
   mock.timers.tick(milliseconds);
 }
 
-test('a budget gives its lines at once, then one an interval, and counts what is left out', (t) => {
+test('a budget allows its lines at once, then one an interval, and counts the suppressed ones', (t) => {
   const budget = new LineBudget(2, 1000);
   t.deepEqual([budget.take(), budget.take(), budget.take(), budget.take()], [0, 0, undefined, undefined]);
   pass(999);
@@ -32,13 +32,13 @@ test('a budget gives its lines at once, then one an interval, and counts what is
   t.is(budget.take(), undefined);
 });
 
-test('a budget that is not used grows to its lines and no further', (t) => {
+test('an unused budget grows to its maximum and no further', (t) => {
   const budget = new LineBudget(2, 1000);
   pass(3_600_000);
   t.deepEqual([budget.take(), budget.take(), budget.take()], [0, 0, undefined]);
 });
 
-test('an outage is worth a line when it begins, one a minute while it lasts, and one when it ends', (t) => {
+test('an outage allows one line when it begins, one a minute, and one when it ends', (t) => {
   const outage = new Outage();
   const lines: number[] = [];
   for (let seconds = 0; seconds < 200; seconds += 1) {
@@ -50,7 +50,7 @@ test('an outage is worth a line when it begins, one a minute while it lasts, and
   t.false(outage.end());
 });
 
-test('each reason of an outage is worth a line once, and those that never end are not', (t) => {
+test('each new reason of an outage allows one line, but an endless series of reasons does not', (t) => {
   const outage = new Outage();
   const said = ['nobody listens', 'wrong password', 'nobody listens', 'wrong password'].map((reason) =>
     outage.fail(reason),
@@ -60,7 +60,7 @@ test('each reason of an outage is worth a line once, and those that never end ar
   t.is(others.filter(Boolean).length, 6);
 });
 
-test('what is well and not in turn, many times a second, is some lines and then one in ten seconds', (t) => {
+test('frequent changes between failure and success allow a few lines and then one in ten seconds', (t) => {
   const outage = new Outage();
   let begun = 0;
   let ended = 0;
@@ -74,7 +74,7 @@ test('what is well and not in turn, many times a second, is some lines and then 
   t.is(ended, begun, 'each beginning has its end');
 });
 
-test('an outage that begins anew after a long time is worth a line', (t) => {
+test('an outage that begins again after a long time allows a line', (t) => {
   const outage = new Outage();
   t.true(outage.fail('nobody listens'));
   t.true(outage.end());
@@ -100,7 +100,7 @@ const notice = {
   detail: 'sent is missing',
 } as const;
 
-test('a dead letter is one line that says whose it is and why', (t) => {
+test('a dead letter is one line with its sender and its reason', (t) => {
   const { letters: log, lines } = letters();
   log.add(notice);
   t.deepEqual(lines, [{ level: 40, ...notice, msg: 'dead letter' }]);
@@ -108,7 +108,7 @@ test('a dead letter is one line that says whose it is and why', (t) => {
   t.is(lines.length, 1);
 });
 
-test('of a flood of dead letters ten are named, then one a second; the others are summed by transport and reason', (t) => {
+test('the log names ten dead letters of a flood, then one a second, and sums up the others by transport and reason', (t) => {
   const { letters: log, lines } = letters();
   for (let n = 0; n < 5000; n += 1) log.add(n % 5 === 0 ? { transport: 'edge', reason: 'not_json' } : notice);
   t.is(lines.length, 10);
@@ -125,7 +125,7 @@ test('of a flood of dead letters ten are named, then one a second; the others ar
   t.is(lines.length, 11, 'nothing is said where nothing happens');
 });
 
-test('an hour of a steady flood is one line a second and one in ten seconds', (t) => {
+test('an hour of a steady flood logs one line a second and one in ten seconds', (t) => {
   const { letters: log, lines } = letters();
   for (let n = 0; n < 36_000; n += 1) {
     log.add(notice);
@@ -134,7 +134,7 @@ test('an hour of a steady flood is one line a second and one in ten seconds', (t
   t.true(lines.length <= 10 + 3600 + 360, `${lines.length}`);
 });
 
-test('what has not been said is said at a stop', (t) => {
+test('a stop logs the suppressed counts', (t) => {
   const { letters: log, lines } = letters();
   for (let n = 0; n < 12; n += 1) log.add(notice);
   log.stop();

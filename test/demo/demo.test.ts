@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.ts';
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const patience = 60_000;
 
-test('the demo writes heartbeats to Postgres, ends by itself and leaves nothing running', async (t) => {
+test('the demo writes heartbeats to Postgres, ends by itself and leaves no process running', async (t) => {
   const folder = temporaryDirectory('demo');
   const demo = startDemo(t, folder, '--for', '6');
   t.deepEqual(await demo.exited, { code: 0, signal: null }, demo.output());
@@ -28,7 +28,7 @@ test('the demo writes heartbeats to Postgres, ends by itself and leaves nothing 
   assertNothingLeft(t, folder);
 });
 
-test('it runs on an ordinary configuration, which it leaves to look at', async (t) => {
+test('the demo runs on an ordinary configuration file, and keeps the file', async (t) => {
   const folder = temporaryDirectory('demo');
   const demo = startDemo(t, folder, '--for', '1');
   t.is((await demo.exited).code, 0, demo.output());
@@ -41,7 +41,7 @@ test('it runs on an ordinary configuration, which it leaves to look at', async (
   );
 });
 
-test('it ends in good order when interrupted', async (t) => {
+test('the demo stops cleanly on an interrupt', async (t) => {
   const folder = temporaryDirectory('demo');
   const demo = startDemo(t, folder);
   await printed(demo, /The first heartbeat was in Postgres/);
@@ -51,7 +51,7 @@ test('it ends in good order when interrupted', async (t) => {
   assertNothingLeft(t, folder);
 });
 
-test('it ends in good order when interrupted while the database is being made', async (t) => {
+test('the demo stops cleanly on an interrupt while it creates the database', async (t) => {
   const folder = temporaryDirectory('demo');
   const demo = startDemo(t, folder);
   await waitFor(() => entries(folder).some((name) => name.includes('unfinished')), {
@@ -65,7 +65,7 @@ test('it ends in good order when interrupted while the database is being made', 
   assertNothingLeft(t, folder);
 });
 
-test('a second one in the same folder says so and does the first one no harm', async (t) => {
+test('a second demo in the same folder is refused, and does not affect the first', async (t) => {
   const folder = temporaryDirectory('demo');
   const first = startDemo(t, folder);
   await printed(first, /The first heartbeat was in Postgres/);
@@ -82,7 +82,7 @@ test('a second one in the same folder says so and does the first one no harm', a
   assertNothingLeft(t, folder);
 });
 
-test('it ends when nobody reads its output any more', async (t) => {
+test('the demo ends when its output is closed', async (t) => {
   const folder = temporaryDirectory('demo');
   const command = `"${process.execPath}" "${main}" demo | head -n 1`;
   const demo = startProcess('/bin/sh', ['-c', command], { cwd: folder });

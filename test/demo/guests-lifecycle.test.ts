@@ -14,17 +14,17 @@ test('a new guest is built and then runs', (t) => {
 });
 
 for (const phase of phases) {
-  test(`a guest that is ${phase} may stay so, and gets to run sooner or later`, (t) => {
+  test(`a guest that is ${phase} may stay so, and is running at some time later`, (t) => {
     t.is(nextPhase(phase, 0.999), phase);
     t.true(reachableFrom(phase).has('running'));
   });
 }
 
-test('a guest may get into every phase', (t) => {
+test('a guest can reach every phase', (t) => {
   t.deepEqual([...reachableFrom('running')].sort(), [...phases].sort());
 });
 
-test('most guests run at any time, and some are in trouble', (t) => {
+test('most guests are running at any time, and some are not', (t) => {
   const counts = new Map<Phase, number>();
   // A generator of its own (Lehmer's), so that every run of the test sees the same lives.
   let seed = 1;
@@ -39,7 +39,7 @@ test('most guests run at any time, and some are in trouble', (t) => {
   t.true(share('crashed', 'silent', 'failed to spawn') > 0.05);
 });
 
-test('what a guest says is a heartbeat that the conductor understands', (t) => {
+test("a guest's report is a heartbeat that the conductor can decode", (t) => {
   for (const phase of phases) {
     if (phase === 'silent') continue;
     const body = Buffer.from(heartbeatOf('guest-1', phase, 12.5));
@@ -55,7 +55,7 @@ test('what a guest says is a heartbeat that the conductor understands', (t) => {
   }
 });
 
-test('few heartbeats come twice, fewer come late', (t) => {
+test('few heartbeats come twice, and fewer come late', (t) => {
   const share = (what: string) => draws.filter((random) => mishap(random) === what).length / draws.length;
   t.true(share('none') > 0.9);
   t.true(share('repeated') > share('late'));

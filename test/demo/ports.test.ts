@@ -6,12 +6,12 @@ import { freePort } from '../support/ports.ts';
 
 const same = async (port: number) => port;
 
-test('a server starts on the preferred port where nobody listens on it', async (t) => {
+test('a server starts on the preferred port if the port is free', async (t) => {
   const port = await freePort();
   t.is(await onFreePort(port, same), port);
 });
 
-test('it starts on another one where somebody listens on the preferred one', async (t) => {
+test('a server starts on another port if the preferred one is in use', async (t) => {
   const port = await freePort();
   await take(t, port);
   const chosen = await onFreePort(port, same);
@@ -19,7 +19,7 @@ test('it starts on another one where somebody listens on the preferred one', asy
   t.true(chosen > 0);
 });
 
-test('it starts on another one where somebody takes the chosen one before it could', async (t) => {
+test('a server starts on another port if the chosen one is taken first', async (t) => {
   const port = await freePort();
   const tried: number[] = [];
   const chosen = await onFreePort(port, async (candidate) => {
@@ -31,7 +31,7 @@ test('it starts on another one where somebody takes the chosen one before it cou
   t.deepEqual(tried, [port, chosen]);
 });
 
-test('an error that has nothing to do with the port is passed on at once', async (t) => {
+test('an error that does not concern the port is thrown at once', async (t) => {
   let tries = 0;
   const failing = async () => {
     tries += 1;

@@ -10,7 +10,7 @@ function terminal(columns?: number, rows?: number) {
 const line = (text: string) => [{ text }];
 const up = (rows: number) => `\x1b[${rows}A`;
 
-test('it draws over what it drew before', (t) => {
+test('the screen draws over its previous lines', (t) => {
   const fake = terminal();
   const screen = new Screen(fake, false);
   screen.draw([line('one'), line('two')]);
@@ -25,7 +25,7 @@ test('it draws over what it drew before', (t) => {
   t.true(third.includes(up(1)));
 });
 
-test('it finds its first line again when the terminal has become narrower and has wrapped them', (t) => {
+test('the screen finds its first line again after a narrower terminal has wrapped the lines', (t) => {
   const fake = terminal(80);
   const screen = new Screen(fake, false);
   screen.draw([line('x'.repeat(79)), line('short')]);
@@ -34,17 +34,17 @@ test('it finds its first line again when the terminal has become narrower and ha
   t.true(fake.written.at(-1)?.includes(up(3)));
 });
 
-test('it draws no more lines than the terminal has rows for, since it could not get back to them', (t) => {
+test('the screen draws at most as many lines as the terminal has rows', (t) => {
   const fake = terminal(80, 4);
   new Screen(fake, false).draw(['a', 'b', 'c', 'd', 'e'].map(line));
   t.true(fake.written[0]?.includes('c\x1b[K\n\x1b[J'));
 });
 
-test('it takes a usual width for a terminal that says 0', (t) => {
+test('the screen assumes a usual width if the terminal reports 0', (t) => {
   t.is(new Screen(terminal(0, 0), false).columns, 79);
 });
 
-test('it hides the cursor while it draws and gives it back at the end', (t) => {
+test('the screen hides the cursor while it draws, and shows it at the end', (t) => {
   const fake = terminal();
   const screen = new Screen(fake, false);
   screen.draw([line('one')]);
@@ -53,7 +53,7 @@ test('it hides the cursor while it draws and gives it back at the end', (t) => {
   t.is(fake.written.at(-1), '\x1b[?25h');
 });
 
-test('it uses colours only where it may', (t) => {
+test('the screen uses colours only where they are allowed', (t) => {
   const painted = terminal();
   const plain = terminal();
   const lines = [[{ text: 'crashed', look: 'bad' } as const]];

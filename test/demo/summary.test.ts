@@ -47,11 +47,11 @@ test('no line is wider than the terminal', (t) => {
   }
 });
 
-test('it says when it ends by itself', (t) => {
+test('the summary says when the demo will end', (t) => {
   t.is(texts(render(readings, 79, 90))[0], 'Running for 1 min 15 s of 1 min 30 s. Ctrl-C ends it.');
 });
 
-test("the reader's own guests are named, and cannot steer the terminal", (t) => {
+test("the summary names the reader's own guests, and they cannot control the terminal", (t) => {
   const others = [
     { id: 'my-guest', status: 'healthy', secondsAgo: 2.9 },
     { id: '\x1b[2J\r\n漢', status: 'running', secondsAgo: -0.1 },
@@ -62,13 +62,13 @@ test("the reader's own guests are named, and cannot steer the terminal", (t) => 
   );
 });
 
-test('what keeps messages from flowing is shown', (t) => {
+test('the summary shows the reason why messages do not flow', (t) => {
   const problem = 'Postgres does not answer:\n  connection refused';
   t.is(texts(render({ ...readings, problem }, 79)).at(-1), 'Postgres does not answer: connection refused');
   t.true(renderLine({ ...readings, problem }).endsWith('| Postgres does not answer: connection refused'));
 });
 
-test('without a terminal everything is on one line', (t) => {
+test('without a terminal the summary is one line', (t) => {
   t.is(
     renderLine(readings),
     '1 min 15 s | guests in Postgres: 18 running, 1 crashed, 5 silent, 1 paused' +
@@ -77,7 +77,7 @@ test('without a terminal everything is on one line', (t) => {
   );
 });
 
-test('before the first heartbeat there are no figures to be wrong', (t) => {
+test('before the first heartbeat the summary shows no figures', (t) => {
   const nothing = {
     ...readings,
     guests: new Map(),
@@ -90,7 +90,7 @@ test('before the first heartbeat there are no figures to be wrong', (t) => {
   t.notRegex(texts(render(nothing, 79)).join(), /NaN|undefined|Infinity/);
 });
 
-test('the last line says what was written, and where it is', (t) => {
+test('the last line says how much was written, and where', (t) => {
   t.is(
     renderEnd(readings, 'here'),
     'Ended after 1 min 15 s: 1,234 heartbeats written to Postgres (and 3 stale), where 25 guests now have a status. ' +

@@ -16,7 +16,7 @@ needs(
   'rabbitmq',
   'postgres',
 )(
-  'AMQP 0-9-1, native form: each bad message ends as a dead letter that says why, and harms no other',
+  'AMQP 0-9-1, native form: each bad message becomes a dead letter with its reason, and affects no other message',
   async (t) => {
     await endsAsDeadLetters(t, await openRabbitmq(t, service('rabbitmq'), 'native'), badNativeMessages);
   },
@@ -27,7 +27,7 @@ needs(
   'rabbitmq',
   'postgres',
 )(
-  'AMQP 0-9-1, oslo form: each bad message ends as a dead letter that says why, and harms no other',
+  'AMQP 0-9-1, oslo form: each bad message becomes a dead letter with its reason, and affects no other message',
   async (t) => {
     await endsAsDeadLetters(t, await openRabbitmq(t, service('rabbitmq'), 'oslo'), badOsloMessages);
   },
@@ -38,7 +38,7 @@ needs(
   'mosquitto',
   'postgres',
 )(
-  'MQTT 5, native form: each bad message ends as a dead letter that says why, and harms no other',
+  'MQTT 5, native form: each bad message becomes a dead letter with its reason, and affects no other message',
   async (t) => {
     await endsAsDeadLetters(t, openMosquitto(service('mosquitto')), badNativeMessages);
   },

@@ -23,7 +23,7 @@ for (const [label, name, open] of [
     test,
     name,
     'postgres',
-  )(`${label}: what the client casts is in Postgres, over a cut too`, async (t) => {
+  )(`${label}: the client's casts are in Postgres, although the connection is cut`, async (t) => {
     const broker: TestBroker = await open(t);
     const database = await createDatabase(t, { migrated: true });
     await insertInstances(database, 'i1');

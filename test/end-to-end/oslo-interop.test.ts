@@ -36,7 +36,7 @@ for (const [form, transport] of [
   ['plain', {}],
   ['secure', secure],
 ] as const) {
-  withTrove(`all five casts of a real Trove guest have their effect, in ${form} form`, async (t) => {
+  withTrove(`all five casts of a real Trove guest are applied, in ${form} form`, async (t) => {
     const { url, database, account } = await start(t, transport);
     const [instance, backup, key] = [randomUUID(), randomUUID(), 'An0therKeyOfThirtyTwoCharacters0'];
     await insertInstances(database, instance);
@@ -80,7 +80,7 @@ for (const [form, transport] of [
   });
 }
 
-withTrove('what a guest notifies before anybody listens waits for the first listener', async (t) => {
+withTrove('a notification waits for the first listener', async (t) => {
   const { url, database, account } = await start(t);
   const instance = randomUUID();
   await insertInstances(database, instance);
@@ -93,7 +93,7 @@ withTrove('what a guest notifies before anybody listens waits for the first list
   ]);
 });
 
-withTrove('a plain guest is refused where the secure form is required', async (t) => {
+withTrove('a plain message is refused if the secure form is required', async (t) => {
   const { url, database, account } = await start(t, secure);
   const instance = randomUUID();
   await insertInstances(database, instance);
@@ -110,31 +110,28 @@ withOslo('a real oslo client that calls gets the result', async (t) => {
   t.like(answer?.result, { pong: true });
 });
 
-withOslo(
-  'a real oslo client sees what is wrong with its call as the exception that oslo has for it',
-  async (t) => {
-    const { url } = await start(t);
-    const [unknown, newer, capped] = await runPython(
-      'oslo_caller.py',
-      url,
-      calls(
-        { method: 'pong', args: {} },
-        { method: 'ping', args: {}, version: '1.99' },
-        { method: 'ping', args: {}, version: '1.99', cap: '1.0' },
-      ),
-    );
-    t.like(unknown?.error, { class: 'NoSuchMethod_Remote', module: 'oslo_messaging.rpc.dispatcher_Remote' });
-    t.like(newer?.error, {
-      class: 'UnsupportedVersion_Remote',
-      module: 'oslo_messaging.rpc.dispatcher_Remote',
-    });
-    t.regex(JSON.stringify(newer?.error), /1\.99/);
-    // Its own doing: it sends nothing that is newer than what it was told the conductor speaks.
-    t.like(capped?.error, { class: 'RPCVersionCapError' });
-  },
-);
+withOslo("a real oslo client raises oslo's own exception for an error of its call", async (t) => {
+  const { url } = await start(t);
+  const [unknown, newer, capped] = await runPython(
+    'oslo_caller.py',
+    url,
+    calls(
+      { method: 'pong', args: {} },
+      { method: 'ping', args: {}, version: '1.99' },
+      { method: 'ping', args: {}, version: '1.99', cap: '1.0' },
+    ),
+  );
+  t.like(unknown?.error, { class: 'NoSuchMethod_Remote', module: 'oslo_messaging.rpc.dispatcher_Remote' });
+  t.like(newer?.error, {
+    class: 'UnsupportedVersion_Remote',
+    module: 'oslo_messaging.rpc.dispatcher_Remote',
+  });
+  t.regex(JSON.stringify(newer?.error), /1\.99/);
+  // Its own doing: it sends nothing that is newer than what it was told the conductor speaks.
+  t.like(capped?.error, { class: 'RPCVersionCapError' });
+});
 
-withTrove('a Trove client sees a bad argument as the exception that Trove has for it', async (t) => {
+withTrove("a Trove client raises Trove's own exception for a bad argument", async (t) => {
   const { url } = await start(t);
   const bad = { instance_id: 7, payload: {} };
   const [answer] = await runPython(
@@ -160,7 +157,7 @@ withTrove('a call in secure form is answered in secure form', async (t) => {
   t.like(await statusOf(database, instance), { status_description: 'running' });
 });
 
-withOslo('many calls of an oslo client at once: none is lost, none is answered twice', async (t) => {
+withOslo('no call of many concurrent ones from an oslo client is lost or answered twice', async (t) => {
   const { url, account } = await start(t);
   const times = 1000;
   const ping = calls({ method: 'ping', args: {} });

@@ -36,7 +36,7 @@ async function start(t: ExecutionContext) {
   };
 }
 
-rabbitTest('while keys cannot be read, secure messages are held, then applied', async (t) => {
+rabbitTest('secure messages are held while keys cannot be read, and applied later', async (t) => {
   const { database, conductor, heartbeat } = await start(t);
   const instance = randomUUID();
   await insertInstances(database, instance);
@@ -51,7 +51,7 @@ rabbitTest('while keys cannot be read, secure messages are held, then applied', 
 });
 
 rabbitTest(
-  'a secure heartbeat that overtakes the making of its instance is applied once it is made',
+  'a secure heartbeat that arrives before its instance is made is applied once it is made',
   async (t) => {
     const { database, conductor, heartbeat } = await start(t);
     const instance = randomUUID();

@@ -90,7 +90,7 @@ rabbitTest('a heartbeat changes the status', async (t) => {
   t.like(await statusOf(database, instance), { status_id: 0x09, status_description: 'building' });
 });
 
-rabbitTest('a heartbeat without a status changes nothing but the time', async (t) => {
+rabbitTest('a heartbeat without a status changes only the time', async (t) => {
   const { database, instance, heartbeat } = await start(t);
   await heartbeat('running', 1);
   await database.query("UPDATE service_statuses SET updated_at = updated_at - interval '1 hour'");
@@ -127,7 +127,7 @@ rabbitTest('an older heartbeat is discarded', async (t) => {
   t.like(await statusOf(database, instance), { status_description: 'new', sent });
 });
 
-rabbitTest('a heartbeat that says nothing of its time is applied and guards nothing', async (t) => {
+rabbitTest('a heartbeat without `sent` is applied and does not move the guard', async (t) => {
   const { database, instance, heartbeat } = await start(t);
   await heartbeat('running', 5);
   t.is(await heartbeat('healthy', undefined), 'applied');
@@ -141,7 +141,7 @@ rabbitTest('a heartbeat does not end a required restart', async (t) => {
   t.like(await statusOf(database, instance), { status_description: 'restart required' });
 });
 
-rabbitTest('the heartbeat of an unknown instance is kept until the instance is made', async (t) => {
+rabbitTest('a heartbeat of an unknown instance is kept until the instance is made', async (t) => {
   const { database, heartbeat } = await start(t);
   const late = randomUUID();
   t.is(await heartbeat('running', 1, late), 'deferred');
@@ -161,7 +161,7 @@ rabbitTest('a guest whose clock once ran ahead is not muted', async (t) => {
   t.like(await statusOf(database, instance), { status_description: 'healthy' });
 });
 
-rabbitTest('both words of the code that two share are taken', async (t) => {
+rabbitTest('two status words that share a code are both accepted', async (t) => {
   const { database, instance, heartbeat } = await start(t);
   for (const [sent, word] of ['upgrading', 'restarting'].entries()) {
     t.is(await heartbeat(word, sent + 1), 'applied');
@@ -184,14 +184,14 @@ rabbitTest('an update of a backup changes its columns', async (t) => {
   });
 });
 
-rabbitTest('a bogus field of a backup is ignored, and the others are not', async (t) => {
+rabbitTest('an unknown field of a backup is ignored, and the other fields are applied', async (t) => {
   const { update, backupRow, letters } = await start(t);
   t.is(await update({ not_a_valid_field: 'INVALID', state: 'SAVING' }, 1), 'applied');
   t.like(await backupRow(), { state: 'SAVING' });
   t.deepEqual(await letters(), []);
 });
 
-rabbitTest('a newer update of a backup is accepted, an older one discarded', async (t) => {
+rabbitTest('a newer update of a backup is accepted, and an older one is discarded', async (t) => {
   const { update, backupRow } = await start(t);
   const sent = now();
   await update({ state: 'BUILDING' }, sent);
@@ -200,7 +200,7 @@ rabbitTest('a newer update of a backup is accepted, an older one discarded', asy
   t.like(await backupRow(), { state: 'SAVING', sent: sent + 1 });
 });
 
-rabbitTest('an older update of one backup stands beside a newer one of another', async (t) => {
+rabbitTest('an older update of one backup is accepted after a newer one of another backup', async (t) => {
   const { database, instance, update, backupRow } = await start(t);
   const second = randomUUID();
   await insertBackup(database, second, instance);
@@ -209,7 +209,7 @@ rabbitTest('an older update of one backup stands beside a newer one of another',
   t.like(await backupRow(), { state: 'COMPLETED', sent: 5 });
 });
 
-rabbitTest("another instance's backup stays as it is, and that is reported", async (t) => {
+rabbitTest("an update of another instance's backup is refused and reported", async (t) => {
   const { other, update, backupRow, letters } = await start(t);
   t.is(await update({ state: 'COMPLETED' }, 1, { instance: other }), 'dead');
   t.like(await backupRow(), { state: 'NEW' });
@@ -227,7 +227,7 @@ rabbitTest('an update of an unknown backup is kept until the backup is made', as
   );
 });
 
-rabbitTest('what is unknown for too long is reported', async (t) => {
+rabbitTest('a message about an unknown instance is reported once it is too old', async (t) => {
   const { database, heartbeat, update, letters } = await start(t);
   const [instance, backup] = [randomUUID(), randomUUID()];
   t.is(await heartbeat('running', 1, instance), 'deferred');
@@ -246,7 +246,7 @@ rabbitTest('what is unknown for too long is reported', async (t) => {
   );
 });
 
-rabbitTest('root is reported once, whoever says it again', async (t) => {
+rabbitTest('the first report of root is kept, and later ones change nothing', async (t) => {
   const { database, instance, cast } = await start(t);
   t.is(await cast('report_root', { instance_id: instance }), 'applied');
   t.is(await cast('report_root', { instance_id: instance, user: 'root' }), 'duplicate');
@@ -255,7 +255,7 @@ rabbitTest('root is reported once, whoever says it again', async (t) => {
   ]);
 });
 
-rabbitTest("an instance's fault is the last error that it has notified of", async (t) => {
+rabbitTest("an instance's fault is the last error that it has reported", async (t) => {
   const { database, instance, cast } = await start(t);
   const serialized_notification = {
     tenant_id: 't1',

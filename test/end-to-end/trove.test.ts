@@ -37,7 +37,7 @@ interface Vectors {
   }>;
 }
 
-needs(test, 'rabbitmq')('messages captured from Trove have the effect that they have there', async (t) => {
+needs(test, 'rabbitmq')('messages captured from Trove have the same effect as in Trove', async (t) => {
   const { database, url } = await startInTrovesPlace(t);
   const vectors: Vectors = JSON.parse(readFileSync(path('../fixtures/trove-18-oslo-14.json'), 'utf8'));
   const [instance, backup] = ['9ce88802-f075-91e5-ce04-57ef51ece021', '5b7ce4e4-6d9c-4dbd-a2b2-5b2f9d8d2c11'];
@@ -91,7 +91,7 @@ function instanceId(g: number): string {
 
 const asGuest = hasTrove ? needs(test, 'rabbitmq') : onlyIf(test, false, withoutTrove);
 
-asGuest('every heartbeat that a real Trove guest casts is in service_statuses', async (t) => {
+asGuest('every heartbeat of a real Trove guest is in service_statuses', async (t) => {
   const { database, url } = await startInTrovesPlace(t);
   const [count, size] = [500, 50];
   const ids = Array.from({ length: size }, (_, index) => instanceId(index + 1));

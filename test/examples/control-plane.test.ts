@@ -58,7 +58,7 @@ async function start(t: ExecutionContext) {
 }
 
 needs(test, 'postgres')(
-  'an instance is created, comes up, is backed up and deleted by services that have no database connection',
+  'services without a database connection create, start, back up and delete an instance',
   async (t) => {
     const { database, services, request } = await start(t);
     const key = randomUUID();

@@ -151,7 +151,7 @@ for (const example of examples) {
   const name = example.command.replace(/^\w+ examples\/guests\/(\S+) \S+ (\w+).*$/, '$1 over $2');
   const guestTest = declare(example);
 
-  guestTest(`${name}: its heartbeats and its backup are in Postgres, and it ends on SIGTERM`, async (t) => {
+  guestTest(`${name}: its heartbeats and its backup reach Postgres, and it ends on SIGTERM`, async (t) => {
     const running = await start(t, example, 'backup-1');
     const { database, guest } = running;
     const first = await heardOf(running);
@@ -174,7 +174,7 @@ for (const example of examples) {
   });
 
   guestTest(
-    `${name}: while the broker is away it tries again, and keeps the newest heartbeat only`,
+    `${name}: it tries again while the broker is away, and keeps only the newest heartbeat`,
     async (t) => {
       const running = await start(t, example);
       const { conductor, proxy, guest } = running;
@@ -202,7 +202,7 @@ for (const example of examples) {
     },
   );
 
-  guestTest(`${name}: it ends on SIGTERM while the broker is away, too`, async (t) => {
+  guestTest(`${name}: it also ends on SIGTERM while the broker is away`, async (t) => {
     const running = await start(t, example);
     await heardOf(running);
     running.proxy.refuse();
@@ -216,7 +216,7 @@ for (const example of examples) {
   });
 
   if (example.knows !== true) continue;
-  guestTest(`${name}: it tries again until a conductor has been there to take its messages`, async (t) => {
+  guestTest(`${name}: it tries again until a conductor has made the queue for its messages`, async (t) => {
     const { url } = await brokers[example.kind](t);
     const guest = startGuest(t, example, url);
     await waitFor(() => guest.stderr() !== '', { what: 'the guest to complain', process: guest });
@@ -227,7 +227,7 @@ for (const example of examples) {
 
 const natsTest = canImport('json') ? needs(test, 'nats') : onlyIf(test, false, 'not installed: Python');
 
-natsTest('guest_nats.py over nats: it waits until a stream keeps its messages', async (t) => {
+natsTest('guest_nats.py over nats: it waits until a stream stores its messages', async (t) => {
   const nats = await startNats();
   t.teardown(nats.stop);
   const command = 'python3 examples/guests/guest_nats.py i1 nats://';
@@ -254,7 +254,7 @@ const callTest = canImport('paho.mqtt.client')
   ? needs(test, 'mosquitto', 'postgres')
   : onlyIf(test, false, 'not installed: paho-mqtt: apt-get install python3-paho-mqtt');
 
-callTest('call_mqtt.py: its call is answered', async (t) => {
+callTest('call_mqtt.py: it gets the answer to its call', async (t) => {
   const { url } = await brokers.mqtt(t);
   const { url: database } = await createDatabase(t, { migrated: true });
   const edge = { kind: 'mqtt', version: '3.1.1', url };
@@ -264,7 +264,7 @@ callTest('call_mqtt.py: its call is answered', async (t) => {
   t.like(JSON.parse(caller.stdout()), { pong: true });
 });
 
-callTest('call_mqtt.py: where nobody answers it says so', async (t) => {
+callTest('call_mqtt.py: it says so if there is no answer', async (t) => {
   const { url } = await brokers.mqtt(t);
   const command = 'python3 examples/guests/call_mqtt.py i1 mqtt://';
   const caller = startExample(t, command, id, url, { CALL_TIMEOUT: '0.5' });

@@ -46,7 +46,7 @@ for (const { label, service, open } of brokerKinds) {
     test.serial,
     service,
     'postgres',
-  )(`${label}: a Postgres that crashes loses nothing of what was acknowledged`, async (t) => {
+  )(`${label}: no acknowledged message is lost when Postgres crashes`, async (t) => {
     const { postgres, database } = await startOwnPostgres(t);
     const { fleet, broker, conductor } = await startDraining(t, await open(t), database);
     await postgres.kill();
@@ -60,7 +60,7 @@ for (const { label, service, open } of brokerKinds) {
     test.serial,
     service,
     'postgres',
-  )(`${label}: a failover to a standby that cannot be written, and back, loses nothing`, async (t) => {
+  )(`${label}: no message is lost in a failover to a read-only standby and back`, async (t) => {
     const { postgres, database } = await startOwnPostgres(t);
     const { fleet, broker, conductor } = await startDraining(t, await open(t), database);
     await demote(postgres, database);
@@ -76,7 +76,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: while the database is read-only messages are held, and flow again once it can be written`,
+    `${label}: messages are held while the database is read-only, and flow again once it can be written`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
       const { fleet, broker, conductor } = await startDraining(t, await open(t), database);

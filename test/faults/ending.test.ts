@@ -93,7 +93,7 @@ for (const [what, line] of [
   ['a process', start],
   ['a Postgres', "console.log('pid ' + run('sleep', ['600'], undefined).pid);"],
 ] as const) {
-  test.serial(`a test file that is interrupted leaves ${what} of its own to nobody`, async (t) => {
+  test.serial(`a test file that is interrupted ends ${what} that it has started`, async (t) => {
     t.timeout(60_000);
     const project = projectOf(`test('it waits', async () => { ${line} ${forEver} });`);
     const { run, pid } = await runUntilFailure(t, project);

@@ -23,7 +23,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: a conductor that is killed between commit and acknowledgement loses nothing and sets nothing back`,
+    `${label}: a conductor that is killed between commit and acknowledgement loses nothing and applies no older message`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
       const fleet = new Fleet(instances);

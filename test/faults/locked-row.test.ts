@@ -23,7 +23,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: a row that another session has locked for ${hold / 1000} s holds up its own messages only`,
+    `${label}: a row that another session has locked for ${hold / 1000} s delays only its own messages`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
       const fleet = new Fleet(instances);

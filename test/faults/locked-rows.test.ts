@@ -21,7 +21,7 @@ for (const { label, service, open } of brokerKinds.filter(({ label }) => label =
       service,
       'postgres',
     )(
-      `${label}: ${locked} locked rows under ${messages} messages: the rest is committed within ${patience} ms`,
+      `${label}: with ${locked} locked rows under ${messages} messages the rest is committed within ${patience} ms`,
       async (t) => {
         const database = await createDatabase(t, { migrated: true });
         const fleet = new Fleet(instances);

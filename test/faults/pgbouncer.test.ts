@@ -32,7 +32,7 @@ for (const preparedStatements of [false, true]) {
     'postgres',
     'pgbouncer',
   )(
-    `PgBouncer in transaction mode, preparedStatements: ${preparedStatements}: a locked row and a restart of it lose nothing, and nothing is left behind`,
+    `PgBouncer in transaction mode, preparedStatements: ${preparedStatements}: a locked row and a restart of PgBouncer lose nothing, and no message is left over`,
     async (t) => {
       const postgres = service('postgres');
       const database = await createDatabase(t, { migrated: true });

@@ -37,7 +37,7 @@ for (const { label, service, open } of kinds) {
     service,
     'postgres',
   )(
-    `${label}: the only replica is stopped and started ${restarts} times, each ${processEvery}th as a process, while 500 messages a second are confirmed: none is lost`,
+    `${label}: no confirmed message is lost while the only replica restarts ${restarts} times, each ${processEvery}th time as a process, under 500 messages a second`,
     async (t) => {
       t.timeout(180_000);
       const database = await createDatabase(t, { migrated: true });

@@ -20,7 +20,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: a conductor that is asked to stop in the middle finishes what it holds, and the next one does the rest`,
+    `${label}: a conductor that is asked to stop finishes its messages, and the next one applies the rest`,
     async (t) => {
       const { fleet, broker, database } = await prepare(t, await open(t));
       await broker.keep();
@@ -45,7 +45,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: a conductor that is asked to stop while the database does not answer gives back what it holds, in time`,
+    `${label}: a conductor that is asked to stop while the database does not answer releases its messages in time`,
     async (t) => {
       const { fleet, broker, database } = await prepare(t, await open(t));
       const proxy = await startProxy(Number(new URL(database.url).port));
@@ -76,7 +76,7 @@ for (const { label, service, open } of brokerKinds) {
     service,
     'postgres',
   )(
-    `${label}: two replicas share the load, and one of them that is stopped leaves nothing behind`,
+    `${label}: two replicas share the load, and a replica that is stopped leaves no message unsettled`,
     async (t) => {
       const { fleet, broker, database } = await prepare(t, await open(t));
       const start = (replica: string) =>
@@ -133,7 +133,7 @@ async function stop(t: ExecutionContext, conductor: ConductorProcess) {
 }
 
 needs(test.serial, 'postgres')(
-  'a conductor that is asked to stop while a broker takes connections and says nothing ends in time',
+  'a conductor that is asked to stop while a broker accepts connections but stays silent ends in time',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
     const proxy = await startProxy(Number(new URL(database.url).port));

@@ -27,7 +27,7 @@ needs(
   'rabbitmq',
   'postgres',
 )(
-  'the example reports disks, takes notes and answers, beside our own methods, in the built package',
+  "the example's methods report disks, take notes and answer, beside our own methods, in the built package",
   async (t) => {
     const built = await buildPackage();
     const folder = installedBeside(built);

@@ -53,7 +53,7 @@ for (const [what, method, problem] of [
   ['a text', 'SELECT 1', /^file:m\.ts: mine is not a method: it needs/],
   ['a function', () => 1, /^file:m\.ts: mine is not a method: it needs/],
 ] as const) {
-  test(`${what} is refused, by module, method and key`, (t) => {
+  test(`${what} is refused, and the error names the module, method and key`, (t) => {
     t.throws(() => loadedFrom({ mine: method }, 'file:m.ts'), { message: problem });
   });
 }
@@ -64,12 +64,12 @@ for (const [what, method] of [
   ['a cast', batch],
   ['a cast with the context', { ...batch, needsContext: true }],
 ] as const) {
-  test(`${what} is taken`, (t) => {
+  test(`${what} is accepted`, (t) => {
     t.true(Object.hasOwn(loadedFrom({ mine: method }, 'file:m.ts'), 'mine'));
   });
 }
 
-test('a method that is an object of a class keeps what is its own', async (t) => {
+test('a method that is an instance of a class keeps its state', async (t) => {
   class Mine {
     #calls = 0;
     readonly allowed = 'anyone';

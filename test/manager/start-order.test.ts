@@ -40,7 +40,7 @@ for (const [what, text] of [
   ],
 ] as const) {
   needs(test, 'postgres')(
-    `a manager that ${what} ends the start, and no deferred message is touched`,
+    `a manager that ${what} ends the start, and no deferred message is changed`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
       await defer(database, 'rabbit');

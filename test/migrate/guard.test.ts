@@ -32,7 +32,7 @@ test("a write-back by Trove's services does not lower the guard", async (t) => {
   t.deepEqual(status, { status_id: 4 });
 });
 
-test('a row that Trove inserts is not guarded yet', async (t) => {
+test('a row that Trove inserts has no guard', async (t) => {
   const database = await guardedAt(t, 200);
   await database.query(`INSERT INTO backups (id, name, state) VALUES ('b-2', 'two', 'NEW')`);
   t.is((await guards(database, 'backups'))['b-2'], Number.NEGATIVE_INFINITY);
@@ -44,14 +44,14 @@ test('a guard can be raised', async (t) => {
   t.deepEqual(await guards(database, 'service_statuses'), { 's-1': 300 });
 });
 
-test("a guard that a guest's fast clock has set far ahead can be set right", async (t) => {
+test("a guard that a guest's fast clock has set far ahead can be corrected", async (t) => {
   const now = Date.now() / 1000;
   const database = await guardedAt(t, now + 3600);
   await database.query('UPDATE service_statuses SET sent = $1', [now]);
   t.deepEqual(await guards(database, 'service_statuses'), { 's-1': now });
 });
 
-test('a guard that is a little ahead still holds', async (t) => {
+test('a guard that is slightly ahead still counts', async (t) => {
   const now = Date.now() / 1000;
   const database = await guardedAt(t, now + 30);
   await database.query('UPDATE backups SET sent = $1', [now]);

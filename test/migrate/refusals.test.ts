@@ -23,16 +23,24 @@ async function asStranger(t: ExecutionContext, database: TestDatabase) {
   return { url: url.href, role };
 }
 
-test('a user who may not create is told what to grant', async (t) => {
+test('a user without the right to create gets an error that names the missing grant', async (t) => {
   const database = await emptyDatabase(t);
   const { url, role } = await asStranger(t, database);
   const error = await t.throwsAsync(run({ url }), { instanceOf: ConfigError });
   t.true(error.message.includes(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`));
   await database.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${role}`);
+  const [row] = await database.query('SELECT current_database() AS name');
+  await t.throwsAsync(run({ url }), {
+    instanceOf: ConfigError,
+    message: new RegExp(
+      `schema conductor_jobs \\(GRANT CREATE ON DATABASE ${row?.name} TO ${role}, or CREATE SCHEMA`,
+    ),
+  });
+  await database.query(`CREATE SCHEMA conductor_jobs AUTHORIZATION ${role}`);
   t.regex(await run({ url }), /The database is ready\.$/);
 });
 
-test("a user who does not own Trove's tables is told who does, and nothing is changed", async (t) => {
+test("a user that does not own Trove's tables gets an error that names the owner, and nothing is changed", async (t) => {
   const database = await troveDatabase(t);
   const before = await catalog(database);
   const { url, role } = await asStranger(t, database);
@@ -43,7 +51,7 @@ test("a user who does not own Trove's tables is told who does, and nothing is ch
   t.deepEqual(await catalog(database), before);
 });
 
-test("tables that only have the names of Trove's are left alone", async (t) => {
+test("tables that share only the names of Trove's are not changed", async (t) => {
   const database = await emptyDatabase(t);
   await database.query('CREATE TABLE backups (id integer)');
   const before = await catalog(database);
@@ -52,13 +60,13 @@ test("tables that only have the names of Trove's are left alone", async (t) => {
   t.deepEqual(await catalog(database), before);
 });
 
-test('a table that only has the name of one of ours is left alone', async (t) => {
+test('a table that shares only the name of one of ours is not changed', async (t) => {
   const database = await troveDatabase(t);
   await database.query('CREATE TABLE deferred (id integer)');
   await t.throwsAsync(run(database), { instanceOf: ConfigError, message: /lacks: column deferred\.method/ });
 });
 
-test('a session that keeps a table locked is not waited for without end', async (t) => {
+test('migrate waits for a locked table only for a bounded time', async (t) => {
   const database = await troveDatabase(t);
   const before = await catalog(database);
   const other = new pg.Client(database.url);
@@ -78,7 +86,7 @@ test('a session that keeps a table locked is not waited for without end', async 
   t.regex(await run(database), /The database is ready\.$/);
 });
 
-test('a database that is not there, or not reached, is named as such', async (t) => {
+test('the error for a missing or unreachable database names it', async (t) => {
   const database = await emptyDatabase(t);
   await t.throwsAsync(run({ url: `${database.url}_none` }), {
     instanceOf: ConfigError,

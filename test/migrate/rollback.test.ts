@@ -8,7 +8,7 @@ const test = needs(ava, 'postgres');
 
 const anyLetter = `INSERT INTO dead_letters (transport, reason, body_size, body_digest) VALUES ('rabbit', 'not_json', 1, '')`;
 
-test('a rollback leaves the schema as it was', async (t) => {
+test('a rollback restores the earlier schema', async (t) => {
   for (const database of [await troveDatabase(t), await emptyDatabase(t)]) {
     const before = await catalog(database);
     await run(database);
@@ -17,7 +17,7 @@ test('a rollback leaves the schema as it was', async (t) => {
   }
 });
 
-test("a rollback gives Trove's conductor its guards back", async (t) => {
+test("a rollback restores the guards of Trove's conductor", async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   await database.query(`UPDATE service_statuses SET sent = 1767349000.5 WHERE instance_id = 'i-1'`);
@@ -37,7 +37,7 @@ test("a rollback gives Trove's conductor its guards back", async (t) => {
   ]);
 });
 
-test('a time far ahead, which guarded nothing here, does not mute the guest there', async (t) => {
+test('a guard far in the future, which did not count here, does not mute the guest after a rollback', async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   const now = Date.now() / 1000;
@@ -49,7 +49,7 @@ test('a time far ahead, which guarded nothing here, does not mute the guest ther
   t.true(row !== undefined && row.sent >= now && row.sent < now + 120);
 });
 
-test('a rollback keeps the messages that were set aside, and a later migration takes them up', async (t) => {
+test('a rollback keeps leftovers, and a later migration uses them again', async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   await database.query(anyLetter);
@@ -63,7 +63,7 @@ test('a rollback keeps the messages that were set aside, and a later migration t
   t.deepEqual(await database.query('SELECT reason FROM dead_letters'), [{ reason: 'not_json' }]);
 });
 
-test("tables in Trove's manner that hold a row are kept, all five", async (t) => {
+test("each of the five tables in Trove's form is kept if it holds a row", async (t) => {
   const database = await emptyDatabase(t);
   await run(database);
   await database.query(`INSERT INTO instances (id, name) VALUES ('i-1', 'one')`);
@@ -99,14 +99,14 @@ test('the dry run of a rollback changes nothing', async (t) => {
   );
 });
 
-test('there may be nothing to roll back', async (t) => {
+test('a rollback without a migration does nothing', async (t) => {
   const database = await troveDatabase(t);
   const before = await catalog(database);
   t.regex(await run(database, { rollback: true }), /^There is nothing to roll back/);
   t.deepEqual(await catalog(database), before);
 });
 
-test('what a newer version has migrated is left to it', async (t) => {
+test('a rollback leaves the migrations of a newer version', async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   await database.query(`INSERT INTO conductor_migrations (name, run_on) VALUES ('9999_newer', now())`);
@@ -116,7 +116,7 @@ test('what a newer version has migrated is left to it', async (t) => {
   });
 });
 
-test('what somebody has removed comes back by rolling back and migrating again', async (t) => {
+test('a removed object returns after a rollback and a migration', async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   await database.query('DROP TRIGGER conductor_keep_sent ON backups');

@@ -7,7 +7,7 @@ import { addDuplicates, catalog, contents, emptyDatabase, guards, run, troveData
 
 const test = needs(ava, 'postgres');
 
-test('an empty database gets all that the conductor needs', async (t) => {
+test('migrate gives an empty database everything that the conductor needs', async (t) => {
   const database = await emptyDatabase(t);
   t.deepEqual(await missingFromSchema(database.query), [
     'table instances',
@@ -23,7 +23,7 @@ test('an empty database gets all that the conductor needs', async (t) => {
   t.deepEqual(await missingFromSchema(database.query), []);
 });
 
-test("the tables of an empty database have Trove's names, columns and types", async (t) => {
+test("the tables in an empty database have Trove's names, columns and types", async (t) => {
   const [empty, troves] = [await emptyDatabase(t), await troveDatabase(t)];
   await Promise.all([run(empty), run(troves)]);
   const ours = await catalog(empty);
@@ -34,7 +34,7 @@ test("the tables of an empty database have Trove's names, columns and types", as
   t.true(ours.includes('table service_statuses {fillfactor=60}'));
 });
 
-test("Trove's own database is only added to", async (t) => {
+test("migrate only adds to Trove's own database", async (t) => {
   const database = await troveDatabase(t);
   const before = await catalog(database);
   t.deepEqual(await missingFromSchema(database.query), [
@@ -56,7 +56,7 @@ test("Trove's own database is only added to", async (t) => {
   );
 });
 
-test("guards start from what Trove's conductor has seen", async (t) => {
+test("guards start with the times that Trove's conductor has stored", async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   const never = Number.NEGATIVE_INFINITY;
@@ -75,7 +75,7 @@ test("guards start from what Trove's conductor has seen", async (t) => {
   });
 });
 
-test('duplicate statuses are reported and nothing is changed', async (t) => {
+test('duplicate statuses are reported, and nothing is changed', async (t) => {
   const database = await troveDatabase(t);
   await addDuplicates(database);
   const before = await catalog(database);
@@ -95,7 +95,7 @@ test('the report of duplicates is bounded', async (t) => {
   t.true(error.message.length < 1000);
 });
 
-test('duplicates go where that is asked for, all but the newest', async (t) => {
+test('--remove-duplicates removes all duplicates except the newest', async (t) => {
   const database = await troveDatabase(t);
   await addDuplicates(database);
   t.regex(await run(database, { removeDuplicates: true }), /i-1, i-2 \(rows: 3\)/);
@@ -103,7 +103,7 @@ test('duplicates go where that is asked for, all but the newest', async (t) => {
   t.deepEqual(await missingFromSchema(database.query), []);
 });
 
-test('an invalid index that an earlier try left is replaced', async (t) => {
+test('an invalid index from an earlier attempt is replaced', async (t) => {
   const database = await troveDatabase(t);
   await addDuplicates(database);
   const build =
@@ -114,7 +114,7 @@ test('an invalid index that an earlier try left is replaced', async (t) => {
   t.true((await catalog(database)).some((line) => /service_statuses_instance_id_unique.* t$/.test(line)));
 });
 
-test("a unique index of the operator's own is enough", async (t) => {
+test("a unique index of the operator's own is accepted", async (t) => {
   const database = await troveDatabase(t);
   await database.query('ALTER TABLE service_statuses ADD CONSTRAINT theirs UNIQUE (instance_id)');
   t.notRegex(await run(database), /Builds a unique index/);
@@ -130,7 +130,7 @@ test('a dry run changes nothing', async (t) => {
   }
 });
 
-test('a dry run says that duplicates stand in the way', async (t) => {
+test('a dry run reports that duplicates prevent the migration', async (t) => {
   const database = await troveDatabase(t);
   await addDuplicates(database);
   const before = await contents(database, ['service_statuses', 'backups', 'conductor_lastseen']);
@@ -139,7 +139,7 @@ test('a dry run says that duplicates stand in the way', async (t) => {
   t.deepEqual(await contents(database, ['service_statuses', 'backups', 'conductor_lastseen']), before);
 });
 
-test('migrating twice is harmless', async (t) => {
+test('a second migration changes nothing', async (t) => {
   const database = await troveDatabase(t);
   await run(database);
   const before = await catalog(database);
@@ -148,7 +148,7 @@ test('migrating twice is harmless', async (t) => {
   t.deepEqual(await catalog(database), before);
 });
 
-test('four that migrate at once take turns', async (t) => {
+test('four concurrent migrations take turns', async (t) => {
   for (const database of [await troveDatabase(t), await emptyDatabase(t)]) {
     const told = await Promise.all([1, 2, 3, 4].map(() => run(database)));
     t.is(told.filter((lines) => lines.endsWith('The database is ready.')).length, 1);
@@ -157,7 +157,7 @@ test('four that migrate at once take turns', async (t) => {
   }
 });
 
-test('times are UTC, whatever the zone of the server', async (t) => {
+test('times are UTC in any time zone of the server', async (t) => {
   const database = await emptyDatabase(t);
   await database.query(
     `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''America/New_York''', current_database()); END $$`,

@@ -30,7 +30,7 @@ for (const { title, run, skip } of conformanceCases(spoolSubject)) {
 }
 
 needs(test, 'postgres')(
-  'a conductor whose configuration names a module writes what comes by it',
+  'a conductor applies messages that arrive by a transport from a module in its configuration',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
     await insertInstances(database, 'i1');
@@ -50,7 +50,7 @@ needs(test, 'postgres')(
   },
 );
 
-test('a path goes from the configuration file on, and is printed as it was written', async (t) => {
+test('a path is relative to the configuration file, and is printed as it was written', async (t) => {
   const file = configure({ kind: './own.ts', directory: '/spool' });
   writeFileSync(join(file, '../own.ts'), `export { default } from ${JSON.stringify(module)};`);
   const { code, stdout, errors } = await run(t, ['check-config', file]);
@@ -59,7 +59,7 @@ test('a path goes from the configuration file on, and is printed as it was writt
   t.regex(stdout, /interval: 50\n/);
 });
 
-test('the environment may name the module as well', async (t) => {
+test('an environment variable may name the module too', async (t) => {
   const file = configure({ kind: './not-there.ts', directory: '/spool' });
   const config = await loadConfig(file, { CONDUCTOR_TRANSPORTS__HERE__KIND: module }, transportKinds);
   t.like(printable(config), { transports: { here: { kind: module, directory: '/spool' } } });
@@ -91,7 +91,7 @@ for (const [what, text, entry, says] of [
     /^transports\.here\.directory: must be a string, not a number$/,
   ],
 ] as const) {
-  test(`a module ${what} is one line`, async (t) => {
+  test(`a module ${what} gives one line`, async (t) => {
     const file = configure({ kind: './own.ts', ...entry });
     if (text !== undefined) writeFileSync(join(file, '../own.ts'), text);
     const error = await t.throwsAsync(loadConfig(file, {}, transportKinds), { instanceOf: ConfigError });

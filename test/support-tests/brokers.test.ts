@@ -13,7 +13,7 @@ import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
 needs(test, 'rabbitmq')(
-  'a private RabbitMQ keeps durable messages when killed, and stops without a trace',
+  'a private RabbitMQ keeps durable messages when it is killed, and leaves no files when it is stopped',
   async (t) => {
     const rabbitmq = await startRabbitmq();
     t.teardown(rabbitmq.kill);
@@ -63,32 +63,35 @@ needs(test, 'rabbitmq')('closeAllConnections ends the connections of one virtual
   t.pass();
 });
 
-needs(test, 'mosquitto')('a private Mosquitto keeps a session and its messages over a restart', async (t) => {
-  const mosquitto = await startMosquitto();
-  t.teardown(mosquitto.kill);
-  const session = { clientId: 'worker', clean: false, reconnectPeriod: 0 };
-  const worker = await connectMqtt(mosquitto.url, session);
-  await worker.subscribeAsync('work', { qos: 1 });
-  await worker.endAsync();
-  const guest = await connectMqtt(mosquitto.url, { reconnectPeriod: 0 });
-  await Promise.all(Array.from({ length: 2000 }, () => guest.publishAsync('work', 'hello', { qos: 1 })));
-  await guest.endAsync();
+needs(test, 'mosquitto')(
+  'a private Mosquitto keeps a session and its messages through a restart',
+  async (t) => {
+    const mosquitto = await startMosquitto();
+    t.teardown(mosquitto.kill);
+    const session = { clientId: 'worker', clean: false, reconnectPeriod: 0 };
+    const worker = await connectMqtt(mosquitto.url, session);
+    await worker.subscribeAsync('work', { qos: 1 });
+    await worker.endAsync();
+    const guest = await connectMqtt(mosquitto.url, { reconnectPeriod: 0 });
+    await Promise.all(Array.from({ length: 2000 }, () => guest.publishAsync('work', 'hello', { qos: 1 })));
+    await guest.endAsync();
 
-  const { pid } = mosquitto;
-  await mosquitto.restart();
-  t.not(mosquitto.pid, pid);
-  const again = connect(mosquitto.url, session);
-  let received = 0;
-  again.on('message', () => {
-    received += 1;
-  });
-  await waitFor(() => received === 2000, { what: 'all messages that were queued before the restart' });
-  await again.endAsync();
-  await stopsWithoutATrace(t, mosquitto, mosquitto.port);
-});
+    const { pid } = mosquitto;
+    await mosquitto.restart();
+    t.not(mosquitto.pid, pid);
+    const again = connect(mosquitto.url, session);
+    let received = 0;
+    again.on('message', () => {
+      received += 1;
+    });
+    await waitFor(() => received === 2000, { what: 'all messages that were queued before the restart' });
+    await again.endAsync();
+    await stopsWithoutATrace(t, mosquitto, mosquitto.port);
+  },
+);
 
 needs(test, 'nats')(
-  'a private NATS server has JetStream, and starts again on the same port when killed',
+  'a private NATS server has JetStream, and starts again on the same port after it was killed',
   async (t) => {
     const nats = await startNats();
     t.teardown(nats.kill);
@@ -110,7 +113,7 @@ async function stopsWithoutATrace(t: ExecutionContext, server: Server, port: num
   t.throws(() => process.kill(-server.pid, 0), { code: 'ESRCH' });
 }
 
-needs(test, 'nats')('a private nats-server speaks TLS and knows its users, if it is told to', async (t) => {
+needs(test, 'nats')('a private nats-server uses TLS and accounts if it is configured to', async (t) => {
   const nats = await secureNats();
   t.teardown(nats.kill);
   const socket = connectTcp({ port: nats.port, host: '127.0.0.1' });

@@ -13,7 +13,7 @@ postgresTest('each test has a database of its own', async (t) => {
   await t.throwsAsync(other.query('SELECT id FROM things'), { code: '42P01' });
 });
 
-postgresTest('a database is dropped though somebody is connected to it', async (t) => {
+postgresTest('a database is dropped although a session is connected to it', async (t) => {
   const database = await openDatabase();
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
@@ -23,7 +23,7 @@ postgresTest('a database is dropped though somebody is connected to it', async (
   await t.throwsAsync(new pg.Client({ connectionString: database.url }).connect(), { code: '3D000' });
 });
 
-postgresTest('a migrated database has the tables, also when several tests ask at once', async (t) => {
+postgresTest('a migrated database has the tables, also if several tests ask at once', async (t) => {
   const databases = await Promise.all([1, 2, 3].map(() => createDatabase(t, { migrated: true })));
   for (const { query } of databases) {
     const [row] = await query<{ known: boolean }>(`SELECT to_regclass('instances') IS NOT NULL AS known`);
@@ -32,7 +32,7 @@ postgresTest('a migrated database has the tables, also when several tests ask at
 });
 
 postgresTest(
-  'the server is in a time zone of its own, so that times read in the wrong zone are seen',
+  'the server has an unusual time zone, so that times in the wrong zone are noticed',
   async (t) => {
     const { query } = await createDatabase(t);
     t.deepEqual(await query('SHOW TimeZone'), [{ TimeZone: 'Asia/Kathmandu' }]);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -26,7 +27,7 @@ import { waitFor } from '../support/wait.ts';
 const binaries = await embeddedBinaries();
 const rootTest = onlyIf(test, process.getuid?.() === 0, 'only root runs Postgres as another user');
 
-test('keeps the data between runs, and takes settings', async (t) => {
+test('the server keeps its data between runs, and accepts settings', async (t) => {
   const dataDirectory = join(temporaryDirectory('embedded'), 'deep', 'data');
   const first = await start(t, dataDirectory, { TimeZone: 'Asia/Kathmandu' });
   await query(first.url(), 'CREATE TABLE kept AS SELECT 1 AS value');
@@ -38,7 +39,7 @@ test('keeps the data between runs, and takes settings', async (t) => {
   t.false(second.notes.some((note) => note.includes('the data is kept in')));
 });
 
-test('stops what a killed run has left on the data directory', async (t) => {
+test('a start stops a server that a killed run has left on the data directory', async (t) => {
   const dataDirectory = join(temporaryDirectory('embedded'), 'data');
   const { run, pid } = await startInAnotherProcess(t, dataDirectory);
   await run.kill();
@@ -48,7 +49,7 @@ test('stops what a killed run has left on the data directory', async (t) => {
   t.deepEqual(await query(server.url(), 'SELECT 1 AS one'), [{ one: 1 }]);
 });
 
-test('leaves a server alone whose run is still alive', async (t) => {
+test('a start refuses while another live run has the data directory', async (t) => {
   const dataDirectory = join(temporaryDirectory('embedded'), 'data');
   const { run, pid } = await startInAnotherProcess(t, dataDirectory);
   const error = await t.throwsAsync(start(t, dataDirectory), { instanceOf: ConfigError });
@@ -58,7 +59,7 @@ test('leaves a server alone whose run is still alive', async (t) => {
   await waitFor(() => !isAlive(pid), { what: 'the end of the server, which is told to when its run ends' });
 });
 
-test('starts again at once after a crash', async (t) => {
+test('the server starts again at once after a crash', async (t) => {
   const dataDirectory = join(temporaryDirectory('embedded'), 'data');
   const crashed = await start(t, dataDirectory);
   process.kill(crashed.pid, 'SIGKILL');
@@ -67,10 +68,11 @@ test('starts again at once after a crash', async (t) => {
   t.deepEqual(await query(server.url(), 'SELECT 1 AS one'), [{ one: 1 }]);
 });
 
-test('reads of no server while its file comes and goes', async (t) => {
+test('the reader of postmaster.pid finds no server while the file appears and disappears', async (t) => {
   const directory = temporaryDirectory('embedded');
   const worker = new Worker(comesAndGoes, { eval: true, workerData: join(directory, 'postmaster.pid') });
   t.teardown(() => worker.terminate());
+  await once(worker, 'online');
   const seen = new Set<number | undefined>();
   const look = () => seen.add(readPidFile(directory)?.pid);
   await waitFor(() => look().size === 2, { what: 'the file to be there, and not to be there', interval: 1 });
@@ -90,7 +92,7 @@ for (;;) {
   unlinkSync(file);
 }`;
 
-test('begins anew where an earlier initdb was cut short', async (t) => {
+test('a start repeats an initdb that was interrupted', async (t) => {
   const directory = temporaryDirectory('embedded');
   // No process has such a number.
   const unfinished = join(directory, 'data.unfinished-99999999');
@@ -101,19 +103,19 @@ test('begins anew where an earlier initdb was cut short', async (t) => {
   t.false(existsSync(unfinished));
 });
 
-test('refuses a directory that holds something else', async (t) => {
+test('a start refuses a directory with other content', async (t) => {
   const dataDirectory = temporaryDirectory('embedded');
   writeFileSync(join(dataDirectory, 'letter.txt'), 'Dear Ada');
   await t.throwsAsync(start(t, dataDirectory), { instanceOf: ConfigError, message: /something else/ });
   t.true(existsSync(join(dataDirectory, 'letter.txt')));
 });
 
-test('says what the server said if it does not start', async (t) => {
+test("the error of a start that fails has the server's own words", async (t) => {
   const dataDirectory = join(temporaryDirectory('embedded'), 'data');
   await t.throwsAsync(start(t, dataDirectory, { shared_buffers: 'many' }), { message: /shared_buffers/ });
 });
 
-rootTest('keeps the data elsewhere where Postgres may not enter, and says so', async (t) => {
+rootTest('the data lies elsewhere if Postgres may not enter the directory, and a line says so', async (t) => {
   const closed = temporaryDirectory('embedded');
   chmodSync(closed, 0o700);
   const dataDirectory = join(closed, 'data');
@@ -129,7 +131,7 @@ rootTest('keeps the data elsewhere where Postgres may not enter, and says so', a
   t.teardown(() => rmSync(dirname(real), { recursive: true }));
 });
 
-rootTest('copies the binaries, once, where Postgres may not enter their folder', async (t) => {
+rootTest('the binaries are copied once if Postgres may not enter their folder', async (t) => {
   const closed = temporaryDirectory('embedded');
   chmodSync(closed, 0o700);
   cpSync(dirname(dirname(binaries.postgres)), join(closed, 'native'), {
@@ -167,7 +169,9 @@ async function startInAnotherProcess(t: ExecutionContext, dataDirectory: string)
   const run = startProcess(process.execPath, [program, dataDirectory, String(await freePort())]);
   t.teardown(async () => void (await run.kill()));
   const printed = () => /^pid (\d+)$/m.exec(run.stdout())?.[1];
-  const pid = Number(await waitFor(printed, { what: 'the server of another process', process: run }));
+  // It makes a data directory first, which is seconds of CPU; the tests beside it want CPU too.
+  const wait = { what: 'the server of another process', process: run, timeout: 30_000 };
+  const pid = Number(await waitFor(printed, wait));
   return { run, pid };
 }
 

@@ -14,7 +14,7 @@ const linuxTest = onlyIf(
 );
 
 linuxTest(
-  'what carries the mark of the run and a Postgres on its data are ended and named, and nothing else',
+  'only processes with the mark of the run and a Postgres on its data are ended and named',
   async (t) => {
     const mark = randomUUID();
     const directory = temporaryDirectory('left-behind');

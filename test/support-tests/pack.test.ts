@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** What git does not keep, and what the package does not need. */
 const left = new Set(['node_modules', 'dist', '.git', '.conductor', 'test', 'bench']);
 
-test('a package that is packed in a fresh clone has the program in it', async (t) => {
+test('a package that is packed in a fresh clone contains the program', async (t) => {
   const clone = join(temporaryDirectory('pack'), 'clone');
   cpSync(root, clone, { recursive: true, filter: (path) => !left.has(relative(root, path)) });
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));

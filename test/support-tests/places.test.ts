@@ -15,7 +15,7 @@ function folder(parent: string, name: string, ...files: string[]): string {
 
 const isComplete = (place: string) => () => existsSync(place) && readdirSync(place).length === 2;
 
-test('a folder goes to its place if nothing is there', (t) => {
+test('a folder is moved to its place if nothing is there', (t) => {
   const parent = temporaryDirectory('places');
   const place = join(parent, 'native');
   putInPlace(folder(parent, 'ours', 'a', 'b'), place, isComplete(place));
@@ -23,7 +23,7 @@ test('a folder goes to its place if nothing is there', (t) => {
   t.is(readFileSync(join(place, 'a'), 'utf8'), 'ours');
 });
 
-test('what another process has put there in the meantime stays, since that process may be using it', (t) => {
+test('a folder that another process has put there stays, because that process may use it', (t) => {
   const parent = temporaryDirectory('places');
   const place = folder(parent, 'native', 'a', 'b');
   const { ino } = statSync(place);
@@ -33,7 +33,7 @@ test('what another process has put there in the meantime stays, since that proce
   t.is(readFileSync(join(place, 'a'), 'utf8'), 'native');
 });
 
-test('what is not complete makes way', (t) => {
+test('an incomplete folder is replaced', (t) => {
   const parent = temporaryDirectory('places');
   const place = folder(parent, 'native', 'a');
   putInPlace(folder(parent, 'ours', 'a', 'b'), place, isComplete(place));

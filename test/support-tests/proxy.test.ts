@@ -6,7 +6,7 @@ import { freePort } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
 import { waitFor } from '../support/wait.ts';
 
-test('passes bytes and their end both ways', async (t) => {
+test('the proxy passes bytes and their end in both directions', async (t) => {
   const { proxy, client } = await echoThroughProxy(t);
   t.is(await answer(client, 'hello'), 'hello');
   t.is(proxy.connections, 1);
@@ -16,12 +16,12 @@ test('passes bytes and their end both ways', async (t) => {
   t.pass();
 });
 
-test('rewrites the port of a URL', async (t) => {
+test('url() replaces the port of a URL', async (t) => {
   const { proxy, port } = await echoThroughProxy(t);
   t.is(proxy.url(`amqp://guest:guest@127.0.0.1:${port}/a`), `amqp://guest:guest@127.0.0.1:${proxy.port}/a`);
 });
 
-test('cut resets both ends and lets new connections through', async (t) => {
+test('cut resets both ends and accepts new connections', async (t) => {
   const { proxy, client, accepted } = await echoThroughProxy(t);
   await answer(client, 'hello');
   const ends = [client, ...accepted].map(async (socket) => codeOf((await once(socket, 'error'))[0]));
@@ -30,7 +30,7 @@ test('cut resets both ends and lets new connections through', async (t) => {
   t.is(await answer(await open(t, proxy.port), 'again'), 'again');
 });
 
-test('delay holds bytes back, either way, and keeps their order', async (t) => {
+test('delay holds bytes back in either direction, and keeps their order', async (t) => {
   const { proxy, client } = await echoThroughProxy(t);
   proxy.delay(60);
   const begin = performance.now();
@@ -43,7 +43,7 @@ test('delay holds bytes back, either way, and keeps their order', async (t) => {
   t.is(await answer(client, '!'), 'first second!');
 });
 
-test('halfOpen swallows everything without closing, restore cuts what was half open', async (t) => {
+test('halfOpen swallows all bytes without closing, and restore cuts the half-open connections', async (t) => {
   const { proxy, client } = await echoThroughProxy(t);
   await answer(client, 'hello');
   proxy.halfOpen();
@@ -59,7 +59,7 @@ test('halfOpen swallows everything without closing, restore cuts what was half o
   t.is(await answer(await open(t, proxy.port), 'again'), 'again');
 });
 
-test('refuse turns new connections away and leaves the others alone', async (t) => {
+test('refuse rejects new connections and keeps the others', async (t) => {
   const { proxy, client } = await echoThroughProxy(t);
   await answer(client, 'one');
   proxy.refuse();
@@ -69,7 +69,7 @@ test('refuse turns new connections away and leaves the others alone', async (t) 
   t.is(await answer(await open(t, proxy.port), 'again'), 'again');
 });
 
-test('resets the client where the server is not there', async (t) => {
+test('the proxy resets the client if the server is not there', async (t) => {
   const proxy = await startProxy(await freePort());
   t.teardown(proxy.stop);
   const client = await open(t, proxy.port);

@@ -27,11 +27,11 @@ function printedOf(text: string, exitCode: number, titles = false): string[] {
   return printed;
 }
 
-test('of what passes the number is printed, and how long it took', (t) => {
+test('the report of passed tests has their number and the duration', (t) => {
   t.deepEqual(printedOf(`${start}\n${end}`, 0), ['1 test passed in 4 min 12 s, 1 skipped']);
 });
 
-test('of what fails all is printed, its figures too', (t) => {
+test('the report of a failed test has all its lines, its figures too', (t) => {
   t.deepEqual(printedOf(`${start}\n${failure}\n${end}`, 1), [
     '  ✘ [fail]: workers › a batch is applied Values differ',
     '    ℹ { applied: 3 }',
@@ -42,7 +42,7 @@ test('of what fails all is printed, its figures too', (t) => {
   ]);
 });
 
-test('the titles of what passes are printed if they are asked for, without figures', (t) => {
+test('the report lists the titles of passed tests on request, without figures', (t) => {
   t.deepEqual(printedOf(`${start}\n${end}`, 0, true), [
     '  ✔ calls › a call is answered (1.2s)',
     '  - [skip] nats › a reply is sent',

@@ -1,5 +1,7 @@
 /** A publisher and a listener over AMQP 1.0 for tests: the bare client library, and nothing of ours. */
 import rhea, { type Connection, type Delivery, type EventContext, type Message } from 'rhea';
+import type { Reply } from '../../src/core/message/request.ts';
+import type { OutgoingMessage } from '../../src/core/transport/sender.ts';
 
 export interface Publisher {
   /** Resolves once the broker has accepted the message. As the library takes it, or encoded already. */
@@ -21,6 +23,49 @@ const connectionEnds = ['connection_error', 'connection_close', 'disconnected'];
 /** A body of bytes. */
 export function dataSection(body: Uint8Array): unknown {
   return rhea.message.data_section(Buffer.from(body));
+}
+
+/** A message with the properties of a cast or call. */
+export function encode(message: OutgoingMessage): Message {
+  const { body, messageId, replyTo, correlationId, expiration } = message;
+  return {
+    body: dataSection(body),
+    message_id: messageId,
+    ...(replyTo !== undefined && { reply_to: replyTo }),
+    ...(correlationId !== undefined && { correlation_id: correlationId }),
+    ...(expiration !== undefined && { ttl: expiration }),
+  };
+}
+
+/** A publisher for each sender, because a broker proves a sender by the user of its connection. */
+export function publisherPerSender(signIn: (sender: string) => Promise<Publisher>) {
+  const publishers = new Map<string, Promise<Publisher>>();
+  return {
+    async send(sender: string, message: Message): Promise<void> {
+      const publisher = publishers.get(sender) ?? signIn(sender);
+      publishers.set(sender, publisher);
+      await (await publisher).send({ user_id: sender, durable: true, ...message });
+    },
+    /** The next message of a sender signs in again. */
+    async signOut(): Promise<void> {
+      const all = [...publishers.values()];
+      publishers.clear();
+      for (const publisher of all) await (await publisher).close();
+    },
+  };
+}
+
+/** Collects the answers that arrive at an address until the end of the test. */
+export async function listenForReplies(
+  t: { teardown(end: () => Promise<void>): void },
+  options: PeerOptions,
+): Promise<ReadonlyArray<Reply>> {
+  const replies: Reply[] = [];
+  const { close } = await listen(options, ({ body, correlation_id }) =>
+    replies.push({ body: body.content, correlationId: String(correlation_id) }),
+  );
+  t.teardown(close);
+  return replies;
 }
 
 export async function openPublisher(options: PeerOptions): Promise<Publisher> {

@@ -5,7 +5,7 @@ import { decode } from '../../src/workers/batch/read.ts';
 import { createThreadState, type ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
-import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -69,7 +69,7 @@ export function native(method: string, args: unknown, more: Partial<RawMessage> 
 
 export function raw(body: string | Uint8Array, more: Partial<RawMessage> = {}): RawMessage {
   return {
-    body: typeof body === 'string' ? Buffer.from(body) : body,
+    ...wholeBody(Buffer.from(body)),
     oversize: undefined,
     messageId: undefined,
     sender: undefined,

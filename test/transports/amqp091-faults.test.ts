@@ -37,7 +37,7 @@ async function openSender(url: string, receive: (reply: Reply) => void, more: Re
   return configured.createSender({ clientName: 'test', logger }).connect(receive);
 }
 
-rabbitTest('amqp091: what is thrown while a message is received ends the session at once', async (t) => {
+rabbitTest('amqp091: an exception while a message is received ends the session at once', async (t) => {
   const { url } = await open(t);
   const { raw, close } = await openRaw(url);
   t.teardown(close);
@@ -64,7 +64,7 @@ rabbitTest('amqp091: what is thrown while a message is received ends the session
   t.is(deliveries.length, 2, 'nothing more was handed on');
 });
 
-rabbitTest('amqp091: what is thrown while a reply is received ends the session', async (t) => {
+rabbitTest('amqp091: an exception while a reply is received ends the session', async (t) => {
   const { url } = await open(t);
   const session = await openSender(url, () => {
     throw new Error('a fault of ours');

@@ -94,7 +94,7 @@ needs(
   test,
   'rabbitmq',
   'postgres',
-)('amqp091: no properties that RabbitMQ takes harm a message among them', async (t) => {
+)('amqp091: properties that RabbitMQ accepts affect no other message', async (t) => {
   const name = `flood-${randomUUID()}`;
   const url = await service('rabbitmq').createVhost(name);
   t.teardown(() => service('rabbitmq').deleteVhost(name));

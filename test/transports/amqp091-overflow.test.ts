@@ -12,7 +12,7 @@ const total = 200;
 const room = 10;
 
 needs(test, 'rabbitmq')(
-  'amqp091: what has no room is not refused until a delivery limit loses it',
+  'amqp091: a message without room is not released so often that a delivery limit drops it',
   async (t) => {
     const vhost = `overflow-${randomUUID()}`;
     const url = await service('rabbitmq').createVhost(vhost);

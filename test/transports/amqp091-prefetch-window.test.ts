@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Prefetch } from '../../src/transports/amqp091/session-prefetch.ts';
 
-test('a consumer that was made while nearly everything was held is made anew once little is, not a window later', (t) => {
+test('a consumer that was made while most messages were held is renewed once few are held, not a window later', (t) => {
   const prefetch = new Prefetch(4000);
   t.is(prefetch.grant(0), 4000);
   // Held, paused and resumed: the broker counts for each consumer by itself.
@@ -16,7 +16,7 @@ test('a consumer that was made while nearly everything was held is made anew onc
   t.false(prefetch.settled(999, 0));
 });
 
-test('in the ordinary flow a consumer is never made anew', (t) => {
+test('in the ordinary flow a consumer is never renewed', (t) => {
   const prefetch = new Prefetch(4000);
   prefetch.grant(0);
   for (let round = 0; round < 100; round += 1) t.false(prefetch.settled(1000, (round % 4) * 1000));

@@ -19,7 +19,7 @@ function read(list: Buffer, start = 0, end = list.length) {
   return { compression: message.compression, correlationId, replyTo, expiration, messageId, userId };
 }
 
-test('properties are read as the library reads them', (t) => {
+test('our reader and the library read the same properties', (t) => {
   t.notThrows(() =>
     fc.assert(
       fc.property(wellFormed, (properties) => {
@@ -31,7 +31,7 @@ test('properties are read as the library reads them', (t) => {
   );
 });
 
-test('whatever bytes the properties are, reading them does not fail', (t) => {
+test('reading properties never fails, for any bytes', (t) => {
   const bytes = fc.uint8Array({ maxLength: 200 }).map((all) => Buffer.from(all));
   const cut = fc.tuple(wellFormed, fc.nat(200), octet, fc.nat(200)).map(([properties, at, by, length]) => {
     const list = Buffer.from(listOf(properties));
@@ -50,7 +50,7 @@ test('whatever bytes the properties are, reading them does not fail', (t) => {
   );
 });
 
-test('a table holds up nothing, whatever is in it', (t) => {
+test('a table delays nothing, with any content', (t) => {
   const compression = field('compression', 'S', Buffer.from('gzip'));
   for (const [type, data] of fieldTypes) {
     const headers = table(field('before', type, data), compression, field('after', type, data));
@@ -64,7 +64,7 @@ test('a table holds up nothing, whatever is in it', (t) => {
   t.is(found.compression, 'gzip');
 });
 
-test('of a table with a field of an unknown type, what stands before it counts', (t) => {
+test('the fields of a table before one of an unknown type are read', (t) => {
   const compression = field('compression', 'S', Buffer.from('gzip'));
   const known = new Set(fieldTypes.map(([type]) => type));
   for (let code = 0; code < 256; code += 1) {
@@ -79,14 +79,14 @@ test('of a table with a field of an unknown type, what stands before it counts',
   }
 });
 
-test('a compression that is no text is none', (t) => {
+test('a compression that is not a text is ignored', (t) => {
   for (const [type, data] of fieldTypes) {
     const { compression } = read(property({ headers: table(field('compression', type, data)) }));
     if (type !== 'S') t.is(compression, undefined, type);
   }
 });
 
-test('flags may go on in further words', (t) => {
+test('flags may continue in further words', (t) => {
   const list = Buffer.concat([Buffer.from([0x00, 0x81, 0xff, 0xff, 0x00, 0x00, 2]), Buffer.from('id')]);
   t.is(read(list).messageId, 'id');
   t.is(read(list.subarray(0, 3)).messageId, undefined);

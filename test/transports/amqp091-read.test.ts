@@ -81,11 +81,11 @@ const none: Sent = {
 };
 const cuts = fc.array(fc.nat(), { maxLength: 12 });
 
-test('it is written for this version of the library', (t) => {
+test('the reader is written for the installed version of the library', (t) => {
   t.is(version, '2.3.1', 'look at lib/connection.js and lib/frame.js, then at read.ts');
 });
 
-test('messages are read as they were sent, and other frames by the library, however they are cut', (t) => {
+test('our reader takes messages unchanged and passes other frames to the library, for any cut of the bytes', (t) => {
   const items = fc.array(fc.oneof({ weight: 3, arbitrary: good }, other), { maxLength: 8 });
   t.notThrows(() =>
     fc.assert(
@@ -116,7 +116,7 @@ test('messages are read as they were sent, and other frames by the library, howe
   );
 });
 
-test('whatever bytes its properties are, a message goes on with its body', (t) => {
+test('a message keeps its body, for any bytes of its properties', (t) => {
   const hostile = fc
     .tuple(sent, fc.oneof(anyBytes(100), wellFormed.map(listOf)), fc.nat(100))
     .map(([message, list, length]) => ({ ...message, list: list.subarray(0, length) }));
@@ -136,7 +136,7 @@ test('whatever bytes its properties are, a message goes on with its body', (t) =
   );
 });
 
-test('what a frame that was cut is followed by in the same chunk is read as well', (t) => {
+test('bytes behind the end of a cut frame are read from the same chunk', (t) => {
   const message = { tag: 7n, redelivered: false, exchange: short('x'), routingKey: short('y') };
   const large = {
     ...message,
@@ -158,7 +158,7 @@ test('what a frame that was cut is followed by in the same chunk is read as well
   }
 });
 
-test('the body of a call keeps nothing of what was read with it: a call may be held for long', (t) => {
+test('the body of a call keeps no other bytes in memory, because a call may be held for long', (t) => {
   const kept: Uint8Array[] = [];
   const wire = new Wire();
   readMessages({ connection: wire }, ours, ({ body }) => kept.push(body));
@@ -184,7 +184,7 @@ test('the body of a call keeps nothing of what was read with it: a call may be h
   );
 });
 
-test('what is thrown while a message is received is told, and no error of the reader', (t) => {
+test('an exception while a message is received is reported, and is not an error of the reader', (t) => {
   const wire = new Wire();
   const faults: unknown[] = [];
   onConnectionFault({ connection: wire }, (error) => faults.push(error));
@@ -211,7 +211,7 @@ test('a frame that is too large or has no end, or a body that is too long, is an
     t.throws(() => readAll([bytes]), { message });
 });
 
-test('acknowledgements are written as the library writes them', (t) => {
+test("our acknowledgements have the same bytes as the library's", (t) => {
   const wire = new Wire();
   const model = { connection: wire };
   t.notThrows(() =>
@@ -234,7 +234,7 @@ test('acknowledgements are written as the library writes them', (t) => {
   );
 });
 
-test('a library with another inside is refused in one line', (t) => {
+test('a library with other internals is refused in one line', (t) => {
   const message = /amqplib .* 2\.3\.1/;
   t.throws(() => readMessages({ connection: new EventEmitter() }, ours, () => {}), { message });
   t.throws(() => readMessages({ connection: new Wire() }, {}, () => {}), { message });

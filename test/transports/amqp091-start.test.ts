@@ -30,7 +30,7 @@ async function open(t: ExecutionContext) {
   return { broker, name, url, administer, start };
 }
 
-rabbitTest('amqp091: a queue of type stream is refused, with its name and what to do', async (t) => {
+rabbitTest('amqp091: a queue of type stream is refused, and the error names it and the remedy', async (t) => {
   const { administer, start } = await open(t);
   await administer((channel) =>
     channel.assertQueue('conductor', { durable: true, arguments: { 'x-queue-type': 'stream' } }),
@@ -48,7 +48,7 @@ rabbitTest('amqp091: a queue of type stream is refused, with its name and what t
 });
 
 rabbitTest(
-  'amqp091: an exchange of another type is refused, with its name, its type and what to do',
+  'amqp091: an exchange of another type is refused, and the error names it, its type and the remedy',
   async (t) => {
     const { administer, start } = await open(t);
     for (const type of ['direct', 'fanout', 'headers']) {
@@ -65,14 +65,14 @@ rabbitTest(
   },
 );
 
-rabbitTest('amqp091: an exchange of type direct will do for a key without wildcards', async (t) => {
+rabbitTest('amqp091: an exchange of type direct is accepted for a key without wildcards', async (t) => {
   const { administer, start } = await open(t);
   await administer((channel) => channel.assertExchange('named', 'direct', { durable: true }));
   await t.notThrowsAsync(start({ exchange: 'named', routingKey: 'conductor' }));
 });
 
 rabbitTest(
-  'amqp091: a topic exchange will do, whatever it was made as, and without the right to make one',
+  'amqp091: a topic exchange with any arguments is accepted, even without the right to create one',
   async (t) => {
     const { administer, broker, name, start } = await open(t);
     await administer(async (channel) => {
@@ -91,7 +91,7 @@ rabbitTest(
 );
 
 rabbitTest(
-  'amqp091: a bound on connections is no reason to give up, and the broker says which',
+  "amqp091: a limit on connections is tried again, and the log has the broker's words",
   async (t) => {
     const { broker, name, start } = await open(t);
     await t.notThrowsAsync(start());
@@ -108,7 +108,7 @@ rabbitTest(
 );
 
 rabbitTest(
-  'amqp091: a virtual host that is not there, or not for the user, is refused in its own words',
+  "amqp091: a virtual host that is missing or forbidden is refused with the broker's words",
   async (t) => {
     const { broker, name, url, start } = await open(t);
     const nowhere = url.replace(/[^/]*$/, 'nowhere');
@@ -150,7 +150,7 @@ for (const [what, code, text] of [
   ['a bound of the node', 530, 'NOT_ALLOWED - connection refused: node connection limit (9) is reached'],
   ['a refusal of another kind', 506, 'RESOURCE_ERROR - out of everything'],
 ] as const) {
-  test(`amqp091: ${what} is tried again, with the broker's own words`, async (t) => {
+  test(`amqp091: ${what} is tried again, and the log has the broker's words`, async (t) => {
     const url = await foreignServer(t, refusingWith(code, text));
     await t.throwsAsync(
       make('amqp091', { url }, 1).connect(() => false),
@@ -223,7 +223,7 @@ for (const [how, leave] of [
   });
 }
 
-needs(test, 'mosquitto')('amqp091: the port of an MQTT broker is told from one of AMQP 0-9-1', async (t) => {
+needs(test, 'mosquitto')('amqp091: the port of an MQTT broker is recognized and refused', async (t) => {
   const url = service('mosquitto').url.replace(/^mqtt:/, 'amqp:');
   await t.throwsAsync(
     make('amqp091', { url }, 1).connect(() => false),
@@ -233,7 +233,7 @@ needs(test, 'mosquitto')('amqp091: the port of an MQTT broker is told from one o
   );
 });
 
-rabbitTest('amqp091: an answer is not sent to the queue that calls are taken from', async (t) => {
+rabbitTest('amqp091: no answer goes to the queue that calls are consumed from', async (t) => {
   const { administer, url } = await open(t);
   const transport = make('amqp091', { url }, 1);
   const session = await transport.connect(() => false);
@@ -246,7 +246,7 @@ rabbitTest('amqp091: an answer is not sent to the queue that calls are taken fro
   await administer(async (channel) => t.is(await channel.get('conductor'), false));
 });
 
-rabbitTest('amqp091: of two brokers the second is taken while the first is away', async (t) => {
+rabbitTest('amqp091: the second of two brokers is used while the first is away', async (t) => {
   const { url, start } = await open(t);
   const { username, password, pathname, host } = new URL(url);
   const away = `amqp://${username}:${password}@127.0.0.1:${await freePort()}${pathname}?heartbeat=3`;

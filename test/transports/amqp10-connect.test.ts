@@ -27,7 +27,7 @@ async function listen(t: ExecutionContext, server: Server): Promise<number> {
 const connectTo = (port: number, options: object = {}) =>
   make('amqp10', { url: `amqps://127.0.0.1:${port}`, ...options }, 1).connect(() => true);
 
-test('of two brokers the second is taken while the first is away, by replicas and senders', async (t) => {
+test('replicas and senders use the second of two brokers while the first is away', async (t) => {
   const broker = await startFakeBroker(t, { signsIn: (user, password) => user === 'u' && password === 'p' });
   const hosts: (string | undefined)[] = [];
   broker.container.on('connection_open', ({ connection }) => hosts.push(connection.hostname));
@@ -43,7 +43,7 @@ test('of two brokers the second is taken while the first is away, by replicas an
   t.deepEqual(hosts, ['vhost:v', 'vhost:v']);
 });
 
-test('where no broker is there, the error names each and its reason', async (t) => {
+test('if no broker is there, the error names each with its reason', async (t) => {
   const [first, second] = [await freePort(), await freePort()];
   const url = `amqp://u:p@127.0.0.1:${first},amqp://127.0.0.1:${second}`;
   const error = await t.throwsAsync(
@@ -56,7 +56,7 @@ test('where no broker is there, the error names each and its reason', async (t) 
   );
 });
 
-test('a port that answers nothing to TLS is named after connectTimeout', async (t) => {
+test('a port that does not answer the TLS handshake is reported after connectTimeout', async (t) => {
   const port = await listen(t, createServer());
   const error = await t.throwsAsync(connectTo(port, { connectTimeout: 200 }), { name: 'NotConnected' });
   t.is(
@@ -65,7 +65,7 @@ test('a port that answers nothing to TLS is named after connectTimeout', async (
   );
 });
 
-test('a broker that says nothing behind its handshake of TLS is not one without TLS', async (t) => {
+test('a broker that is silent after its TLS handshake is not reported as one without TLS', async (t) => {
   const { cert, key } = certificates.server;
   const port = await listen(t, createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }));
   const tls = { ca: certificates.ca };
@@ -84,7 +84,7 @@ for (const [what, server] of [
   ],
   ['within the handshake', () => createServer((socket) => socket.once('data', () => socket.destroy()))],
 ] as const) {
-  test(`a broker that closes ${what} without a word may want a client certificate`, async (t) => {
+  test(`the error for a broker that closes ${what} without a word mentions a client certificate`, async (t) => {
     const port = await listen(t, server());
     const { ca, client } = certificates;
     const without = await t.throwsAsync(connectTo(port, { tls: { ca } }), { name: 'NotConnected' });
@@ -101,3 +101,72 @@ for (const [what, server] of [
     );
   });
 }
+
+for (const [condition, name] of [
+  ['amqp:not-found', 'ConfigError'],
+  ['amqp:unauthorized-access', 'ConfigError'],
+  ['amqp:resource-limit-exceeded', 'NotConnected'],
+] as const) {
+  test(`a link that is refused with ${condition} is a ${name}`, async (t) => {
+    const broker = await startFakeBroker(t, { refusal: { condition, description: 'not you' } });
+    const error = await t.throwsAsync(
+      make('amqp10', { url: broker.url }, 1).connect(() => true),
+      { name },
+    );
+    t.is(error?.message, `the broker refuses the link to conductor: ${condition}: not you`);
+  });
+}
+
+test('a wrong password, and an unsupported mechanism, are configuration errors in one line', async (t) => {
+  const broker = await startFakeBroker(t, {
+    signsIn: (user, password) => user === 'ä' && password === 'ö:€',
+  });
+  const connect = (options: object) => make('amqp10', { url: broker.url, ...options }, 1).connect(() => true);
+  const wrong = await t.throwsAsync(connect({ user: 'ä', password: 'wrong-password' }), {
+    name: 'ConfigError',
+  });
+  t.is(
+    wrong?.message,
+    'the broker refuses the credentials: look at user, password and passwordFile, or url (SASL outcome 1)',
+  );
+  const anonymous = await t.throwsAsync(connect({}), { name: 'ConfigError' });
+  t.is(anonymous?.message, 'sasl: the broker offers only PLAIN');
+  await t.throwsAsync(connect({ sasl: 'plain' }), { name: 'ConfigError', message: /plain needs a user/ });
+  // Beyond ASCII, a character is not a byte.
+  await (await connect({ user: 'ä', password: 'ö:€' })).stop(soon());
+});
+
+test('the session gives up on a silent peer after connectTimeout', async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const address = server.address();
+  const url = `amqp://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  const error = await t.throwsAsync(make('amqp10', { url, connectTimeout: 100 }, 1).connect(() => true));
+  t.is(error?.name, 'NotConnected');
+  t.is(error?.message, 'no connection within 100 ms (connectTimeout)');
+});
+
+test('the session warns of auth.mode user-id if the broker does not check the user id', async (t) => {
+  for (const [product, version, warning] of [
+    ['RabbitMQ', '3.10.8', /over this RabbitMQ/],
+    ['RabbitMQ', '3.13.0', undefined],
+    ['RabbitMQ', '4.1.0', undefined],
+    ['apache-activemq-artemis', '2.55.0', /over this broker, which does not check it/],
+    ['ActiveMQ', '6.3.1', /over this broker, which does not check it/],
+    ['qpid', '10.1.0', /qpid\.broker_msg_auth is true/],
+    ['other', '1.0', undefined],
+  ] as const) {
+    const broker = await startFakeBroker(t, { properties: { product, version } });
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+    const transport = transportKinds.amqp10
+      ?.configure('rabbit', { kind: 'amqp10', url: broker.url, auth: { mode: 'user-id' } })
+      .create({ share: { messages: 1, bytes: 1 }, replica: 'test', logger });
+    await (await transport?.connect(() => true))?.stop(soon());
+    t.is(lines.length, warning === undefined ? 0 : 1, product);
+    if (warning !== undefined) t.regex(lines.join(), warning);
+    const rabbitmq = version.startsWith('4') ? '/queues/conductor' : '/amq/queue/conductor';
+    t.is(broker.senders[0]?.source.address, product === 'RabbitMQ' ? rabbitmq : 'conductor');
+  }
+});

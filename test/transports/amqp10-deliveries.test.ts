@@ -25,7 +25,7 @@ async function consume(t: ExecutionContext, bound: number, deliver?: (delivery: 
   return { broker, deliveries, session, write, bodies };
 }
 
-test('of an aborted delivery nothing is handed on, and its credit comes back', async (t) => {
+test('an aborted delivery is dropped, and its credit is given again', async (t) => {
   const { session, write, deliveries, bodies } = await consume(t, 4);
   const half = message('half').subarray(0, -2);
   let id = 0;
@@ -46,7 +46,7 @@ test('of an aborted delivery nothing is handed on, and its credit comes back', a
   );
 });
 
-test('numbers of deliveries begin anew behind the last one', async (t) => {
+test('delivery numbers wrap around', async (t) => {
   const { broker, session, write, deliveries, bodies } = await consume(t, 10);
   const last = 2 ** 32 - 1;
   write(
@@ -63,7 +63,7 @@ test('numbers of deliveries begin anew behind the last one', async (t) => {
   t.is(broker.connections[0]?.error, undefined);
 });
 
-test('a message without bytes is one', async (t) => {
+test('a message without bytes is delivered', async (t) => {
   const { write, bodies, deliveries } = await consume(t, 10);
   write(
     transfer({ id: 0 }),
@@ -75,7 +75,7 @@ test('a message without bytes is one', async (t) => {
   t.deepEqual(bodies(), ['', 'x', 'y']);
 });
 
-test('one that stays unsettled keeps nothing else, however much comes', async (t) => {
+test('an unsettled delivery keeps no other delivery in memory', async (t) => {
   const bound = 20;
   const { broker, session, deliveries } = await consume(t, bound);
   // The sending side keeps a ring too, of 2,048.
@@ -111,7 +111,7 @@ test('one that stays unsettled keeps nothing else, however much comes', async (t
   await waitFor(() => accepted === total, { what: 'the first one' });
 });
 
-test('a delivery is settled once, however often it is asked for', async (t) => {
+test('a delivery is settled once, for any number of requests', async (t) => {
   const { broker, session, deliveries } = await consume(t, 10);
   const outcomes: string[] = [];
   for (const outcome of ['accepted', 'released']) broker.container.on(outcome, () => outcomes.push(outcome));
@@ -126,7 +126,7 @@ test('a delivery is settled once, however often it is asked for', async (t) => {
   t.deepEqual(outcomes, ['accepted', 'accepted', 'accepted']);
 });
 
-test('what is thrown while a message is read ends the session with a line', async (t) => {
+test('an exception while a message is read ends the session with a line', async (t) => {
   const { session, write } = await consume(t, 10, () => {
     throw new TypeError('a mistake of ours');
   });
@@ -136,7 +136,7 @@ test('what is thrown while a message is read ends the session with a line', asyn
   t.regex(error?.message ?? '', /^the connection was closed, .*: a mistake of ours$/);
 });
 
-test('what is thrown while something is written ends the session with a line', async (t) => {
+test('an exception during a write ends the session with a line', async (t) => {
   const { broker, session, deliveries } = await consume(t, 10);
   broker.senders[0]?.send(message('x'), undefined, 0);
   await waitFor(() => deliveries.length === 1, { what: 'one' });
@@ -151,14 +151,14 @@ test('what is thrown while something is written ends the session with a line', a
   t.regex(error?.message ?? '', /^writing to the broker failed: /);
 });
 
-test('a transfer that does not follow the one before ends the session with a line', async (t) => {
+test('a transfer that does not continue the previous one ends the session with a line', async (t) => {
   const { session, write } = await consume(t, 10);
   write(transfer({ id: 5, payload: message('x') }), transfer({ id: 9, payload: message('y') }));
   const error = await session.closed;
   t.regex(error?.message ?? '', /^the connection was closed, .*expected 6, got 9$/);
 });
 
-test('a queue is asked for', async (t) => {
+test("the link's source asks for the capability queue", async (t) => {
   const { broker } = await consume(t, 10);
   t.deepEqual(String(broker.senders[0]?.source.capabilities), 'queue');
 });
@@ -169,7 +169,7 @@ for (const [what, greeting] of [
   ['AMQP 0-9-1 alone', 'AMQP\0\0\u0009\u0001'],
   ['MQTT', ''],
 ] as const) {
-  test(`a port where ${what} is spoken is said to be one`, async (t) => {
+  test(`the error for a port that speaks ${what} names that protocol`, async (t) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => socket.end(greeting, 'latin1'));

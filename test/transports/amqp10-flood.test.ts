@@ -19,7 +19,7 @@ const brokersHeader = Buffer.from([0, 0x53, 0x70, 0xc0, 6, 5, 0x41, 0x40, 0x40, 
 
 const test = needs(ava.serial, 'postgres');
 
-test(`${good} good messages among ${good} with sections of all kinds, repeated, missing and cut`, async (t) => {
+test(`${good} good messages arrive among ${good} with sections of all kinds, repeated, missing and cut`, async (t) => {
   const broker = await startFakeBroker(t, { offeredCapabilities: 'ANONYMOUS-RELAY' });
   const hostile = new Hostile(seed, false);
   await assertFloodIsHarmless(t, {
@@ -55,7 +55,7 @@ needs(
   ava.serial,
   'postgres',
   'rabbitmq',
-)(`${good} good messages among ${good} with properties of all types, through RabbitMQ`, async (t) => {
+)(`${good} good messages arrive through RabbitMQ among ${good} with properties of all types`, async (t) => {
   const rabbitmq = service('rabbitmq');
   const vhost = `flood-${randomUUID()}`;
   const url = await rabbitmq.createVhost(vhost);
@@ -89,7 +89,7 @@ needs(
   });
 });
 
-ava('no message of any kind makes the reading throw, or lead out of it', (t) => {
+ava('for any message the reader does not throw, and stays inside the message', (t) => {
   fc.assert(
     fc.property(fc.integer(), fc.boolean(), (from, onlyUsual) => {
       const message = new Hostile(from, onlyUsual).message(Buffer.from('{"a": 1}'));

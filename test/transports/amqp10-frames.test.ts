@@ -21,7 +21,7 @@ function rangesOf(bytes: Buffer): Array<readonly [first: number, last: number, o
   return ranges;
 }
 
-test('the client library is the version whose inside is known', (t) => {
+test('the client library is the version that our code is written for', (t) => {
   const url = new URL('../../node_modules/rhea/package.json', import.meta.url);
   const { version }: { version: string } = JSON.parse(readFileSync(url, 'utf8'));
   t.regex(
@@ -37,7 +37,7 @@ function countersIn(session: Session): object {
   return incoming;
 }
 
-test('a client library with another inside is named as the reason', (t) => {
+test('an error names a client library with other internals', (t) => {
   const connect = () => rhea.create_container().create_connection({ port: 0, reconnect: false });
   const without = (name: string) => {
     const connection = connect();
@@ -62,7 +62,7 @@ test('a client library with another inside is named as the reason', (t) => {
   t.throws(() => countersOf(receiver), inAnotherForm('the counters of a session'));
 });
 
-test('one frame settles what follows one another, and a range ends with the last number', (t) => {
+test('one frame settles consecutive deliveries, and a range ends at the last number', (t) => {
   t.deepEqual(rangesOf(dispositions(0, [1, 2, 3, 7, 9, 10], accepted)), [
     [1, 3, accepted],
     [7, 7, accepted],
@@ -79,7 +79,7 @@ test('one frame settles what follows one another, and a range ends with the last
   t.is(dispositions(0, [undefined], accepted).length, 0);
 });
 
-test('the ranges hold each delivery once, whatever the order', (t) => {
+test('the ranges hold each delivery once, in any order of settling', (t) => {
   const ids = fc.uniqueArray(fc.integer({ min: 0, max: 60 }), { maxLength: 40 });
   fc.assert(
     fc.property(ids, (settled) => {
@@ -91,7 +91,7 @@ test('the ranges hold each delivery once, whatever the order', (t) => {
   );
 });
 
-test('of a transfer frame number, flags and payload are read', (t) => {
+test('the reader takes number, flags and payload from a transfer frame', (t) => {
   const payload = Buffer.from('payload');
   for (const [id, more, aborted, flags] of [
     [7, false, false, 0],
@@ -107,7 +107,7 @@ test('of a transfer frame number, flags and payload are read', (t) => {
   }
 });
 
-test('a descriptor of eight bytes is one, too', (t) => {
+test('a descriptor of eight bytes is accepted', (t) => {
   const short = transfer({ id: 3, payload: Buffer.from('x') });
   const long = Buffer.concat([
     short.subarray(0, 9),
@@ -121,7 +121,7 @@ test('a descriptor of eight bytes is one, too', (t) => {
   t.deepEqual(long.subarray(read.payload), Buffer.from('x'));
 });
 
-test('no bytes of a frame make the reader throw anything but RangeError, or lead out of the frame', (t) => {
+test('for any bytes of a frame the reader throws only RangeError, and stays inside the frame', (t) => {
   const valid = transfer({ id: 5, payload: Buffer.from('payload') });
   const mutated = fc
     .array(fc.tuple(fc.integer({ min: 8, max: valid.length - 1 }), fc.nat(255)), { maxLength: 6 })
@@ -171,14 +171,14 @@ function attached(limit?: number) {
   return { read: (bytes: Buffer): unknown => read(bytes), taken, others, counts };
 }
 
-test('deliveries are counted from the number that the broker begins with, and credit never below none', (t) => {
+test("deliveries are counted from the broker's first number, and credit is never negative", (t) => {
   const { read, counts } = attached();
   t.deepEqual(counts(), [lastId, 3]);
   for (let id = 0; id < 5; id += 1) read(transfer({ id }));
   t.deepEqual(counts(), [4, 0]);
 });
 
-test('of a message in parts no more is kept than the limit, and the next one is whole', (t) => {
+test('of a message in parts at most the limit is kept, and the next message is whole', (t) => {
   const { read, taken } = attached(10);
   const part = Buffer.from('123456');
   for (let index = 0; index < 100; index += 1)
@@ -191,7 +191,7 @@ test('of a message in parts no more is kept than the limit, and the next one is 
   ]);
 });
 
-test('frames that are no transfers go to the library as they are, and half a frame waits', (t) => {
+test('frames that are not transfers go to the library unchanged, and half a frame waits', (t) => {
   const { read, taken, others } = attached();
   const empty = Buffer.from([0, 0, 0, 8, 2, 0, 0, 0]);
   const flow = Buffer.from([0, 0, 0, 12, 2, 0, 0, 0, 0, 0x53, 0x13, 0x45]);
@@ -207,7 +207,7 @@ test('frames that are no transfers go to the library as they are, and half a fra
   ]);
 });
 
-test('where the broker breaks the protocol, the reader says how', (t) => {
+test("the reader's error says how the broker broke the protocol", (t) => {
   const first = transfer({ id: 0 });
   for (const [bytes, message] of [
     [Buffer.from([0, 0, 0, 7, 2, 0, 0, 0]), /a frame of 7 bytes/],

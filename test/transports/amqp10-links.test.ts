@@ -5,7 +5,7 @@ import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { startFakeBroker } from './fake-broker.ts';
 
-test('nothing is kept of the links to callers that were answered long ago', async (t) => {
+test('links to callers are dropped some time after their answers', async (t) => {
   const broker = await startFakeBroker(t);
   const session = await make('amqp10', { url: broker.url }, 10).connect(() => true);
   t.teardown(() => session.stop(AbortSignal.timeout(5000)));
@@ -51,7 +51,7 @@ for (const { what, properties, options, refused, allowed } of [
     allowed: ['r', 'conductor.r', 'topic://r'],
   },
 ] as const) {
-  test(`no answer goes to our own queue, however it is written: ${what}`, async (t) => {
+  test(`no answer goes to our own queue, in any notation: ${what}`, async (t) => {
     const broker = await startFakeBroker(t, { properties, offeredCapabilities: 'ANONYMOUS-RELAY' });
     const session = await make('amqp10', { url: broker.url, ...options }, 10).connect(() => true);
     t.teardown(() => session.stop(AbortSignal.timeout(5000)));

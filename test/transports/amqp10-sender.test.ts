@@ -30,7 +30,7 @@ async function connectToFake(t: ExecutionContext, options: FakeOptions = {}, set
 }
 
 needs(test, 'rabbitmq')(
-  'a call over RabbitMQ gets its answer; only calls leave a queue for answers behind',
+  'a call over RabbitMQ gets its answer, and only calls leave a reply queue behind',
   async (t) => {
     const rabbitmq = service('rabbitmq');
     const vhost = `amqp10-${randomUUID()}`;
@@ -79,7 +79,7 @@ test('answers come to an address that the broker makes', async (t) => {
   t.is(replies[0]?.correlationId, 'c');
 });
 
-test('a broker that makes no addresses is a configuration error that names the option', async (t) => {
+test('a broker without dynamic addresses is a configuration error that names the option', async (t) => {
   const broker = await startFakeBroker(t, {
     refusal: { condition: 'amqp:not-implemented', description: 'no dynamic sources' },
   });
@@ -89,7 +89,7 @@ test('a broker that makes no addresses is a configuration error that names the o
   });
 });
 
-test('what is accepted is sent, what is refused or released is undeliverable, and what is not answered may have arrived', async (t) => {
+test('an accepted message is sent, a refused or released one is undeliverable, and an unanswered one may have arrived', async (t) => {
   const { broker, session } = await connectToFake(t, { autoaccept: false });
   const answers: ((context: EventContext) => void)[] = [
     ({ delivery }) => delivery?.accept(),
@@ -107,7 +107,7 @@ test('what is accepted is sent, what is refused or released is undeliverable, an
   await t.throwsAsync(session.send(message), { name: 'NotConnected' });
 });
 
-test('an address may bind the sender; stopping waits for what is under way', async (t) => {
+test('an address may contain the sender, and a stop waits for messages that are under way', async (t) => {
   const { broker, session } = await connectToFake(t, {}, { target: '/exchange/guests/conductor.{sender}' });
   const got: string[] = [];
   broker.container.on('message', ({ receiver, message: { message_id: id } = { body: null } }: EventContext) =>
@@ -120,7 +120,7 @@ test('an address may bind the sender; stopping waits for what is under way', asy
   t.is(await session.closed, undefined);
 });
 
-test('an answer that cannot be read ends nothing, and those behind it come', async (t) => {
+test('an answer that cannot be read ends nothing, and later answers arrive', async (t) => {
   const { broker, replies } = await connectToFake(t);
   const [sender] = broker.senders;
   const good = rhea.message.encode({
@@ -144,7 +144,7 @@ test('an answer that cannot be read ends nothing, and those behind it come', asy
   t.is(replies.length, bad.length * 2);
 });
 
-test('what is thrown over an answer ends the session with a line', async (t) => {
+test('an exception over an answer ends the session with a line', async (t) => {
   const broker = await startFakeBroker(t);
   const session = await transportKinds.amqp10
     ?.configure('bus', { kind: 'amqp10', url: broker.url })

@@ -32,7 +32,7 @@ test('a body is the bytes of data sections, or of a value that is a string or bi
   }
 });
 
-test('any other body is handed on as it is encoded, and no JSON begins like that', (t) => {
+test('any other body is passed on encoded, and its first byte cannot begin JSON', (t) => {
   for (const form of [
     { a: 1 },
     [1, 2],
@@ -49,7 +49,7 @@ test('any other body is handed on as it is encoded, and no JSON begins like that
   }
 });
 
-test('an id of any type is a text that keeps the type', (t) => {
+test('an id of any type becomes a text that keeps the type', (t) => {
   for (const [id, text] of [
     ['c-1', 'c-1'],
     ['', ''],
@@ -71,7 +71,7 @@ test('an id of any type is a text that keeps the type', (t) => {
   }
 });
 
-test('a text that claims to be an id of a type and is not cannot be sent', (t) => {
+test('a text that claims to be a typed id but is not one cannot be sent', (t) => {
   for (const id of [
     'ID:AMQP_UUID:12',
     'ID:AMQP_ULONG:-1',
@@ -81,7 +81,7 @@ test('a text that claims to be an id of a type and is not cannot be sent', (t) =
     t.throws(() => encodeMessage({ body, correlationId: id }), { name: 'Undeliverable' });
 });
 
-test('reply address, user, expiry and whether it comes again are read', (t) => {
+test('the reader takes reply address, user, expiry and redelivery', (t) => {
   const expiry = 1_795_397_690_635;
   const decoded = decodeMessage(
     library({
@@ -99,7 +99,7 @@ test('reply address, user, expiry and whether it comes again are read', (t) => {
   t.false(decodeMessage(rhea.message.encode({ body: null }).subarray(0)).redelivered === undefined);
 });
 
-test('what is encoded the library reads', (t) => {
+test('the library reads our encoding', (t) => {
   const payload = encodeMessage({
     body,
     messageId: 'm',
@@ -122,7 +122,7 @@ test('what is encoded the library reads', (t) => {
   t.deepEqual(message.body.content, body);
 });
 
-test('a message that breaks off or makes no sense is handed on whole', (t) => {
+test('a message that is cut or invalid is passed on whole', (t) => {
   const message = library({ message_id: 'm', body: rhea.message.data_section(body) });
   for (let length = 1; length < message.length; length += 1) {
     const part = message.subarray(0, length);
@@ -148,7 +148,7 @@ const mapOf = (...items: Buffer[]) => {
 };
 const bodySection = section(0x75, Buffer.concat([Buffer.from([0xa0, body.length]), body]));
 
-test('sections count in any order, and those that nobody knows do not', (t) => {
+test('sections count in any order, and unknown ones do not', (t) => {
   const sections = [
     section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 9]))),
     section(0x71, mapOf(string('x'), string('y'))),
@@ -173,13 +173,13 @@ test('sections count in any order, and those that nobody knows do not', (t) => {
   }
 });
 
-test('of two headers the first counts, which is the one that the broker writes', (t) => {
+test('the first of two headers counts, because the broker writes that one', (t) => {
   const first = section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 9]), Buffer.from([0x41])));
   const second = section(0x70, listOf(nothing, nothing, Buffer.from([0x52, 7]), Buffer.from([0x42])));
   t.like(decodeMessage(Buffer.concat([first, second, bodySection])), { ttl: 9, redelivered: false });
 });
 
-test('of two sections of properties none counts: the broker may have checked the other', (t) => {
+test('two sections of properties do not count, because the broker may have checked only one of them', (t) => {
   const from = (user: string) =>
     section(0x73, listOf(string('m'), Buffer.concat([Buffer.from([0xa0, user.length]), Buffer.from(user)])));
   t.is(decodeMessage(Buffer.concat([from('i-1'), bodySection])).userId?.toString(), 'i-1');
@@ -192,12 +192,12 @@ test('of two sections of properties none counts: the broker may have checked the
   }
 });
 
-test('a user is proven by a binary only, as brokers check it', (t) => {
+test('only a binary proves the user, as brokers check it', (t) => {
   const decoded = decodeMessage(Buffer.concat([section(0x73, listOf(nothing, string('i-1'))), bodySection]));
   t.like(decoded, { userId: undefined, body });
 });
 
-test('properties of a wrong type are none', (t) => {
+test('properties of a wrong type are ignored', (t) => {
   const values = [
     Buffer.from([0x41]),
     Buffer.from([0x52, 1]),
@@ -227,7 +227,7 @@ test('properties of a wrong type are none', (t) => {
   }
 });
 
-test('compression is the application property of that name, if it is a string; no other one disturbs the body', (t) => {
+test('compression is the application property of that name if it is a string; other properties do not affect the body', (t) => {
   const name = string('compression');
   for (const [properties, expected] of [
     [mapOf(name, string('application/x-gzip')), 'application/x-gzip'],
@@ -255,7 +255,7 @@ test('compression is the application property of that name, if it is a string; n
   );
 });
 
-test('no bytes make the reading throw, or lead out of the message', (t) => {
+test('for any bytes the reader does not throw, and stays inside the message', (t) => {
   const valid = library({ message_id: 7, reply_to: 'r', ttl: 3, body: rhea.message.data_section(body) });
   const mutated = fc
     .array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { maxLength: 6 })

@@ -1,40 +1,11 @@
-import { createServer } from 'node:net';
-import test, { type ExecutionContext } from 'ava';
-import { pino } from 'pino';
+import test from 'ava';
 import rhea, { type EventContext, type Message } from 'rhea';
 import type { Delivery } from '../../src/core/transport/contract.ts';
-import { transportKinds } from '../../src/transports/index.ts';
-import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
-import { type FakeBroker, type FakeOptions, startFakeBroker } from './fake-broker.ts';
+import { consume, soon } from './amqp10-support.ts';
+import type { FakeBroker } from './fake-broker.ts';
 
-const soon = () => AbortSignal.timeout(5000);
 const data = (text: string): Message => ({ body: rhea.message.data_section(Buffer.from(text)) });
-
-interface Consuming {
-  readonly broker: FakeBroker;
-  readonly session: Awaited<ReturnType<ReturnType<typeof make>['connect']>>;
-  readonly deliveries: Delivery[];
-}
-
-async function consume(
-  t: ExecutionContext,
-  {
-    bound = 100,
-    accept = () => true,
-    ...options
-  }: FakeOptions & { bound?: number; accept?: () => boolean } = {},
-): Promise<Consuming> {
-  const broker = await startFakeBroker(t, options);
-  const deliveries: Delivery[] = [];
-  const session = await make('amqp10', { url: broker.url }, bound).connect((delivery) => {
-    if (!accept()) return false;
-    deliveries.push(delivery);
-    return true;
-  });
-  t.teardown(() => session.stop(soon()));
-  return { broker, session, deliveries };
-}
 
 /** Gives the library so many to send as it has credit for, and counts what becomes of them. */
 function queue({ container, senders }: FakeBroker, total: number) {
@@ -48,7 +19,7 @@ function queue({ container, senders }: FakeBroker, total: number) {
   return counts;
 }
 
-test('one that is accepted and the next one, released in the same turn, are told apart', async (t) => {
+test('a delivery that is accepted and one that is released in the same turn are settled separately', async (t) => {
   const { broker, session, deliveries } = await consume(t);
   const outcomes: string[] = [];
   for (const outcome of ['accepted', 'released', 'modified', 'rejected'])
@@ -73,7 +44,7 @@ test('one that is accepted and the next one, released in the same turn, are told
   ]);
 });
 
-test('what is settled in one turn is one frame, however much it is', async (t) => {
+test('all settlements of one turn are one frame', async (t) => {
   const { broker, session, deliveries } = await consume(t, { bound: 1000 });
   for (let number = 0; number < 900; number += 1) broker.senders[0]?.send(data('x'));
   await waitFor(() => deliveries.length === 900, { what: 'all of them' });
@@ -90,7 +61,7 @@ test('what is settled in one turn is one frame, however much it is', async (t) =
   t.is(frames, 1);
 });
 
-test('no more than the bound is ever unsettled, however it is settled, paused and resumed', async (t) => {
+test('at most the bound is unsettled, with any settling, pausing and resuming', async (t) => {
   let settled = 0;
   let arrived = 0;
   let most = 0;
@@ -121,7 +92,7 @@ test('no more than the bound is ever unsettled, however it is settled, paused an
   t.is(counts.released, 0);
 });
 
-test('what is refused is withheld until the session is resumed, and less is asked for then', async (t) => {
+test('the broker withholds refused deliveries until the session is resumed, and gets less credit then', async (t) => {
   let room = 20;
   const { broker, session, deliveries } = await consume(t, {
     accept: () => {
@@ -171,7 +142,7 @@ for (const [what, end, expected] of [
     /amqp:connection:forced: by the operator/,
   ],
 ] as const) {
-  test(`a peer that ${what} ends the session, once, with an error that says so`, async (t) => {
+  test(`a peer that ${what} ends the session once, with an error that says so`, async (t) => {
     const { broker, session, deliveries } = await consume(t);
     broker.senders[0]?.send(data('x'));
     await waitFor(() => deliveries.length === 1, { what: 'a delivery' });
@@ -184,121 +155,3 @@ for (const [what, end, expected] of [
     await session.stop(soon());
   });
 }
-
-for (const [condition, name] of [
-  ['amqp:not-found', 'ConfigError'],
-  ['amqp:unauthorized-access', 'ConfigError'],
-  ['amqp:resource-limit-exceeded', 'NotConnected'],
-] as const) {
-  test(`a link that is refused with ${condition} is a ${name}`, async (t) => {
-    const broker = await startFakeBroker(t, { refusal: { condition, description: 'not you' } });
-    const error = await t.throwsAsync(
-      make('amqp10', { url: broker.url }, 1).connect(() => true),
-      { name },
-    );
-    t.is(error?.message, `the broker refuses the link to conductor: ${condition}: not you`);
-  });
-}
-
-test('a wrong password, and a mechanism that is not offered, are configuration errors in one line', async (t) => {
-  const broker = await startFakeBroker(t, {
-    signsIn: (user, password) => user === 'ä' && password === 'ö:€',
-  });
-  const connect = (options: object) => make('amqp10', { url: broker.url, ...options }, 1).connect(() => true);
-  const wrong = await t.throwsAsync(connect({ user: 'ä', password: 'wrong-password' }), {
-    name: 'ConfigError',
-  });
-  t.is(
-    wrong?.message,
-    'the broker refuses the credentials: look at user, password and passwordFile, or url (SASL outcome 1)',
-  );
-  const anonymous = await t.throwsAsync(connect({}), { name: 'ConfigError' });
-  t.is(anonymous?.message, 'sasl: the broker offers only PLAIN');
-  await t.throwsAsync(connect({ sasl: 'plain' }), { name: 'ConfigError', message: /plain needs a user/ });
-  // Beyond ASCII, a character is not a byte.
-  await (await connect({ user: 'ä', password: 'ö:€' })).stop(soon());
-});
-
-test('a peer that says nothing is given up after connectTimeout', async (t) => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  const address = server.address();
-  const url = `amqp://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-  const error = await t.throwsAsync(make('amqp10', { url, connectTimeout: 100 }, 1).connect(() => true));
-  t.is(error?.name, 'NotConnected');
-  t.is(error?.message, 'no connection within 100 ms (connectTimeout)');
-});
-
-test('auth.mode user-id is warned of where the broker does not check it', async (t) => {
-  for (const [product, version, warning] of [
-    ['RabbitMQ', '3.10.8', /over this RabbitMQ/],
-    ['RabbitMQ', '3.13.0', undefined],
-    ['RabbitMQ', '4.1.0', undefined],
-    ['apache-activemq-artemis', '2.55.0', /over this broker, which does not check it/],
-    ['ActiveMQ', '6.3.1', /over this broker, which does not check it/],
-    ['qpid', '10.1.0', /qpid\.broker_msg_auth is true/],
-    ['other', '1.0', undefined],
-  ] as const) {
-    const broker = await startFakeBroker(t, { properties: { product, version } });
-    const lines: string[] = [];
-    const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
-    const transport = transportKinds.amqp10
-      ?.configure('rabbit', { kind: 'amqp10', url: broker.url, auth: { mode: 'user-id' } })
-      .create({ share: { messages: 1, bytes: 1 }, replica: 'test', logger });
-    await (await transport?.connect(() => true))?.stop(soon());
-    t.is(lines.length, warning === undefined ? 0 : 1, product);
-    if (warning !== undefined) t.regex(lines.join(), warning);
-    const rabbitmq = version.startsWith('4') ? '/queues/conductor' : '/amq/queue/conductor';
-    t.is(broker.senders[0]?.source.address, product === 'RabbitMQ' ? rabbitmq : 'conductor');
-  }
-});
-
-const reply = (name: string, correlationId?: string) =>
-  ({ to: { kind: 'reply', name }, body: Buffer.from('answer'), correlationId }) as const;
-
-for (const offeredCapabilities of ['ANONYMOUS-RELAY', 'OTHER']) {
-  test(`answers to many addresses go out where the broker offers ${offeredCapabilities}; few links are kept`, async (t) => {
-    const { broker, session } = await consume(t, { offeredCapabilities });
-    const got: string[] = [];
-    let open = 0;
-    broker.container.on('receiver_open', () => {
-      open += 1;
-    });
-    broker.container.on('session_close', () => {
-      open -= 1;
-    });
-    broker.container.on('message', ({ message }: EventContext) => {
-      const { to, correlation_id: id, body } = message ?? {};
-      got.push(`${to} ${id instanceof Buffer ? id.toString('hex') : id} ${body.content}`);
-    });
-    for (let number = 0; number < 100; number += 1)
-      await session.publish(reply(`r-${number}`, `c-${number}`));
-    await session.publish(reply('r-0', `ID:AMQP_UUID:${'00'.repeat(16)}`));
-    t.is(got[7], 'r-7 c-7 answer');
-    t.is(got[100], `r-0 ${'00'.repeat(16)} answer`);
-    const kept = offeredCapabilities === 'ANONYMOUS-RELAY' ? 1 : 64;
-    await waitFor(() => open === kept, { what: `${kept} links to be open` });
-  });
-}
-
-test('an answer that nobody takes is done with; one that is refused, or a notification nobody takes, is undeliverable', async (t) => {
-  const { broker, session } = await consume(t, { offeredCapabilities: 'ANONYMOUS-RELAY', autoaccept: false });
-  const answers: ((context: EventContext) => void)[] = [];
-  broker.container.on('message', (context: EventContext) => answers.shift()?.(context));
-  const topic = { to: { kind: 'topic', name: 'notifications' }, body: Buffer.from('x') } as const;
-  answers.push(
-    ({ delivery }) => delivery?.release(),
-    ({ delivery }) => delivery?.release(),
-    ({ delivery }) => delivery?.reject({ condition: 'amqp:not-allowed', description: 'too large' }),
-  );
-  await session.publish(reply('gone'));
-  await t.throwsAsync(session.publish(topic), {
-    name: 'Undeliverable',
-    message: 'nobody is at notifications',
-  });
-  await t.throwsAsync(session.publish(reply('r')), { name: 'Undeliverable', message: /too large/ });
-  const unanswered = session.publish(reply('r'));
-  broker.cut();
-  await t.throwsAsync(unanswered, { name: 'NotConnected' });
-});

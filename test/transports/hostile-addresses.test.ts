@@ -66,7 +66,7 @@ const answers: ReadonlyArray<Answer> = [
 
 for (const subject of subjects) {
   const test = needs(ava.serial, subject.needs);
-  test(`${subject.name}: an answer to whatever address a caller names does not end the session`, async (t) => {
+  test(`${subject.name}: an answer to any reply address does not end the session`, async (t) => {
     const ends: (() => unknown)[] = [];
     t.teardown(async () => {
       for (const end of ends.toReversed()) await end();

@@ -42,7 +42,7 @@ const kinds = [
 
 for (const { kind, broker, options } of kinds) {
   const test = needs(ava.serial, broker);
-  test(`${kind}: a message that is at fault harms no other one of the same sender`, async (t) => {
+  test(`${kind}: a message at fault affects no other message of the same sender`, async (t) => {
     const url = broker === 'rabbitmq' ? await rabbitmqUrl(t) : service(broker).url;
     const deliveries: Delivery[] = [];
     // The other protocol of RabbitMQ makes exchange and queue.

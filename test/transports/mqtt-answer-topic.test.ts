@@ -5,7 +5,7 @@ import { make } from '../conformance/subjects/subject.ts';
 import { needs, service } from '../support/services.ts';
 
 needs(test, 'mosquitto')(
-  'mqtt: an answer goes nowhere but to what answerTopic allows; a notification goes where the operator says',
+  'mqtt: an answer goes only to topics that answerTopic allows, and a notification to the configured topic',
   async (t) => {
     const { url } = service('mosquitto');
     const session = await make('mqtt', { url, answerTopic: 'services/+/answers' }, 10).connect(() => true);

@@ -14,7 +14,7 @@ import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';
 
 const isPatient = 5000;
 
-test('mqtt: a broker confirms an answer behind a message that does not fit', async (t) => {
+test('mqtt: the session reads the confirm of an answer behind a message without room', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const deliveries: Delivery[] = [];
   let room = 1;
@@ -41,7 +41,7 @@ test('mqtt: a broker confirms an answer behind a message that does not fit', asy
   );
 });
 
-test('mqtt: of what does not fit no more is read than a bound, and all of it comes, in order', async (t) => {
+test('mqtt: the session reads a bounded amount of messages without room, and all arrive in order', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const numbers: number[] = [];
   let room = 1;
@@ -82,7 +82,7 @@ test('mqtt: of what does not fit no more is read than a bound, and all of it com
   );
 });
 
-test('mqtt 5: a message whose properties cannot be read is delivered with its bytes, and acknowledged', async (t) => {
+test('mqtt 5: a message with properties that cannot be read is delivered with its bytes, and acknowledged', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const deliveries: Delivery[] = [];
   const session = await make('mqtt', { url: broker.url }, 10).connect(
@@ -102,14 +102,14 @@ test('mqtt 5: a message whose properties cannot be read is delivered with its by
   t.pass();
 });
 
-test('mqtt: of several addresses the first that answers is taken', async (t) => {
+test('mqtt: the first of several addresses that answers is used', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const session = await make('mqtt', { url: `mqtt://127.0.0.1:1,${broker.url}` }, 10).connect(() => true);
   await session.stop(soon());
   t.is(await session.closed, undefined);
 });
 
-needs(test, 'mosquitto')('mqtt: over WebSockets messages arrive and are acknowledged', async (t) => {
+needs(test, 'mosquitto')('mqtt: messages arrive over WebSockets and are acknowledged', async (t) => {
   const port = await freePort();
   const broker = await startMosquitto({
     furtherPorts: [port],

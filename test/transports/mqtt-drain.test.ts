@@ -3,7 +3,7 @@ import { arrive, consume, publish, soon } from '../../src/conformance/harness.ts
 import { mqttSubject } from '../conformance/subjects/mqtt.ts';
 import { needs } from '../support/services.ts';
 
-needs(test, 'mosquitto')('mqtt: a connection that ends while it drains keeps nobody waiting', async (t) => {
+needs(test, 'mosquitto')('mqtt: a connection that ends during a drain ends the drain', async (t) => {
   const ends: (() => unknown)[] = [];
   t.teardown(async () => {
     for (const end of ends.toReversed()) await end();

@@ -15,7 +15,7 @@ import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';
 
 const isPatient = 5000;
 
-test('mqtt 5: no more is published at once than the broker takes, and the rest in its turn', async (t) => {
+test('mqtt 5: at most as many publishes as the broker allows are under way, and the rest follows', async (t) => {
   const bound = 10;
   const underWay: (() => void)[] = [];
   let greatest = 0;
@@ -50,7 +50,7 @@ test('mqtt 5: no more is published at once than the broker takes, and the rest i
   await within(Promise.all([late, waiting, session.closed]), isPatient);
 });
 
-test('mqtt: bytes that are no packet end the session at once, whatever stands behind them', async (t) => {
+test('mqtt: bytes that are not a packet end the session at once, with any bytes behind them', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const deliveries: Delivery[] = [];
   const session = await make('mqtt', { url: broker.url }, 10).connect(
@@ -68,7 +68,7 @@ test('mqtt: bytes that are no packet end the session at once, whatever stands be
   t.is(deliveries.length, 1);
 });
 
-test('mqtt: what is thrown while a message is taken ends the session, with its reason', async (t) => {
+test('mqtt: an exception while a message is taken ends the session with its reason', async (t) => {
   const broker = await startFakeMqttBroker(t);
   const session = await make('mqtt', { url: broker.url }, 10).connect(() => {
     throw new Error('no room for thought');
@@ -86,7 +86,7 @@ for (const [what, banner] of [
   ['a TLS listener', '\x15\x03\x01\x00\x02\x02\x46'],
   ['nothing', ''],
 ] as const) {
-  test(`mqtt: a port that speaks ${what} is one line that says where to look`, async (t) => {
+  test(`mqtt: the error for a port that speaks ${what} is one line that says what to check`, async (t) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => socket.end(Buffer.from(banner, 'latin1')));
@@ -109,7 +109,7 @@ for (const [name, warns] of [
   ['edge-north', false],
   ['mq.example.org', false],
 ] as const) {
-  test(`mqtt: a replica called ${name} ${warns ? 'is warned of: it may not have the name again' : 'is not warned of'}`, (t) => {
+  test(`mqtt: a replica named ${name} ${warns ? 'gets a warning that its name may change' : 'gets no warning'}`, (t) => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
     warnOfPassingName(name, { clientId: '', sessionExpiry: 60 }, logger);

@@ -72,7 +72,7 @@ needs(
   'mosquitto',
   'postgres',
 )(
-  `mqtt 5: ${good} messages with properties of every kind, among as many good ones, do no harm`,
+  `mqtt 5: ${good} messages with properties of every kind do not affect as many good ones among them`,
   async (t) => {
     t.timeout(180_000);
     const { url } = service('mosquitto');

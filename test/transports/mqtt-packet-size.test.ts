@@ -8,7 +8,7 @@ import { startMosquitto } from '../support/mosquitto.ts';
 import { needs } from '../support/services.ts';
 
 needs(test, 'mosquitto')(
-  'mqtt 5: what is larger than the broker takes is not sent, for the broker would end the connection over it',
+  "mqtt 5: a publish above the broker's maximum packet size is not sent, because the broker would end the connection",
   async (t) => {
     const broker = await startMosquitto({ settings: ['max_packet_size 20000'] });
     t.teardown(broker.stop);

@@ -118,7 +118,7 @@ function expected(
 }
 
 for (const version of [5, 4] as const) {
-  test(`mqtt ${version === 5 ? '5' : '3.1.1'}: the reader takes what the library's own encoder writes, however the bytes are cut, and passes on the rest`, (t) => {
+  test(`mqtt ${version === 5 ? '5' : '3.1.1'}: the reader takes the messages of the library's own encoder, for any cut of the bytes, and passes on the rest`, (t) => {
     const property = fc.property(
       fc.array(fc.oneof(publish, other), { maxLength: 8 }),
       fc.array(fc.nat(), { maxLength: 12 }),
@@ -138,7 +138,7 @@ for (const version of [5, 4] as const) {
   });
 }
 
-test('mqtt 5: properties of any bytes are one message, which is acknowledged', (t) => {
+test('mqtt 5: a message with any bytes as properties is one message, and is acknowledged', (t) => {
   const property = fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (rest, fits) => {
     // With a length that fits, the reader gets to the properties themselves.
     const properties = Buffer.from(fits ? [rest.length, ...rest] : rest);
@@ -153,7 +153,7 @@ test('mqtt 5: properties of any bytes are one message, which is acknowledged', (
   t.notThrows(() => fc.assert(property, { numRuns: 2000 }));
 });
 
-test('mqtt: any bytes are read the same however they are cut, and end in nothing but NotConnected', (t) => {
+test('mqtt: any bytes are read the same for any cut, and throw only NotConnected', (t) => {
   const anything = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     // Something like a message.
@@ -170,7 +170,7 @@ test('mqtt: any bytes are read the same however they are cut, and end in nothing
   t.notThrows(() => fc.assert(property, { numRuns: 2000 }));
 });
 
-test('mqtt 5: a message whose properties cannot be read comes with their bytes', (t) => {
+test('mqtt 5: a message with properties that cannot be read has their bytes', (t) => {
   // A response topic that is longer than all properties.
   const content = Buffer.from([0, 1, 0x61, 0, 7, 4, 0x08, 0xff, 0xff, 0x61, 0x7b]);
   const { messages } = read([Buffer.from([0x32, content.length]), content]);
@@ -188,14 +188,14 @@ for (const [what, packet] of [
   ['without a topic', [0x30, 3, 0, 0, 0]],
   ['whose length has five bytes', [0x30, 0x80, 0x80, 0x80, 0x80, 1]],
 ] as const) {
-  test(`mqtt: a message ${what} is the end of what can be read`, (t) => {
+  test(`mqtt: a message ${what} ends the reading`, (t) => {
     const { messages, error } = read([Buffer.from(packet)]);
     t.deepEqual(messages, []);
     t.true(error instanceof NotConnected);
   });
 }
 
-test('mqtt: acknowledgements are what the library writes', (t) => {
+test("mqtt: our acknowledgements have the same bytes as the library's", (t) => {
   const acks = encodeAcks([{ handle: 0x4002_0102 }, { handle: 0x5002_ffff }]);
   const own = [
     generate({ cmd: 'puback', messageId: 0x0102 }),

@@ -21,7 +21,7 @@ const patience = 5000;
 for (const version of versions) {
   for (const keepSession of [true, false]) {
     mosquittoTest(
-      `mqtt ${version}, ${keepSession ? 'by default' : 'keepSession: false'}: a session that is stopped before it has all, on a slow line, keeps the rest`,
+      `mqtt ${version}, ${keepSession ? 'by default' : 'keepSession: false'}: a session that is stopped early on a slow line keeps the remaining messages`,
       async (t) => {
         const count = 2000;
         const broker = await startMosquitto({ maxInflightMessages: 20 });
@@ -51,7 +51,7 @@ for (const version of versions) {
   }
 
   mosquittoTest(
-    `mqtt ${version}, keepSession: false: what the broker has is taken before the session ends`,
+    `mqtt ${version}, keepSession: false: the session takes the broker's messages before it ends`,
     async (t) => {
       const place = await open(t, version, { keepSession: false });
       await place.keep();
@@ -69,27 +69,24 @@ for (const version of versions) {
     },
   );
 
-  mosquittoTest(
-    `mqtt ${version}: a broker that has forgotten the session of a replica is warned of`,
-    async (t) => {
-      const place = await open(t, version);
-      const transport = place.transport(10);
-      const first = await transport.connect(() => true);
-      // Another connection with the same client id, which is not to be kept, ends both.
-      await place.endSession();
-      await within(first.closed, patience);
-      t.deepEqual(place.codes(), []);
-      const second = await transport.connect(() => true);
-      t.deepEqual(place.codes(), ['session_forgotten']);
-      await second.stop(soon());
-      const third = await transport.connect(() => true);
-      t.deepEqual(place.codes(), ['session_forgotten']);
-      await third.stop(soon());
-    },
-  );
+  mosquittoTest(`mqtt ${version}: a replica warns if the broker has forgotten its session`, async (t) => {
+    const place = await open(t, version);
+    const transport = place.transport(10);
+    const first = await transport.connect(() => true);
+    // Another connection with the same client id, which is not to be kept, ends both.
+    await place.endSession();
+    await within(first.closed, patience);
+    t.deepEqual(place.codes(), []);
+    const second = await transport.connect(() => true);
+    t.deepEqual(place.codes(), ['session_forgotten']);
+    await second.stop(soon());
+    const third = await transport.connect(() => true);
+    t.deepEqual(place.codes(), ['session_forgotten']);
+    await third.stop(soon());
+  });
 
   mosquittoTest(
-    `mqtt ${version}: two replicas of one name are told that another one has the client id`,
+    `mqtt ${version}: two replicas of one name log that another client uses the client id`,
     async (t) => {
       const place = await open(t, version);
       const first = await place.transport(10).connect(() => true);
@@ -104,7 +101,7 @@ for (const version of versions) {
   );
 
   mosquittoTest(
-    `mqtt ${version}: one message that takes long keeps no other one from coming, unless ackOrder is strict`,
+    `mqtt ${version}: one slow message delays no other one, unless ackOrder is strict`,
     async (t) => {
       const bound = 10;
       const broker = await startMosquitto({ maxInflightMessages: bound });
@@ -148,7 +145,7 @@ for (const version of versions) {
   );
 
   mosquittoTest(
-    `mqtt ${version}: what a session has left of QoS 2 is delivered, acknowledged after the commit, and then gone`,
+    `mqtt ${version}: QoS 2 messages of an earlier session are delivered, acknowledged after the commit, and removed`,
     async (t) => {
       const place = await open(t, version);
       await place.keep(2);
@@ -179,7 +176,7 @@ for (const version of versions) {
 }
 
 mosquittoTest(
-  'mqtt 5, not shared: a retained message comes once, however often the connection is made, and not when it is cleared',
+  'mqtt 5, not shared: a retained message is delivered once over several connections, and not when it is cleared',
   async (t) => {
     const place = await open(t, '5', { shared: false });
     await place.retain('not json');

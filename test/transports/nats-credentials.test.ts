@@ -40,19 +40,22 @@ function fileWith(text: string): string {
   return file;
 }
 
-natsTest('user and password, from options, URL or file; wrong ones are a configuration error', async (t) => {
-  const settings = ['authorization { user: conductor, password: "s3:cret" }'];
-  const attempt = await signIn(t, settings, { user: 'conductor' });
-  await t.notThrowsAsync(attempt({ password: 's3:cret' }));
-  await t.notThrowsAsync(attempt({ passwordFile: fileWith('s3:cret\n') }));
-  const error = await t.throwsAsync(attempt({ password: 'wrong-one' }), refusal(userKeys));
-  t.false(error?.message.includes('wrong-one'));
-  await t.throwsAsync(attempt(), refusal(userKeys));
-  const inUrl = (url: string) => url.replace('//', '//conductor:s3%3Acret@');
-  await t.notThrowsAsync(attempt({ user: '' }, inUrl));
-});
+natsTest(
+  'user and password from options, URL or file are accepted, and wrong ones are a configuration error',
+  async (t) => {
+    const settings = ['authorization { user: conductor, password: "s3:cret" }'];
+    const attempt = await signIn(t, settings, { user: 'conductor' });
+    await t.notThrowsAsync(attempt({ password: 's3:cret' }));
+    await t.notThrowsAsync(attempt({ passwordFile: fileWith('s3:cret\n') }));
+    const error = await t.throwsAsync(attempt({ password: 'wrong-one' }), refusal(userKeys));
+    t.false(error?.message.includes('wrong-one'));
+    await t.throwsAsync(attempt(), refusal(userKeys));
+    const inUrl = (url: string) => url.replace('//', '//conductor:s3%3Acret@');
+    await t.notThrowsAsync(attempt({ user: '' }, inUrl));
+  },
+);
 
-natsTest('a token, from option or file; a wrong one is a configuration error', async (t) => {
+natsTest('a token from option or file is accepted, and a wrong one is a configuration error', async (t) => {
   const attempt = await signIn(t, ['authorization { token: "abcdef" }'], {});
   await t.notThrowsAsync(attempt({ token: 'abcdef' }));
   await t.notThrowsAsync(attempt({ tokenFile: fileWith('abcdef') }));
@@ -63,7 +66,7 @@ natsTest('a token, from option or file; a wrong one is a configuration error', a
   });
 });
 
-natsTest('an nkey, from option or file; a wrong one is a configuration error', async (t) => {
+natsTest('an nkey from option or file is accepted, and a wrong one is a configuration error', async (t) => {
   const pair = nkeys.createUser();
   const seed = (key: typeof pair) => Buffer.from(key.getSeed()).toString();
   const settings = [`authorization { users [{ nkey: ${pair.getPublicKey()} }] }`];
@@ -81,16 +84,24 @@ natsTest('an nkey, from option or file; a wrong one is a configuration error', a
   });
 });
 
-natsTest('a user that may not consume is told so; one of several servers is enough', async (t) => {
-  const denied = ['authorization { users [{ user: a, password: b, permissions: { publish: "other.>" } }] }'];
-  const attempt = await signIn(t, denied, { user: 'a', password: 'b', jetstream: true });
-  await t.throwsAsync(attempt(), { instanceOf: ConfigError, message: /does not allow it: .*[Pp]ermissions/ });
-  const several = await signIn(t, [], {});
-  await t.notThrowsAsync(several({}, (url) => `nats://127.0.0.1:1,${url}`));
-  await t.throwsAsync(several({ url: 'nats://127.0.0.1:1' }), {
-    instanceOf: NotConnected,
-  });
-});
+natsTest(
+  'a user without the right to consume gets an error that says so, and one of several servers is enough',
+  async (t) => {
+    const denied = [
+      'authorization { users [{ user: a, password: b, permissions: { publish: "other.>" } }] }',
+    ];
+    const attempt = await signIn(t, denied, { user: 'a', password: 'b', jetstream: true });
+    await t.throwsAsync(attempt(), {
+      instanceOf: ConfigError,
+      message: /does not allow it: .*[Pp]ermissions/,
+    });
+    const several = await signIn(t, [], {});
+    await t.notThrowsAsync(several({}, (url) => `nats://127.0.0.1:1,${url}`));
+    await t.throwsAsync(several({ url: 'nats://127.0.0.1:1' }), {
+      instanceOf: NotConnected,
+    });
+  },
+);
 
 natsTest('each of several servers gets the credentials of its own address', async (t) => {
   const attempt = await signIn(t, ['authorization { user: second, password: "s3:cret" }'], {});

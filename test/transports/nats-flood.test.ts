@@ -50,7 +50,7 @@ async function open(t: ExecutionContext, more: Record<string, unknown> = {}) {
   return { id, entry, client, subject: (instance: string) => `flood.${id}.${instance}` };
 }
 
-flooded('NATS: no header block that a sender chooses harms a good message', async (t) => {
+flooded('NATS: no header block of a sender affects a good message', async (t) => {
   const { id, entry, client, subject } = await open(t);
   const broker = await connect({ servers: service('nats').url, reconnect: false });
   t.teardown(() => broker.close());
@@ -76,7 +76,7 @@ flooded('NATS: no header block that a sender chooses harms a good message', asyn
   });
 });
 
-flooded('core NATS: no header block that a sender chooses harms a good message', async (t) => {
+flooded('core NATS: no header block of a sender affects a good message', async (t) => {
   const { entry, client, subject } = await open(t, { jetstream: false });
   await assertFloodIsHarmless(t, {
     entry,

@@ -15,7 +15,7 @@ import { needs, service } from '../support/services.ts';
 import { hostileBlocks, hostileCalls } from './nats-hostile.ts';
 import { blockOf, connectRaw } from './nats-raw.ts';
 
-ava('the headers that mean something to us are read, whatever stands around them', (t) => {
+ava('the reader finds our headers among any others', (t) => {
   const block = blockOf(
     'trace id: 1',
     'Gerät: 1',
@@ -40,7 +40,7 @@ ava('the headers that mean something to us are read, whatever stands around them
   t.deepEqual(readHeaders(Buffer.from('Nats-Msg-Id: first line\r\n')), {}, 'the first line is no header');
 });
 
-ava('a status is what the server writes, and nothing else is one', (t) => {
+ava("only the server's own form is a status", (t) => {
   const status = (line: string) => readStatus(Buffer.from(`${line}\r\n\r\n`));
   t.deepEqual(status('NATS/1.0 404 No Messages'), { code: 404, description: 'No Messages' });
   t.deepEqual(status('NATS/1.0 503'), { code: 503, description: '' });
@@ -57,7 +57,7 @@ ava('a status is what the server writes, and nothing else is one', (t) => {
   t.deepEqual(readStatus(undefined), none);
 });
 
-ava('no bytes make it throw', (t) => {
+ava('for any bytes the reader does not throw', (t) => {
   const bytes = fc.uint8Array({ maxLength: 300 });
   const named = fc.tuple(fc.constantFrom(...Object.values(header)), fc.constantFrom(':', '', ': '), bytes);
   const lines = fc.array(
@@ -79,7 +79,7 @@ ava('no bytes make it throw', (t) => {
   for (const make of [...Object.values(hostileBlocks), ...Object.values(hostileCalls)]) check(make(1));
 });
 
-ava('the inside of the library is that of the version that is installed', (t) => {
+ava('the installed version of the library has the internals that our code uses', (t) => {
   for (const name of ['nats-core', 'transport-node', 'jetstream']) {
     // Whoever moves to another version looks at inside.ts first: at `MsgImpl`, at `Parser.parse` and at who prints.
     const manifest = new URL(`../../node_modules/@nats-io/${name}/package.json`, import.meta.url);
@@ -89,7 +89,7 @@ ava('the inside of the library is that of the version that is installed', (t) =>
   t.throws(() => new Wire(other), { instanceOf: ConfigError, message: /install 3\.4/ });
 });
 
-needs(ava, 'nats')('a block arrives byte for byte, and a message without one has none', async (t) => {
+needs(ava, 'nats')('a header block arrives byte for byte, and a message without one has none', async (t) => {
   const wire = new Wire(await connect({ servers: service('nats').url, reconnect: false }));
   t.teardown(() => wire.connection.close());
   const client = await connectRaw();

@@ -60,7 +60,7 @@ function linesAbout(more: Partial<ConsumerConfig>, paused?: boolean): string[] {
   return lines;
 }
 
-test('a consumer as it has to be is no matter for a line', (t) => {
+test('a consumer with the right configuration logs no line', (t) => {
   t.deepEqual(linesAbout({}), []);
   t.deepEqual(linesAbout({ priority_groups: [], mem_storage: false }, false), []);
 });
@@ -72,13 +72,13 @@ test('a consumer with priority groups is refused', (t) => {
   });
 });
 
-test('a consumer that is paused is told of, with how to resume it', (t) => {
+test('the session warns of a paused consumer, and says how to resume it', (t) => {
   const lines = linesAbout({ pause_until: '2030-01-01T00:00:00Z' }, true);
   t.is(lines.length, 1);
   t.regex(lines.join(), /2030-01-01T00:00:00Z.*is paused.*nats consumer resume S c/);
 });
 
-test('a consumer that forgets or skips is told of', (t) => {
+test('the session warns of a consumer that drops or skips messages', (t) => {
   t.regex(linesAbout({ mem_storage: true }).join(), /mem_storage: make it with mem_storage false/);
   t.regex(
     linesAbout({ deliver_policy: DeliverPolicy.New }).join(),
@@ -86,7 +86,7 @@ test('a consumer that forgets or skips is told of', (t) => {
   );
 });
 
-test('a work queue that is mirrored is told of', (t) => {
+test('the session warns of a work queue that is mirrored', (t) => {
   const lines: string[] = [];
   const warn = (fields: object, text: string) => lines.push(`${JSON.stringify(fields)} ${text}`);
   const alternates = [{ name: 'S' }, { name: 'M' }];
@@ -98,7 +98,7 @@ test('a work queue that is mirrored is told of', (t) => {
   t.deepEqual(lines, []);
 });
 
-test('settled messages are counted only where none may stay', (t) => {
+test('settled messages are counted only on streams that should keep none', (t) => {
   const remains = {
     consumer: {
       config: consumerConfig,

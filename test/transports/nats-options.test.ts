@@ -15,14 +15,14 @@ function refusalOf(subject: string, mode: 'none' | 'subject'): string | undefine
   }
 }
 
-test('a subject that senders cannot fill in is refused, and the line names the key', (t) => {
+test('a subject without a place for the sender is refused, and the error names the key', (t) => {
   for (const mode of ['none', 'subject'] as const) {
     for (const subject of ['a.*.x.*', '*.a', 'a.>.b', 'a.*.report', '*.*', 'a.i*', 'a.>x', 'a.**', '>.*'])
       t.regex(refusalOf(subject, mode) ?? '', /^transports\.nats\.subject: must/, `${subject} with ${mode}`);
   }
 });
 
-test('with auth.mode subject the last token is the sender, and the sender only', (t) => {
+test('with auth.mode subject the last token must be the sender, and no other token', (t) => {
   for (const subject of ['conductor.*', 'a.b.c.*', '*', 'a-b_c.*'])
     t.is(refusalOf(subject, 'subject'), undefined, subject);
   for (const subject of ['conductor.>', '>', 'conductor', 'conductor.report'])
@@ -32,7 +32,7 @@ test('with auth.mode subject the last token is the sender, and the sender only',
     );
 });
 
-test('where nobody is proven, a subject may be a name or a tree of them', (t) => {
+test('without auth.mode subject a subject may be a name or a tree of names', (t) => {
   for (const subject of ['conductor', 'conductor.report', 'conductor.*', 'conductor.>', '>'])
     t.is(refusalOf(subject, 'none'), undefined, subject);
 });

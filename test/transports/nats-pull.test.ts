@@ -56,7 +56,7 @@ async function pulling(t: Test, { url }: Nats, share: { messages: number; bytes:
   };
 }
 
-test('a pull asks for at most 8 MiB, and the next one for the rest of the room', async (t) => {
+test('a pull asks for at most 8 MiB, and the next pull for the rest of the room', async (t) => {
   const room = { messages: 100, bytes: 32 * mebibyte };
   const { session, deliveries, pulls, publish } = await pulling(t, service('nats'), room);
   for (let number = 0; number < 30; number += 1) await publish(1_000_000);
@@ -69,7 +69,7 @@ test('a pull asks for at most 8 MiB, and the next one for the rest of the room',
   session.settle(deliveries, 'done');
 });
 
-test('what is larger than 8 MiB comes while others are held, if there is room for it', async (t) => {
+test('a message above 8 MiB arrives while others are held, if there is room for it', async (t) => {
   const server = await startNats({ settings: ['max_payload: 20MB'] });
   t.teardown(server.kill);
   const { session, deliveries, publish } = await pulling(t, server, {
@@ -89,7 +89,7 @@ test('what is larger than 8 MiB comes while others are held, if there is room fo
   await session.stop(soon());
 });
 
-test('a header block takes room as a body does', async (t) => {
+test('a header block counts as room like a body', async (t) => {
   const room = { messages: 100, bytes: 200_000 };
   const { subject, session, deliveries } = await pulling(t, service('nats'), room);
   const client = await connectRaw();
@@ -106,7 +106,7 @@ test('a header block takes room as a body does', async (t) => {
   session.settle(deliveries.slice(-3), 'done');
 });
 
-test('core NATS: what is kept of a message is its body, not the block before it', async (t) => {
+test('core NATS: a message keeps its body, and not its header block', async (t) => {
   const id = randomUUID();
   const deliveries: Delivery[] = [];
   const session = await configure({ url: service('nats').url, subject: `core.${id}`, jetstream: false })
@@ -122,7 +122,7 @@ test('core NATS: what is kept of a message is its body, not the block before it'
   t.true(body.buffer.byteLength < 100_000, `${body.buffer.byteLength} bytes`);
 });
 
-test('messages that come after the end of their pull was told are still expected, and take their room', async (t) => {
+test('messages that arrive after the end of their pull are expected, and count as room', async (t) => {
   const room = { messages: 10, bytes: mebibyte };
   const { deliveries, pulls, inboxes, publish } = await pulling(t, service('nats'), room);
   await waitFor(() => inboxes.length > 0, { what: 'the first pull' });

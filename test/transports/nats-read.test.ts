@@ -60,7 +60,7 @@ function copied({ bytes, ...at }: Incoming): Message {
   };
 }
 
-test('messages of ours are read and the rest is passed on, byte for byte, wherever the chunks begin', (t) => {
+test('our reader takes our messages and passes on the rest byte for byte, for any chunks', (t) => {
   const all = fc.array(fc.oneof({ weight: 3, arbitrary: message }, line), { maxLength: 20 });
   const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 });
   fc.assert(
@@ -90,7 +90,7 @@ test('messages of ours are read and the rest is passed on, byte for byte, wherev
   );
 });
 
-test('what one taker no longer wants is passed on, a message that has begun excepted', (t) => {
+test('messages of a removed subscription are passed on, except one that has begun', (t) => {
   const bodies: string[] = [];
   const passed: string[] = [];
   const reader = new Reader((part) => passed.push(Buffer.from(part).toString()));
@@ -102,7 +102,7 @@ test('what one taker no longer wants is passed on, a message that has begun exce
   t.deepEqual(passed, ['MSG a 7 5\r\nthree\r\n']);
 });
 
-test('what no server writes ends the reading with an error, and is not waited for', (t) => {
+test('bytes that no server writes end the reading with an error at once', (t) => {
   const lines = [
     'MSG a 7\r\n',
     'MSG a 7 b c 3\r\n',

@@ -60,7 +60,7 @@ for (const jetstream of [true, false]) {
   });
 }
 
-test('an answer with a header block that nobody can read is an answer', async (t) => {
+test('an answer with an unreadable header block is delivered as an answer', async (t) => {
   const lines = printed(t);
   const { sender } = await open(t);
   const answers: unknown[] = [];
@@ -83,7 +83,7 @@ test('an answer with a header block that nobody can read is an answer', async (t
   t.deepEqual(lines, []);
 });
 
-test('what the library itself cannot read ends the session at once, and prints nothing', async (t) => {
+test('bytes that the library cannot read end the session at once, and print nothing', async (t) => {
   const lines = printed(t);
   const { id, broker, sender } = await open(t);
   // Answers in place of a stream.

@@ -14,7 +14,7 @@ import { arrive, configure, open, soon } from './nats-support.ts';
 /** Streams and consumers on a real server that lose messages, or seem to. */
 const test = needs(ava, 'nats');
 
-test('a stream with interest retention that had no consumer yet has lost what was published', async (t) => {
+test('a stream with interest retention has lost messages that were published before its first consumer', async (t) => {
   const { addStream, consume, publish, warnings } = await open(t);
   await addStream({ retention: 'interest' });
   await publish('lost');
@@ -30,7 +30,7 @@ test('a stream with interest retention that had no consumer yet has lost what wa
   t.false(warnings.join('').includes('LOST'));
 });
 
-test('a mirror is refused, and the line names the stream that it mirrors', async (t) => {
+test('a mirror is refused, and the error names the stream that it mirrors', async (t) => {
   const origin = await open(t);
   await origin.addStream();
   const { id, manager, transport } = await open(t);
@@ -44,7 +44,7 @@ test('a mirror is refused, and the line names the stream that it mirrors', async
   );
 });
 
-test('a stream that is filled from another one is consumed from, with a warning', async (t) => {
+test('a stream with sources is consumed from, with a warning', async (t) => {
   const origin = await open(t);
   await origin.addStream();
   const { id, manager, consume, warnings } = await open(t, { subject: `test.${origin.id}.*` });
@@ -56,7 +56,7 @@ test('a stream that is filled from another one is consumed from, with a warning'
   session.settle(deliveries, 'done');
 });
 
-test('no answer goes to anything that the consumer delivers', async (t) => {
+test('no answer goes to a subject that the consumer delivers', async (t) => {
   const { id, addStream, addConsumer, consume } = await open(t);
   await addStream({ subjects: [`test.${id}.*`, `other.${id}.>`] });
   await addConsumer({});
@@ -70,7 +70,7 @@ test('no answer goes to anything that the consumer delivers', async (t) => {
   );
 });
 
-test('settled messages that a killed server has kept are counted, with how to remove them', async (t) => {
+test('settled messages that a killed server has kept are counted, and the line says how to remove them', async (t) => {
   const count = 100;
   const server = await startNats();
   t.teardown(server.kill);

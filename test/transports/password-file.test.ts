@@ -17,7 +17,7 @@ function passwordFile(text: string): string {
   return file;
 }
 
-test('the file of a password is read at each connection', (t) => {
+test('the password file is read at each connection', (t) => {
   const file = passwordFile('first\n');
   const options = { user: 'conductor', password: 'first', passwordFile: file, tls: noTls };
   const url = 'amqp://other:in-url@mq';
@@ -32,30 +32,27 @@ test('the file of a password is read at each connection', (t) => {
 });
 
 for (const kind of ['amqp091', 'amqp10'] as const) {
-  needs(test, 'rabbitmq')(
-    `${kind}: a password that was changed counts from the next connection on`,
-    async (t) => {
-      const broker = service('rabbitmq');
-      const name = `password-${randomUUID()}`;
-      const url = new URL(await broker.createVhost(name));
-      t.teardown(() => broker.deleteVhost(name));
-      const file = passwordFile(`${name}\n`);
-      url.password = '';
-      // The other protocol of RabbitMQ makes no queue.
-      const maker = await make('amqp091', { url: url.href, passwordFile: file }, 1).connect(() => false);
-      await maker.stop(soon());
-      const transport = make(kind, { url: url.href, passwordFile: file }, 1);
-      const session = await transport.connect(() => false);
-      await broker.request('PUT', `/users/${name}`, { password: 'another-one', tags: '' });
-      await broker.closeAllConnections(name);
-      t.true((await session.closed) instanceof Error);
-      await t.throwsAsync(
-        transport.connect(() => false),
-        { message: /passwordFile/ },
-      );
-      writeFileSync(file, 'another-one\n');
-      const next = await transport.connect(() => false);
-      await next.stop(soon());
-    },
-  );
+  needs(test, 'rabbitmq')(`${kind}: a changed password is used from the next connection on`, async (t) => {
+    const broker = service('rabbitmq');
+    const name = `password-${randomUUID()}`;
+    const url = new URL(await broker.createVhost(name));
+    t.teardown(() => broker.deleteVhost(name));
+    const file = passwordFile(`${name}\n`);
+    url.password = '';
+    // The other protocol of RabbitMQ makes no queue.
+    const maker = await make('amqp091', { url: url.href, passwordFile: file }, 1).connect(() => false);
+    await maker.stop(soon());
+    const transport = make(kind, { url: url.href, passwordFile: file }, 1);
+    const session = await transport.connect(() => false);
+    await broker.request('PUT', `/users/${name}`, { password: 'another-one', tags: '' });
+    await broker.closeAllConnections(name);
+    t.true((await session.closed) instanceof Error);
+    await t.throwsAsync(
+      transport.connect(() => false),
+      { message: /passwordFile/ },
+    );
+    writeFileSync(file, 'another-one\n');
+    const next = await transport.connect(() => false);
+    await next.stop(soon());
+  });
 }

@@ -3,7 +3,7 @@ import { doubleArray, integerArray, textArray } from '../../src/workers/postgres
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 
-needs(test, 'postgres')('Postgres reads arrays in binary form as they were written', async (t) => {
+needs(test, 'postgres')('Postgres reads the same values from our binary arrays', async (t) => {
   const database = await createDatabase(t);
   const texts = ['', 'plain', 'with "quotes", {braces} and \\', 'NULL', 'ä€😀'.repeat(12)];
   const integers = [0, -1, 2 ** 31 - 1, -(2 ** 31)];
@@ -15,7 +15,7 @@ needs(test, 'postgres')('Postgres reads arrays in binary form as they were writt
   t.deepEqual(row, { texts, integers, doubles });
 });
 
-needs(test, 'postgres')('an array without elements is one', async (t) => {
+needs(test, 'postgres')('an empty array stays an empty array', async (t) => {
   const database = await createDatabase(t);
   const [row] = await database.query('SELECT $1::text[] AS texts, $2::float8[] AS doubles', [
     textArray([]),

@@ -33,7 +33,7 @@ for (const [what, fail] of [
     throw { ['odd']: true };
   }),
 ] as const) {
-  test(`a method that throws ${what} for one message: that one is dead, the others are applied`, async (t) => {
+  test(`if a method throws ${what} for one message, that message is dead and the others are applied`, async (t) => {
     const database = await createDatabase(t, { migrated: true });
     const context = {
       ...openContext(t, database),
@@ -54,7 +54,7 @@ for (const [what, fail] of [
   });
 }
 
-test('a message whose outcome a method leaves out is dead, not held', async (t) => {
+test('a message without an outcome from its method is dead, not held', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = {
     ...openContext(t, database),
@@ -69,7 +69,7 @@ test('a message whose outcome a method leaves out is dead, not held', async (t) 
   t.is(letter?.detail, 'method own left out the outcome of this message');
 });
 
-test('a method that swallows an error of the database harms its own messages only', async (t) => {
+test('a method that swallows a database error affects only its own messages', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = {
     ...openContext(t, database),

@@ -2,9 +2,9 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import ava from 'ava';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
-import { maintain } from '../../src/workers/maintain.ts';
-import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { bodyOf, type RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { encryptionKey, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
@@ -27,7 +27,7 @@ const osloHeartbeat = (instance: string, more: object = {}) =>
 /** As kombu does it: a stream of zlib under gzip's name. */
 const kombu = (body: string, compression = 'application/x-gzip') => raw(deflateSync(body), { compression });
 
-test('compressed messages are applied like any others, beside them', async (t) => {
+test('compressed messages are applied beside plain ones', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { autoRegister: true });
   const outcomes = await apply(context, [
@@ -43,7 +43,7 @@ test('compressed messages are applied like any others, beside them', async (t) =
     t.like(await statusOf(database, instance), { status_description: 'running' });
 });
 
-test('a compressed body that cannot be read is dead for its reason, and kept as it came', async (t) => {
+test('a compressed body that cannot be read is a dead letter with its reason, stored as it arrived', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { maxBody: 1000 });
   const bodies: ReadonlyArray<readonly [rawMessage: RawMessage, outcome: string]> = [
@@ -75,12 +75,12 @@ test('a compressed body that cannot be read is dead for its reason, and kept as 
   );
   t.deepEqual(
     letters.map(({ body }) => body.toString('hex')).toSorted(),
-    bodies.map(([{ body }]) => Buffer.from(body).toString('hex')).toSorted(),
+    bodies.map(([message]) => bodyOf(message).toString('hex')).toSorted(),
   );
   t.true(letters.some(({ detail }) => detail.includes('gzip, zlib, bzip2, brotli and zstd are supported')));
 });
 
-test('a compressed call of oslo is told apart by its body, and answered', async (t) => {
+test('a compressed oslo call is recognized by its body, and answered', async (t) => {
   const context = openContext(t, await createDatabase(t, { migrated: true }));
   const body = osloBody({ method: 'ping', args: {}, _msg_id: 'm', _reply_q: 'q', _context_user: 'u' });
   await t.throwsAsync(apply(context, [kombu(body)], 'oslo'), { message: 'a call is not applied in a batch' });

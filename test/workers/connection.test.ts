@@ -52,31 +52,34 @@ async function alter(database: TestDatabase, what: string): Promise<void> {
   await database.query(`ALTER DATABASE ${new URL(database.url).pathname.slice(1)} ${what}`);
 }
 
-dbTest('a transaction has its settings from the configuration, whatever the database has set', async (t) => {
-  const database = await createDatabase(t);
-  for (const [name, value] of Object.entries({
-    default_transaction_isolation: 'serializable',
-    statement_timeout: '1h',
-    lock_timeout: '0',
-    idle_in_transaction_session_timeout: '0',
-    synchronous_commit: 'off',
-  }))
-    await alter(database, `SET ${name} = '${value}'`);
-  t.deepEqual(await settingsIn(openContext(t, database)), ours);
-  const chosen = { idleInTransactionTimeout: 7000, synchronousCommit: 'remote_write' };
-  t.deepEqual(await settingsIn(openContext(t, database, { database: chosen })), {
-    ...ours,
-    idle_in_transaction_session_timeout: '7s',
-    synchronous_commit: 'remote_write',
-  });
-  t.deepEqual(await settingsIn(openContext(t, database), { lockTimeout: 99.5, statementTimeout: 2000 }), {
-    ...ours,
-    lock_timeout: '100ms',
-    statement_timeout: '2s',
-  });
-});
+dbTest(
+  'a transaction has its settings from the configuration, with any defaults of the database',
+  async (t) => {
+    const database = await createDatabase(t);
+    for (const [name, value] of Object.entries({
+      default_transaction_isolation: 'serializable',
+      statement_timeout: '1h',
+      lock_timeout: '0',
+      idle_in_transaction_session_timeout: '0',
+      synchronous_commit: 'off',
+    }))
+      await alter(database, `SET ${name} = '${value}'`);
+    t.deepEqual(await settingsIn(openContext(t, database)), ours);
+    const chosen = { idleInTransactionTimeout: 7000, synchronousCommit: 'remote_write' };
+    t.deepEqual(await settingsIn(openContext(t, database, { database: chosen })), {
+      ...ours,
+      idle_in_transaction_session_timeout: '7s',
+      synchronous_commit: 'remote_write',
+    });
+    t.deepEqual(await settingsIn(openContext(t, database), { lockTimeout: 99.5, statementTimeout: 2000 }), {
+      ...ours,
+      lock_timeout: '100ms',
+      statement_timeout: '2s',
+    });
+  },
+);
 
-dbTest('what the URL says of limits counts for nothing', async (t) => {
+dbTest('the limits in the URL are ignored', async (t) => {
   const { url } = await createDatabase(t);
   for (const parameters of [
     'statement_timeout=0&lock_timeout=0&idle_in_transaction_session_timeout=0',
@@ -87,7 +90,7 @@ dbTest('what the URL says of limits counts for nothing', async (t) => {
   }
 });
 
-dbTest('none of it stays behind on the connection', async (t) => {
+dbTest('the settings do not remain on the connection', async (t) => {
   const database = await createDatabase(t);
   const context = openContext(t, database, { concurrency: 1, calls: oneCall });
   await alter(database, 'SET statement_timeout = 77');
@@ -152,7 +155,7 @@ for (const [what, spoil] of [
   ['a plan for a table that has changed', 'ALTER TABLE things ALTER thing TYPE varchar(64)'],
   ['a prepared statement that is no longer there', undefined],
 ] as const) {
-  dbTest(`${what} costs one try, however many connections remember it`, async (t) => {
+  dbTest(`${what} costs one attempt, for any number of connections with prepared statements`, async (t) => {
     const database = await createDatabase(t);
     await database.query('CREATE TABLE things (thing text)');
     const context = openContext(t, database, { concurrency: connections - 1, calls: oneCall });
@@ -164,14 +167,14 @@ for (const [what, spoil] of [
   });
 }
 
-dbTest('a statement that somebody else has prepared under its name costs one try', async (t) => {
+dbTest('a statement that another session has prepared under our name costs one attempt', async (t) => {
   const context = openContext(t, await createDatabase(t), { concurrency: connections - 1, calls: oneCall });
   await onEach(context, connections, (db) => db.query('', 'PREPARE taken AS SELECT 1', []));
   const read = (db: Db) => db.query('taken', 'SELECT 2', []);
   t.deepEqual(await repeat(t, context, read), ['stale', 'done', 'done', 'done']);
 });
 
-dbTest('only what a connection remembers is a matter of the connection', async (t) => {
+dbTest("only errors about a connection's own state renew the connection", async (t) => {
   const context = openContext(t, await createDatabase(t));
   for (const [text, values] of [
     ["DO $$ BEGIN RAISE SQLSTATE '0A000'; END $$", []],
@@ -186,30 +189,27 @@ dbTest('only what a connection remembers is a matter of the connection', async (
   t.false(isConnectionState(new Error('Connection terminated unexpectedly')));
 });
 
-dbTest(
-  'a transaction in which nothing goes on is ended by the server, and its work can be done again',
-  async (t) => {
-    const database = await createDatabase(t, { migrated: true });
-    const context = openContext(t, database, { database: { idleInTransactionTimeout: 100 } });
-    const left = async () =>
-      (
-        await database.query(
-          "SELECT FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()",
-        )
-      ).length;
-    await t.throwsAsync(
-      transact(context, async (db) => {
-        await db.query('', 'SELECT 1', []);
-        await waitFor(async () => (await left()) === 0, { what: 'the server to end the connection' });
-        await db.query('', 'SELECT 1', []);
-      }),
-      { message: /idle-in-transaction timeout/ },
-    );
-    t.deepEqual(await transact(context, (db) => db.query('', 'SELECT 1 AS one', [])), [{ one: 1 }]);
-  },
-);
+dbTest('the server ends an idle transaction, and its work can be done again', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const context = openContext(t, database, { database: { idleInTransactionTimeout: 100 } });
+  const left = async () =>
+    (
+      await database.query(
+        "SELECT FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()",
+      )
+    ).length;
+  await t.throwsAsync(
+    transact(context, async (db) => {
+      await db.query('', 'SELECT 1', []);
+      await waitFor(async () => (await left()) === 0, { what: 'the server to end the connection' });
+      await db.query('', 'SELECT 1', []);
+    }),
+    { message: /idle-in-transaction timeout/ },
+  );
+  t.deepEqual(await transact(context, (db) => db.query('', 'SELECT 1 AS one', [])), [{ one: 1 }]);
+});
 
-ownTest('a commit whose wait for the standby is cancelled is not taken for done', async (t) => {
+ownTest('a commit whose wait for the standby is cancelled does not count as done', async (t) => {
   const { database } = await startOwnPostgres(t);
   await insertInstances(database, 'one');
   const context = openContext(t, database);
@@ -230,7 +230,7 @@ ownTest('a commit whose wait for the standby is cancelled is not taken for done'
   t.deepEqual(await apply(context, [heartbeat('one', 2, 'crashed')]), ['duplicate']);
 });
 
-dbTest("a warning of the deployer's own at the commit is none of that", async (t) => {
+dbTest("a deployer's own warning at commit does not count as a cancelled wait", async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'one');
   await database.query(`
@@ -240,15 +240,18 @@ dbTest("a warning of the deployer's own at the commit is none of that", async (t
   t.deepEqual(await apply(openContext(t, database), [heartbeat('one', 1, 'running')]), ['applied']);
 });
 
-dbTest('a locked row is waited for as long as the configuration says, whatever the URL does', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  await insertInstances(database, 'one');
-  const context = openContext(
-    t,
-    { ...database, url: `${database.url}?lock_timeout=0&statement_timeout=0` },
-    { database: { lockTimeout: 50 } },
-  );
-  await apply(context, [heartbeat('one', 1, 'running')]);
-  await lockWith(t, database, 'SELECT FROM service_statuses FOR UPDATE');
-  t.deepEqual(await apply(context, [heartbeat('one', 2, 'crashed')]), ['deferred: locked']);
-});
+dbTest(
+  'a statement waits for a locked row for database.lockTimeout, with any value in the URL',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    await insertInstances(database, 'one');
+    const context = openContext(
+      t,
+      { ...database, url: `${database.url}?lock_timeout=0&statement_timeout=0` },
+      { database: { lockTimeout: 50 } },
+    );
+    await apply(context, [heartbeat('one', 1, 'running')]);
+    await lockWith(t, database, 'SELECT FROM service_statuses FOR UPDATE');
+    t.deepEqual(await apply(context, [heartbeat('one', 2, 'crashed')]), ['deferred: locked']);
+  },
+);

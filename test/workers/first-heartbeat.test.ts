@@ -16,7 +16,7 @@ async function waiting(database: TestDatabase): Promise<string[]> {
   return rows.map(({ event }) => event);
 }
 
-test('two first heartbeats of an instance that meet in the primary key are both dealt with', async (t) => {
+test('two concurrent first heartbeats of an instance that meet in the primary key both get an outcome', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1');
   // An insertion stops here, with its entry in the primary key and none in the index that ON CONFLICT looks at: indexes are
@@ -46,7 +46,7 @@ test('two first heartbeats of an instance that meet in the primary key are both 
   t.deepEqual(await database.query('SELECT FROM dead_letters'), []);
 });
 
-test("a deployer's own unique index refuses the message that breaks it, and no other", async (t) => {
+test("a deployer's own unique index refuses the message that violates it, and no other", async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1', 'i2', 'i3');
   await database.query('CREATE UNIQUE INDEX one_of_each ON service_statuses (status_id)');

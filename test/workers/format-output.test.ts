@@ -5,6 +5,7 @@ import { decode } from '../../src/workers/batch/read.ts';
 import { formatOutput } from '../../src/workers/methods/notify/format-output.ts';
 import { eventOf } from '../../src/workers/methods/notify/notification.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
+import { cpuOf } from '../support/cpu.ts';
 import { onlyIf } from '../support/services.ts';
 import { hasTrove, python, withoutTrove } from '../support/trove.ts';
 import { raw, workerSettings } from '../support/worker.ts';
@@ -13,7 +14,7 @@ const manager = createManager();
 
 /** Texts and names that have to be the same as Trove's. */
 
-test('short lines stay as they are', (t) => {
+test('short lines are unchanged', (t) => {
   t.is(formatOutput('one: two. three (four)\nfive\n'), 'one: two. three (four)\nfive\n');
   t.is(formatOutput(''), '');
 });
@@ -23,17 +24,6 @@ test('a long text ends in dots', (t) => {
   t.is(formatOutput('x'.repeat(255), 255), 'x'.repeat(255));
   t.is(Array.from(formatOutput('😀'.repeat(300), 255)).length, 255);
 });
-
-/** Milliseconds of this process's CPU, the least of three: others use the machine too. */
-function cpuOf(work: () => unknown): number {
-  const tries = [1, 2, 3].map(() => {
-    const begin = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(begin);
-    return (user + system) / 1000;
-  });
-  return Math.min(...tries);
-}
 
 /** 250,000 characters each, as many as a body may have. */
 const hostile: ReadonlyArray<readonly [what: string, lines: ReadonlyArray<string>]> = [
@@ -62,7 +52,7 @@ function lines(pattern: string, end = ''): ReadonlyArray<string> {
 }
 
 for (const [what, exception] of hostile) {
-  test(`an exception of ${what} is done with in less than 50 ms of CPU`, (t) => {
+  test(`an exception of ${what} takes less than 50 ms of CPU`, (t) => {
     const serialized = {
       notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
       ...{ instance_id: 'i', tenant_id: 't', client_ip: 'c', server_ip: 's', server_type: 'guest' },
@@ -78,7 +68,7 @@ for (const [what, exception] of hostile) {
   });
 }
 
-test('what is formatted is the same text but for the ends of lines and indents', (t) => {
+test('formatting changes only line ends and indents', (t) => {
   const piece = fc.constantFrom('. ', ' (', ': ', 'abc', 'x'.repeat(75), '😀'.repeat(20), ' ', '(', '.', ':');
   const property = fc.property(fc.array(piece, { maxLength: 200 }), (pieces) => {
     const bare = (text: string) => text.replaceAll(/\s/g, '');
@@ -98,7 +88,7 @@ function askTrove(program: string, input: unknown): object {
   return Object(JSON.parse(stdout));
 }
 
-besideTrove('faults are formatted as Trove formats them', (t) => {
+besideTrove("our format of faults is the same as Trove's", (t) => {
   const long = 'Failed to create the database. It was (for some reason) in the way: nothing could be done';
   const texts = [
     long,
@@ -124,7 +114,7 @@ print(json.dumps([[format_output(t, truncate_len=255), format_output(t)] for t i
   );
 });
 
-besideTrove('every class of Trove’s notifications has the event that it has there', (t) => {
+besideTrove("every class of Trove's notifications has the same event type as in Trove", (t) => {
   const program = `
 import json
 from trove.common import notification as n

@@ -4,9 +4,9 @@ import type { Notification } from '../../src/core/message/outcome.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
-import { maintain } from '../../src/workers/maintain.ts';
-import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
 
@@ -18,7 +18,7 @@ function cast(method: string, args: unknown, user?: string, messageId?: string):
   const context = { user, tenant: 't1', request_id: 'req-1', auth_token: 'a-secret' };
   return {
     ...native(method, args, messageId === undefined ? {} : { messageId }),
-    body: Buffer.from(JSON.stringify({ method, args, context })),
+    ...wholeBody(Buffer.from(JSON.stringify({ method, args, context }))),
   };
 }
 
@@ -28,7 +28,7 @@ const rootReports = (database: TestDatabase) =>
      FROM root_enabled_history ORDER BY id`,
   );
 
-withPostgres('report_root records who enabled root, and the first report stands', async (t) => {
+withPostgres('report_root records the user, and keeps the first report', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i-1', 'i-2');
@@ -55,17 +55,20 @@ withPostgres('report_root about a deleted instance is stale and writes nothing',
   t.deepEqual(await rootReports(database), []);
 });
 
-withPostgres('report_root about an unknown instance waits for it, and keeps its user', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
-  t.deepEqual(await apply(context, [cast('report_root', { instance_id: 'i-1' }, 'ann')]), [
-    'deferred: unknown',
-  ]);
-  await insertInstances(database, 'i-1');
-  await database.query('UPDATE deferred SET next_attempt_at = now()');
-  t.like(await maintain(context), { retried: 1, resolved: 1 });
-  t.like((await rootReports(database))[0], { id: 'i-1', user: 'ann' });
-});
+withPostgres(
+  'report_root about an unknown instance waits for the instance, and keeps its user',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    const context = openContext(t, database);
+    t.deepEqual(await apply(context, [cast('report_root', { instance_id: 'i-1' }, 'ann')]), [
+      'deferred: unknown',
+    ]);
+    await insertInstances(database, 'i-1');
+    await database.query('UPDATE deferred SET next_attempt_at = now()');
+    t.like(await maintain(context), { retried: 1, resolved: 1 });
+    t.like((await rootReports(database))[0], { id: 'i-1', user: 'ann' });
+  },
+);
 
 const serialized = (more: object = {}) => ({
   tenant_id: 't1',
@@ -93,30 +96,27 @@ function read({ topic, body }: Notification): { topic: string; message: JsonObje
   return { topic, message };
 }
 
-withPostgres(
-  'notify_end is to be published as oslo does it, with the context but without its token',
-  async (t) => {
-    const context = openContext(t, await createDatabase(t, { migrated: true }));
-    const args = { serialized_notification: serialized(), notification_args: { name: 'db' } };
-    const [first] = await notificationOf(context, cast('notify_end', args, 'u1', 'm-1'));
-    const [again] = await notificationOf(context, cast('notify_end', args, 'u1', 'm-1'));
-    t.is(first?.topic, 'notifications.info');
-    const { notification_classname: _, ...payload } = serialized();
-    t.like(first?.message, {
-      event_type: 'dbaas.instance_create.end',
-      publisher_id: 'guest.test-host',
-      priority: 'INFO',
-      payload: { ...payload, name: 'db' },
-      _context_user: 'u1',
-      _context_project_id: 't1',
-      _context_user_identity: 'u1 t1 - - -',
-      _context_auth_token: null,
-    });
-    t.is(again?.message.message_id, first?.message.message_id, 'a listener can tell that it comes again');
-  },
-);
+withPostgres("notify_end is published in oslo's form, with the context but without its token", async (t) => {
+  const context = openContext(t, await createDatabase(t, { migrated: true }));
+  const args = { serialized_notification: serialized(), notification_args: { name: 'db' } };
+  const [first] = await notificationOf(context, cast('notify_end', args, 'u1', 'm-1'));
+  const [again] = await notificationOf(context, cast('notify_end', args, 'u1', 'm-1'));
+  t.is(first?.topic, 'notifications.info');
+  const { notification_classname: _, ...payload } = serialized();
+  t.like(first?.message, {
+    event_type: 'dbaas.instance_create.end',
+    publisher_id: 'guest.test-host',
+    priority: 'INFO',
+    payload: { ...payload, name: 'db' },
+    _context_user: 'u1',
+    _context_project_id: 't1',
+    _context_user_identity: 'u1 t1 - - -',
+    _context_auth_token: null,
+  });
+  t.is(again?.message.message_id, first?.message.message_id, 'a listener can tell that it comes again');
+});
 
-withPostgres('a notification is not published where no topic is configured', async (t) => {
+withPostgres('a notification is not published without a configured topic', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { notifications: { topic: '', publisherHost: 'h' } });
   const rawMessage = cast('notify_end', { serialized_notification: serialized(), notification_args: {} });
@@ -188,7 +188,7 @@ const faults = (database: TestDatabase) =>
     'SELECT id, instance_id, message, details, deleted FROM instance_faults ORDER BY instance_id',
   );
 
-withPostgres('notify_exc_info keeps one fault an instance: the last one', async (t) => {
+withPostgres('notify_exc_info keeps only the last fault of an instance', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i-1', 'i-2');
@@ -223,7 +223,7 @@ withPostgres('notify_exc_info of an unknown or deleted instance is published, wi
   t.deepEqual(await database.query('SELECT FROM deferred'), []);
 });
 
-withPostgres('a fault whose row another session keeps locked is left to it', async (t) => {
+withPostgres('a fault whose row another session has locked does not wait for the lock', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i-1');

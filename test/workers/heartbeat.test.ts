@@ -36,7 +36,7 @@ test('every status word of Trove is accepted with its code', async (t) => {
   }
 });
 
-test('a newer heartbeat is applied, an older one is stale, one sent at the same time is a duplicate', async (t) => {
+test('a newer heartbeat is applied, an older one is stale, one with the same `sent` is a duplicate', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -47,7 +47,7 @@ test('a newer heartbeat is applied, an older one is stale, one sent at the same 
   t.like(await statusOf(database, 'i1'), { status_description: 'running', sent: 20 });
 });
 
-test('in one batch the newest wins and every message has the outcome that it would have alone', async (t) => {
+test('in one batch the newest heartbeat wins, and every message has the outcome that it would have alone', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1', 'i2');
@@ -71,7 +71,7 @@ test('in one batch the newest wins and every message has the outcome that it wou
   t.like(await statusOf(database, 'i1'), { status_description: 'running', sent: 30 });
 });
 
-test('a heartbeat without a status touches the row and leaves status and guard as they are', async (t) => {
+test('a heartbeat without a status only updates the last contact', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -84,7 +84,7 @@ test('a heartbeat without a status touches the row and leaves status and guard a
   t.deepEqual(await apply(context, [heartbeat('i1', 50, 'crashed')]), ['applied']);
 });
 
-test('the first heartbeat of an instance without a row may be one without a status: it is new', async (t) => {
+test('the first heartbeat of an instance without a row may lack a status: the status is NEW', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -103,7 +103,7 @@ test('no heartbeat overwrites RESTART_REQUIRED, in one batch or in the next', as
   t.like(await statusOf(database, 'i1'), { status_id: 0x20, status_description: 'restart required' });
 });
 
-test('RESTART_REQUIRED that is stale does not absorb what comes after it in its batch', async (t) => {
+test('a stale RESTART_REQUIRED does not absorb later messages of its batch', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -129,7 +129,7 @@ test('a guest whose clock once ran ahead is not muted for ever', async (t) => {
   t.deepEqual(await apply(context, [heartbeat('ahead', now - 1, 'crashed')]), ['stale']);
 });
 
-test('a message that was sent in the future and comes twice is a duplicate the second time', async (t) => {
+test('the repetition of a message with `sent` in the future is a duplicate', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -138,7 +138,7 @@ test('a message that was sent in the future and comes twice is a duplicate the s
   t.deepEqual(await apply(context, [message]), ['duplicate']);
 });
 
-test("a soft-deleted instance's heartbeat is stale and writes nothing", async (t) => {
+test('a heartbeat of a soft-deleted instance is stale and writes nothing', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -147,7 +147,7 @@ test("a soft-deleted instance's heartbeat is stale and writes nothing", async (t
   t.is(await statusOf(database, 'i1'), undefined);
 });
 
-test('oslo heartbeats without sent are applied and do not advance the guard; native ones are dead', async (t) => {
+test('oslo heartbeats without sent are applied and do not move the guard; native ones are dead', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -160,7 +160,7 @@ test('oslo heartbeats without sent are applied and do not advance the guard; nat
   t.deepEqual(await apply(context, [native('heartbeat', args)]), ['dead: bad_argument']);
 });
 
-test('with autoRegister an unknown instance gets a row of its own with its status', async (t) => {
+test('with autoRegister an unknown instance gets a row with its status', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { autoRegister: true });
   t.deepEqual(await apply(context, [heartbeat('i1', 10, 'running'), heartbeat('i1', 5, 'building')]), [

@@ -69,7 +69,7 @@ async function call(context: ThreadState, body: string): Promise<string> {
 }
 
 for (const [what, body] of hostile) {
-  withPostgres(`${what}: whether cast or called, it is not held`, async (t) => {
+  withPostgres(`${what} is not held, as a cast or as a call`, async (t) => {
     const context = openContext(t, await createDatabase(t, { migrated: true }));
     const [cast = ''] = await apply(context, [raw(body)]);
     t.true(cast === 'applied' || cast.startsWith('dead: bad_argument'), cast);
@@ -78,26 +78,23 @@ for (const [what, body] of hostile) {
   });
 }
 
-withPostgres(
-  'an oslo message that says its method before the context and behind it is a dead letter',
-  async (t) => {
-    const context = openContext(t, await createDatabase(t, { migrated: true }));
-    const first = '"args": {"instance_id": "g"}, "_context_x": 1';
-    const inner = [
-      `{"method": "report_root", ${first}, "method": "nope"}`,
-      `{"method":"report_root","args":{"instance_id":"g"},"_context_x":1,"method":"nope"}`,
-      `{"method": "notify_end", ${first}, "method": "notify_exc_info"}`,
-      `{"method": "heartbeat", ${first}, "method": "notify_end", "_context_user": "u"}`,
-    ];
-    const bodies = inner.map((message) =>
-      raw(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(message)}}`),
-    );
-    t.deepEqual(
-      await apply(context, bodies, 'oslo'),
-      bodies.map(() => 'dead: bad_envelope'),
-    );
-  },
-);
+withPostgres('an oslo message with a method before and behind the context is a dead letter', async (t) => {
+  const context = openContext(t, await createDatabase(t, { migrated: true }));
+  const first = '"args": {"instance_id": "g"}, "_context_x": 1';
+  const inner = [
+    `{"method": "report_root", ${first}, "method": "nope"}`,
+    `{"method":"report_root","args":{"instance_id":"g"},"_context_x":1,"method":"nope"}`,
+    `{"method": "notify_end", ${first}, "method": "notify_exc_info"}`,
+    `{"method": "heartbeat", ${first}, "method": "notify_end", "_context_user": "u"}`,
+  ];
+  const bodies = inner.map((message) =>
+    raw(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(message)}}`),
+  );
+  t.deepEqual(
+    await apply(context, bodies, 'oslo'),
+    bodies.map(() => 'dead: bad_envelope'),
+  );
+});
 
 /** Methods of a deployer's own with the mistakes that are easily made. */
 const careless: Manager = {
@@ -123,7 +120,7 @@ const careless: Manager = {
 
 for (const method of Object.keys(careless)) {
   withPostgres(
-    `a call whose method fails on reading or answering is refused, not held: ${method}`,
+    `a call is refused, not held, if its method fails on reading or answering: ${method}`,
     async (t) => {
       const opened = openContext(t, await createDatabase(t, { migrated: true }));
       const context = { ...opened, manager: careless };
@@ -140,7 +137,7 @@ for (const method of Object.keys(careless)) {
   );
 }
 
-withPostgres('what cannot be opened yet, nor be kept as it is, is a dead letter', async (t) => {
+withPostgres('a message that can be neither opened nor deferred is a dead letter', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, {
     transports: { oslo: { codec: 'oslo', auth: 'trove', instRpcKeyEncrKey: encryptionKey } },
@@ -154,7 +151,7 @@ withPostgres('what cannot be opened yet, nor be kept as it is, is a dead letter'
   ]);
 });
 
-withPostgres('a sender who proves to be called anonymous is a guest like any other', async (t) => {
+withPostgres('a proven sender named anonymous is a guest like any other', async (t) => {
   const context = openContext(t, await createDatabase(t, { migrated: true }), {
     transports: { proven: { codec: 'native', auth: 'subject' } },
     access: readAccess({}, { anonymous: { methods: '*' } }),

@@ -70,7 +70,7 @@ async function reset(database: TestDatabase): Promise<void> {
   for (const instance of instances) await insertBackup(database, `b-${instance}`, instance);
 }
 
-test('any permutation, duplication and interleaving over two workers ends with the newest of everything', async (t) => {
+test('any permutation, duplication and interleaving over two workers ends with the newest values', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const workers = [openContext(t, database), openContext(t, database)];
   await insertInstances(database, ...instances);

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import { claimDeferred } from '../../src/workers/batch/leftovers/sql/claim-deferred.ts';
 import { deleteDeferred } from '../../src/workers/batch/leftovers/sql/delete-deferred.ts';
-import { maintain } from '../../src/workers/maintain.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
 import { createDatabase } from '../support/database.ts';
+import { maintain } from '../support/maintain.ts';
 import { waitFor } from '../support/wait.ts';
 import {
   apply,
@@ -18,7 +18,7 @@ import {
   statusOf,
 } from '../support/worker.ts';
 
-test('a message about an unknown instance is deferred and applied once the instance is there', async (t) => {
+test('a message about an unknown instance is deferred, and applied once the instance is there', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   t.deepEqual(await apply(context, [heartbeat('late', 10, 'running')]), ['deferred: unknown']);
@@ -30,7 +30,7 @@ test('a message about an unknown instance is deferred and applied once the insta
   t.is((await database.query('SELECT FROM deferred')).length, 0);
 });
 
-test('of deferred messages about one thing what they come to is kept, once', async (t) => {
+test('deferred messages about one key are stored once, folded', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await apply(context, [
@@ -56,7 +56,7 @@ test('of deferred messages about one thing what they come to is kept, once', asy
   t.deepEqual(row, { state: 'COMPLETED', size: null, location: 'there', sent: 20 });
 });
 
-test('a message that stays unknown until it is too old becomes a dead letter', async (t) => {
+test('a deferred message that is too old becomes a dead letter', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, {
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 1, maxRows: 10 },
@@ -87,14 +87,14 @@ test('beyond maxRows the oldest deferred messages become dead letters', async (t
   );
 });
 
-test('a newer message that is deferred while an older one is being retried is not lost', async (t) => {
+test('a newer message that is deferred while an older one is retried is not lost', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   const { preparedStatements } = context.settings.database;
   await apply(context, [heartbeat('i1', 10, 'building')]);
   const options = {
     ...{ limit: 10, firstDelay: 1, maxDelay: 1, maxAge: 1000, maxRows: 10 },
-    ...{ transports: ['plain'], methods: ['heartbeat'] },
+    ...{ transport: 'plain', methods: ['heartbeat'] },
   };
   const claim = () => inTransaction(context.pool, { preparedStatements }, (db) => claimDeferred(db, options));
   const claimed = await waitFor(async () => nonEmpty(await claim()), { what: 'the message to be due' });
@@ -113,7 +113,7 @@ test('beyond maxRows the oldest dead letters are deleted', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { deadLetters: { maxRows: 3, stormShare: 1 } });
   for (const body of ['1', '2', '3', '4', '5']) await apply(context, [raw(body)]);
-  t.is((await maintain(context)).trimmed, 2);
+  await maintain(context);
   const letters = await database.query<{ body: Buffer }>('SELECT body FROM dead_letters ORDER BY id');
   t.deepEqual(
     letters.map(({ body }) => String(body)),
@@ -121,7 +121,7 @@ test('beyond maxRows the oldest dead letters are deleted', async (t) => {
   );
 });
 
-test('a message that the database refuses becomes a dead letter, its neighbours are applied', async (t) => {
+test('a message that the database refuses becomes a dead letter, and the others are applied', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   const ids = Array.from({ length: 20 }, (_, index) => `i${index}`);
@@ -139,7 +139,7 @@ test('a message that the database refuses becomes a dead letter, its neighbours 
   ]);
 });
 
-test('when the database refuses what several messages come to, they are applied one by one', async (t) => {
+test('if the database refuses the row of several folded messages, they are applied one by one', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await insertInstances(database, 'i1');
@@ -153,7 +153,7 @@ test('when the database refuses what several messages come to, they are applied 
   t.like(await statusOf(database, 'i1'), { status_description: 'running', sent: 20 });
 });
 
-test("a row that another session has locked defers its own message only, and is not any other's business", async (t) => {
+test('a row that another session has locked defers only its own message', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { database: { lockTimeout: 100 } });
   const ids = Array.from({ length: 50 }, (_, index) => `i${index}`);
@@ -182,7 +182,7 @@ test("a row that another session has locked defers its own message only, and is 
   t.like(await statusOf(database, 'i13'), { status_description: 'running', sent: 2 });
 });
 
-test("a locked table is nobody's fault: what is not applied is held, and the bisecting is soon given up", async (t) => {
+test('a locked table blames no message: unapplied messages are held, and isolating ends soon', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { database: { lockTimeout: 50 } });
   const ids = Array.from({ length: 400 }, (_, index) => `i${index}`);
@@ -202,7 +202,7 @@ test("a locked table is nobody's fault: what is not applied is held, and the bis
   t.true((await apply(context, batch)).every((outcome) => outcome === 'applied'));
 });
 
-test('a dead letter whose own row the database refuses is kept without what came from outside', async (t) => {
+test('a dead letter whose row the database refuses is stored without content from outside', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   await database.query('ALTER TABLE dead_letters ADD CHECK (detail IS NULL)');
@@ -211,7 +211,7 @@ test('a dead letter whose own row the database refuses is kept without what came
   t.like(letter, { reason: 'not_json', detail: null });
 });
 
-test('a dead letter keeps at most 64 KiB of the body, with the digest of all of it', async (t) => {
+test('a dead letter keeps at most 64 KiB of the body, with the digest of the whole body', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   const body = Buffer.alloc(100_000, 'x');
@@ -231,7 +231,7 @@ test('a dead letter keeps at most 64 KiB of the body, with the digest of all of 
   t.deepEqual(cut?.body_digest, digest);
 });
 
-test('text from outside is kept escaped and capped', async (t) => {
+test('text from outside is stored escaped and capped', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database);
   const outcomes = await apply(context, [
@@ -248,7 +248,7 @@ test('text from outside is kept escaped and capped', async (t) => {
   t.is(second?.instance_id.length, 64);
 });
 
-test('a batch is held, with nothing committed, when the database is not there', async (t) => {
+test('a batch is held without a commit if the database is not there', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const gone = openContext(t, { ...database, url: 'postgresql://conductor@127.0.0.1:1/none' });
   const outcomes = await apply(gone, [heartbeat('i1', 1, 'running'), raw('no JSON')]);

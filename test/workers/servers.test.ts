@@ -52,7 +52,7 @@ const address = (database: TestDatabase, change: (url: URL) => void): DatabaseAd
 const hostOf = ({ url }: TestDatabase) => new URL(url).host;
 
 dbTest(
-  'of several servers the one is used that answers and can be written, after a failover another',
+  'of several servers the one that answers and can write is used, and another one after a failover',
   async (t) => {
     const [one, other] = [await startOwnPostgres(t), await startOwnPostgres(t)];
     const nobody = `127.0.0.1:${await freePort()}`;
@@ -85,7 +85,7 @@ dbTest(
   },
 );
 
-dbTest('where none of them can be written, each says why', async (t) => {
+dbTest('if no server can write, the error names each with its reason', async (t) => {
   const { postgres, database } = await startOwnPostgres(t);
   await demote(postgres, database);
   const nobody = await freePort();
@@ -182,54 +182,54 @@ tlsTest('sslmode has the meaning that libpq gives it', async (t) => {
   }
 });
 
-dbTest('without TLS on the server, sslmode=prefer goes without and sslmode=require says so', async (t) => {
-  const database = { url: service('postgres').url(), query: async () => [] };
-  const mode = (name: string) =>
-    address(database, (url) => {
-      url.search = `sslmode=${name}`;
-    });
-  for (const name of ['disable', 'allow', 'prefer'])
-    t.deepEqual(await fromBoth(t, mode(name), encrypted), both(false), name);
-  await t.throwsAsync(openSession(mode('require'), 'look'), {
-    instanceOf: ConfigError,
-    message: /The server does no TLS: write sslmode=prefer or sslmode=disable\.$/,
-  });
-});
-
 dbTest(
-  'the password is read from its file at each connection, and goes before that in the URL',
+  'if the server has no TLS, sslmode=prefer connects without TLS and the error of sslmode=require says so',
   async (t) => {
-    const { database } = await startOwnPostgres(t);
-    await askForPasswords(database, 'first');
-    const passwordFile = join(temporaryDirectory('password'), 'password');
-    const { url } = address(database, (parsed) => {
-      parsed.username = 'secretive';
-      parsed.password = 'wrong';
-    });
-    writeFileSync(passwordFile, 'first\nanother line\n');
-    const user = 'SELECT current_user';
-    t.deepEqual(await fromBoth(t, { url, passwordFile }, user), both('secretive'));
-    const context = openContext(t, { url, query: async () => [] }, { database: { passwordFile } });
-    const connect = () => inTransaction(context.pool, { preparedStatements: true }, async () => 'connected');
-    await database.query("ALTER ROLE secretive PASSWORD 'second'");
-    await t.throwsAsync(connect(), { message: /password authentication failed/ });
-    writeFileSync(passwordFile, 'second');
-    t.is(await connect(), 'connected');
-
-    await t.throwsAsync(openSession({ url }, 'look'), {
-      instanceOf: ConfigError,
-      message: /Correct database\.url/,
-    });
-    for (const [file, message] of [
-      ['/none/password', /^database\.passwordFile: cannot read the file: .*\/none\/password/],
-      ['/dev/null', /^database\.passwordFile: \/dev\/null is empty$/],
-    ] as const)
-      await t.throwsAsync(openSession({ url, passwordFile: file }, 'look'), {
-        instanceOf: ConfigError,
-        message,
+    const database = { url: service('postgres').url(), query: async () => [] };
+    const mode = (name: string) =>
+      address(database, (url) => {
+        url.search = `sslmode=${name}`;
       });
+    for (const name of ['disable', 'allow', 'prefer'])
+      t.deepEqual(await fromBoth(t, mode(name), encrypted), both(false), name);
+    await t.throwsAsync(openSession(mode('require'), 'look'), {
+      instanceOf: ConfigError,
+      message: /The server does no TLS: write sslmode=prefer or sslmode=disable\.$/,
+    });
   },
 );
+
+dbTest('the password file is read at each connection, and overrides the URL', async (t) => {
+  const { database } = await startOwnPostgres(t);
+  await askForPasswords(database, 'first');
+  const passwordFile = join(temporaryDirectory('password'), 'password');
+  const { url } = address(database, (parsed) => {
+    parsed.username = 'secretive';
+    parsed.password = 'wrong';
+  });
+  writeFileSync(passwordFile, 'first\nanother line\n');
+  const user = 'SELECT current_user';
+  t.deepEqual(await fromBoth(t, { url, passwordFile }, user), both('secretive'));
+  const context = openContext(t, { url, query: async () => [] }, { database: { passwordFile } });
+  const connect = () => inTransaction(context.pool, { preparedStatements: true }, async () => 'connected');
+  await database.query("ALTER ROLE secretive PASSWORD 'second'");
+  await t.throwsAsync(connect(), { message: /password authentication failed/ });
+  writeFileSync(passwordFile, 'second');
+  t.is(await connect(), 'connected');
+
+  await t.throwsAsync(openSession({ url }, 'look'), {
+    instanceOf: ConfigError,
+    message: /Correct database\.url/,
+  });
+  for (const [file, message] of [
+    ['/none/password', /^database\.passwordFile: cannot read the file: .*\/none\/password/],
+    ['/dev/null', /^database\.passwordFile: \/dev\/null is empty$/],
+  ] as const)
+    await t.throwsAsync(openSession({ url, passwordFile: file }, 'look'), {
+      instanceOf: ConfigError,
+      message,
+    });
+});
 
 /** Adds a user who needs a password; the others need none. */
 async function askForPasswords(database: TestDatabase, password: string): Promise<void> {

@@ -11,7 +11,7 @@ async function setUp(t: Parameters<typeof createDatabase>[0] & Parameters<typeof
   return { database, context: openContext(t, database), row };
 }
 
-test("known columns are written, unknown fields and columns that are not a guest's business are ignored", async (t) => {
+test('known columns are written; unknown fields, and columns that guests may not change, are ignored', async (t) => {
   const { context, row } = await setUp(t);
   const fields = {
     state: 'COMPLETED',
@@ -39,7 +39,7 @@ test("known columns are written, unknown fields and columns that are not a guest
   });
 });
 
-test('partial updates merge in one batch and over several; null clears, absent keeps', async (t) => {
+test('partial updates merge in one batch and over several; null clears a column, an absent field keeps it', async (t) => {
   const { context, row } = await setUp(t);
   const batch = [
     backup('i1', 'b1', 20, { state: 'COMPLETED', size: 2 }),
@@ -51,7 +51,7 @@ test('partial updates merge in one batch and over several; null clears, absent k
   t.like(await row('b1'), { state: 'COMPLETED', size: 2, location: null, checksum: 'c' });
 });
 
-test('the guard stands at each backup: an older message about one is not held back by a newer one about another', async (t) => {
+test('each backup has its own guard: a newer message about one does not block an older one about another', async (t) => {
   const { context, row } = await setUp(t);
   t.deepEqual(await apply(context, [backup('i1', 'b1', 20, { state: 'COMPLETED' })]), ['applied']);
   t.deepEqual(await apply(context, [backup('i1', 'b2', 10, { state: 'BUILDING' })]), ['applied']);
@@ -66,7 +66,7 @@ test('the guard stands at each backup: an older message about one is not held ba
   t.like(await row('b2'), { state: 'BUILDING' });
 });
 
-test('a stale part of a batch leaves no trace in what its newer part writes', async (t) => {
+test('the stale part of a batch has no effect on its newer part', async (t) => {
   const { context, row } = await setUp(t);
   await apply(context, [backup('i1', 'b1', 15, { state: 'BUILDING', location: 'right' })]);
   const batch = [
@@ -77,7 +77,7 @@ test('a stale part of a batch leaves no trace in what its newer part writes', as
   t.like(await row('b1'), { state: 'COMPLETED', location: 'right', sent: 20 });
 });
 
-test("another instance's backup is untouched and the message is a dead letter that says so", async (t) => {
+test("an update of another instance's backup changes nothing and becomes a dead letter with the reason", async (t) => {
   const { context, database, row } = await setUp(t);
   const batch = [backup('i2', 'b1', 10, { state: 'FAILED' }), backup('i1', 'b1', 5, { state: 'BUILDING' })];
   t.deepEqual(await apply(context, batch), ['dead: foreign_backup', 'applied']);
@@ -91,7 +91,7 @@ test("another instance's backup is untouched and the message is a dead letter th
   });
 });
 
-test('a soft-deleted backup, and any of a soft-deleted instance, is left as it is', async (t) => {
+test('a soft-deleted backup, and any backup of a soft-deleted instance, is not changed', async (t) => {
   const { context, database, row } = await setUp(t);
   await database.query("UPDATE backups SET deleted = true WHERE id = 'b1'");
   t.deepEqual(await apply(context, [backup('i1', 'b1', 10, { state: 'FAILED' })]), ['stale']);
@@ -101,7 +101,7 @@ test('a soft-deleted backup, and any of a soft-deleted instance, is left as it i
   t.like(await row('b2'), { state: 'NEW' });
 });
 
-test('an unknown backup is deferred and never inserted', async (t) => {
+test('an update of an unknown backup is deferred and never inserts a row', async (t) => {
   const { context, database } = await setUp(t);
   t.deepEqual(await apply(context, [backup('i1', 'b9', 10, { state: 'NEW' })]), ['deferred: unknown']);
   t.is((await database.query('SELECT FROM backups')).length, 2);

@@ -72,3 +72,9 @@ function isDecodable(text: string): boolean {
     return false;
   }
 }
+
+/** The name of a schema of Postgres that need not be quoted. */
+export function schemaName(value: unknown): void {
+  if (typeof value !== 'string' || !/^(?!pg_)[a-z_][a-z0-9_]{0,49}$/.test(value))
+    throw new Error('must be a name of a schema: small letters, digits and _, 50 at most');
+}

@@ -6,6 +6,8 @@ import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
+  positiveIntegerUpTo,
+  schemaName,
   share,
   wholeNumber,
   wholeNumberUpTo,
@@ -159,11 +161,7 @@ export const baseSchema = {
       default: 1000,
       format: milliseconds,
     },
-    maxDelay: {
-      doc: 'The longest delay between two retries, in milliseconds.',
-      default: 60_000,
-      format: milliseconds,
-    },
+    maxDelay: { doc: 'Milliseconds: the longest retry delay.', default: 60_000, format: milliseconds },
     maxAge: {
       doc: 'Milliseconds after which a deferred message with reason `unknown` or `contended` becomes a dead letter.',
       default: 3_600_000,
@@ -181,10 +179,22 @@ export const baseSchema = {
       default: 100_000,
       format: positiveInteger,
     },
+    maxAge: {
+      doc: 'Milliseconds after which a dead letter is deleted. The default is 30 days.',
+      default: 30 * 86_400_000,
+      format: positiveIntegerUpTo(100 * 365 * 86_400_000),
+    },
     stormShare: {
       doc: 'A part of the messages of a minute, from 0 to 1. If the database refuses a larger part, the conductor holds these messages.',
       default: 0.1,
       format: share,
+    },
+  },
+  jobs: {
+    schema: {
+      doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database must have the same schema.',
+      default: 'conductor_jobs',
+      format: schemaName,
     },
   },
   notifications: {
@@ -203,11 +213,7 @@ export const baseSchema = {
       default: 200,
       format: milliseconds,
     },
-    max: {
-      doc: 'The highest value of this limit, in milliseconds.',
-      default: 10_000,
-      format: milliseconds,
-    },
+    max: { doc: 'Milliseconds: the highest value of this limit.', default: 10_000, format: milliseconds },
   },
   shutdown: {
     deadline: {

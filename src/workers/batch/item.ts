@@ -1,4 +1,3 @@
-import type { Envelope } from '../../core/message/envelope.ts';
 import type { Outcome } from '../../core/message/outcome.ts';
 import type { CastMethod, GuestArgs } from '../methods/contract.ts';
 import type { RawMessage, SealedCast } from '../raw-message.ts';
@@ -10,8 +9,15 @@ export interface BatchItem {
   readonly transport: string;
   /** The raw message, for a dead letter; undefined for a message that was deferred before. */
   readonly raw: RawMessage | undefined;
-  /** The parts that could be read. */
-  readonly decoded: Partial<Envelope>;
+  /** The name of the method, if it could be read. */
+  readonly method: string | undefined;
+  /** The id in the body, if it could be read. The protocol's own id is in `raw`. */
+  readonly messageId: string | undefined;
+  /**
+   * The arguments in wire form, if they could be read. A message with a task has them parsed, and drops these: all that a batch keeps
+   * costs garbage collection.
+   */
+  readonly args?: unknown;
   /** The task, or an outcome that is already certain. */
   readonly task: Task | Outcome;
   /** Set for a message that cannot be unsealed yet. It is deferred sealed. */

@@ -1,6 +1,6 @@
 import type { AuthMode } from '../../core/config/transport-kind.ts';
 import { messageOf, Rejected } from '../../core/errors.ts';
-import { isObject, jsonTypeOf } from '../../core/json.ts';
+import { bufferOf, isObject, type JsonObject, jsonTypeOf } from '../../core/json.ts';
 import { codecs } from '../../core/message/codecs/index.ts';
 import type { Codec, Envelope } from '../../core/message/envelope.ts';
 import { CALL, dead, deferred } from '../../core/message/outcome.ts';
@@ -11,7 +11,7 @@ import {
   managerVersion,
   takesBatches,
 } from '../methods/contract.ts';
-import { keptBody, type RawMessage } from '../raw-message.ts';
+import { bodyOf, keptBody, type RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { authorize, principalOf } from './authorize.ts';
 import type { BatchItem, Task } from './item.ts';
@@ -27,7 +27,7 @@ export function decode(
   manager: Manager,
   settings: WorkerSettings,
 ): BatchItem | typeof CALL {
-  let decoded: Partial<Envelope> = {};
+  let decoded: Partial<Envelope> = nothing;
   const { unsealed } = raw;
   if (unsealed !== undefined && 'call' in unsealed && unsealed.call !== undefined) return CALL;
   try {
@@ -35,7 +35,16 @@ export function decode(
       decoded = { method: unsealed.waits.method };
       // An unknown method stays unknown, so the message must not wait for a key.
       methodNamed(unsealed.waits.method, manager);
-      return { index, transport, raw, decoded, task: deferred.unknown, sealed: unsealed.waits };
+      const { method } = unsealed.waits;
+      return {
+        index,
+        transport,
+        raw,
+        method,
+        messageId: undefined,
+        task: deferred.unknown,
+        sealed: unsealed.waits,
+      };
     }
     const { codec, auth } = entryOf(transport, settings);
     // Not decoded here, since an unreadable call gets an answer too.
@@ -43,7 +52,7 @@ export function decode(
     refuseOversize(raw);
     let envelope = envelopeOf(raw, codec, false);
     if (envelope.call !== undefined) return CALL;
-    decoded = raw.body.length > small || raw.inflated !== undefined ? essence(envelope) : envelope;
+    decoded = envelope;
     const principal = principalOf(raw, auth, settings.access);
     const method = methodOf(envelope, manager);
     if (!takesBatches(method)) {
@@ -52,24 +61,24 @@ export function decode(
     if (method.needsContext === true) envelope = envelopeOf(raw, codec, true);
     const task = taskOf(envelope, method);
     authorize(principal, task, settings.access);
-    return { index, transport, raw, decoded, task };
+    return { index, transport, raw, method: task.methodName, messageId: envelope.messageId, task };
   } catch (error) {
     // Decoding depends on the message alone. So an error of our own would come again at each try.
     const outcome =
       error instanceof Rejected
         ? dead(error.reason, error.message)
         : dead('crash', `reading the message failed: ${messageOf(error)}`);
-    return { index, transport, raw, decoded, task: outcome };
+    const { method, messageId, args } = decoded;
+    return { index, transport, raw, method, messageId, args: essence(args), task: outcome };
   }
 }
 
-/** Bytes. The arguments of a smaller body may stay in memory as long as the batch takes. */
-const small = 16_384;
+/** The parts of a message that could not be read. */
+const nothing: Partial<Envelope> = {};
 
-/** The parts of a large message that a dead letter shows. The arguments of a batch of large messages exceed the thread's memory. */
-function essence({ method, args, messageId }: Envelope): Partial<Envelope> {
-  const instanceId = isObject(args) ? args.instance_id : undefined;
-  return { method, messageId, args: { instance_id: instanceId } };
+/** The argument that a dead letter shows. The whole arguments of a batch of large messages exceed the thread's memory. */
+function essence(args: unknown): JsonObject | undefined {
+  return isObject(args) ? { instance_id: args.instance_id } : undefined;
 }
 
 /** The envelope: decoded from the body, or the result of unsealing. Throws Rejected. */
@@ -82,8 +91,8 @@ export function envelopeOf(raw: RawMessage, codec: Codec, whole: boolean): Envel
 }
 
 /** The plain body. Throws Rejected if it cannot be inflated. */
-export function plainBody({ body, inflated }: RawMessage): Uint8Array {
-  return inflated === undefined ? body : inflated();
+export function plainBody(raw: RawMessage): Buffer {
+  return raw.inflated === undefined ? bodyOf(raw) : bufferOf(raw.inflated());
 }
 
 /** The codec and the auth mode of a transport. */

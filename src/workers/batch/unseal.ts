@@ -5,7 +5,7 @@ import { inflate } from '../../core/message/codecs/inflate.ts';
 import { envelopeOf, parseMessage, readCallAddress } from '../../core/message/codecs/oslo.ts';
 import { encrypt, type Sealed, sealedParts, unseal } from '../../core/message/codecs/trove-secure.ts';
 import { inTransaction } from '../postgres/transaction.ts';
-import { keptBody, type RawMessage, type Unsealed } from '../raw-message.ts';
+import { bodyOf, keptBody, type RawMessage, type Unsealed, wholeBody } from '../raw-message.ts';
 import { InstanceKeys } from './instance-keys.ts';
 import { plainBody, refuseOversize } from './read.ts';
 import { readInstanceKeys } from './read-instance-keys.ts';
@@ -46,10 +46,10 @@ export async function unsealBatch(
 }
 
 function withInflated(raw: RawMessage, { settings: { maxBody } }: ThreadState): RawMessage {
-  const { body, compression, oversize } = raw;
+  const { compression, oversize } = raw;
   // Some senders give an empty name for "not compressed".
   if (compression === undefined || compression === '' || oversize !== undefined) return raw;
-  return { ...raw, inflated: () => inflate(body, compression, maxBody) };
+  return { ...raw, inflated: () => inflate(bodyOf(raw), compression, maxBody) };
 }
 
 /** A message that is being unsealed. */
@@ -60,12 +60,12 @@ interface Pending {
   readonly message: JsonObject;
   readonly sealed: Sealed;
   /** The inflated body. */
-  readonly body: Uint8Array;
+  readonly body: Buffer;
 }
 
 function begin(raw: RawMessage, exceptCalls: boolean): Unsealing {
   let message: JsonObject = {};
-  let body = raw.body;
+  let body = bodyOf(raw);
   try {
     refuseOversize(raw);
     body = plainBody(raw);
@@ -141,7 +141,7 @@ function withUnsealed(raw: RawMessage, unsealing: Unsealing | undefined): RawMes
   if (unsealed === undefined) throw new Error('a message was left sealed');
   // The body is kept as text, to be unsealed later.
   if ('waits' in unsealed && unsealing !== undefined && 'sealed' in unsealing)
-    return { ...raw, unsealed, body: unsealing.body, compression: undefined, inflated: undefined };
+    return { ...raw, ...wholeBody(unsealing.body), unsealed, compression: undefined, inflated: undefined };
   if (!('envelope' in unsealed)) return { ...raw, unsealed };
   const sender = unsealing !== undefined && 'sealed' in unsealing ? unsealing.sealed.instanceId : undefined;
   return { ...raw, unsealed, sender, senderProof: 'trove' };

@@ -213,7 +213,7 @@ async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
 function workOf(
   { raw, transport }: Call,
   task: BatchItem['task'],
-  decoded: Partial<Envelope> = {},
+  { method, messageId, args }: Partial<Envelope> = {},
 ): BatchItem {
-  return { index: 0, transport, raw, decoded, task };
+  return { index: 0, transport, raw, method, messageId, args, task };
 }

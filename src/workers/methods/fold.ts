@@ -42,8 +42,8 @@ export interface FoldedStatements<Args, State> {
 
 interface Group<Args> {
   readonly of: Args;
-  /** In the order of their guards. Equal guards stay in the order of arrival. Messages without a guard are last. */
-  readonly members: ReadonlyArray<{ readonly index: number; readonly args: Args }>;
+  /** Places in the batch, in the order of the guards. Equal guards stay in the order of arrival. Messages without a guard are last. */
+  readonly members: ReadonlyArray<number>;
 }
 
 /** With this guard every message of a group applies, except the second one of two with the same `sent`. */
@@ -61,7 +61,7 @@ export async function applyFolded<Args extends GuestArgs, State>(
   const outcomes = new Array<Outcome>(batch.length).fill(applied);
   const groups = groupByKey(batch);
   const refusals = await statements.write(
-    groups.map((group) => foldGroup(group, allNewer, outcomes, statements).fold),
+    groups.map((group) => foldGroup(batch, group, allNewer, outcomes, statements)),
   );
   const guarded = settleRefusals(groups, refusals, outcomes);
   if (guarded.length === 0) return outcomes;
@@ -73,8 +73,8 @@ export async function applyFolded<Args extends GuestArgs, State>(
     const stored = guards[position];
     if (stored === undefined)
       throw new Error(`the guard of ${group.of.key} has gone, though its row is locked`);
-    const { fold, count } = foldGroup(group, stored, outcomes, statements);
-    if (count === 0) continue;
+    const fold = foldGroup(batch, group, stored, outcomes, statements);
+    if (!group.members.some((index) => outcomes[index] === applied)) continue;
     rest.push(group);
     // The guard has been checked under the lock, so the row applies unconditionally.
     folds.push({ ...fold, first: Number.POSITIVE_INFINITY });
@@ -87,18 +87,24 @@ export async function applyFolded<Args extends GuestArgs, State>(
 }
 
 function groupByKey<Args extends GuestArgs>(batch: ReadonlyArray<Args>): Group<Args>[] {
-  const groups = new Map<string, { of: Args; members: { index: number; args: Args }[] }>();
+  const groups = new Map<string, { of: Args; members: number[] }>();
   let index = 0;
   for (const args of batch) {
     const group = groups.get(args.key);
-    if (group === undefined) groups.set(args.key, { of: args, members: [{ index, args }] });
-    else group.members.push({ index, args });
+    if (group === undefined) groups.set(args.key, { of: args, members: [index] });
+    else group.members.push(index);
     index += 1;
   }
   // The sort is stable. So of two messages with the same `sent`, the first to arrive wins.
   for (const { members } of groups.values())
-    if (members.length > 1) members.sort((a, b) => byGuard(a.args, b.args));
+    if (members.length > 1) members.sort((a, b) => byGuard(at(batch, a), at(batch, b)));
   return [...groups.values()];
+}
+
+function at<Args>(batch: ReadonlyArray<Args>, index: number): Args {
+  const args = batch[index];
+  if (args === undefined) throw new RangeError(`the batch has no message ${index}`);
+  return args;
 }
 
 /** The order in which messages of one key are applied. */
@@ -109,17 +115,18 @@ export function byGuard(a: GuestArgs, b: GuestArgs): number {
 
 /** Applies a group's messages one after the other to the stored state, as the guard allows. Writes their outcomes. */
 function foldGroup<Args extends GuestArgs, State>(
+  batch: ReadonlyArray<Args>,
   { of, members }: Group<Args>,
   stored: StoredGuard,
   outcomes: Outcome[],
   { initial, reduce }: Pick<FoldedStatements<Args, State>, 'initial' | 'reduce'>,
-): { fold: Fold<Args, State>; count: number } {
+): Fold<Args, State> {
   let { guard: current } = stored;
   let state = initial;
   let first = Number.POSITIVE_INFINITY;
   let guard = Number.NEGATIVE_INFINITY;
-  let count = 0;
-  for (const { index, args } of members) {
+  for (const index of members) {
+    const args = at(batch, index);
     if (args.guard !== undefined) {
       if (args.guard === current) {
         outcomes[index] = duplicate;
@@ -135,9 +142,8 @@ function foldGroup<Args extends GuestArgs, State>(
     }
     outcomes[index] = applied;
     state = reduce(state, args);
-    count += 1;
   }
-  return { fold: { of, first, guard, state }, count };
+  return { of, first, guard, state };
 }
 
 /** Writes the outcomes of refused rows. Returns the groups whose guards have to be read. */
@@ -151,7 +157,7 @@ function settleRefusals<Args extends GuestArgs>(
     const group = groups[row];
     if (group === undefined) throw new Error(`a statement refused row ${row}, which it was not given`);
     if (why === 'guarded') guarded.push(group);
-    else for (const { index } of group.members) outcomes[index] = refused[why];
+    else for (const index of group.members) outcomes[index] = refused[why];
   }
   return guarded;
 }

@@ -6,28 +6,28 @@ const options = { slots: 4, maxBatch: 100 };
 const plan = (waiting: number[], { running = 0, turn = 0, least = worthwhile(running, options) } = {}) =>
   planBatches(options, { running, waiting, turn }, least);
 
-test('a lone message goes at once while nothing runs', (t) => {
+test('a lone message starts at once while nothing runs', (t) => {
   t.deepEqual(plan([1]), { starts: [0], turn: 0, gathers: false });
 });
 
-test('beside a running batch messages gather until a batch is full', (t) => {
+test('messages gather beside a running batch until a batch is full', (t) => {
   t.deepEqual(plan([99], { running: 1 }), { starts: [], turn: 0, gathers: true });
   t.deepEqual(plan([100], { running: 1 }), { starts: [0], turn: 0, gathers: false });
 });
 
-test('a backlog takes one slot with what is there, and further slots only with full batches', (t) => {
+test('a backlog starts one batch at once, and further batches only if they are full', (t) => {
   t.deepEqual(plan([150]).starts, [0]);
   t.deepEqual(plan([250]).starts, [0, 0]);
   t.deepEqual(plan([1000]).starts, [0, 0, 0, 0]);
 });
 
-test('transports take turns', (t) => {
+test('the plan takes turns among transports', (t) => {
   t.deepEqual(plan([1000, 1000, 1000]).starts, [1, 2, 0, 1]);
   t.is(nextInTurn([1, 0, 1], 0, 1), 2);
   t.is(nextInTurn([0, 0], 1, 1), undefined);
 });
 
-test('no plan takes more slots than there are, or starts a batch without messages', (t) => {
+test('no plan exceeds the free slots, or starts an empty batch', (t) => {
   const property = fc.property(
     fc.array(fc.nat({ max: 500 }), { minLength: 1, maxLength: 5 }),
     fc.nat({ max: 6 }),

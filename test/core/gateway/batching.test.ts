@@ -12,19 +12,19 @@ test.afterEach.always(() => mock.timers.reset());
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => `${from + index}`);
 
-test('a lone message waits for nothing', async (t) => {
+test('a lone message starts at once', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a');
   t.deepEqual(workers.texts, [['a']]);
 });
 
-test('what arrives in one round of the event loop goes together', async (t) => {
+test('messages of one round of the event loop form one batch', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a', 'b', 'c');
   t.deepEqual(workers.texts, [['a', 'b', 'c']]);
 });
 
-test('while a batch runs arrivals gather, and go together when it is done', async (t) => {
+test('messages gather while a batch runs, and start together when it is done', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a');
   await broker.publish('b');
@@ -34,7 +34,7 @@ test('while a batch runs arrivals gather, and go together when it is done', asyn
   t.deepEqual(workers.texts, [['a'], ['b', 'c']]);
 });
 
-test('a full batch does not wait for the one that runs, what is left over does', async (t) => {
+test('a full batch does not wait for the running one, but the rest does', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a');
   await broker.publish(...numbers(9));
@@ -43,7 +43,7 @@ test('a full batch does not wait for the one that runs, what is left over does',
   t.deepEqual(workers.texts, [['a'], numbers(10)]);
 });
 
-test('what gathers behind a batch that is stuck goes after 10 ms', async (t) => {
+test('messages behind a stuck batch start after 10 ms', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('stuck');
   await broker.publish('a', 'b');
@@ -53,7 +53,7 @@ test('what gathers behind a batch that is stuck goes after 10 ms', async (t) => 
   t.deepEqual(workers.texts, [['stuck'], ['a', 'b']]);
 });
 
-test('a backlog goes in full batches, oldest first', async (t) => {
+test('a backlog is run in full batches, oldest first', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 3 });
   await broker.publish(...numbers(35));
   t.deepEqual(workers.texts, [numbers(10), numbers(10, 10), numbers(10, 20)]);
@@ -61,7 +61,7 @@ test('a backlog goes in full batches, oldest first', async (t) => {
   t.deepEqual(workers.texts.at(-1), numbers(5, 30));
 });
 
-test('never more batches run than there are slots', async (t) => {
+test('there are never more running batches than slots', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 2 });
   await broker.publish(...numbers(45));
   t.is(workers.running.length, 2);
@@ -75,7 +75,7 @@ test('never more batches run than there are slots', async (t) => {
   t.is(workers.texts.flat().length, 45);
 });
 
-test('lanes take turns, so that a flood on one does not starve the other', async (t) => {
+test('the dispatcher takes turns among lanes, so that a flood on one does not starve the other', async (t) => {
   const { workers, brokers } = await setUp(t, { slots: 1, maxBatch: 2, shares: [{}, {}] });
   const [flood, other] = brokers;
   await flood?.publish(...numbers(9));
@@ -87,7 +87,7 @@ test('lanes take turns, so that a flood on one does not starve the other', async
   );
 });
 
-test('a batch holds messages of one transport only, and says of which', async (t) => {
+test('a batch holds messages of one transport only, and names it', async (t) => {
   const { workers, brokers } = await setUp(t, { shares: [{}, {}] });
   for (const [index, broker] of brokers.entries()) broker.transport.publish(Buffer.from(`${index}`));
   await tick();

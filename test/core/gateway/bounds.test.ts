@@ -1,7 +1,7 @@
 import test from 'ava';
 import { body, setUp, tick } from './support.ts';
 
-test('no more messages are taken than the share allows; the rest stays with the broker', async (t) => {
+test('a transport takes no more messages than its share; the broker keeps the rest', async (t) => {
   const { broker } = await setUp(t, { shares: [{ messages: 3 }] });
   await broker.publish('a', 'b', 'c', 'd', 'e');
   t.is(broker.inlet.counters.held, 3);
@@ -10,7 +10,7 @@ test('no more messages are taken than the share allows; the rest stays with the 
   t.true(broker.session.paused);
 });
 
-test('a session that was refused is resumed once half of the share is free', async (t) => {
+test('a refused session is resumed once half of its share is free', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 4, maxBatch: 1, shares: [{ messages: 4 }] });
   await broker.publish('a', 'b', 'c', 'd', 'e', 'f');
   t.is(workers.running.length, 4);
@@ -23,7 +23,7 @@ test('a session that was refused is resumed once half of the share is free', asy
   t.deepEqual(broker.transport.queue, []);
 });
 
-test('a session is paused when its bodies reach the bytes of the share, and resumed below half', async (t) => {
+test('a session is paused when its bodies fill its share of bytes, and resumed below half', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 4, maxBatch: 1, shares: [{ bytes: 8 }] });
   await broker.publish('12', '34', '56');
   t.false(broker.session.paused);
@@ -39,7 +39,7 @@ test('a session is paused when its bodies reach the bytes of the share, and resu
   t.is(broker.inlet.counters.heldBytes, 5);
 });
 
-test('what a paused session still delivers, because it was on its way, is refused', async (t) => {
+test("a paused session's deliveries that were under way are refused", async (t) => {
   const { broker } = await setUp(t, { shares: [{ bytes: 4 }] });
   await broker.publish('1234');
   const late = { session: broker.session, body: body('5'), meta: { redelivered: false, receivedAt: 0 } };
@@ -47,7 +47,7 @@ test('what a paused session still delivers, because it was on its way, is refuse
   t.is(broker.inlet.counters.held, 1);
 });
 
-test('one body above the share is taken all the same, alone', async (t) => {
+test('one body that is larger than the share is taken, alone', async (t) => {
   const { workers, broker } = await setUp(t, { shares: [{ bytes: 4 }] });
   await broker.publish('a long body', 'b');
   t.is(broker.inlet.counters.held, 1);
@@ -56,7 +56,7 @@ test('one body above the share is taken all the same, alone', async (t) => {
   t.deepEqual(broker.settled('done'), ['a long body', 'b']);
 });
 
-test('a transport that has reached its bound does not stop another one', async (t) => {
+test('a transport at its bound does not stop another transport', async (t) => {
   const { workers, brokers } = await setUp(t, { slots: 1, shares: [{ messages: 1 }, { messages: 1 }] });
   const [full, other] = brokers;
   await full?.publish('a', 'b');
@@ -68,7 +68,7 @@ test('a transport that has reached its bound does not stop another one', async (
   t.deepEqual(workers.only.texts, ['c']);
 });
 
-test('a session that follows a full one starts fresh', async (t) => {
+test('a session that follows a full one has its whole share', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 1, maxBatch: 1, shares: [{ messages: 2 }] });
   await broker.publish('a', 'b', 'c');
   t.true(broker.session.paused);
@@ -86,7 +86,7 @@ test('a session that follows a full one starts fresh', async (t) => {
   t.deepEqual(broker.settled('done'), ['a', 'b', 'c']);
 });
 
-test('a session that follows a paused one is paused in its turn', async (t) => {
+test('a session that follows a paused one can be paused again', async (t) => {
   const { broker } = await setUp(t, { slots: 1, shares: [{ bytes: 10 }] });
   await broker.publish('ab');
   await broker.publish('12345678');

@@ -28,7 +28,7 @@ function answers({ transport }: Broker): string[] {
   );
 }
 
-test('calls hold a quarter of the share; those beyond it are told at once that there is no room, and settled', async (t) => {
+test('calls hold at most a quarter of the share; further calls are answered Busy at once and settled', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 16 }] });
   const { broker, workers } = setup;
   await publishCalls(broker, 7);
@@ -44,7 +44,7 @@ test('calls hold a quarter of the share; those beyond it are told at once that t
   );
 });
 
-test('however many calls are slow, casts go on', async (t) => {
+test('casts flow beside any number of slow calls', async (t) => {
   const setup = await setUp(t, { maxBatch: 4, shares: [{ messages: 8 }] });
   const { broker } = setup;
   await publishCalls(broker, 32);
@@ -55,7 +55,7 @@ test('however many calls are slow, casts go on', async (t) => {
   t.is(broker.inlet.counters.outcomes.refused, 30);
 });
 
-test('a call that has ended makes room for another one', async (t) => {
+test('a call that has ended makes room for another', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 8 }] });
   const { broker, workers } = setup;
   await publishCalls(broker, 2);
@@ -70,7 +70,7 @@ test('a call that has ended makes room for another one', async (t) => {
   t.is(broker.inlet.counters.held, 2);
 });
 
-test('as many calls as can run at once have room, but never more than half of the share', async (t) => {
+test('the calls that fill all slots have room, but at most half of the share', async (t) => {
   const setup = await setUp(t, { callSlots: 3, shares: [{ messages: 8 }, { messages: 4 }, { messages: 1 }] });
   for (const [index, room] of [3, 2, 1].entries()) {
     const broker = setup.brokers[index];
@@ -81,7 +81,7 @@ test('as many calls as can run at once have room, but never more than half of th
   }
 });
 
-test('calls hold a quarter of the bytes, but one is taken however large it is', async (t) => {
+test('calls hold at most a quarter of the bytes, but one call of any size is taken', async (t) => {
   const setup = await setUp(t, { shares: [{ bytes: 40 }] });
   const { broker, workers } = setup;
   broker.transport.publish(body('call that is long'), { replyTo: 'caller 0', correlationId: '0' });
@@ -96,7 +96,7 @@ test('calls hold a quarter of the bytes, but one is taken however large it is', 
   t.is(broker.inlet.counters.held, 2);
 });
 
-test('the calls of one transport take no room of those of another', async (t) => {
+test('the calls of one transport take no room from another transport', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 4 }, { messages: 4 }] });
   const [one, other] = setup.brokers;
   if (one === undefined || other === undefined) throw new Error('no broker');
@@ -107,7 +107,7 @@ test('the calls of one transport take no room of those of another', async (t) =>
   t.is(other.inlet.counters.outcomes.refused, 0);
 });
 
-test('the answer goes where the body of the call says, in its words', async (t) => {
+test('the Busy answer goes to the reply address in the body, in the wire form of the call', async (t) => {
   const { broker, workers } = await setUp(t, { shares: [{ messages: 2 }] });
   await broker.publish('call 1', 'call 2');
   const addresses = [[1, { replyTo: 'queue', id: 'm-1' }]] as const;
@@ -118,7 +118,7 @@ test('the answer goes where the body of the call says, in its words', async (t) 
   );
 });
 
-test('a call that says nowhere where its answer goes is settled all the same', async (t) => {
+test('a refused call without a reply address is settled', async (t) => {
   const { broker, workers } = await setUp(t, { shares: [{ messages: 2 }] });
   await broker.publish('call 1', 'call 2');
   await workers.only.tellCalls();
@@ -126,7 +126,7 @@ test('a call that says nowhere where its answer goes is settled all the same', a
   t.deepEqual(broker.settled('done'), ['call 2']);
 });
 
-test('calls whose callers wait no more give way to others', async (t) => {
+test('calls whose callers no longer wait make room for others', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 8 }] });
   const { broker, workers } = setup;
   const clock = mock.method(performance, 'now', () => 0);
@@ -143,7 +143,7 @@ test('calls whose callers wait no more give way to others', async (t) => {
   t.is(workers.calls.length, 2);
 });
 
-test('a broker that takes no answers keeps refused calls for a second, and those after them not at all', async (t) => {
+test('while the broker takes no answers a refused call is kept for a second, and later ones are not kept', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 4 }, { messages: 4 }] });
   const { broker } = setup;
   let letGo = () => {};
@@ -173,7 +173,7 @@ test('a broker that takes no answers keeps refused calls for a second, and those
   t.is(publish.mock.callCount(), 2, 'once it takes answers again, they are told');
 });
 
-test('a refused call whose answer the broker refuses is settled', async (t) => {
+test('a refused call is settled if the broker refuses its answer', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 4 }] });
   const { broker } = setup;
   mock.method(broker.session, 'publish', () => Promise.reject(new Undeliverable('nobody listens')));
@@ -182,7 +182,7 @@ test('a refused call whose answer the broker refuses is settled', async (t) => {
   t.deepEqual(broker.settled('done'), ['call 2']);
 });
 
-test('at a stop a refused call that is not answered yet goes back to the broker, once', async (t) => {
+test('at a stop a refused call without an answer is released once', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 4 }] });
   const { broker, dispatcher } = setup;
   mock.method(broker.session, 'publish', () => new Promise(() => {}));
@@ -195,7 +195,7 @@ test('at a stop a refused call that is not answered yet goes back to the broker,
   t.like(broker.inlet.counters, { held: 0, released: 2, unexplained: 0 });
 });
 
-test('a session that ends takes its calls along: there is room for those that come again', async (t) => {
+test('a session that ends frees the room of its calls', async (t) => {
   const setup = await setUp(t, { callSlots: 2, shares: [{ messages: 16 }] });
   const { broker, workers } = setup;
   await publishCalls(broker, 4);
@@ -210,7 +210,7 @@ test('a session that ends takes its calls along: there is room for those that co
   t.like(broker.inlet.counters, { held: 4, unexplained: 0 });
 });
 
-test('a call that is held keeps its room', async (t) => {
+test('a held call keeps its room', async (t) => {
   const setup = await setUp(t, { shares: [{ messages: 4 }] });
   const { broker, workers } = setup;
   await publishCalls(broker, 1);

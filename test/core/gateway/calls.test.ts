@@ -12,7 +12,7 @@ function publishCall(broker: Broker, text: string, deadline?: number): Promise<v
   return tick();
 }
 
-test('a call is run once its batch has settled, answered, and settled then', async (t) => {
+test('a call runs once its batch has settled, and is settled after its answer', async (t) => {
   const { broker, workers } = await setUp(t);
   await broker.publish('cast 1');
   await publishCall(broker, 'call 1');
@@ -36,7 +36,7 @@ test('a call is run once its batch has settled, answered, and settled then', asy
   t.is(broker.inlet.counters.unexplained, 0);
 });
 
-test('a slow call holds up no cast, and the next call waits for it', async (t) => {
+test('a slow call delays no cast, and the next call waits for it', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call 1');
   await publishCall(broker, 'call 2');
@@ -53,7 +53,7 @@ test('a slow call holds up no cast, and the next call waits for it', async (t) =
   );
 });
 
-test('a call whose caller waits no more is not run', async (t) => {
+test('a call is not run if its caller no longer waits', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call', performance.now() - 1);
   await workers.only.tellCalls();
@@ -63,7 +63,7 @@ test('a call whose caller waits no more is not run', async (t) => {
   t.deepEqual(broker.transport.published, []);
 });
 
-test('a call has no more time than its caller waits', async (t) => {
+test('a call gets no more time than its caller waits', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call', performance.now() + 500);
   await workers.only.tellCalls();
@@ -71,7 +71,7 @@ test('a call has no more time than its caller waits', async (t) => {
   t.true(call !== undefined && call.timeout > 0 && call.timeout <= 500);
 });
 
-test('a call that meets no database is held, and is the probe where there is no cast', async (t) => {
+test('a call is held while the database is away, and is the probe if there is no cast', async (t) => {
   const { broker, workers, dispatcher } = await setUp(t);
   await publishCall(broker, 'call');
   await workers.only.tellCalls();
@@ -95,7 +95,7 @@ test('a batch of calls alone does not prove that the database is back', async (t
   t.is(dispatcher.heldBecause, 'the database is gone');
 });
 
-test('a call that waits or runs when its session ends is given up; the broker has it', async (t) => {
+test('a waiting or running call is dropped when its session ends, because the broker still has it', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call 1');
   await publishCall(broker, 'call 2');
@@ -109,7 +109,7 @@ test('a call that waits or runs when its session ends is given up; the broker ha
   t.is(released, 1);
 });
 
-test('at a stop, calls that wait or run go back to the broker', async (t) => {
+test('a stop releases waiting and running calls', async (t) => {
   const { broker, workers, dispatcher } = await setUp(t);
   await publishCall(broker, 'call 1');
   await publishCall(broker, 'call 2');
@@ -137,7 +137,7 @@ test('a notification is published before its message is settled', async (t) => {
   t.deepEqual(broker.settled('done'), ['cast']);
 });
 
-test('what a deferred message has led to is published on the session that is open', async (t) => {
+test('a notification of a deferred message is published on the open session', async (t) => {
   const { broker, dispatcher } = await setUp(t);
   const notification = { topic: 'events', body: body('something ended') };
   // Nobody knows of the session before it has delivered something.
@@ -151,7 +151,7 @@ test('what a deferred message has led to is published on the session that is ope
   );
 });
 
-test('a call that is refused does not prove that the database is back', async (t) => {
+test('a refused call does not prove that the database is back', async (t) => {
   const { broker, workers, dispatcher } = await setUp(t);
   await publishCall(broker, 'call 1');
   await publishCall(broker, 'call 2');
@@ -167,7 +167,7 @@ test('a call that is refused does not prove that the database is back', async (t
   t.is(dispatcher.heldBecause, undefined);
 });
 
-test('a call that has lost its connection is told how often, each time that it is tried', async (t) => {
+test('each attempt of a call is told how often the call has lost its connection', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call');
   await workers.only.tellCalls();
@@ -185,7 +185,7 @@ test('a call that has lost its connection is told how often, each time that it i
   t.deepEqual(broker.settled('done'), ['call']);
 });
 
-test('answers that the broker does not take, and methods that fail, are some lines, not one each', async (t) => {
+test('answers that the broker refuses, and methods that fail, are a few lines, not one each', async (t) => {
   const lines: string[] = [];
   const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
   const { broker, workers } = await setUp(t, { logger, shares: [{ messages: 1000 }] });

@@ -29,7 +29,7 @@ async function hold(workers: Workers): Promise<void> {
   await workers.only.hold('no database');
 }
 
-test('messages that are held are settled neither way, and sessions are paused', async (t) => {
+test('held messages are neither settled nor released, and their sessions are paused', async (t) => {
   const { dispatcher, workers, brokers, broker } = await setUp(t, { shares: [{}, {}] });
   // The dispatcher knows a session from its first delivery on.
   await brokers[1]?.publish('elsewhere');
@@ -42,7 +42,7 @@ test('messages that are held are settled neither way, and sessions are paused', 
   t.true(brokers.every(({ session }) => session.paused));
 });
 
-test('nothing runs while messages are held, whatever arrives', async (t) => {
+test('nothing runs during a hold, even if messages arrive', async (t) => {
   const { workers, brokers, broker } = await setUp(t, {
     backoff: { base: 1000, max: 1000 },
     shares: [{}, {}],
@@ -61,7 +61,7 @@ test('nothing runs while messages are held, whatever arrives', async (t) => {
   t.is(workers.running.length, 1);
 });
 
-test('held messages go back to the front, in their order', async (t) => {
+test('held messages return to the front, in order', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 1, maxBatch: 3 });
   await broker.publish('a', 'b', 'c', 'd', 'e');
   await workers.only.hold('no database', (index) => index === 1);
@@ -70,7 +70,7 @@ test('held messages go back to the front, in their order', async (t) => {
   t.deepEqual(workers.only.texts, ['a', 'c', 'd']);
 });
 
-test('one probe runs at a time, and all slots do again once it is committed', async (t) => {
+test('one probe runs at a time, and all slots run again once it is committed', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t, { slots: 2, maxBatch: 2 });
   await broker.publish(...'abcdefgh');
   const [one, other] = workers.running;
@@ -92,7 +92,7 @@ test('one probe runs at a time, and all slots do again once it is committed', as
   t.deepEqual(broker.settled('done').toSorted(), [...'abcdefgh']);
 });
 
-test('a probe that is held too begins another hold', async (t) => {
+test('a held probe begins another hold', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t);
   await broker.publish('a');
   for (const because of ['no database', 'still no database', 'none at all']) {
@@ -106,7 +106,7 @@ test('a probe that is held too begins another hold', async (t) => {
   t.is(workers.batches.length, 4);
 });
 
-test('the holds grow longer with each probe that fails, and begin anew after one that does not', async (t) => {
+test('holds grow longer with each failed probe, and start short again after a success', async (t) => {
   const { logger, lines } = log();
   const { workers, broker } = await setUp(t, { logger, backoff: { base: 100, max: 1000 } });
   mock.method(Math, 'random', () => 0.5);
@@ -126,7 +126,7 @@ test('the holds grow longer with each probe that fails, and begin anew after one
   t.is(holds().at(-1)?.retryInMs, 50);
 });
 
-test('a worker that fails holds its batch', async (t) => {
+test('a batch whose worker fails is held', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t);
   await broker.publish('a');
   await workers.only.fail(new Error('out of memory'));
@@ -137,7 +137,7 @@ test('a worker that fails holds its batch', async (t) => {
   t.deepEqual(broker.settled('done'), ['a']);
 });
 
-test('a batch that was running when the hold began is settled, and does not end it', async (t) => {
+test('a batch that ran when the hold began is settled, and does not end the hold', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t, { slots: 2, maxBatch: 1 });
   await broker.publish('a', 'b', 'c');
   const [one, other] = workers.running;
@@ -160,7 +160,7 @@ test('several batches that are held at once make one hold', async (t) => {
   t.deepEqual(messages(), ['messages are held, nothing is lost']);
 });
 
-test('messages flow again when the session that they came by has ended: there is nothing to probe with', async (t) => {
+test('messages flow again when the session of the held ones has ended, because there is no probe', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t);
   await broker.publish('a');
   await hold(workers);
@@ -174,7 +174,7 @@ test('messages flow again when the session that they came by has ended: there is
   t.false(broker.session.paused);
 });
 
-test('messages that are held after their session has ended are not tried again', async (t) => {
+test('held messages are not tried again after their session has ended', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a');
   broker.lose();
@@ -185,7 +185,7 @@ test('messages that are held after their session has ended are not tried again',
   t.is(workers.batches.length, 1);
 });
 
-test('a session that is made during a hold is paused too, and resumed with the others', async (t) => {
+test('a new session during a hold is paused too, and resumed with the others', async (t) => {
   const { workers, brokers } = await setUp(t, { shares: [{}, {}] });
   const [broker, late] = brokers;
   late?.lose();
@@ -200,7 +200,7 @@ test('a session that is made during a hold is paused too, and resumed with the o
   t.false(late?.session.paused);
 });
 
-test('a stop ends a hold: the messages go back to the broker and are not tried again', async (t) => {
+test('a stop ends a hold, and releases the messages without another try', async (t) => {
   const { logger, messages } = log();
   const { dispatcher, workers, broker } = await setUp(t, { logger });
   await broker.publish('a');
@@ -212,7 +212,7 @@ test('a stop ends a hold: the messages go back to the broker and are not tried a
   t.false(messages().includes('messages flow again'));
 });
 
-test('a long hold is a line when it begins, one a minute, and one when it ends; none a probe', async (t) => {
+test('a long hold logs one line when it begins, one a minute, and one when it ends; a probe logs none', async (t) => {
   const { logger, lines } = log();
   const { workers, broker } = await setUp(t, { logger, backoff: { base: 1000, max: 1000 } });
   let now = 0;
@@ -236,7 +236,7 @@ test('a long hold is a line when it begins, one a minute, and one when it ends; 
   );
 });
 
-test('what fails by turns with what is committed is a few lines', async (t) => {
+test('failures that alternate with commits log a few lines', async (t) => {
   const { logger, lines } = log();
   const { workers, broker } = await setUp(t, { logger });
   for (let n = 0; n < 200; n += 1) {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { CALL, type DeadNotice, outcomeKinds } from '../../../src/core/message/outcome.ts';
 import { letters, setUp, tick } from './support.ts';
 
-test('a message is settled once its outcome is there, not before', async (t) => {
+test('a message is settled once its outcome is there', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a', 'b');
   t.deepEqual(broker.transport.settled, []);
@@ -10,7 +10,7 @@ test('a message is settled once its outcome is there, not before', async (t) => 
   t.deepEqual(broker.settled('done'), ['a', 'b']);
 });
 
-test('every outcome settles as done, and each is counted', async (t) => {
+test('every outcome settles the message as done, and is counted', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish(...outcomeKinds);
   await workers.only.report({ codes: Uint8Array.from(outcomeKinds.keys()), dead: letters('not_json') });
@@ -21,14 +21,14 @@ test('every outcome settles as done, and each is counted', async (t) => {
   t.like({ received, held, heldBytes, unexplained }, { received: 8, held: 0, heldBytes: 0, unexplained: 0 });
 });
 
-test('dead letters are counted by their reason', async (t) => {
+test('dead letters are counted by reason', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a', 'b', 'c');
   await workers.only.report({ codes: Uint8Array.of(4, 4, 4), dead: letters('refused', 'crash', 'refused') });
   t.deepEqual(broker.inlet.counters.deadBy, { refused: 2, crash: 1 });
 });
 
-test('each dead letter is told of, those of calls too', async (t) => {
+test('each dead letter is reported, those of calls too', async (t) => {
   const told: DeadNotice[] = [];
   const { workers, broker } = await setUp(t, { onDead: (notice) => void told.push(notice) });
   await broker.publish('a', 'call');
@@ -62,7 +62,7 @@ for (const [what, codes] of [
   });
 }
 
-test('a redelivery is counted as one', async (t) => {
+test('a redelivery is counted', async (t) => {
   const { broker } = await setUp(t);
   await broker.publish('a');
   broker.lose();
@@ -72,7 +72,7 @@ test('a redelivery is counted as one', async (t) => {
   t.like({ received, redelivered }, { received: 3, redelivered: 1 });
 });
 
-test('what waits is forgotten when its session ends, and comes with the next one', async (t) => {
+test('waiting messages are dropped when their session ends, and arrive with the next session', async (t) => {
   const { workers, broker } = await setUp(t, { slots: 1 });
   await broker.publish('running');
   await broker.publish('waiting');
@@ -86,7 +86,7 @@ test('what waits is forgotten when its session ends, and comes with the next one
   t.deepEqual(workers.texts, [['running'], ['running', 'waiting']]);
 });
 
-test('late outcomes of a session that has ended settle nothing', async (t) => {
+test('late outcomes of an ended session settle nothing', async (t) => {
   const { workers, broker } = await setUp(t);
   await broker.publish('a');
   const { only } = workers;
@@ -99,7 +99,7 @@ test('late outcomes of a session that has ended settle nothing', async (t) => {
   t.is(outcomes.applied, 1);
 });
 
-test('a session that ends says nothing about the one of another transport', async (t) => {
+test('the end of a session does not affect another transport', async (t) => {
   const { workers, brokers } = await setUp(t, { slots: 1, shares: [{}, {}] });
   const [one, other] = brokers;
   await one?.publish('a');

@@ -49,7 +49,7 @@ const maxBatch = 4;
 const share = { messages: 12, bytes: 150 };
 const longest = 20;
 
-test('whatever happens, every message is accounted for at every step, and in the end done at its broker once', async (t) => {
+test('every message is accounted for at every step, and is done at its broker once in the end', async (t) => {
   mock.timers.enable({ apis: ['setTimeout'] });
   t.teardown(() => mock.timers.reset());
   const property = fc.asyncProperty(fc.array(happening, { maxLength: 60 }), async (happenings) => {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import { PutAside } from '../../../src/core/gateway/put-aside.ts';
 
-test('messages that are put aside are one line, however many batches of them there are', (t) => {
+test('messages that are put aside log one line for any number of batches', (t) => {
   const lines: string[] = [];
   const putAside = new PutAside(pino({ base: null }, { write: (line: string) => void lines.push(line) }));
   t.is(putAside.because, undefined);

@@ -3,12 +3,12 @@ import { setUp } from './support.ts';
 
 const never = new AbortController().signal;
 
-test('a dispatcher that holds nothing is idle', async (t) => {
+test('a dispatcher without messages is idle', async (t) => {
   const { dispatcher } = await setUp(t);
   await t.notThrowsAsync(dispatcher.idle(never));
 });
 
-test('a dispatcher is idle once all it held has its outcome', async (t) => {
+test('a dispatcher is idle once all its messages have outcomes', async (t) => {
   const { dispatcher, workers, brokers } = await setUp(t, { slots: 2, shares: [{}, {}] });
   let idle = false;
   await brokers[0]?.publish('a');
@@ -22,7 +22,7 @@ test('a dispatcher is idle once all it held has its outcome', async (t) => {
   t.true(idle);
 });
 
-test('a dispatcher is idle once what it held is gone with its session', async (t) => {
+test('a dispatcher is idle once the session of its messages has ended', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t, { slots: 1 });
   await broker.publish('a');
   await broker.publish('b');
@@ -32,7 +32,7 @@ test('a dispatcher is idle once what it held is gone with its session', async (t
   await t.notThrowsAsync(idle);
 });
 
-test('idling ends with the deadline, and at once if that has passed', async (t) => {
+test('the wait for an idle dispatcher ends at the deadline, or at once if the deadline has passed', async (t) => {
   const { dispatcher, broker } = await setUp(t);
   await broker.publish('a');
   const deadline = new AbortController();
@@ -43,7 +43,7 @@ test('idling ends with the deadline, and at once if that has passed', async (t) 
   t.is(broker.inlet.counters.held, 1);
 });
 
-test('stopping gives back what waits and what runs', async (t) => {
+test('a stop releases waiting and running messages', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t, { slots: 1 });
   await broker.publish('running');
   await broker.publish('waiting');
@@ -54,7 +54,7 @@ test('stopping gives back what waits and what runs', async (t) => {
   t.like({ released, held, heldBytes, unexplained }, { released: 2, held: 0, heldBytes: 0, unexplained: 0 });
 });
 
-test('results that come in after the stop change nothing', async (t) => {
+test('results after the stop change nothing', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t);
   await broker.publish('a');
   const { only } = workers;
@@ -65,7 +65,7 @@ test('results that come in after the stop change nothing', async (t) => {
   t.is(broker.inlet.counters.outcomes.applied, 0);
 });
 
-test('nothing is taken after the stop', async (t) => {
+test('the dispatcher takes nothing after the stop', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t);
   dispatcher.stop();
   await broker.publish('a');
@@ -74,7 +74,7 @@ test('nothing is taken after the stop', async (t) => {
   t.deepEqual(workers.batches, []);
 });
 
-test('stopping again is harmless', async (t) => {
+test('a second stop does nothing', async (t) => {
   const { dispatcher, broker } = await setUp(t);
   await broker.publish('a');
   dispatcher.stop();
@@ -82,7 +82,7 @@ test('stopping again is harmless', async (t) => {
   t.deepEqual(broker.settled('release'), ['a']);
 });
 
-test('who waits for a dispatcher to be idle is told of its stop', async (t) => {
+test('a stop ends the wait for an idle dispatcher', async (t) => {
   const { dispatcher, broker } = await setUp(t);
   await broker.publish('a');
   const idle = dispatcher.idle(never);

@@ -1,79 +1,14 @@
 import { mock } from 'node:test';
-import ava, { type ExecutionContext } from 'ava';
-import { pino } from 'pino';
+import ava from 'ava';
 import { ConfigError, NotConnected } from '../../../src/core/errors.ts';
-import { Supervisor } from '../../../src/core/gateway/supervisor.ts';
-import type { Session, Transport } from '../../../src/core/transport/contract.ts';
 import { MemoryTransport } from '../../../src/transports/memory/index.ts';
-import { body, textOf, tick } from './support.ts';
+import { backoff, controlTimers, lost, never, wait, watch } from './supervisor-support.ts';
+import { body, tick } from './support.ts';
 
 const test = ava.serial;
-// Timers stand still but where a test moves them; every delay is half of its upper end.
-test.beforeEach(() => {
-  mock.timers.enable({ apis: ['setTimeout'] });
-  mock.method(Math, 'random', () => 0.5);
-});
-test.afterEach.always(() => {
-  mock.timers.reset();
-  mock.restoreAll();
-});
+controlTimers(ava);
 
-const backoff = { base: 100, max: 1000 };
-const never = new AbortController().signal;
-const lost = new NotConnected('the connection was lost');
-
-interface Watched {
-  readonly broker: MemoryTransport;
-  readonly supervisor: Supervisor;
-  /** What the lane was given. */
-  readonly delivered: string[];
-  /** The sessions that the lane was told to forget. */
-  readonly forgotten: Session[];
-  readonly log: Record<string, unknown>[];
-}
-
-/** A supervisor of a broker, stopped at the end of the test. `through` stands between them. */
-function watch(t: ExecutionContext, through: (broker: Transport) => Transport = (broker) => broker): Watched {
-  const broker = new MemoryTransport('broker');
-  const [delivered, forgotten, log]: [string[], Session[], Record<string, unknown>[]] = [[], [], []];
-  const inlet = {
-    deliver: (delivery: { body: Uint8Array }) => delivered.push(textOf(delivery.body)) > 0,
-    forget: (session: Session) => void forgotten.push(session),
-  };
-  const logger = pino(
-    { base: null, level: 'debug' },
-    { write: (line: string) => void log.push(JSON.parse(line)) },
-  );
-  const supervisor = new Supervisor({ transport: through(broker), inlet, backoff, logger });
-  t.teardown(() => supervisor.stop(AbortSignal.abort()));
-  return { broker, supervisor, delivered, forgotten, log };
-}
-
-/** Waits so long, as far as the timers know. */
-async function wait(milliseconds: number): Promise<void> {
-  mock.timers.tick(milliseconds);
-  await tick();
-}
-
-/** As `watch`, with a gate that attempts to connect wait at while it is closed. */
-function withGate(t: ExecutionContext): Watched & { gate: { open(): void; close(): void } } {
-  let opened = Promise.resolve();
-  let open = () => {};
-  const close = () => {
-    opened = new Promise((resolve) => {
-      open = resolve;
-    });
-  };
-  const watched = watch(t, (broker) => ({
-    name: broker.name,
-    connect: (deliver) => opened.then(() => broker.connect(deliver)),
-  }));
-  // Before the supervisor is stopped, which may be waiting at the gate.
-  t.teardown(() => open());
-  return { ...watched, gate: { open: () => open(), close } };
-}
-
-test('once started it consumes, and hands on what comes', async (t) => {
+test('a started supervisor consumes, and passes deliveries on', async (t) => {
   const { broker, supervisor, delivered } = watch(t);
   await supervisor.start();
   broker.publish(body('a'));
@@ -81,7 +16,7 @@ test('once started it consumes, and hands on what comes', async (t) => {
   t.deepEqual(delivered, ['a']);
 });
 
-test('a broker that is not there does not keep it from starting: it goes on trying', async (t) => {
+test('an unreachable broker does not fail the start: the supervisor tries again', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = new NotConnected('nobody listens');
   await supervisor.start();
@@ -94,7 +29,7 @@ test('a broker that is not there does not keep it from starting: it goes on tryi
   t.is(supervisor.state, 'consuming');
 });
 
-test('a configuration that cannot work fails the first attempt, and there is no other one', async (t) => {
+test('a wrong configuration fails the first attempt, and there is no second', async (t) => {
   const { broker, supervisor } = watch(t);
   broker.refusal = new ConfigError('wrong password');
   await t.throwsAsync(supervisor.start(), { instanceOf: ConfigError, message: 'wrong password' });
@@ -102,7 +37,7 @@ test('a configuration that cannot work fails the first attempt, and there is no 
   t.is(broker.attempts, 1);
 });
 
-test('later on a configuration that cannot work is logged and tried again', async (t) => {
+test('after the first attempt a wrong configuration is logged and tried again', async (t) => {
   const { broker, supervisor, log } = watch(t);
   await supervisor.start();
   broker.refusal = new ConfigError('wrong password');
@@ -115,7 +50,7 @@ test('later on a configuration that cannot work is logged and tried again', asyn
   t.is(supervisor.state, 'consuming');
 });
 
-test('a session that ends is forgotten, and another one is made after a delay', async (t) => {
+test('after a session has ended the supervisor makes another after a delay', async (t) => {
   const { broker, supervisor, delivered, forgotten, log } = watch(t);
   await supervisor.start();
   const { session } = broker;
@@ -133,7 +68,7 @@ test('a session that ends is forgotten, and another one is made after a delay', 
   t.deepEqual(delivered, ['a']);
 });
 
-test('the delays double with each attempt that fails, up to the greatest', async (t) => {
+test('the delays double with each failed attempt, up to the maximum', async (t) => {
   const { broker, supervisor, log } = watch(t);
   broker.refusal = lost;
   await supervisor.start();
@@ -144,7 +79,7 @@ test('the delays double with each attempt that fails, up to the greatest', async
   t.is(broker.attempts, 7);
 });
 
-test('a broker that drops every session at once is not hammered; one that kept it long is tried again soon', async (t) => {
+test('the delay grows if sessions end at once, and is short again after a long session', async (t) => {
   const { broker, supervisor, log } = watch(t);
   const clock = mock.method(performance, 'now', () => 0);
   await supervisor.start();
@@ -160,114 +95,12 @@ test('a broker that drops every session at once is not hammered; one that kept i
   t.is(log.at(-1)?.retryInMs, 50);
 });
 
-test('stopping closes the session and makes no other one', async (t) => {
-  const { broker, supervisor, forgotten, log } = watch(t);
-  await supervisor.start();
-  await supervisor.stop(never);
-  t.is(broker.session, undefined);
-  t.is(forgotten.length, 1);
-  t.is(supervisor.state, 'stopped');
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-  t.deepEqual(
-    log.map(({ msg }) => msg),
-    ['consuming'],
-  );
-});
-
-test('stopping does not wait for the delay before the next attempt', async (t) => {
-  const { broker, supervisor } = watch(t);
-  broker.refusal = lost;
-  await supervisor.start();
-  await t.notThrowsAsync(supervisor.stop(never));
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-});
-
-test('a session that comes while it stops is closed', async (t) => {
-  const { gate, broker, supervisor, forgotten } = withGate(t);
-  await supervisor.start();
-  broker.session?.end(lost);
-  await tick();
-  gate.close();
-  await wait(50);
-  t.is(supervisor.state, 'connecting');
-  const stopped = supervisor.stop(never);
-  gate.open();
-  await stopped;
-  t.is(broker.attempts, 2);
-  t.is(broker.session, undefined);
-  t.is(forgotten.length, 2);
-  t.is(supervisor.state, 'stopped');
-});
-
-test('a session of the first attempt that comes while it stops is closed', async (t) => {
-  const { gate, broker, supervisor } = withGate(t);
-  gate.close();
-  const started = supervisor.start();
-  const stopped = supervisor.stop(never);
-  gate.open();
-  await Promise.all([started, stopped]);
-  await tick();
-  t.is(broker.attempts, 1);
-  t.is(broker.session, undefined);
-  t.is(supervisor.state, 'stopped');
-});
-
-test('stopping does not wait past the deadline for an attempt to connect', async (t) => {
-  const { gate, broker, supervisor } = withGate(t);
-  await supervisor.start();
-  broker.session?.end(lost);
-  await tick();
-  gate.close();
-  await wait(50);
-  const deadline = new AbortController();
-  let stopped = false;
-  void supervisor.stop(deadline.signal).then(() => {
-    stopped = true;
-  });
-  deadline.abort();
-  await tick();
-  t.true(stopped);
-});
-
-test('draining lets the broker deliver nothing more, and keeps the session for what is to be settled', async (t) => {
-  const { broker, supervisor, delivered } = watch(t);
-  await supervisor.start();
-  const { session } = broker;
-  await supervisor.drain(never);
-  broker.publish(body('a'));
-  session?.resume();
-  t.deepEqual(delivered, []);
-  t.is(broker.session, session);
-});
-
-test('a session that breaks while it is drained is not followed by another one', async (t) => {
-  const { broker, supervisor, forgotten } = watch(t);
-  await supervisor.start();
-  await supervisor.drain(never);
-  broker.session?.end(lost);
-  await tick();
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-  t.is(forgotten.length, 1);
-});
-
-test('draining without a session is done at once', async (t) => {
-  const { broker, supervisor } = watch(t);
-  broker.refusal = lost;
-  await supervisor.start();
-  await t.notThrowsAsync(supervisor.drain(never));
-  await wait(10_000);
-  t.is(broker.attempts, 1);
-});
-
 /** The lines that an operator sees without asking for more. */
 function seen(log: ReadonlyArray<Record<string, unknown>>): unknown[] {
   return log.filter(({ level }) => Number(level) >= 30).map(({ msg, error }) => error ?? msg);
 }
 
-test('an outage is one line when it begins, one a minute, and one when it ends; none an attempt', async (t) => {
+test('an outage logs one line when it begins, one a minute, and one when it ends; an attempt logs none', async (t) => {
   const { broker, supervisor, log } = watch(t);
   let now = 0;
   mock.method(performance, 'now', () => now);
@@ -283,7 +116,7 @@ test('an outage is one line when it begins, one a minute, and one when it ends; 
   t.deepEqual(seen(log), ['nobody listens', 'nobody listens', 'nobody listens', 'consuming']);
 });
 
-test('a connection that breaks as soon as it is made, again and again, is a few lines', async (t) => {
+test('a connection that breaks again and again as soon as it is made logs a few lines', async (t) => {
   const { broker, supervisor, log } = watch(t);
   let now = 0;
   mock.method(performance, 'now', () => now);
@@ -321,7 +154,7 @@ for (const [what, fault] of [
   });
 }
 
-test('a session whose end, drain and stop fail is followed by another one, and stopped all the same', async (t) => {
+test('the supervisor replaces a session whose end, drain and stop fail, and can stop', async (t) => {
   let fail: (error: Error) => void = () => {};
   const { broker, supervisor, forgotten } = watch(t, (broker) => ({
     name: broker.name,

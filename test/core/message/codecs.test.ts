@@ -54,7 +54,7 @@ test('every message of a Trove guest decodes to its method and arguments', (t) =
   );
 });
 
-test('a Trove message has its version and id, and may come without `sent`', (t) => {
+test('a Trove message has its version and id, and may lack `sent`', (t) => {
   for (const { version, messageId, sentRequired } of decodeCaptured(captured.plain)) {
     t.is(version, '1.0');
     t.regex(messageId ?? '', /^[0-9a-f]{32}$/);
@@ -62,11 +62,11 @@ test('a Trove message has its version and id, and may come without `sent`', (t) 
   }
 });
 
-test('a call of Trove decodes as a cast does', (t) => {
+test('a Trove call decodes like a cast', (t) => {
   t.like(decodeCaptured(captured.call)[0], { method: 'instance_get', args: { instance_id: instance } });
 });
 
-test('an encrypted message of Trove decodes, its arguments unread', (t) => {
+test('an encrypted Trove message decodes without its arguments', (t) => {
   for (const { args } of decodeCaptured(captured.secure.messages)) {
     t.true(Object.values(args ?? {}).every((value) => typeof value === 'string' && value.includes('entity')));
   }
@@ -115,14 +115,14 @@ for (const [what, body, expected] of [
   ['a message without a method', oslo({ args: {} }), 'bad_envelope: method is missing, not a string'],
   ['a message without args', oslo({ method: 'heartbeat' }), 'bad_envelope: args is missing, not an object'],
 ] as const) {
-  test(`as oslo's, ${what} is rejected`, (t) => {
+  test(`in oslo's form ${what} is rejected`, (t) => {
     const found = rejection(() => decodeOslo(body));
     if (typeof expected === 'string') t.is(found, expected);
     else t.regex(found, expected);
   });
 }
 
-test('an oslo.version of the same major is read, and a namespace of null', (t) => {
+test('an oslo.version of the same major version is accepted, and a namespace of null', (t) => {
   const body = oslo({ ...message, namespace: null }, { 'oslo.version': '2.7' });
   t.is(decodeOslo(body).method, 'heartbeat');
 });
@@ -131,7 +131,7 @@ test('a unique id that is not a string is ignored', (t) => {
   t.is(decodeOslo(oslo({ ...message, _unique_id: 7 })).messageId, undefined);
 });
 
-test('an oslo.version that is nested without end is rejected as any other that is no text', (t) => {
+test('a deeply nested oslo.version is rejected like any other that is not a text', (t) => {
   const body = bytes(`{"oslo.version":${'['.repeat(100_000)}${']'.repeat(100_000)},"oslo.message":"{}"}`);
   t.regex(
     rejection(() => decodeOslo(body)),
@@ -139,7 +139,7 @@ test('an oslo.version that is nested without end is rejected as any other that i
   );
 });
 
-test('a native message decodes to its method and arguments; its id comes with the delivery', (t) => {
+test("a native message decodes to its method and arguments, and has the delivery's message id", (t) => {
   t.deepEqual(decodeNative(bytes({ method: 'ping', args: { a: 1 }, version: '1.2', more: true }), 'id'), {
     method: 'ping',
     args: { a: 1 },
@@ -185,7 +185,7 @@ for (const [what, body, expected] of [
     'bad_version: version is null, not a string such as "1.0"',
   ],
 ] as const) {
-  test(`as a native message, ${what} is rejected`, (t) => {
+  test(`in the native form ${what} is rejected`, (t) => {
     const found = rejection(() => decodeNative(body, undefined));
     if (typeof expected === 'string') t.is(found, expected);
     else t.regex(found, expected);

@@ -84,7 +84,7 @@ for (const [comma, colon] of [
   }
 }
 
-test('a key that is written with an escape is the same key', (t) => {
+test('a key with an escape is the same key as one without', (t) => {
   const inner = objectOf([method, args, user]).slice(0, -1);
   for (const name of ['"\\u006dethod"', '"meth\\u006fd"']) {
     const body = envelope(`${inner}, ${name}: "nope"}`);
@@ -100,19 +100,19 @@ test('a key that is written with an escape is the same key', (t) => {
   t.is(reading(quotes, false), `bad_envelope: oslo.message: the key "method" ${refused}`);
 });
 
-test('what makes a message a call may stand behind the context', (t) => {
+test('the fields that make a message a call may stand behind the context', (t) => {
   const body = envelope(objectOf([method, args, user, ['_msg_id', '"m"'], ['_reply_q', '"q"']]));
   for (const whole of [false, true]) t.like(reading(body, whole), { call: { id: 'm', replyTo: 'q' } });
 });
 
-test('a second message in the envelope is the one that counts, in both readings', (t) => {
+test('the last of two messages in the envelope counts, in both readings', (t) => {
   const first = objectOf([method, args, user, tenant]);
   const second = objectOf([['method', '"notify_end"'], args, user, tenant]);
   const body = envelope(first, [], [['oslo.message', JSON.stringify(second)]]);
   for (const whole of [false, true]) t.like(reading(body, whole), { method: 'notify_end' });
 });
 
-test('the context of the message before does not stand in for one that is not looked through', (t) => {
+test("the previous message's context is not used for a message whose context is not parsed", (t) => {
   const inner = (id: string) =>
     objectOf([method, args, user, ['_context_request_id', JSON.stringify(id)], tenant]);
   t.like(reading(envelope(inner('req-1')), false), { method: 'report_root' });
@@ -137,7 +137,7 @@ const values = fc.oneof(
 const entries = fc.array(fc.tuple(names, values), { maxLength: 8 });
 const separators = fc.constantFrom([', ', ': '], [', ', ':'], [',', ':'], [', ', ' :'], [' , ', ': ']);
 
-test('both readings of any message agree, in whatever order its keys stand and however often', (t) => {
+test('both readings of any message agree, with keys in any order and number', (t) => {
   const property = fc.property(
     entries,
     entries,

@@ -25,7 +25,7 @@ const paddings: ReadonlyArray<readonly [what: string, before: number[], behind: 
 for (const name of ['native', 'oslo'] as const) {
   for (const [what, before, behind] of paddings) {
     for (const whole of [false, true]) {
-      test(`a body in ${name} form is taken with ${what}, ${whole ? 'with' : 'without'} its context`, (t) => {
+      test(`a body in ${name} form with ${what} is accepted, ${whole ? 'with' : 'without'} its context`, (t) => {
         const body = Buffer.concat([Buffer.from(before), Buffer.from(bodies[name]), Buffer.from(behind)]);
         const envelope = codecs[name].decode(body, { messageId: undefined, isCall: false }, whole);
         t.is(envelope.method, 'report_root');
@@ -36,13 +36,13 @@ for (const name of ['native', 'oslo'] as const) {
   }
 }
 
-test('nothing else is taken off', (t) => {
+test('no other bytes are stripped', (t) => {
   t.is(textOf(Buffer.from(' {} \n')), ' {} \n');
   t.is(textOf(Buffer.from('\ufeff\ufeff{}')), '\ufeff{}');
   t.is(textOf(Buffer.from('\0{}\0')), '\0{}');
 });
 
-test('NULs alone are an empty body', (t) => {
+test('a body of NULs alone is an empty body', (t) => {
   for (const body of [[0], [0, 0], [...mark], [...mark, 0]]) {
     t.is(
       rejection(() => textOf(Uint8Array.from(body))),

@@ -4,7 +4,7 @@ import { connectToFirst } from '../../../src/core/transport/addresses.ts';
 
 const list = 'amqp://me:secret@one:1/v?heartbeat=5, amqp://two:2, amqp://three:3/other?heartbeat=7';
 
-test('the first address that answers is taken, with what the first one says of user, path and query', async (t) => {
+test('the first address that answers is used, with the user, path and query of the first one', async (t) => {
   const tried: string[] = [];
   const connection = await connectToFirst(list, async (address) => {
     tried.push(address);
@@ -19,7 +19,7 @@ test('the first address that answers is taken, with what the first one says of u
   ]);
 });
 
-test('where no address answers, each is named with its reason, without credentials', async (t) => {
+test('if no address answers, the error names each with its reason, without credentials', async (t) => {
   const attempt = async (address: string) => {
     throw new NotConnected(`refused by ${new URL(address).hostname}`);
   };
@@ -29,7 +29,7 @@ test('where no address answers, each is named with its reason, without credentia
   });
 });
 
-test('an error of the configuration is said as such where every address has one', async (t) => {
+test('the error is a configuration error only if every address has one', async (t) => {
   let tries = 0;
   const attempt = async () => {
     tries += 1;

@@ -11,7 +11,7 @@ function pending() {
   return { confirmed, confirm };
 }
 
-test('no more are under way than the broker takes, and each that is confirmed lets one more out', async (t) => {
+test('the outbox has at most as many publications under way as the broker allows, and each confirm sends one more', async (t) => {
   const outbox = new Outbox(new SessionLife(() => {}), 1000);
   outbox.bound = 2;
   const messages = Array.from({ length: 4 }, pending);
@@ -34,7 +34,7 @@ test('no more are under way than the broker takes, and each that is confirmed le
   await outbox.idle(AbortSignal.timeout(1000));
 });
 
-test('the end of the session rejects what is under way and what waits', async (t) => {
+test('the end of the session rejects publications that wait or are under way', async (t) => {
   const life = new SessionLife(() => {});
   const outbox = new Outbox(life, 1);
   const all = [1, 2].map(() => outbox.send(() => new Promise(() => {})));
@@ -47,7 +47,7 @@ test('the end of the session rejects what is under way and what waits', async (t
   await outbox.idle(AbortSignal.timeout(60_000));
 });
 
-test('nothing more is sent once the session was asked to end', async (t) => {
+test('the outbox sends nothing after the session was asked to end', async (t) => {
   const life = new SessionLife(() => {});
   const outbox = new Outbox(life, 1);
   void life.stop(AbortSignal.timeout(60_000), () => new Promise(() => {}));
@@ -58,7 +58,7 @@ test('nothing more is sent once the session was asked to end', async (t) => {
   life.end(undefined);
 });
 
-test('an outbox without a bound waits at the end for what is under way', async (t) => {
+test('an outbox without a bound waits at the end for publications that are under way', async (t) => {
   const outbox = new Outbox(new SessionLife(() => {}), Number.POSITIVE_INFINITY);
   const message = pending();
   const sending = outbox.send(() => message.confirmed);

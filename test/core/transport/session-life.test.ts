@@ -19,7 +19,7 @@ function open() {
   return { life, counted };
 }
 
-test('a session that fails lets go of its connection once, and closes with the first reason', async (t) => {
+test('a session that fails drops its connection once, and closes with the first reason', async (t) => {
   const { life, counted } = open();
   life.fail(new Error('first'));
   life.fail(new Error('second'));
@@ -29,14 +29,14 @@ test('a session that fails lets go of its connection once, and closes with the f
   t.false(life.open);
 });
 
-test('a connection that goes without a word closes the session as not connected', async (t) => {
+test('a connection that ends without a reason closes the session with NotConnected', async (t) => {
   const { life, counted } = open();
   life.end(undefined);
   t.like(await life.closed, { name: 'NotConnected', message: 'the connection was closed' });
   t.is(counted.hungUp, 0);
 });
 
-test('a session that was asked to end closes without an error, once it has said goodbye', async (t) => {
+test('a session that was asked to end closes without an error after its goodbye', async (t) => {
   const { life, counted } = open();
   await life.stop(later(1000), async () => life.end(undefined));
   t.is(await life.closed, undefined);
@@ -44,7 +44,7 @@ test('a session that was asked to end closes without an error, once it has said 
   t.is(counted.hungUp, 0);
 });
 
-test('a goodbye that is not answered, or fails, ends at the deadline at latest', async (t) => {
+test('a goodbye that fails or is not answered ends at the deadline at the latest', async (t) => {
   const silent = open();
   await silent.life.stop(later(20), () => new Promise(() => {}));
   t.is(await silent.life.closed, undefined);
@@ -55,7 +55,7 @@ test('a goodbye that is not answered, or fails, ends at the deadline at latest',
   t.is(failing.counted.hungUp, 1);
 });
 
-test('a promise that settles before the end is itself, one that does not is rejected with the reason', async (t) => {
+test('a promise passes on its result if it settles before the end, and is rejected with the reason otherwise', async (t) => {
   const { life } = open();
   t.is(await life.wait(Promise.resolve(7)), 7);
   await t.throwsAsync(life.wait(Promise.reject(new Error('its own'))), { message: 'its own' });

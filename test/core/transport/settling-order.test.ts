@@ -55,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>(({ order }) => order.flush()),
 );
 
-test('every delivery is written once after it is settled, and what is written in order leaves no earlier one unsettled', (t) => {
+test('every delivery is written once after it is settled, and ordered writes leave no earlier delivery unsettled', (t) => {
   const property = fc.property(
     fc.array(step, { maxLength: 60 }),
     fc.constantFrom(4, 1000),
@@ -80,7 +80,7 @@ test('every delivery is written once after it is settled, and what is written in
   t.notThrows(() => fc.assert(property, { numRuns: 500 }));
 });
 
-test('what is settled behind an unsettled delivery waits for it', (t) => {
+test('a settled delivery behind an unsettled one waits for it', (t) => {
   const { order, track, written } = open();
   const [first, second, third] = track(3);
   if (first === undefined || second === undefined || third === undefined)
@@ -91,7 +91,7 @@ test('what is settled behind an unsettled delivery waits for it', (t) => {
   t.deepEqual(written, [{ numbers: [0, 1, 2], inOrder: true }]);
 });
 
-test('a delivery that keeps half of the bound waiting is overtaken, and written by itself when it is done', (t) => {
+test('a delivery that keeps half of the bound waiting is overtaken, and written singly when it is settled', (t) => {
   const { order, track, written } = open(8);
   const [slow, ...others] = track(6);
   if (slow === undefined) throw new Error('six were tracked');
@@ -122,7 +122,7 @@ test('a delivery that is unsettled for a second is overtaken', async (t) => {
   order.stop();
 });
 
-test('where nothing may overtake, all wait for the first, whatever their number', (t) => {
+test('without overtaking all deliveries wait for the first, for any number', (t) => {
   const { order, track, written } = open(8, false);
   const [slow, ...others] = track(6);
   if (slow === undefined) throw new Error('six were tracked');
@@ -141,7 +141,7 @@ test('a delivery that is settled twice is written once', (t) => {
   t.deepEqual(all(), [0, 1]);
 });
 
-test('thousands that come and go are written in order, and nothing of them stays', (t) => {
+test('thousands of deliveries are written in order, and none stays in memory', (t) => {
   const { order, track, all } = open();
   const items = track(5000);
   for (let start = 0; start < items.length; start += 300)

@@ -11,7 +11,7 @@ export function deferredItem(
   index: number,
   manager: Manager,
 ): BatchItem {
-  const decoded = {
+  const envelope = {
     method,
     args,
     version: undefined,
@@ -20,13 +20,13 @@ export function deferredItem(
     context: undefined,
     call: undefined,
   };
-  return { index, transport, raw: undefined, decoded, task: taskOrDead() };
+  return { index, transport, raw: undefined, method, messageId: undefined, args, task: taskOrDead() };
 
   function taskOrDead(): BatchItem['task'] {
     try {
-      const known = methodOf(decoded, manager);
+      const known = methodOf(envelope, manager);
       if (!takesBatches(known)) throw new Rejected('not_a_cast', `${method} is to be called`);
-      return taskOf(decoded, known);
+      return taskOf(envelope, known);
     } catch (error) {
       // A release that knew the method, or accepted the argument, deferred it.
       if (error instanceof Rejected) return dead(error.reason, error.message);

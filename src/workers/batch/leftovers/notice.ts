@@ -7,15 +7,15 @@ const noticeDetail = 200;
 
 /** A dead letter as the main thread logs it. It is enough to find the row and the sender. */
 export function noticeOf(
-  { transport, task, raw, decoded }: BatchItem,
+  { transport, task, raw, method, messageId, args }: BatchItem,
   { reason, detail }: Extract<Outcome, { kind: 'dead' }>,
 ): DeadNotice {
-  const id = raw?.messageId ?? decoded.messageId;
+  const id = raw?.messageId ?? messageId;
   return {
     transport,
     reason,
-    method: cleanText(decoded.method, 64) ?? undefined,
-    instanceId: cleanText(instanceIdOf(task, decoded.args), 64) ?? undefined,
+    method: cleanText(method, 64) ?? undefined,
+    instanceId: cleanText(instanceIdOf(task, args), 64) ?? undefined,
     messageId: cleanText(id, 128) ?? undefined,
     detail: cleanText(detail, noticeDetail) ?? undefined,
   };

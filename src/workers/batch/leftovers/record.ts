@@ -3,7 +3,7 @@ import { isObject } from '../../../core/json.ts';
 import type { DeferredReason, Outcome } from '../../../core/message/outcome.ts';
 import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
-import { keptBody, type RawMessage, type SealedCast } from '../../raw-message.ts';
+import { bodyOf, keptBody, type RawMessage, type SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import type { ThreadState } from '../thread-state.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
@@ -80,18 +80,19 @@ export const sealedPrefix = 'sealed ';
 function toDeferredSealed(
   { method, instanceId }: SealedCast,
   transport: string,
-  { body, messageId }: RawMessage,
+  raw: RawMessage,
   reason: DeferredReason,
   manager: Manager,
 ): DeferredMessage {
   const known = manager[method];
+  const body = bodyOf(raw);
   const latestOnly = known !== undefined && takesBatches(known) && known.latestOnly === true;
   return {
     method: `${sealedPrefix}${method}`,
     key: latestOnly ? instanceId : `${instanceId} ${createHash('sha256').update(body).digest('hex')}`,
     instanceId,
     transport,
-    args: { body: Buffer.from(body).toString('utf8'), message_id: messageId },
+    args: { body: body.toString('utf8'), message_id: raw.messageId },
     guard: nextArrival(),
     reason,
   };
@@ -105,20 +106,23 @@ function nextArrival(): number {
   return lastArrival;
 }
 
-function toDeadLetter({ item: { task, transport, raw, decoded }, outcome }: Resolved): DeadLetter[] {
+function toDeadLetter({
+  item: { task, transport, raw, method, messageId, args },
+  outcome,
+}: Resolved): DeadLetter[] {
   if (outcome.kind !== 'dead') return [];
   // A message that was deferred before has no body. Its arguments take the body's place.
-  const body = raw?.body ?? Buffer.from(JSON.stringify({ method: decoded.method, args: decoded.args }));
+  const body = raw === undefined ? Buffer.from(JSON.stringify({ method, args })) : bodyOf(raw);
   return [
     {
       transport,
       reason: outcome.reason,
       detail: cleanText(outcome.detail, 1000),
-      method: cleanText(decoded.method, 64),
-      instanceId: cleanText(instanceIdOf(task, decoded.args), 64),
-      messageId: cleanText(raw?.messageId ?? decoded.messageId, 128),
+      method: cleanText(method, 64),
+      instanceId: cleanText(instanceIdOf(task, args), 64),
+      messageId: cleanText(raw?.messageId ?? messageId, 128),
       sender: cleanText(raw?.sender, 128),
-      body: Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, keptBody)),
+      body: body.subarray(0, keptBody),
       bodySize: raw?.oversize?.size ?? body.length,
       bodyDigest: Buffer.from(raw?.oversize?.digest ?? createHash('sha256').update(body).digest()),
     },

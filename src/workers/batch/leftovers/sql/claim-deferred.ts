@@ -19,8 +19,7 @@ export interface ClaimOptions {
   readonly maxDelay: number;
   readonly maxAge: number;
   readonly maxRows: number;
-  /** Transports of this replica. Other replicas may have others. */
-  readonly transports: ReadonlyArray<string>;
+  readonly transport: string;
   /** Methods under their names in `deferred.method`. */
   readonly methods: ReadonlyArray<string>;
 }
@@ -33,13 +32,13 @@ export interface ClaimOptions {
 const text = `
 WITH surplus AS (
   SELECT method, key FROM deferred
-  WHERE reason IN ('unknown', 'contended') AND transport = ANY($6::text[]) AND method = ANY($7::text[])
+  WHERE reason IN ('unknown', 'contended') AND transport = $6 AND method = ANY($7::text[])
   ORDER BY first_deferred_at
   LIMIT (SELECT least($1::bigint, greatest(0, count(*) - $5::bigint)) FROM deferred)
 ), due AS (
   SELECT method, key, (method, key) IN (SELECT method, key FROM surplus) AS too_many
   FROM deferred
-  WHERE (next_attempt_at <= now() AND transport = ANY($6::text[]) AND method = ANY($7::text[]))
+  WHERE (next_attempt_at <= now() AND transport = $6 AND method = ANY($7::text[]))
     OR (method, key) IN (SELECT method, key FROM surplus)
   ORDER BY next_attempt_at
   LIMIT $1
@@ -55,14 +54,14 @@ RETURNING deferred.method, deferred.key, transport, args, sent, reason,
   too_many OR first_deferred_at < now() - $4::double precision * interval '1 ms' AS last`;
 
 export function claimDeferred(db: Db, options: ClaimOptions): Promise<ClaimedMessage[]> {
-  const { limit, firstDelay, maxDelay, maxAge, maxRows, transports, methods } = options;
+  const { limit, firstDelay, maxDelay, maxAge, maxRows, transport, methods } = options;
   return db.query<ClaimedMessage>('claim-deferred', text, [
     limit,
     firstDelay,
     maxDelay,
     maxAge,
     maxRows,
-    transports,
+    transport,
     methods,
   ]);
 }

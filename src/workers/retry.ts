@@ -1,4 +1,3 @@
-import { messageOf } from '../core/errors.ts';
 import { CALL, type DeferredReason, dead, type Outcome } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
@@ -7,52 +6,26 @@ import { sealedPrefix } from './batch/leftovers/record.ts';
 import { type ClaimedMessage, claimDeferred } from './batch/leftovers/sql/claim-deferred.ts';
 import { deleteDeferred } from './batch/leftovers/sql/delete-deferred.ts';
 import { lockDeferred } from './batch/leftovers/sql/lock-deferred.ts';
-import { trimDeadLetters, trimStep } from './batch/leftovers/sql/trim-dead-letters.ts';
 import { updateDeferredReasons } from './batch/leftovers/sql/update-deferred-reasons.ts';
 import { decode } from './batch/read.ts';
 import type { Hooks } from './batch/run.ts';
 import type { ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
-import { trimCallResults } from './calls/sql/trim-call-results.ts';
-import type { DeferredVersion, MaintenanceResult } from './deferred.ts';
+import type { DeferredVersion, RetryResult } from './deferred.ts';
 import { takesBatches } from './methods/contract.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
+import { wholeBody } from './raw-message.ts';
 
 /** Deferred messages that one round retries at most. */
 const retryLimit = 500;
 
-/** Statements that delete dead letters in one round, at most. */
-const trimSteps = 25;
-
 /**
- * Retries the deferred messages that are due, and bounds the tables. Each step runs even if another one fails. All replicas do this
- * side by side. Never rejects.
+ * Retries the deferred messages of a transport that are due. Rejects if they cannot be claimed. Replicas may do this side by side: each
+ * message is claimed once.
  */
-export async function maintain(state: ThreadState): Promise<MaintenanceResult> {
-  const retrying = await settled(retry(state));
-  const trimming = await settled(trim(state));
-  const clearing = await settled(clearResults(state));
-  const retried = retrying.value ?? { retried: 0, resolved: 0 };
-  const failedBecause = retrying.error ?? retrying.value?.failedBecause ?? trimming.error ?? clearing.error;
-  return {
-    ...retried,
-    trimmed: trimming.value ?? 0,
-    ...(failedBecause !== undefined && { failedBecause }),
-  };
-}
-
-/** The value of a step, or its error. */
-async function settled<Value>(step: Promise<Value>): Promise<{ value?: Value; error?: string }> {
-  try {
-    return { value: await step };
-  } catch (error) {
-    return { error: messageOf(error) };
-  }
-}
-
-async function retry(state: ThreadState): Promise<Omit<MaintenanceResult, 'trimmed'>> {
-  const claimed = await claim(state);
-  if (claimed.length === 0) return { retried: 0, resolved: 0 };
+export async function retryDeferred(state: ThreadState, transport: string): Promise<RetryResult> {
+  const claimed = await claim(state, transport);
+  if (claimed.length === 0) return { retried: 0, resolved: 0, isUnfinished: false };
   const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
   const items = [
     ...plain.map(
@@ -75,41 +48,21 @@ async function retry(state: ThreadState): Promise<Omit<MaintenanceResult, 'trimm
   return {
     retried: claimed.length,
     resolved,
+    isUnfinished: claimed.length === retryLimit && heldBecause === undefined,
     notifications,
     dead: result.dead,
     ...(heldBecause !== undefined && { failedBecause: heldBecause }),
   };
 }
 
-/** Claims only messages that this replica can read and apply, since another replica may have more transports and methods. */
-function claim({ pool, settings, manager }: ThreadState): Promise<ClaimedMessage[]> {
+/** Claims only messages that this replica can apply, since another replica may have more methods. */
+function claim({ pool, settings, manager }: ThreadState, transport: string): Promise<ClaimedMessage[]> {
   const { preparedStatements } = settings.database;
   const methods = Object.entries(manager).flatMap(([name, method]) =>
     takesBatches(method) ? [name, `${sealedPrefix}${name}`] : [],
   );
-  const transports = Object.keys(settings.transports);
   return inTransaction(pool, { preparedStatements }, (db) =>
-    claimDeferred(db, { ...settings.deferred, limit: retryLimit, transports, methods }),
-  );
-}
-
-async function trim({ pool, settings }: ThreadState): Promise<number> {
-  const { preparedStatements } = settings.database;
-  let trimmed = 0;
-  for (let step = 0; step < trimSteps; step += 1) {
-    const count = await inTransaction(pool, { preparedStatements }, (db) =>
-      trimDeadLetters(db, settings.deadLetters.maxRows),
-    );
-    trimmed += count;
-    if (count < trimStep) break;
-  }
-  return trimmed;
-}
-
-function clearResults({ pool, settings }: ThreadState): Promise<void> {
-  const { preparedStatements } = settings.database;
-  return inTransaction(pool, { preparedStatements }, (db) =>
-    trimCallResults(db, settings.calls.resultRetention, settings.calls.maxResults),
+    claimDeferred(db, { ...settings.deferred, limit: retryLimit, transport, methods }),
   );
 }
 
@@ -195,7 +148,7 @@ async function unsealDeferred(
   const items: [BatchItem, ClaimedMessage][] = [];
   for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
     const raw = messages.map(({ args: { body, message_id: messageId } }) => ({
-      body: Buffer.from(String(body)),
+      ...wholeBody(Buffer.from(String(body))),
       oversize: undefined,
       messageId: typeof messageId === 'string' ? messageId : undefined,
       sender: undefined,

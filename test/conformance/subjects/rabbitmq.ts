@@ -1,0 +1,37 @@
+import type { Callers, Opened } from '../../../src/conformance/index.ts';
+import { startRabbitmq } from '../../support/rabbitmq.ts';
+import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
+import { secureRabbitmq, user } from '../../support/secure-brokers.ts';
+import { service } from '../../support/services.ts';
+import type { Brokers, ConformanceSubject, Subject, Test } from './subject.ts';
+
+/** Bytes of a message that the broker of `openWithLimit` refuses. */
+const tooLarge = 100_001;
+
+const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
+
+type Make = (name: string, brokers: Brokers<Rabbitmq>) => ConformanceSubject;
+
+/** The subject of a protocol on the RabbitMQ of this run. */
+export function onRabbitmq(name: string, make: Make): Subject {
+  return {
+    ...make(name, { plain: () => service('rabbitmq'), secure: secureRabbitmq, lacks: { impatient } }),
+    needs: 'rabbitmq',
+    openWithLimit: (t) => openWithLimit(t, make),
+  };
+}
+
+/** On a RabbitMQ with a `max_message_size`. */
+async function openWithLimit(t: Test, make: Make): Promise<Opened & Callers & { readonly tooLarge: number }> {
+  const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
+  t.teardown(broker.kill);
+  const opened = await make('limited', { plain: () => broker }).openWithCallers?.(t);
+  if (opened === undefined) throw new Error('the subject offers no callers');
+  return { ...opened, tooLarge };
+}
+
+/** The user of the secure cases may do everything in a virtual host. */
+export async function permitSecureUser(broker: Rabbitmq, vhost: string): Promise<void> {
+  const everything = { configure: '.*', write: '.*', read: '.*' };
+  await broker.request('PUT', `/permissions/${vhost}/${user}`, everything);
+}

@@ -1,0 +1,56 @@
+import { pino } from 'pino';
+import { messageOf } from '../../src/core/errors.ts';
+import type { JobsDatabase } from '../../src/jobs/contract.ts';
+import { trimCallResultsJob, trimDeadLettersJob } from '../../src/jobs/trim.ts';
+import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import type { DueNotification } from '../../src/workers/deferred.ts';
+import { inTransaction } from '../../src/workers/postgres/transaction.ts';
+import { retryDeferred } from '../../src/workers/retry.ts';
+
+/** The sums of one round of each job. */
+export interface Maintained {
+  readonly retried: number;
+  readonly resolved: number;
+  readonly notifications: ReadonlyArray<DueNotification>;
+  readonly failedBecause?: string;
+}
+
+/** Milliseconds. */
+const maxAge = 86_400_000;
+
+/** Does one round of each job that retries and trims, without pg-boss and without threads. */
+export async function maintain(context: ThreadState): Promise<Maintained> {
+  const { settings } = context;
+  const sums = { retried: 0, resolved: 0 };
+  const notifications: DueNotification[] = [];
+  let failedBecause: string | undefined;
+  for (const transport of Object.keys(settings.transports)) {
+    try {
+      const round = await retryDeferred(context, transport);
+      sums.retried += round.retried;
+      sums.resolved += round.resolved;
+      notifications.push(...(round.notifications ?? []));
+      failedBecause ??= round.failedBecause;
+    } catch (error) {
+      failedBecause ??= messageOf(error);
+    }
+  }
+  const database = jobsDatabaseOf(context);
+  const { maxRows } = settings.deadLetters;
+  const { resultRetention: retention, maxResults } = settings.calls;
+  const logger = pino({ level: 'silent' });
+  const { signal } = new AbortController();
+  await trimDeadLettersJob({ database, maxRows, maxAge, logger }).run(signal);
+  await trimCallResultsJob({ database, retention, maxRows: maxResults }).run(signal);
+  return { ...sums, notifications, ...(failedBecause !== undefined && { failedBecause }) };
+}
+
+/** The connections of a thread, for jobs. */
+export function jobsDatabaseOf({ pool, settings }: ThreadState): JobsDatabase {
+  const { preparedStatements } = settings.database;
+  return {
+    transaction: (work) => inTransaction(pool, { preparedStatements }, work),
+    script: () => Promise.reject(new Error('only pg-boss runs scripts')),
+    close: () => Promise.resolve(),
+  };
+}
