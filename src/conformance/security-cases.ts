@@ -44,7 +44,7 @@ export function securityCases(subject: Subject): ConformanceCase[] {
             );
           const isCut = mayBeCut && error instanceof NotConnected;
           assert.ok(error instanceof ConfigError || isCut, `${what}: ${error}`);
-          assert.match(error.message, says, what);
+          assert.match(error.message, says, `${what}: ${error.message}`);
           assert.doesNotMatch(error.message, /\n/, what);
         }
       },

@@ -37,7 +37,7 @@ export function commonRefusals({ kind, good, certificates, mayBeCut = false }: C
     'an expired client certificate': wrong({ tls: tlsOf(ca, expired) }, /^tls\.cert: .* expired on/),
     "a stranger's client certificate": wrong(
       { tls: tlsOf(ca, impostor) },
-      /^tls\.cert: the broker refuses our certificate/,
+      /^tls\.cert: the broker (refuses|seems to refuse) our certificate/,
       mayBeCut,
     ),
     'a certificate without its key': wrong(

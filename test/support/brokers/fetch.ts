@@ -38,7 +38,8 @@ function download(name: BrokerName, folder: string): void {
   mkdirSync(partial, { recursive: true });
   if (name === 'nats-server') {
     const module = `github.com/nats-io/nats-server/v2@v${versionOf(name)}`;
-    run('go', ['install', module], { GOBIN: partial });
+    // Without optimization and debug information the build takes two thirds of the time.
+    run('go', ['install', '-gcflags=all=-N -l', '-ldflags=-s -w', module], { GOBIN: partial });
   } else {
     const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${partial}`];
     run('mvn', ['--batch-mode', '--quiet', '--file', projectFile, '--activate-profiles', name, ...goal]);

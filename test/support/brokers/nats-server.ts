@@ -41,7 +41,7 @@ export async function startNatsCluster(): Promise<Nats & Server> {
   const { restart } = first;
   const [stops, kills] = [nodes.map(({ stop }) => stop), nodes.map(({ kill }) => kill)];
   const meeting = () =>
-    waitFor(() => isComplete(first), { what: 'the cluster to be complete', timeout: 30_000 });
+    waitFor(() => isComplete(nodes), { what: 'the cluster to be complete', timeout: 30_000 });
   await meeting();
   return Object.assign(first, {
     restart: () => restart().then(meeting),
@@ -51,12 +51,33 @@ export async function startNatsCluster(): Promise<Nats & Server> {
 }
 
 interface JetStreamPage {
-  readonly meta_cluster?: { readonly leader?: string; readonly replicas?: readonly unknown[] };
+  readonly meta_cluster?: { readonly leader?: string; readonly replicas?: readonly Replica[] };
 }
 
-/** Whether the servers have chosen a leader, who knows of the two others. */
-async function isComplete({ monitorUrl }: Nats): Promise<boolean> {
-  const response = await fetch(`${monitorUrl}/jsz`);
-  const { meta_cluster: meta = {} }: JetStreamPage = JSON.parse(await response.text());
-  return meta.leader !== undefined && meta.leader !== '' && meta.replicas?.length === 2;
+/** As the leader sees it. */
+interface Replica {
+  /** Whether it has all of the log. */
+  readonly current?: boolean;
+  readonly offline?: boolean;
+}
+
+/**
+ * Whether all servers name the same leader, and the leader has heard from both others. Before that another leader may be elected, which
+ * does not know of a stream that was made in the meantime.
+ */
+async function isComplete(nodes: readonly Nats[]): Promise<boolean> {
+  const pages = await Promise.all(
+    nodes.map(async ({ monitorUrl }): Promise<JetStreamPage> => {
+      const response = await fetch(`${monitorUrl}/jsz`);
+      return JSON.parse(await response.text());
+    }),
+  );
+  const leaders = pages.map(({ meta_cluster: meta }, index) => ({ meta, name: `n${index}` }));
+  const leader = leaders.find(({ meta, name }) => meta?.leader === name);
+  const replicas = leader?.meta?.replicas ?? [];
+  return (
+    leaders.every(({ meta }) => meta?.leader === leader?.name) &&
+    replicas.length === nodes.length - 1 &&
+    replicas.every(({ current, offline }) => current === true && offline !== true)
+  );
 }
