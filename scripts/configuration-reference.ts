@@ -17,14 +17,14 @@ const introduction = `<!-- Written by \`npm run docs\` from the schemas in src/:
 
 # Configuration
 
-One YAML file, given as \`--config FILE\`. \`conductor check-config FILE\` checks it and prints what it means, defaults
-included and secrets masked. An unknown key, a value of the wrong type or out of range is an error that names the key, and
-the command ends with exit code 2. [config/](../config) has an annotated example for each kind of transport.
+The configuration is one YAML file, given as \`--config FILE\`. \`conductor check-config FILE\` checks it and prints all values, with
+defaults included and secrets masked. If a key is unknown, or a value has the wrong type or is out of range, the command ends with
+exit code 2 and a line that names the key. [config/](../config) has an example with comments for each kind of transport.
 
-Every key can also be set by the environment variable beside it, which goes before the file: so passwords need not stand in
-it. A text is taken as it is; everything else is written as in the file, \`true\` or \`{ x-queue-type: quorum }\`. A variable that
-begins with \`CONDUCTOR_\` and belongs to no key is an error too. In the variables of a transport \`<NAME>\` stands for its name in
-capitals, with \`_\` for \`-\`.
+Each key has an environment variable, which overrides the file. So the file need not contain passwords. A variable for a text contains the
+text itself. Any other variable has the form of the file, such as \`true\` or \`{ x-queue-type: quorum }\`. A variable that begins with
+\`CONDUCTOR_\` and belongs to no key is an error. In the variables of a transport, \`<NAME>\` is its name in capitals, with \`_\` in place of
+\`-\`.
 `;
 
 /** The whole page. */
@@ -36,8 +36,8 @@ export function renderReference(): string {
 
 const transports = `## Transports
 
-\`transports\` is a map of names to transports, one for each broker that guests publish to. The names are yours. Each entry has a
-\`kind\`, and the keys of that kind.
+\`transports\` has an entry for each broker that guests publish to. Choose any names. Each entry has a \`kind\` and the keys of that
+kind.
 `;
 
 function renderKind(kind: string, schema: Section): string {

@@ -3,13 +3,13 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { type Client, connect, RemoteError } from 'conductor-gateway/client';
 
 /**
- * The public face of the control plane, over HTTP. It has no database: what it knows it asks the conductor, what it decides it
- * has the conductor write down, for the task manager to find.
+ * The public HTTP API of the control plane. It has no database connection. It reads rows through the conductor, and writes tasks through the
+ * conductor for the task manager.
  *
  *   POST /instances {"name"}    GET /instances/ID    POST /instances/ID/backups    DELETE /instances/ID    GET /backups/ID
  */
 
-/** What users of the API see of a guest's own word for its state. */
+/** The API's word for each status of a guest. */
 const apiStatus: Readonly<Record<string, string>> = { new: 'NEW', building: 'BUILDING', running: 'ACTIVE' };
 
 interface Row {
@@ -22,7 +22,7 @@ interface Answer {
   readonly body: unknown;
 }
 
-/** @param key says that two requests are one: an idempotency key makes of a repeated request the first one's answer. */
+/** @param key the idempotency key. A repeated request with the same key gets the answer to the first one. */
 async function createInstance(client: Client, key: string, name: unknown): Promise<Answer> {
   const values = { name, task_description: 'BUILDING' };
   const row = (await client.call('model_create', { model: 'instances', values }, { messageId: key })) as Row;
@@ -84,7 +84,7 @@ async function readJson(request: IncomingMessage): Promise<Record<string, unknow
   return JSON.parse(Buffer.concat(chunks).toString() || '{}');
 }
 
-/** What the conductor says of a call is what the API says of the request. */
+/** The HTTP status for each class of the conductor's errors. */
 const httpStatus: Readonly<Record<string, number>> = {
   NotFound: 404,
   BadRequest: 400,

@@ -1,12 +1,12 @@
 import { connect } from 'conductor-gateway/client';
 
-/** The agent inside a virtual machine; here a function, since nothing is really booted. */
+/** The agent inside a virtual machine. Here it is a function, because the example boots no machine. */
 export interface Guest {
   takeBackup(id: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Comes up step by step, then says again and again that it runs. */
+/** Reports each step of its start, then again and again that it runs. */
 export async function bootGuest(url: string, instance: string, interval: number): Promise<Guest> {
   const client = await connect({ transport: { kind: 'mqtt', version: '3.1.1', url }, sender: instance });
   const steps = ['new', 'building', 'building', 'running'] as const;
@@ -15,7 +15,7 @@ export async function bootGuest(url: string, instance: string, interval: number)
     const status = steps[Math.min(step, steps.length - 1)] ?? 'running';
     step += 1;
     client.cast('heartbeat', { payload: { service_status: status } }).catch((error: Error) => {
-      // The next heartbeat says all that this one would have said.
+      // A lost heartbeat does no harm, because the next one has the newest status.
       console.error(`${instance}: ${error.message}`);
     });
   };
@@ -24,7 +24,7 @@ export async function bootGuest(url: string, instance: string, interval: number)
   return {
     async takeBackup(id) {
       await client.cast('update_backup', { backup_id: id, state: 'BUILDING' });
-      // Cumulative: whichever comes last says everything.
+      // Cumulative: the last message has everything.
       await client.cast('update_backup', {
         backup_id: id,
         state: 'COMPLETED',

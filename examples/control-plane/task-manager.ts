@@ -3,8 +3,8 @@ import { connect, RemoteError } from 'conductor-gateway/client';
 import { bootGuest, type Guest } from './guest.ts';
 
 /**
- * Does what the API service has asked for: boots guests, has them take backups, deletes them. It has no database: it asks the
- * conductor what is to be done, and has it written down when that is under way.
+ * Carries out the tasks of the API service: boots guests, makes them take backups, deletes them. It has no database connection. It finds
+ * tasks through the conductor, and marks each task as taken through the conductor.
  */
 
 interface Row {
@@ -22,7 +22,7 @@ async function list(model: string, filters: Readonly<Record<string, string>>): P
   return rows;
 }
 
-/** Takes the task, unless another task manager has: the row must not have changed since it was read. */
+/** Takes the task, unless another task manager has taken it. The row must not have changed since it was read. */
 async function take(model: string, row: Row, values: Readonly<Record<string, unknown>>): Promise<boolean> {
   try {
     await client.call('model_update', { model, id: row.id, values, if_updated: row.updated });
@@ -54,7 +54,7 @@ const stopping = new AbortController();
 process.once('SIGTERM', () => stopping.abort());
 console.log('the task manager looks for tasks');
 while (!stopping.signal.aborted) {
-  // What fails now, for want of a broker say, is tried again in the next round.
+  // A failed task, such as one without a broker, is tried again in the next round.
   await round().catch((error: Error) => console.error(error.message));
   await pause(interval, undefined, { signal: stopping.signal }).catch(() => {});
 }

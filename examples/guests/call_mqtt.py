@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A call over MQTT 3.1.1, with the standard library and paho-mqtt 1.6: prints the answer to `ping`.
+"""A call over MQTT 3.1.1, with the standard library and paho-mqtt 1.6. It prints the answer to `ping`.
 
     call_mqtt.py [INSTANCE_ID [BROKER_URL]]
 
-Or from the environment: INSTANCE_ID, BROKER_URL, and CALL_TIMEOUT in seconds. Exits with 1 if the answer is an error or
-does not come.
+The environment may set INSTANCE_ID, BROKER_URL, and CALL_TIMEOUT in seconds. The exit code is 1 if the answer is an error or does
+not come.
 """
 import json
 import os
@@ -22,15 +22,15 @@ CALL_TIMEOUT = float(os.environ.get('CALL_TIMEOUT', '10'))
 
 
 class Caller:
-    """Calls, one at a time. MQTT 3.1.1 has no property for it, so the body says where the answer goes."""
+    """Calls, one at a time. MQTT 3.1.1 has no properties, so the body has the reply address."""
 
     def __init__(self):
         self.replies_topic = f'replies/{INSTANCE_ID}'
         self.subscribed, self.answers = queue.SimpleQueue(), queue.SimpleQueue()
-        # Without a client id the broker makes one: with the instance's, we would throw its guest out. paho-mqtt 2 wants
+        # No client id, so the broker makes one. The instance's id would end the connection of its guest. paho-mqtt 2 needs
         # mqtt.CallbackAPIVersion.VERSION1 here.
         self.client = mqtt.Client()
-        # In here, so that paho subscribes again whenever it has reconnected.
+        # In this callback, so that paho subscribes again after each reconnect.
         self.client.on_connect = lambda client, *_: client.subscribe(self.replies_topic, qos=1)
         self.client.on_subscribe = lambda *_: self.subscribed.put(True)
         self.client.on_message = lambda _client, _data, message: self.answers.put(json.loads(message.payload))
@@ -40,16 +40,16 @@ class Caller:
             self.client.username_pw_set(unquote(url.username), unquote(url.password or ''))
         self.client.connect(url.hostname, url.port or (8883 if url.scheme == 'mqtts' else 1883), keepalive=20)
         self.client.loop_start()
-        # An answer that comes before we are subscribed would go to nobody.
+        # The broker drops an answer that comes before the subscription.
         self.subscribed.get(timeout=CALL_TIMEOUT)
 
     def call(self, method, **args):
-        """The result. Raises RuntimeError with what the conductor says is wrong, queue.Empty past the timeout."""
+        """Returns the result. Raises RuntimeError with the conductor's error, and queue.Empty after the timeout."""
         call_id = str(uuid.uuid4())
         body = {
             'method': method,
             'args': args,
-            # A call that changes something needs it: delivered twice, it acts once and has the same answer.
+            # A call that changes something needs a message id. If it comes twice, it acts once and has the same answer.
             'message_id': call_id,
             'reply_to': self.replies_topic,
             'correlation_id': call_id,
@@ -58,7 +58,7 @@ class Caller:
         deadline = time.monotonic() + CALL_TIMEOUT
         while True:
             answer = self.answers.get(timeout=max(0, deadline - time.monotonic()))
-            # An answer to an earlier call, that came too late for it, has another id.
+            # A late answer to an earlier call has another id.
             if answer.get('correlation_id') != call_id:
                 continue
             if 'error' in answer:

@@ -1,7 +1,7 @@
-"""A guest in Python, but for its broker: guest_mqtt.py, guest_amqp.py and guest_nats.py add a Session and run this.
+"""A guest in Python without its broker protocol. guest_mqtt.py, guest_amqp.py and guest_nats.py add a Session and run this.
 
-Arguments: [INSTANCE_ID [BROKER_URL]], or the environment's INSTANCE_ID and BROKER_URL, where a password stays out of
-the list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make.
+Arguments: [INSTANCE_ID [BROKER_URL]]. The environment may set INSTANCE_ID and BROKER_URL instead, which keeps a password out of the
+list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make.
 """
 import json
 import os
@@ -18,19 +18,19 @@ HEARTBEAT_INTERVAL = float(os.environ.get('HEARTBEAT_INTERVAL', '30'))
 BACKUP_ID = os.environ.get('BACKUP_ID')
 
 STOP = object()
-# What wakes the main thread. A SimpleQueue, because a signal handler may put into it at any moment.
+# Events that wake the main thread. A signal handler may put into a SimpleQueue at any moment.
 events = queue.SimpleQueue()
 last_sent = 0.0
 
 
 def service_status():
-    """How the service does that this guest looks after, in a word of docs/protocol.md. Your own check goes here."""
+    """The state of the service, as a word of docs/protocol.md. Put your own check here."""
     return 'running'
 
 
 def make_backup(backup_id):
-    """Your own backup goes here, in a thread of its own. It tells what it learns and never waits for the broker."""
-    # All that is known, each time: an older report that arrives late is stale as a whole.
+    """Put your own backup here. It has a thread of its own. It reports its progress and never waits for the broker."""
+    # Each report has all that is known. If an older report arrives late, all of it is stale.
     known = {'state': 'BUILDING', 'backup_type': 'full'}
     events.put((backup_id, dict(known)))
     for size in (0.1, 0.2, 0.3):
@@ -42,17 +42,17 @@ def make_backup(backup_id):
 
 
 def message(method, **args):
-    """`sent` grows even if the clock is set back: the conductor takes nothing that is not newer than what it has."""
+    """`sent` grows even if the clock is set back. The conductor applies only a message that is newer than the last one."""
     global last_sent
     last_sent = max(time.time(), last_sent + 1e-6)
     return json.dumps({'method': method, 'args': {'instance_id': INSTANCE_ID, 'sent': last_sent, **args}}).encode()
 
 
 def run(connect, failures):
-    """Until SIGTERM.
+    """Runs until SIGTERM.
 
-    `connect()` returns a session with `publish(body)`, which returns once the broker has the message, and `close()`.
-    What connect and publish raise while the broker is away or refuses is one of the classes `failures`.
+    `connect()` returns a session with `publish(body)` and `close()`. `publish` returns when the broker has the message. While the broker
+    is away or refuses, `connect` and `publish` raise one of the classes `failures`.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: events.put(STOP))
@@ -64,9 +64,9 @@ def run(connect, failures):
         try:
             session = session or connect()
             if time.monotonic() >= heartbeat_due:
-                # Made anew for each attempt: however long the broker is away, there is one heartbeat, the newest.
+                # Each attempt makes a new heartbeat. So after an outage of the broker there is one heartbeat, the newest.
                 session.publish(message('heartbeat', payload={'service_status': service_status()}))
-                # Guests that were started together do not stay together.
+                # Jitter: guests that start together do not send together for long.
                 heartbeat_due = time.monotonic() + HEARTBEAT_INTERVAL * random.uniform(0.9, 1.1)
             for backup_id in list(unreported):
                 session.publish(message('update_backup', backup_id=backup_id, **unreported[backup_id]))
@@ -77,7 +77,7 @@ def run(connect, failures):
             if session:
                 session.close()
             session, failed = None, failed + 1
-            # Spread over the whole delay, so that a fleet does not fall upon a broker that has just come back.
+            # The delay is random, so that a fleet does not overload a broker that has just come back.
             wake_at = time.monotonic() + random.uniform(0, min(60, 2 ** min(failed, 6)))
         while True:
             try:

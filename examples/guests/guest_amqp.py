@@ -8,7 +8,7 @@ from pika.exceptions import AMQPError
 import guest
 
 parameters = pika.URLParameters(guest.BROKER_URL)
-# pika answers the broker only while it is called, so AMQP's own heartbeat has to be longer than our pauses.
+# pika answers the broker only while it is called. So the heartbeat of AMQP must be longer than the guest's pauses.
 parameters.heartbeat = max(20, int(2 * guest.HEARTBEAT_INTERVAL))
 parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 10
 properties = pika.BasicProperties(delivery_mode=pika.spec.PERSISTENT_DELIVERY_MODE, content_type='application/json')
@@ -16,7 +16,7 @@ routing_key = f'conductor.{guest.INSTANCE_ID}'
 
 
 class Session:
-    """One connection and its channel, dropped whole when a message fails."""
+    """One connection and its channel. If a message fails, the guest drops both."""
 
     def __init__(self):
         self.connection = pika.BlockingConnection(parameters)
@@ -24,11 +24,11 @@ class Session:
         self.channel.confirm_delivery()
 
     def publish(self, body):
-        """Returns once the broker has it. Mandatory: it would confirm, and forget, what no queue is bound for yet."""
+        """Returns when the broker has it. Without `mandatory` the broker confirms, and drops, a message without a bound queue."""
         self.channel.basic_publish('conductor', routing_key, body, properties, mandatory=True)
 
     def close(self):
-        # Closing says so as well if the connection is gone already.
+        # `close` raises too if the connection is already closed.
         with contextlib.suppress(AMQPError, OSError):
             self.connection.close()
 

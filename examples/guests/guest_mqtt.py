@@ -12,12 +12,12 @@ topic = f'conductor/{guest.INSTANCE_ID}'
 
 
 class Session:
-    """One client, dropped with what it holds when a message fails: paho would send every old heartbeat later."""
+    """One client. If a message fails, the guest drops the client, because paho would send every old heartbeat later."""
 
     def __init__(self):
-        # What paho's thread has to say: the id of a message that the broker has, or what is wrong.
+        # News from paho's thread: the id of a message that the broker has, or an error.
         self.news = queue.SimpleQueue()
-        # paho-mqtt 2 wants mqtt.CallbackAPIVersion.VERSION1 before the client id.
+        # paho-mqtt 2 needs mqtt.CallbackAPIVersion.VERSION1 before the client id.
         self.client = mqtt.Client(client_id=guest.INSTANCE_ID)
         self.client.on_connect = lambda _client, _data, _flags, code: code and self.news.put(mqtt.connack_string(code))
         self.client.on_publish = lambda _client, _data, message_id: self.news.put(message_id)
@@ -30,7 +30,7 @@ class Session:
         self.client.loop_start()
 
     def publish(self, body):
-        """Returns once the broker has acknowledged it. That nobody is subscribed, MQTT 3.1.1 does not tell."""
+        """Returns when the broker has acknowledged it. MQTT 3.1.1 does not tell whether anybody has subscribed."""
         message_id = self.client.publish(topic, body, qos=1).mid
         try:
             news = self.news.get(timeout=10)

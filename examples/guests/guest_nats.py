@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A guest over NATS JetStream, with nothing but the standard library: Debian 12 has no NATS client for Python."""
+"""A guest over NATS JetStream, with the standard library only. Debian 12 has no NATS client for Python."""
 import json
 import socket
 import ssl
@@ -13,7 +13,7 @@ subject = f'conductor.{guest.INSTANCE_ID}'
 
 
 class Session:
-    """One connection, and as much of the NATS client protocol as it takes to publish to a stream."""
+    """One connection, with the part of the NATS client protocol that publishing to a stream needs."""
 
     def __init__(self):
         self.inbox = f'_INBOX.{uuid.uuid4().hex}'
@@ -31,8 +31,8 @@ class Session:
         self.send(f'CONNECT {json.dumps(options)}', f'SUB {self.inbox} 1')
 
     def publish(self, body):
-        """Returns once the stream has stored it, which the stream says to the reply subject (a PubAck)."""
-        # A stream keeps one message of each id. Here each attempt is a new message, so it only helps to find one again.
+        """Returns when the stream has stored it. The stream confirms this at the reply subject (a PubAck)."""
+        # A stream keeps one message of each id. Here each attempt has a new id, so the id only helps to find a message.
         headers = f'NATS/1.0\r\nNats-Msg-Id: {uuid.uuid4()}\r\n\r\n'
         sizes = f'{len(headers)} {len(headers) + len(body)}'
         self.send(f'HPUB {subject} {self.inbox} {sizes}', headers + body.decode())
@@ -41,13 +41,13 @@ class Session:
             raise ConnectionError(acknowledgement['error']['description'])
 
     def receive(self):
-        """The next message's payload. The server's pings, one in two minutes, are answered here, in time enough."""
+        """Returns the next message's payload. It also answers the server's pings, which come every two minutes."""
         while True:
             operation, *words = self.line().split()
             if operation == 'MSG':
                 return self.input.read(int(words[-1]) + 2)
             if operation == 'HMSG':
-                # The only one with headers is the server's status 503: no responders.
+                # The only message with headers is the server's status 503: no responders.
                 raise ConnectionError(f'no stream keeps {subject} yet')
             if operation == '-ERR':
                 raise ConnectionError(' '.join(words))

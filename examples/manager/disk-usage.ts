@@ -15,8 +15,8 @@ import {
 } from 'conductor-gateway/manager';
 
 /**
- * Methods of one's own: guests report how full their disks are, and what an operator should read; services ask for it. The
- * tables are in tables.sql.
+ * Methods of your own. Guests report the use of their disks, and notes for an operator. Services ask for the disk usage. The tables are in
+ * tables.sql.
  */
 
 interface DiskUsage extends GuestArgs {
@@ -24,7 +24,7 @@ interface DiskUsage extends GuestArgs {
   readonly usedBytes: number;
 }
 
-/** Batch-first: one statement for all messages of a batch, however many guests they are from. */
+/** Batch-first: one statement for all messages of a batch, from any number of guests. */
 const reportDisk: CastMethod<DiskUsage> = {
   parse(args) {
     const instanceId = readId(args, 'instance_id');
@@ -38,7 +38,7 @@ const reportDisk: CastMethod<DiskUsage> = {
   toWire: ({ instanceId, sent, usedBytes }) => ({ instance_id: instanceId, sent, used_bytes: usedBytes }),
 
   async apply(db, batch) {
-    // Only the newest of each guest counts; a statement may touch a row only once.
+    // Only the newest message of each guest counts. A statement may touch a row only once.
     const newest = new Map<string, DiskUsage>();
     for (const usage of batch) {
       const other = newest.get(usage.key);
@@ -73,7 +73,7 @@ interface Note extends GuestArgs {
   readonly text: string;
 }
 
-/** One at a time: simple, for what is rare. */
+/** One message at a time: simpler, and for rare messages. */
 const note = oneAtATime<Note>({
   parse: (args) => {
     const instanceId = readId(args, 'instance_id');
@@ -85,7 +85,7 @@ const note = oneAtATime<Note>({
   },
 });
 
-/** A call: its caller gets what `run` resolves with. */
+/** A call. Its caller gets the result of `run`. */
 const diskUsageOf: CallMethod<string> = {
   allowed: 'anyone',
   mutating: false,

@@ -1,9 +1,9 @@
 /**
- * A transport of one's own: a folder. For guests on the same machine, such as containers with a common volume.
- *   new/<sender>/<message>                a guest has written it elsewhere on the volume and moved it here
- *   held/<replica>/<sender>/<message>     a replica has moved it to itself: only one can; deletes it once it is settled
+ * A transport of your own: a folder. It is for guests on the same machine, such as containers with a common volume.
+ *   new/<sender>/<message>                a guest writes the file elsewhere on the volume and moves it here
+ *   held/<replica>/<sender>/<message>     a replica moves the file here, which only one can do, and deletes it when it is settled
  *
- * What a replica held that was killed waits for the next one of the same name, as in an MQTT session.
+ * The files of a killed replica wait for the next replica of the same name, as in an MQTT session.
  */
 import { renameSync, unlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
@@ -28,7 +28,7 @@ class SpoolSession implements conductor.Session {
   private readonly deliver: conductor.Deliver;
   private readonly unread: string;
   private readonly mine: string;
-  /** Where the files are of what is with us. */
+  /** The file of each delivery in flight. */
   private readonly held = new Map<conductor.Delivery, string>();
   private paused = false;
   private draining = false;
@@ -46,7 +46,7 @@ class SpoolSession implements conductor.Session {
     });
   }
 
-  /** What the replica of our name has left when it was killed comes first. */
+  /** Delivers first the files that a killed replica of the same name has left. */
   async start(): Promise<conductor.Session> {
     for (const one of [this.unread, this.mine]) await mkdir(one, { recursive: true });
     for (const file of await filesIn(this.mine)) await this.take(join(this.mine, file), true);
@@ -54,13 +54,13 @@ class SpoolSession implements conductor.Session {
     return this;
   }
 
-  /** Must not throw: what the file system refuses ends the session, and what is still there comes again. */
+  /** Must not throw. An error of the file system ends the session. Files that are still there come again. */
   settle(deliveries: ReadonlyArray<conductor.Delivery>, settlement: conductor.Settlement): void {
     try {
       for (const one of deliveries) {
         const file = this.held.get(one);
         this.held.delete(one);
-        // Once the session has ended it has no file of anything.
+        // An ended session has no files.
         if (file !== undefined) settlement === 'done' ? unlinkSync(file) : this.giveBack(file);
       }
     } catch (error) {
@@ -125,7 +125,7 @@ class SpoolSession implements conductor.Session {
   }
 }
 
-/** `<sender>/<message>`, sorted by message: guests that begin its name with the time are served in that order. */
+/** Lists `<sender>/<message>`, sorted by message. If guests begin the name with the time, messages come in the order of time. */
 async function filesIn(directory: string): Promise<string[]> {
   const all = (await readdir(directory, { recursive: true })).filter((file) => dirname(file) !== '.');
   return all.sort((a, b) => (basename(a) < basename(b) ? -1 : 1));

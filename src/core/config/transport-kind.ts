@@ -24,12 +24,12 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
     },
     auth: {
       mode: {
-        doc: "How a sender is proven: by the last token of its `subject`, by the broker-validated `user-id`, by the key that Trove's secure form is encrypted with (`trove`), or not at all (`none`).",
+        doc: "The proof of a sender. `subject`: the last part of the address. `user-id`: the property that the broker checks. `trove`: the key that encrypts Trove's secure form. `none`: no proof.",
         default: 'none' as AuthMode,
         format: [...modes],
       },
       instRpcKeyEncrKey: {
-        doc: "With mode `trove`: what `instances.encrypted_key` is encrypted under, `inst_rpc_key_encr_key` in trove.conf. Trove's own default is public, so it is none here; if trove.conf does not set it, set a key of your own there.",
+        doc: "For mode `trove`: the key that encrypts `instances.encrypted_key`, which is `inst_rpc_key_encr_key` in trove.conf. Trove's default is public, so the conductor has no default. If trove.conf does not set it, set a key of your own there.",
         default: '',
         sensitive: true,
       },

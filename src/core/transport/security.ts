@@ -7,25 +7,25 @@ import type { Section, ValuesOf } from '../options.ts';
 
 /** Credentials and TLS: the same keys on every transport. */
 export const securitySchema = {
-  user: { doc: 'Goes before the user in `url`.', default: '' },
-  password: { doc: 'Goes before the password in `url`.', default: '', sensitive: true },
+  user: { doc: 'The user. It overrides the user in `url`.', default: '' },
+  password: { doc: 'The password. It overrides the password in `url`.', default: '', sensitive: true },
   passwordFile: {
-    doc: 'A file whose first line is the password, as container platforms mount secrets. It is read at each connection.',
+    doc: 'A file whose first line is the password, as container platforms mount secrets. The replica reads it at each connection.',
     default: '',
   },
   tls: {
     ca: {
-      doc: "A PEM file with the authorities that may sign the broker's certificate. Empty: those that Node knows.",
+      doc: "A PEM file with the authorities that may sign the broker's certificate. Empty: the authorities that Node knows.",
       default: '',
     },
-    cert: { doc: 'A PEM file with the certificate to prove ourselves with.', default: '' },
-    key: { doc: 'A PEM file with the key of `tls.cert`.', default: '' },
+    cert: { doc: 'A PEM file with the client certificate.', default: '' },
+    key: { doc: 'A PEM file with the key of `tls.cert`, not encrypted.', default: '' },
     serverName: {
-      doc: "The name that the broker's certificate has to have. Empty: the host in `url`.",
+      doc: "The name that the broker's certificate must have. Empty: the host in `url`.",
       default: '',
     },
     verify: {
-      doc: "Off: any certificate of the broker's is taken, so whoever stands in between reads everything. For trials.",
+      doc: '`false`: the replica accepts any certificate, so an attacker between it and the broker can read everything. Only for trials.',
       default: true,
     },
   },

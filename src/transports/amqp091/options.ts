@@ -12,7 +12,7 @@ type Durability = 'auto' | 'durable' | 'transient';
 export const amqp091Schema = {
   ...commonSchema('amqp091', ['none', 'subject', 'user-id', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host, query) is that of the first. Required.',
+    doc: 'The address of the broker, with credentials and virtual host: `amqp://user:password@host:5672/vhost`. The replica tries several addresses in turn: separate them by commas. If an address has no credentials, virtual host or query, those of the first address apply. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
@@ -22,7 +22,7 @@ export const amqp091Schema = {
     default: '',
   },
   exchangeDurability: {
-    doc: 'What the exchange is made as if it does not exist. `auto`: `transient` with codec `oslo`, whose guests declare it so themselves; else `durable`.',
+    doc: 'The durability of an exchange that the replica makes. `auto`: `transient` with codec `oslo`, because its guests declare it so; otherwise `durable`.',
     ...oneOf('auto', 'durable', 'transient'),
   },
   queue: {
@@ -30,24 +30,24 @@ export const amqp091Schema = {
     default: '',
   },
   queueDurability: {
-    doc: 'What the queue is made as if it does not exist; `auto` as for the exchange.',
+    doc: 'The durability of a queue that the replica makes. `auto`: as for the exchange.',
     ...oneOf('auto', 'durable', 'transient'),
   },
   queueArguments: {
-    doc: 'Arguments for a queue that does not exist yet, such as `{ x-queue-type: quorum }`.',
+    doc: 'The arguments of a queue that the replica makes, such as `{ x-queue-type: quorum }`.',
     default: noArguments,
   },
   routingKey: {
-    doc: "What the queue is bound with. Empty: `conductor.*`, or with codec `oslo` the queue's name.",
+    doc: "The routing key of the queue's binding. Empty: `conductor.*`, or with codec `oslo` the queue's name.",
     default: '',
   },
   heartbeat: {
-    doc: 'Seconds between heartbeats; a connection that is silent for two of them is given up.',
+    doc: 'Seconds between heartbeats. The replica ends a connection that is silent for two of them.',
     default: 10,
     format: positiveIntegerUpTo(65_535),
   },
   connectTimeout: {
-    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    doc: 'Milliseconds until an attempt to connect fails.',
     default: 10_000,
     format: milliseconds,
   },

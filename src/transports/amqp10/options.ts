@@ -5,39 +5,39 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const amqp10Schema = {
   ...commonSchema('amqp10', ['none', 'user-id']),
   url: {
-    doc: 'Where the broker is, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. Several, with commas between them, are tried in turn. A part that an address lacks (credentials, virtual host) is that of the first. Required.',
+    doc: 'The address of the broker, with credentials and, on RabbitMQ, the virtual host: `amqp://user:password@host:5672/vhost`. The replica tries several addresses in turn: separate them by commas. If an address has no credentials or virtual host, those of the first address apply. Required.',
     default: '',
     format: urlsOf('amqp:', 'amqps:'),
     sensitive: true,
   },
   virtualHost: {
-    doc: "RabbitMQ's virtual host. Empty: the path of `url`; where that is empty too, the broker's default.",
+    doc: "RabbitMQ's virtual host. Empty: the path of `url`. If the path is empty too: the broker's default.",
     default: '',
   },
   sasl: {
-    doc: 'How to sign in. `auto`: `plain` with a user or password, else `external` with `tls.cert`, else `anonymous`.',
+    doc: 'The SASL mechanism. `auto`: `plain` if there is a user or a password, otherwise `external` if there is a `tls.cert`, otherwise `anonymous`.',
     ...oneOf('auto', 'plain', 'external', 'anonymous'),
   },
   address: {
-    doc: "The queue that replicas compete on; it has to exist. A name is written as the broker wants it (RabbitMQ 3: `/amq/queue/<name>`, RabbitMQ 4: `/queues/<name>`, others as it is); what begins with a slash is taken as it is. Empty: `conductor`, or with codec `oslo` Trove's `conductor_queue`, `trove-conductor`.",
+    doc: "The queue that replicas compete on. It must exist. The replica writes a name in the broker's form: `/amq/queue/<name>` for RabbitMQ 3, `/queues/<name>` for RabbitMQ 4, the name itself for others. It does not change an address that begins with a slash. Empty: `conductor`, or with codec `oslo` Trove's `conductor_queue`, `trove-conductor`.",
     default: '',
   },
   target: {
-    doc: 'Where senders send to; `{sender}` stands for the sender, as in `/exchange/conductor/conductor.{sender}`. Empty: `address`.',
+    doc: 'The address that the client library sends to. `{sender}` stands for the sender, as in `/exchange/conductor/conductor.{sender}`. Empty: `address`.',
     default: '',
   },
   replyAddress: {
-    doc: 'Where a sender has replies sent to; `{id}` stands for a name of its own. Empty: a queue that the broker makes for the connection (a dynamic source); on RabbitMQ 3, which has none, `/queue/conductor-reply.{id}`, which stays until the broker is restarted or a policy lets it expire.',
+    doc: 'The address at which the client library receives replies. `{id}` stands for a unique name. Empty: a queue that the broker makes for the connection (a dynamic source). RabbitMQ 3 has no such queues, so there it is `/queue/conductor-reply.{id}`. That queue stays until the broker restarts or a policy expires it.',
     default: '',
   },
   heartbeat: {
-    doc: 'Seconds between signs of life that the broker is asked for; a connection that is silent for two of them is given up.',
+    doc: 'Seconds within which the broker must send something. The replica ends a connection that is silent for twice this time.',
     default: 10,
     // Milliseconds on the wire, and twice as many in a timer.
     format: positiveIntegerUpTo(1_000_000),
   },
   connectTimeout: {
-    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    doc: 'Milliseconds until an attempt to connect fails.',
     default: 10_000,
     format: milliseconds,
   },

@@ -6,51 +6,51 @@ import { oneOf, type Section, type ValuesOf } from '../../core/options.ts';
 export const mqttSchema = {
   ...commonSchema('mqtt', ['none', 'subject', 'trove']),
   url: {
-    doc: 'Where the broker is, with credentials: `mqtt://user:password@host:1883`. Several nodes of one broker are separated by commas. An address without a user and a password takes those of the first. Required.',
+    doc: 'The address of the broker, with credentials: `mqtt://user:password@host:1883`. Separate the nodes of one broker by commas. If an address has no user and password, those of the first address apply. Required.',
     default: '',
     format: urlsOf('mqtt:', 'mqtts:', 'ws:', 'wss:'),
     sensitive: true,
   },
   version: { doc: 'The version of the protocol.', ...oneOf('5', '3.1.1') },
   topic: {
-    doc: 'The topic that guests publish to; its last level is the sender.',
+    doc: 'The topic that guests publish to. Its last level is the sender.',
     default: 'conductor/+',
     format: nonEmptyText,
   },
   answerTopic: {
-    doc: 'A topic filter: the answer to a call goes to no other topic, whatever the call asks for.',
+    doc: 'A topic filter. The replica publishes answers only to topics that match it.',
     default: '#',
     format: nonEmptyText,
   },
   shared: {
-    doc: 'Subscribe as one of a group, so that replicas compete. Off: for a broker without shared subscriptions, and one replica.',
+    doc: '`true`: a shared subscription, so replicas compete. `false`: for a broker without shared subscriptions, and one replica.',
     default: true,
   },
   group: { doc: 'The name of the shared subscription.', default: 'conductors', format: nonEmptyText },
   clientId: {
-    doc: 'Known to the broker by it; no two connections may have the same. Empty: `conductor-`, the replica, the name of the transport.',
+    doc: 'The MQTT client identifier. It must be unique among all connections. Empty: `conductor-`, the replica, the name of the transport.',
     default: '',
   },
   sessionExpiry: {
-    doc: 'Seconds that the broker keeps the session of a replica that is away (version 5).',
+    doc: 'How long the broker keeps the session of a replica that is away, in seconds (version 5).',
     default: 86_400,
     format: positiveIntegerUpTo(0xffff_ffff),
   },
   keepSession: {
-    doc: 'Keep the session when the replica is stopped, as it is kept when the replica is killed: the broker goes on queueing for it until it is back. Off, for a replica that does not come back: it unsubscribes, takes what the broker still has for it, and ends the session once that is known to be empty; what is published while no other replica is there is then lost.',
+    doc: '`true`: the session stays when the replica stops, and the broker goes on queueing for it. `false`: for a replica that does not come back. It unsubscribes, takes the messages that the broker still has for it, and ends the session when it knows that the session is empty. Then messages are lost if they are published while no other replica runs.',
     default: true,
   },
   ackOrder: {
-    doc: 'Whether messages may be acknowledged ahead of one that takes longer than a second, or that half of the bound waits behind. `strict`: never, as MQTT has it, for a broker that minds; a slow call then delays all that is behind it.',
+    doc: '`relaxed`: if a message takes longer than a second, or half of the share waits behind it, the messages behind it are acknowledged first. `strict`: always in the order of arrival, as MQTT requires, for a broker that accepts no other order. Then a slow call delays all messages behind it.',
     ...oneOf('relaxed', 'strict'),
   },
   keepalive: {
-    doc: 'Seconds between pings; a connection that does not answer within half as long again is given up.',
+    doc: 'Seconds between pings. The replica ends a connection if the broker does not answer a ping within half of this time.',
     default: 10,
     format: positiveIntegerUpTo(65_535),
   },
   connectTimeout: {
-    doc: 'Milliseconds until an attempt to connect counts as failed.',
+    doc: 'Milliseconds until an attempt to connect fails.',
     default: 10_000,
     format: milliseconds,
   },
