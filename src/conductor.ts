@@ -20,6 +20,7 @@ import { queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
+import type { Jobs } from './jobs/jobs.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
@@ -41,6 +42,8 @@ export interface Conductor {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** The times at which jobs last succeeded, and why no job can run at the moment. */
+  readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
@@ -121,6 +124,7 @@ export async function startConductor(
   let admin: AdminServer | undefined;
   const conductor: Conductor = {
     counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
+    jobs,
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
     },

@@ -101,8 +101,10 @@ for (const { what, begin, because } of faults) {
     t.log(`heartbeats a second: ${before} before, ${meanwhile} meanwhile`);
     t.true(meanwhile > before / 2, `${before} before, ${meanwhile} meanwhile`);
     t.is(conductor.heldBecause, undefined);
+    t.regex(conductor.jobs.problem ?? '', because);
     await end();
     await conductor.log.line(runAgain);
+    t.is(conductor.jobs.problem, undefined);
     // A reason is a line, not each try.
     t.true(conductor.log.lines(waits).length <= 8);
     await defer(database);
@@ -110,6 +112,7 @@ for (const { what, begin, because } of faults) {
       what: 'the deferred message to be applied',
       timeout: 30_000,
     });
+    t.not(conductor.jobs.lastSuccess('retry-deferred/edge'), undefined);
   });
 }
 
