@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { osloHeartbeat } from '../../bench/messages.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { type WaitOptions, waitFor } from '../support/wait.ts';
 import type { Message, WireForm } from './brokers.ts';
@@ -111,12 +112,19 @@ export class Fleet {
     butFor: ReadonlyArray<string> = [],
   ) {
     const expected = this.expected(butFor);
-    await waitFor(async () => isDeepStrictEqual(await stored(database, butFor), expected), {
-      what: 'every instance to have its newest status',
-      timeout: patience,
-      interval: 50,
-      ...(process !== undefined && { process }),
-    });
+    const begin = await this.progress(database);
+    try {
+      await waitFor(async () => isDeepStrictEqual(await stored(database, butFor), expected), {
+        what: 'every instance to have its newest status',
+        timeout: patience,
+        interval: 50,
+        ...(process !== undefined && { process }),
+      });
+    } catch (error) {
+      // Tells a machine that is slow from messages that do not come.
+      const share = `progress ${begin} at the beginning, ${await this.progress(database)} in the end`;
+      throw new Error(`not all have arrived: ${share}: ${messageOf(error)}`, { cause: error });
+    }
     if (butFor.length > 0) return;
     await waitFor(async () => (await database.query('SELECT FROM deferred')).length === 0, {
       what: 'what was put aside to be applied',
