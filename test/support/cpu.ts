@@ -3,26 +3,39 @@ const yardstick = JSON.stringify(
   Array.from({ length: 40_000 }, (_, index) => ({ id: `i-${index}`, on: true })),
 );
 
-/** Milliseconds that parsing the yardstick takes on a machine on which the bounds in milliseconds were set. */
+/** Milliseconds that parsing the yardstick takes on a machine of usual speed. This is a convention: it makes a factor a bound in milliseconds. */
 const usual = 8;
 
-/** Milliseconds of this process's CPU, the least of five tries, since other processes use the machine too. */
-function leastOf(work: () => unknown): number {
-  const tries = Array.from({ length: 5 }, () => {
-    const begin = process.cpuUsage();
-    work();
-    const { user, system } = process.cpuUsage(begin);
-    return (user + system) / 1000;
-  });
-  return Math.min(...tries);
+/** Milliseconds of this process's CPU. */
+function costOf(work: () => unknown): number {
+  const begin = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(begin);
+  return (user + system) / 1000;
 }
 
-/** How many times slower this machine is at the moment than the one on which the bounds were set; 1 at least. */
+/**
+ * The least that each of the works costs in seven tries, since other processes use the machine too. The works take turns, so that a
+ * slow moment of the machine meets all of them.
+ */
+function leastOf(works: ReadonlyArray<() => unknown>): number[] {
+  const least = works.map(() => Number.POSITIVE_INFINITY);
+  for (let tries = 0; tries < 7; tries += 1)
+    for (const [index, work] of works.entries())
+      least[index] = Math.min(least[index] ?? Number.POSITIVE_INFINITY, costOf(work));
+  return least;
+}
+
+const parseYardstick = () => JSON.parse(yardstick);
+
+/** How many times slower than usual this machine is at the moment; 1 at least. */
 export function slowness(): number {
-  return Math.max(1, leastOf(() => JSON.parse(yardstick)) / usual);
+  const [parsing = usual] = leastOf([parseYardstick]);
+  return Math.max(1, parsing / usual);
 }
 
 /** The CPU that the work takes, in milliseconds of a machine of usual speed. A bound on it is a bound on the work, not on the machine. */
 export function cpuOf(work: () => unknown): number {
-  return leastOf(work) / slowness();
+  const [cost = 0, parsing = usual] = leastOf([work, parseYardstick]);
+  return cost / Math.max(1, parsing / usual);
 }
