@@ -47,11 +47,16 @@ export function createJobs(
 }
 
 /**
+ * A statement of a job runs every few seconds, so preparing it saves nothing. A pooler that forgets prepared statements would make a
+ * round fail, and the log would name the pooler a second time.
+ */
+const unprepared = { preparedStatements: false };
+
+/**
  * Connections of the jobs' own, so that the messages never wait for a job, and a job never for them. One is for pg-boss and one for
  * the rounds, so that a slow round cannot keep pg-boss from its signs of life.
  */
 export function jobsConnections(settings: WorkerSettings, logger: Logger): JobsConnections {
-  const { preparedStatements } = settings.database;
   const [bossPool, roundsPool] = [poolOf(settings, logger), poolOf(settings, logger)];
   const turn = new Semaphore(1);
   return {
@@ -59,14 +64,14 @@ export function jobsConnections(settings: WorkerSettings, logger: Logger): JobsC
       async transaction(work) {
         await turn.take();
         try {
-          return await inTransaction(roundsPool, { preparedStatements }, work);
+          return await inTransaction(roundsPool, unprepared, work);
         } finally {
           turn.give();
         }
       },
     },
     boss: {
-      transaction: (work) => inTransaction(bossPool, { preparedStatements }, work),
+      transaction: (work) => inTransaction(bossPool, unprepared, work),
       script: (text) => script(bossPool, text),
     },
     async close() {
