@@ -51,12 +51,10 @@ const consumerConfig: ConsumerConfig = {
 const streamWith = (more: Partial<StreamFacts['config']>) => ({ ...streamConfig, ...more });
 
 /** The lines that are written about a consumer. */
-function linesAbout(more: Partial<ConsumerConfig>, paused?: boolean): string[] {
+function linesAbout(more: Partial<ConsumerConfig>, paused?: boolean, kept = ['a.*']): string[] {
   const lines: string[] = [];
   const facts = { config: { ...consumerConfig, ...more }, ...(paused !== undefined && { paused }) };
-  checkConsumer(facts, ['a.*'], options, 100, (fields, text) =>
-    lines.push(`${JSON.stringify(fields)} ${text}`),
-  );
+  checkConsumer(facts, kept, options, 100, (fields, text) => lines.push(`${JSON.stringify(fields)} ${text}`));
   return lines;
 }
 
@@ -76,6 +74,13 @@ test('the session warns of a paused consumer, and says how to resume it', (t) =>
   const lines = linesAbout({ pause_until: '2030-01-01T00:00:00Z' }, true);
   t.is(lines.length, 1);
   t.regex(lines.join(), /2030-01-01T00:00:00Z.*is paused.*nats consumer resume S c/);
+});
+
+test('the session warns of a consumer without a filter only if the stream keeps other subjects', (t) => {
+  t.deepEqual(linesAbout({ filter_subject: '' }), []);
+  const lines = linesAbout({ filter_subject: '' }, false, ['a.*', 'b.>']);
+  t.is(lines.length, 1);
+  t.regex(lines.join(), /"subjects":\["b\.>"\].*make it with filter_subject a\.\*/);
 });
 
 test('the session warns of a consumer that drops or skips messages', (t) => {

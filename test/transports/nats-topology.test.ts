@@ -56,6 +56,19 @@ test('a stream with sources is consumed from, with a warning', async (t) => {
   session.settle(deliveries, 'done');
 });
 
+test('the consumer that is made has a filter only if the stream has other messages too', async (t) => {
+  const alone = await open(t);
+  await alone.addStream();
+  await alone.consume();
+  t.is((await alone.manager.consumers.info(alone.id, 'conductor')).config.filter_subject, undefined);
+
+  const shared = await open(t);
+  await shared.addStream({ subjects: [`test.${shared.id}.*`, `other.${shared.id}.>`] });
+  await shared.consume();
+  const { config } = await shared.manager.consumers.info(shared.id, 'conductor');
+  t.is(config.filter_subject, `test.${shared.id}.*`);
+});
+
 test('no answer goes to a subject that the consumer delivers', async (t) => {
   const { id, addStream, addConsumer, consume } = await open(t);
   await addStream({ subjects: [`test.${id}.*`, `other.${id}.>`] });

@@ -140,6 +140,12 @@ export function checkConsumer(
       {},
       'the consumer forgets what is settled when its server ends, by its mem_storage: make it with mem_storage false',
     );
+  const others = kept.filter((pattern) => !covers(subject, pattern, natsWildcards));
+  if (filters.length === 0 && others.length > 0)
+    tell(
+      { subjects: others },
+      `the consumer has no filter_subject, so it delivers these subjects too: make it with filter_subject ${subject}`,
+    );
   if (paused === true)
     tell(
       { pauseUntil: config.pause_until },

@@ -38,7 +38,7 @@ export async function ensureTopology(
     manager.consumers.info(stream, consumer),
   );
   checkStream(kept, options, found !== undefined, warn);
-  const info = found ?? (await makeConsumer(manager, options, bound, logger));
+  const info = found ?? (await makeConsumer(manager, kept.config, options, bound, logger));
   const terms = checkConsumer(info, kept.config.subjects ?? [], options, bound, warn);
   // Read after the consumer: a message that is acknowledged in between has gone from the stream.
   if (found !== undefined)
@@ -85,17 +85,24 @@ async function ensureStream(
   return made;
 }
 
-/** If two replicas start at once, both make it. The second one's error counts as success. */
+/**
+ * If two replicas start at once, both make it. The second one's error counts as success.
+ *
+ * A consumer of all subjects has no filter. With one, nats-server before 2.9.15 may count what is pending anew for each message that it
+ * delivers, after anybody has asked for the consumer's state: 4,000 pending messages made 100 messages a second.
+ */
 async function makeConsumer(
   manager: JetStreamManager,
+  { subjects = [], sources = [] }: StreamInfo['config'],
   { stream, subject, consumer, ackWait, expectedReplicas }: NatsOptions,
   bound: number,
   logger: Logger,
 ): Promise<ConsumerInfo> {
+  const takesAll = sources.length === 0 && subjects.length === 1 && subjects[0] === subject;
   const made = await make(`consumer ${consumer} of stream ${stream}`, () =>
     manager.consumers.add(stream, {
       durable_name: consumer,
-      filter_subject: subject,
+      ...(!takesAll && { filter_subject: subject }),
       deliver_policy: DeliverPolicy.All,
       replay_policy: ReplayPolicy.Instant,
       ack_policy: AckPolicy.Explicit,
