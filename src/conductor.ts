@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
+import { awaitDatabase } from './conductor-database.ts';
 import { createJobs } from './conductor-jobs.ts';
-import { fullJitter, pause } from './core/backoff.ts';
-import type { Access } from './core/config/access.ts';
+import { stopDeadlines } from './conductor-stop.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { settledBy, unlessAborted } from './core/deadline.ts';
-import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
+import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
@@ -14,14 +14,9 @@ import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
-import { Outage } from './core/quiet-log.ts';
 import { DatabaseProbe } from './database/probe.ts';
-import { queryOn } from './database/query.ts';
-import { missingFromSchema } from './database/schema.ts';
-import { openSession } from './database/session.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
-import { missingFromModels } from './workers/methods/models/check.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
 
@@ -180,21 +175,6 @@ export async function startConductor(
   return conductor;
 }
 
-/**
- * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A part of the
- * time is kept for closing, so that the whole stop is within the deadline: a process that takes longer is killed.
- *
- * @param deadline milliseconds.
- */
-function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over', AbortSignal> {
-  const reserve = Math.min(deadline / 4, 2000);
-  return {
-    finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
-    closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
-    over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
-  };
-}
-
 async function startTransport(name: string, supervisor: Supervisor): Promise<void> {
   try {
     await supervisor.start();
@@ -202,46 +182,5 @@ async function startTransport(name: string, supervisor: Supervisor): Promise<voi
     throw error instanceof ConfigError
       ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
       : error;
-  }
-}
-
-/** Waits until the database is there. Rejects with ConfigError if it has to be migrated first. */
-async function awaitDatabase(
-  { database, reconnect, access }: Config,
-  logger: Logger,
-  signal?: AbortSignal,
-): Promise<void> {
-  const outage = new Outage();
-  for (let failures = 0; ; failures += 1) {
-    try {
-      await checkSchema(database, access);
-      return;
-    } catch (error) {
-      if (!(error instanceof NotConnected) || signal?.aborted) throw error;
-      const delay = fullJitter(failures, reconnect);
-      const text = messageOf(error);
-      logger[outage.fail(text) ? 'error' : 'debug'](
-        { error: text, retryInMs: Math.round(delay) },
-        'waiting for the database',
-      );
-      await pause(delay, signal);
-    }
-  }
-}
-
-async function checkSchema(database: Config['database'], access: Access): Promise<void> {
-  const client = await openSession(database, 'look');
-  try {
-    const query = queryOn(client);
-    const missing = await missingFromSchema(query);
-    if (missing.length > 0) {
-      throw new ConfigError(
-        `the database lacks ${missing.join(', ')}: run \`conductor migrate\` with this configuration`,
-      );
-    }
-    const problem = await missingFromModels({ query: (_, text, values) => query(text, [...values]) }, access);
-    if (problem !== undefined) throw new ConfigError(problem);
-  } finally {
-    await client.end();
   }
 }

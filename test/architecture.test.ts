@@ -38,7 +38,7 @@ function read(path: string): Source {
 }
 
 /** These put the rooms together, as the commands and the package's entry points do; every other file lies in a room. */
-const compositionRoots = ['main.ts', 'conductor.ts', 'conductor-jobs.ts'];
+const isCompositionRoot = (path: string) => /^(main|conductor(-[a-z]+)*)\.ts$/.test(path);
 const freeRooms = ['commands', 'public'];
 const rooms = [
   ...freeRooms,
@@ -105,7 +105,7 @@ function apartmentOf(path: string): string {
 /** What an import breaks, in one line; undefined if it breaks nothing. */
 function brokenBy(path: string, imported: string): string | undefined {
   const room = roomOf(path);
-  if (compositionRoots.includes(path) || freeRooms.includes(room)) return undefined;
+  if (isCompositionRoot(path) || freeRooms.includes(room)) return undefined;
   // The record of all protocols.
   if (path === 'transports/index.ts' && roomOf(imported) === 'transports') return undefined;
   const isCore = roomOf(imported) === 'core' && room !== 'core';
@@ -154,7 +154,9 @@ test('the test finds every import, except those that only the configuration or t
 
 test('every file lies in a room, except the files that join the rooms', (t) => {
   t.deepEqual(
-    sources.map(({ path }) => path).filter((path) => ![...rooms, ...compositionRoots].includes(roomOf(path))),
+    sources
+      .map(({ path }) => path)
+      .filter((path) => !rooms.includes(roomOf(path)) && !isCompositionRoot(path)),
     [],
   );
 });
@@ -171,10 +173,13 @@ test('a room imports core and itself, a transport imports no other transport, an
   );
 });
 
-test('only the method table and conductor.ts import from the folder of a method', (t) => {
+test('only the method table and conductor-database.ts import from the folder of a method', (t) => {
   t.deepEqual(
     violations(({ path, files }) => {
-      if (['workers/methods/table.ts', 'conductor.ts'].includes(path) || freeRooms.includes(roomOf(path)))
+      if (
+        ['workers/methods/table.ts', 'conductor-database.ts'].includes(path) ||
+        freeRooms.includes(roomOf(path))
+      )
         return [];
       const [own] = methodFolder.exec(path) ?? [];
       return files.filter((file) => methodFolder.test(file) && methodFolder.exec(file)?.[0] !== own);
