@@ -14,6 +14,16 @@ export default {
     },
   },
   exit: { ...heartbeat, apply: () => process.exit(7) },
+  /** Its thread dies when the message has long been applied. */
+  late: {
+    ...heartbeat,
+    apply: (...all: Parameters<typeof heartbeat.apply>) => {
+      setTimeout(() => {
+        throw new Error('a mistake in a timer');
+      }, 100);
+      return heartbeat.apply(...all);
+    },
+  },
   allocate: {
     ...heartbeat,
     apply: () => {
