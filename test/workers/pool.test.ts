@@ -9,6 +9,7 @@ import { bodyOf } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
+import { lateDeath } from './programs/dangerous-manager.ts';
 
 const session: Session = {
   settle: () => {},
@@ -129,11 +130,14 @@ test('a thread that dies while it has nothing to do ends nothing: the log says s
     return [...result.codes].map((code) => outcomeKinds[code]);
   };
   t.deepEqual(await codes(heartbeat('i1', 'late')), ['applied']);
+  const channel = new BroadcastChannel(lateDeath);
+  channel.postMessage('die');
   await waitFor(() => lines.length > 0, { what: 'the thread to die' });
+  channel.close();
   t.is(lines.length, 1);
   t.like(JSON.parse(lines[0] ?? ''), {
     msg: 'a worker died while it had nothing to do; another one takes its place',
-    error: 'a mistake in a timer',
+    error: 'a mistake in a listener',
   });
   t.deepEqual(await codes(heartbeat('i2')), ['applied']);
 });
