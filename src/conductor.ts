@@ -105,7 +105,12 @@ export async function startConductor(
       if (await dispatcher.announce(transport, notification)) await pool.forget(row);
     return round;
   };
-  const jobs = createJobs(config, settings, { retry }, logger);
+  const redrive = async (transport: string) => {
+    const round = await pool.redrive(transport);
+    for (const notification of round.notifications) await dispatcher.announce(transport, notification);
+    return round;
+  };
+  const jobs = createJobs(config, settings, { retry, redrive }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
