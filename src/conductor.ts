@@ -99,7 +99,11 @@ export async function startConductor(
   });
   const retry = async (transport: string) => {
     const { notifications = [], dead = [], ...round } = await pool.retry(transport);
-    for (const notice of dead) deadLetters.add(notice);
+    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
+    for (const notice of dead) {
+      counters?.countDead(notice.reason);
+      deadLetters.add(notice);
+    }
     // If a notification cannot be published, its message is retried.
     for (const { notification, row } of notifications)
       if (await dispatcher.announce(transport, notification)) await pool.forget(row);
