@@ -47,13 +47,33 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'attempts',
     'first_deferred_at',
     'next_attempt_at',
-    'failing_since',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
   status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
+
+/** Columns that a later migration adds to a table of ours. A table that a rollback has kept may lack them until the next migration. */
+const addedColumns: Readonly<Record<string, readonly string[]>> = {
+  deferred: ['failing_since'],
+  dead_letters: [
+    'sender_proof',
+    'compression',
+    'is_call',
+    'was_deferred',
+    'redacted',
+    'counted',
+    'edited_body',
+    'edited_by',
+    'edited_at',
+    'redrive_at',
+    'redrive_by',
+    'redriven_at',
+    'redrive_outcome',
+    'redrives',
+  ],
+};
 
 export const troveTables = Object.keys(troveColumns);
 export const ownTables = Object.keys(ownColumns);
@@ -72,7 +92,7 @@ const triggers = [
  * backups.sent"). Empty if none is missing. `conductor migrate` adds them.
  */
 export async function missingFromSchema(query: Query): Promise<string[]> {
-  const missing = await missingColumns(query, [...troveTables, ...ownTables], guardColumn);
+  const missing = await missingColumns(query, [...troveTables, ...ownTables], laterColumns);
   const existing = await existingTables(query, guardedTables);
   for (const { name, table } of triggers) {
     if (existing.includes(table) && !(await hasTrigger(query, name, table)))
@@ -113,8 +133,9 @@ export async function missingColumns(
   });
 }
 
-function guardColumn(table: string): readonly string[] {
-  return guardedTables.includes(table) ? ['sent'] : [];
+/** The columns of a table that its first migration does not make. */
+export function laterColumns(table: string): readonly string[] {
+  return [...(guardedTables.includes(table) ? ['sent'] : []), ...(addedColumns[table] ?? [])];
 }
 
 async function hasTrigger(query: Query, name: string, table: string): Promise<boolean> {
