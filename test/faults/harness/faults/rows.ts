@@ -1,6 +1,10 @@
 /** Faults of tables and rows: what other sessions do to them. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { configurationOf } from '../../../support/conductor.ts';
 import { startProcess } from '../../../support/processes.ts';
+import { temporaryDirectory } from '../../../support/temporary.ts';
 import { lockWith } from '../../databases.ts';
 import { busyInstances, instanceId } from '../messages.ts';
 import type { Fault, World } from '../world.ts';
@@ -49,9 +53,12 @@ export const rowFaults: ReadonlyArray<Fault> = [
     name: 'migrate-again',
     lasts: [0, 0],
     run: async ({ database }) => {
-      const env = { PATH: process.env.PATH, CONDUCTOR_DATABASE__URL: database.url };
-      const { code } = await startProcess(process.execPath, [main, 'migrate'], { env }).exited;
-      if (code !== 0) throw new Error(`conductor migrate ended with ${code}`);
+      const file = join(temporaryDirectory('migrate'), 'conductor.yaml');
+      writeFileSync(file, configurationOf({ database: database.url, transports: {} }));
+      const env = { PATH: process.env.PATH };
+      const run = startProcess(process.execPath, [main, 'migrate', '--config', file], { env });
+      const { code } = await run.exited;
+      if (code !== 0) throw new Error(`conductor migrate ended with ${code}: ${run.output()}`);
       return 'conductor migrate';
     },
   },
