@@ -12,6 +12,7 @@ import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
+import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
 import { DatabaseProbe } from './database/probe.ts';
@@ -37,6 +38,8 @@ export interface Conductor {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** The state and the last error of each transport's connection. */
@@ -71,11 +74,12 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
-    run: async (transport, batch) => {
-      const result = await pool.run(transport, batch);
-      putAside.note(result.putAsideBecause);
-      return result;
-    },
+    run: (transport, batch) =>
+      wedge.during(async () => {
+        const result = await pool.run(transport, batch);
+        putAside.note(result.putAsideBecause);
+        return result;
+      }),
     call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -129,6 +133,16 @@ export async function startConductor(
     interval: watchInterval,
     logger,
   });
+  const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
+  const wedge = new WedgeWatch({
+    // A call may keep its transport's only message for as long as that.
+    patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
+    counters,
+    isDatabaseAway: () => watch.problem !== undefined,
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    overdueJob: () => jobs.overdue,
+    logger,
+  });
 
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
@@ -137,6 +151,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     watch,
+    wedge,
     probe,
     pool,
     deadLetters,
@@ -144,10 +159,13 @@ export async function startConductor(
     logger,
   });
   const conductor: Conductor = {
-    counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
+    counters,
     jobs,
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
+    },
+    get wedgedBecause() {
+      return wedge.because;
     },
     get putAsideBecause() {
       return putAside.because;
@@ -175,6 +193,7 @@ export async function startConductor(
     if (signal?.aborted) return conductor;
     jobs.start();
     watch.start();
+    wedge.start();
   } catch (error) {
     await conductor.stop();
     throw error;

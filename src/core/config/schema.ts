@@ -12,6 +12,7 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { healthSchema } from './schema-health.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -222,6 +223,7 @@ export const baseSchema = {
       format: milliseconds,
     },
   },
+  health: healthSchema,
   admin: {
     host: {
       doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
