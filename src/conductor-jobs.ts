@@ -4,28 +4,32 @@ import type { Logger } from './core/logger.ts';
 import { Semaphore } from './core/semaphore.ts';
 import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
+import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
-import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
+import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
+import type { RedriveRound } from './workers/redrive-round.ts';
 import type { WorkerSettings } from './workers/settings.ts';
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
   readonly retry: (transport: string) => Promise<RetryResult>;
+  /** One round of redrives, in a worker. Never rejects. */
+  readonly redrive: (transport: string) => Promise<RedriveRound>;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   settings: WorkerSettings,
-  { retry }: ReplicaJobs,
+  { retry, redrive }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
-  const { deadLetters, calls, deferred } = config;
+  const { deadLetters, calls, deferred, transitions } = config;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -36,8 +40,16 @@ export function createJobs(
           logger: logger.child({ transport }),
         }),
       ),
+      ...config.transports.map(({ name: transport }) =>
+        redriveJob({
+          transport,
+          redrive: () => redrive(transport),
+          logger: logger.child({ transport }),
+        }),
+      ),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
+      trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
     ],
     connections,
     schema: config.jobs.schema,

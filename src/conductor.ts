@@ -2,16 +2,17 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { createJobs } from './conductor-jobs.ts';
-import { stopDeadlines } from './conductor-stop.ts';
+import { Stopping } from './conductor-stop.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
-import { settledBy, unlessAborted } from './core/deadline.ts';
+import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
+import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
 import { DatabaseProbe } from './database/probe.ts';
@@ -37,12 +38,18 @@ export interface Conductor {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
+  /** Whether the replica stops or has stopped. */
+  readonly isStopping: boolean;
   /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
   stop(): Promise<void>;
+  /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
+  abandon(): Promise<void>;
 }
 
 /**
@@ -50,11 +57,13 @@ export interface Conductor {
  * and connects to it later. Rejects with ConfigError if the replica can never work.
  *
  * @param signal aborted: the caller is going to stop the replica, and need not wait until it has started.
+ * @param onMade called before the first connection to a broker: from then on there may be messages to give back.
  */
 export async function startConductor(
   config: Config,
   logger: Logger,
   signal?: AbortSignal,
+  onMade: (conductor: Conductor) => void = () => {},
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
   await awaitDatabase(config, logger, signal);
@@ -65,11 +74,12 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
-    run: async (transport, batch) => {
-      const result = await pool.run(transport, batch);
-      putAside.note(result.putAsideBecause);
-      return result;
-    },
+    run: (transport, batch) =>
+      wedge.during(async () => {
+        const result = await pool.run(transport, batch);
+        putAside.note(result.putAsideBecause);
+        return result;
+      }),
     call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -99,13 +109,22 @@ export async function startConductor(
   });
   const retry = async (transport: string) => {
     const { notifications = [], dead = [], ...round } = await pool.retry(transport);
-    for (const notice of dead) deadLetters.add(notice);
+    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
+    for (const notice of dead) {
+      counters?.countDead(notice.reason);
+      deadLetters.add(notice);
+    }
     // If a notification cannot be published, its message is retried.
     for (const { notification, row } of notifications)
       if (await dispatcher.announce(transport, notification)) await pool.forget(row);
     return round;
   };
-  const jobs = createJobs(config, settings, { retry }, logger);
+  const redrive = async (transport: string) => {
+    const round = await pool.redrive(transport);
+    for (const notification of round.notifications) await dispatcher.announce(transport, notification);
+    return round;
+  };
+  const jobs = createJobs(config, settings, { retry, redrive }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -114,14 +133,39 @@ export async function startConductor(
     interval: watchInterval,
     logger,
   });
+  const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
+  const wedge = new WedgeWatch({
+    // A call may keep its transport's only message for as long as that.
+    patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
+    counters,
+    isDatabaseAway: () => watch.problem !== undefined,
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    overdueJob: () => jobs.overdue,
+    logger,
+  });
 
-  let stopped: Promise<void> | undefined;
   let admin: AdminServer | undefined;
+  const stopping = new Stopping({
+    deadline: config.shutdown.deadline,
+    transports: perTransport,
+    dispatcher,
+    jobs,
+    watch,
+    wedge,
+    probe,
+    pool,
+    deadLetters,
+    admin: () => admin,
+    logger,
+  });
   const conductor: Conductor = {
-    counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
+    counters,
     jobs,
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
+    },
+    get wedgedBecause() {
+      return wedge.because;
     },
     get putAsideBecause() {
       return putAside.because;
@@ -130,32 +174,13 @@ export async function startConductor(
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
       ),
-    stop() {
-      stopped ??= stop();
-      return stopped;
+    get isStopping() {
+      return stopping.begun;
     },
+    stop: () => stopping.stop(),
+    abandon: () => stopping.abandon(),
   };
-
-  async function stop(): Promise<void> {
-    const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
-    const supervisors = perTransport.map(({ supervisor }) => supervisor);
-    watch.stop();
-    probe.close();
-    await Promise.all([
-      // A round of a job waits for the database, which may never answer.
-      settledBy(jobs.stop(), finished),
-      ...supervisors.map((supervisor) => supervisor.drain(finished)),
-    ]);
-    await dispatcher.idle(finished);
-    dispatcher.stop();
-    await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
-    await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
-    deadLetters.stop();
-    for (const { name, inlet } of perTransport) {
-      const { received, redelivered, outcomes, released } = inlet.counters;
-      logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
-    }
-  }
+  onMade(conductor);
 
   try {
     admin = await startAdmin(config.admin, conductor);
@@ -168,6 +193,7 @@ export async function startConductor(
     if (signal?.aborted) return conductor;
     jobs.start();
     watch.start();
+    wedge.start();
   } catch (error) {
     await conductor.stop();
     throw error;

@@ -12,6 +12,8 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { healthSchema } from './schema-health.ts';
+import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -190,6 +192,7 @@ export const baseSchema = {
       format: share,
     },
   },
+  ...statusSections,
   jobs: {
     schema: {
       doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database must have the same schema.',
@@ -222,6 +225,7 @@ export const baseSchema = {
       format: milliseconds,
     },
   },
+  health: healthSchema,
   admin: {
     host: {
       doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
