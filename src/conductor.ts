@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
+import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs } from './conductor-jobs.ts';
 import { stopDeadlines } from './conductor-stop.ts';
 import type { Config } from './core/config/load.ts';
@@ -10,6 +11,7 @@ import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
+import type { DurabilityReport } from './core/gateway/durability.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
@@ -39,6 +41,8 @@ export interface Conductor {
   readonly putAsideBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
+  /** What a confirmed message survives. */
+  readonly durability: DurabilityReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
@@ -57,7 +61,8 @@ export async function startConductor(
   signal?: AbortSignal,
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
-  await awaitDatabase(config, logger, signal);
+  const durability = new DurabilityWatch(config, logger);
+  await awaitDatabase(config, logger, (query) => durability.admitDatabase(query), signal);
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
   const settings = workerSettingsOf(config);
@@ -94,7 +99,13 @@ export async function startConductor(
     return {
       name: configured.name,
       inlet,
-      supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
+      supervisor: new Supervisor({
+        transport,
+        inlet,
+        admit: (session) => durability.admitSession(configured.name, session),
+        backoff: reconnect,
+        logger: child,
+      }),
     };
   });
   const retry = async (transport: string) => {
@@ -126,6 +137,9 @@ export async function startConductor(
     get putAsideBecause() {
       return putAside.because;
     },
+    get durability() {
+      return durability.report;
+    },
     states: () =>
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
@@ -140,6 +154,7 @@ export async function startConductor(
     const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
     const supervisors = perTransport.map(({ supervisor }) => supervisor);
     watch.stop();
+    durability.stop();
     probe.close();
     await Promise.all([
       // A round of a job waits for the database, which may never answer.
@@ -168,6 +183,7 @@ export async function startConductor(
     if (signal?.aborted) return conductor;
     jobs.start();
     watch.start();
+    durability.start(probe);
   } catch (error) {
     await conductor.stop();
     throw error;

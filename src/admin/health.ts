@@ -1,4 +1,5 @@
 import type { Counters } from '../core/gateway/counters.ts';
+import type { DurabilityReport } from '../core/gateway/durability.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
 /** The state of a replica, from which its health is computed. */
@@ -7,6 +8,7 @@ export interface Subject {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  readonly durability: DurabilityReport;
   states(): Readonly<Record<string, TransportState>>;
 }
 
@@ -25,6 +27,8 @@ export interface Health {
   readonly heldBecause: string | undefined;
   readonly putAsideBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
+  /** What a confirmed message survives, and why no more. */
+  readonly durability: DurabilityReport;
 }
 
 interface TransportHealth extends TransportState {
@@ -44,13 +48,14 @@ export function healthOf(subject: Subject): Health {
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
   });
-  const { heldBecause, putAsideBecause } = subject;
+  const { heldBecause, putAsideBecause, durability } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
     status: statusOf(isConsuming, { heldBecause, putAsideBecause }),
     heldBecause,
     putAsideBecause,
     transports: Object.fromEntries(transports),
+    durability,
   };
 }
 

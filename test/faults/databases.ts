@@ -11,8 +11,11 @@ interface Test {
 }
 
 /** A Postgres of the test's own, to be stopped and killed, with a migrated database. */
-export async function startOwnPostgres(t: Test): Promise<{ postgres: Server; database: TestDatabase }> {
-  const postgres = await startPostgres();
+export async function startOwnPostgres(
+  t: Test,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ postgres: Server; database: TestDatabase }> {
+  const postgres = await startPostgres({ settings });
   t.teardown(postgres.kill);
   const url = postgres.url();
   await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
