@@ -4,23 +4,27 @@ import type { Logger } from './core/logger.ts';
 import { Semaphore } from './core/semaphore.ts';
 import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
+import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
 import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
+import type { RedriveRound } from './workers/redrive-round.ts';
 import type { WorkerSettings } from './workers/settings.ts';
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
   readonly retry: (transport: string) => Promise<RetryResult>;
+  /** One round of redrives, in a worker. Never rejects. */
+  readonly redrive: (transport: string) => Promise<RedriveRound>;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   settings: WorkerSettings,
-  { retry }: ReplicaJobs,
+  { retry, redrive }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const connections = jobsConnections(settings, logger);
@@ -33,6 +37,13 @@ export function createJobs(
           transport,
           interval: deferred.interval,
           retry: () => retry(transport),
+          logger: logger.child({ transport }),
+        }),
+      ),
+      ...config.transports.map(({ name: transport }) =>
+        redriveJob({
+          transport,
+          redrive: () => redrive(transport),
           logger: logger.child({ transport }),
         }),
       ),

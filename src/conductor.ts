@@ -110,13 +110,22 @@ export async function startConductor(
   });
   const retry = async (transport: string) => {
     const { notifications = [], dead = [], ...round } = await pool.retry(transport);
-    for (const notice of dead) deadLetters.add(notice);
+    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
+    for (const notice of dead) {
+      counters?.countDead(notice.reason);
+      deadLetters.add(notice);
+    }
     // If a notification cannot be published, its message is retried.
     for (const { notification, row } of notifications)
       if (await dispatcher.announce(transport, notification)) await pool.forget(row);
     return round;
   };
-  const jobs = createJobs(config, settings, { retry }, logger);
+  const redrive = async (transport: string) => {
+    const round = await pool.redrive(transport);
+    for (const notification of round.notifications) await dispatcher.announce(transport, notification);
+    return round;
+  };
+  const jobs = createJobs(config, settings, { retry, redrive }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),

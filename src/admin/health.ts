@@ -35,6 +35,8 @@ interface TransportHealth extends TransportState {
   readonly received: number;
   readonly redelivered: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  /** New dead letters by reason. */
+  readonly deadBy: Readonly<Record<string, number>>;
   readonly released: number;
   readonly held: number;
   readonly heldBytes: number;
@@ -44,9 +46,9 @@ interface TransportHealth extends TransportState {
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
-    const { received, redelivered, outcomes, released, held, heldBytes } = counters;
+    const { received, redelivered, outcomes, deadBy, released, held, heldBytes } = counters;
     const { state = 'stopped', lastError } = states[name] ?? {};
-    return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
+    return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
   const { heldBecause, putAsideBecause, durability } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');

@@ -25,6 +25,11 @@ export class CommandLine {
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   }
 
+  /** Shows on a terminal how far long work is. The next text takes its place. Nowhere else it says anything. */
+  progress(text: string): void {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  }
+
   /** Aborted by the first SIGINT or SIGTERM. The second one ends the process at once, with exit code 1. */
   interruption(): AbortSignal {
     const controller = new AbortController();
@@ -61,4 +66,12 @@ export function duration(text: string): number {
   if (number === undefined || factor === undefined)
     throw new InvalidArgumentError('a time such as 90s, 10m, 2h or 7d is expected');
   return Number(number) * factor;
+}
+
+/** A whole number above 0, as a flag. Throws InvalidArgumentError. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number above 0 is expected');
+  return value;
 }

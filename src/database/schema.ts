@@ -47,12 +47,32 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'attempts',
     'first_deferred_at',
     'next_attempt_at',
-    'failing_since',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
+
+/** Columns that a later migration adds to a table of ours. A table that a rollback has kept may lack them until the next migration. */
+const addedColumns: Readonly<Record<string, readonly string[]>> = {
+  deferred: ['failing_since'],
+  dead_letters: [
+    'sender_proof',
+    'compression',
+    'is_call',
+    'was_deferred',
+    'redacted',
+    'counted',
+    'edited_body',
+    'edited_by',
+    'edited_at',
+    'redrive_at',
+    'redrive_by',
+    'redriven_at',
+    'redrive_outcome',
+    'redrives',
+  ],
+};
 
 export const troveTables = Object.keys(troveColumns);
 export const ownTables = Object.keys(ownColumns);
@@ -64,7 +84,7 @@ export const guardedTables = ['service_statuses', 'backups'];
  * backups.sent"). Empty if none is missing. `conductor migrate` adds them.
  */
 export async function missingFromSchema(query: Query): Promise<string[]> {
-  const missing = await missingColumns(query, [...troveTables, ...ownTables], guardColumn);
+  const missing = await missingColumns(query, [...troveTables, ...ownTables], laterColumns);
   const existing = await existingTables(query, guardedTables);
   for (const table of existing) {
     if (!(await hasKeepTrigger(query, table))) missing.push(`trigger conductor_keep_sent on ${table}`);
@@ -104,8 +124,9 @@ export async function missingColumns(
   });
 }
 
-function guardColumn(table: string): readonly string[] {
-  return guardedTables.includes(table) ? ['sent'] : [];
+/** The columns of a table that its first migration does not make. */
+export function laterColumns(table: string): readonly string[] {
+  return [...(guardedTables.includes(table) ? ['sent'] : []), ...(addedColumns[table] ?? [])];
 }
 
 async function hasKeepTrigger(query: Query, table: string): Promise<boolean> {

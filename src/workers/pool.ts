@@ -6,6 +6,7 @@ import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { DeferredVersion, RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
+import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
 
 export interface PoolOptions {
@@ -110,6 +111,18 @@ export class WorkerPool {
     } catch (error) {
       return { retried: 0, resolved: 0, isUnfinished: false, failedBecause: messageOf(error) };
     }
+  }
+
+  /** Redrives the dead letters of a transport that are due. Never rejects. */
+  redrive(transport: string): Promise<RedriveRound> {
+    return redriveRound(transport, {
+      due: (of) => this.ordinary.run(of, { name: 'due' }),
+      redrive: (task) => this.ordinary.run(task, { name: 'redrive' }),
+      redriveAlone: (task) => this.inQuarantine(() => this.quarantine.run(task, { name: 'redrive' })),
+      giveUp: (task) => this.ordinary.run(task, { name: 'giveUp' }),
+      isClosing: () => this.closing,
+      logger: this.options.logger,
+    });
   }
 
   /** Deletes a deferred message whose notification is published. If that fails, both come again. */

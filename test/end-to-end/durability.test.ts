@@ -32,7 +32,7 @@ function edge() {
 }
 
 wholeTest('the log and /health tell what a confirmed message survives, and why no more', async (t) => {
-  const { database } = await startOwnPostgres(t, { fsync: 'on' });
+  const { database } = await startOwnPostgres(t, { settings: { fsync: 'on' } });
   const port = await freePort();
   const { log } = await startConductorHere(t, {
     database: database.url,
@@ -72,7 +72,7 @@ async function refusal(t: ExecutionContext, options: Parameters<typeof spawnCond
 postgresTest(
   'a replica does not start on a database that offers less than is required, and one line names each shortfall',
   async (t) => {
-    const { database } = await startOwnPostgres(t, { fsync: 'off', full_page_writes: 'off' });
+    const { database } = await startOwnPostgres(t, { settings: { fsync: 'off', full_page_writes: 'off' } });
     const found = await refusal(t, {
       database: database.url,
       transports: { dead: { kind: 'amqp091', url: 'amqp://127.0.0.1:1' } },
@@ -105,7 +105,7 @@ wholeTest(
 );
 
 postgresTest('Postgres tells what each of its settings costs', async (t) => {
-  const { database } = await startOwnPostgres(t, { fsync: 'on' });
+  const { database } = await startOwnPostgres(t, { settings: { fsync: 'on' } });
   const query = queryOf(database);
   const facts = await readServerFacts(query);
   t.deepEqual(facts, { fsync: true, fullPageWrites: true, standbyNames: '', standbys: 0, unlogged: [] });
@@ -155,7 +155,7 @@ postgresTest('a user who may not see the standbys gets no warning about them', a
 postgresTest(
   'a setting of Postgres that changes later is one line, and an error if it is less than what is required',
   async (t) => {
-    const { database } = await startOwnPostgres(t, { fsync: 'on' });
+    const { database } = await startOwnPostgres(t, { settings: { fsync: 'on' } });
     mock.timers.enable({ apis: ['setInterval'] });
     t.teardown(() => mock.timers.reset());
     const lines: LogLine[] = [];

@@ -177,6 +177,9 @@ test('times are UTC in any time zone of the server', async (t) => {
     [
       'call_results.called_at',
       'dead_letters.died_at',
+      'dead_letters.edited_at',
+      'dead_letters.redrive_at',
+      'dead_letters.redriven_at',
       'deferred.failing_since',
       'deferred.first_deferred_at',
       'deferred.next_attempt_at',

@@ -142,6 +142,31 @@ test('messages that wait for the quarantine continue when the message before the
   );
 });
 
+test('a dead letter that ends its worker again is dead again with reason crash; the others are redriven', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1', 'i2');
+  const pool = await openPool(t, database.url);
+  for (const [instance, method] of [
+    ['i1', 'heartbeat'],
+    ['i9', 'exit'],
+    ['i2', 'heartbeat'],
+  ] as const) {
+    const { body } = heartbeat(instance, method);
+    await database.query(
+      `INSERT INTO dead_letters (transport, reason, body, body_size, body_digest, redrive_at)
+       VALUES ('plain', 'refused', $1, $2, '', now())`,
+      [body, body.length],
+    );
+  }
+  t.like(await pool.redrive('plain'), { outcomes: { applied: 2, dead: 1 }, isUnfinished: false });
+  t.deepEqual(await database.query('SELECT reason, redrive_outcome FROM dead_letters ORDER BY id'), [
+    { reason: 'refused', redrive_outcome: 'applied' },
+    { reason: 'crash', redrive_outcome: 'dead' },
+    { reason: 'refused', redrive_outcome: 'applied' },
+  ]);
+  for (const id of ['i1', 'i2']) t.is((await statusOf(database, id))?.status_description, 'running');
+});
+
 test('a message that uses up the memory ends its thread, not the process', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1');
