@@ -12,6 +12,7 @@ import {
   wholeNumberUpTo,
 } from './formats.ts';
 import { databaseSchema } from './schema-database.ts';
+import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -152,6 +153,7 @@ export const baseSchema = {
       format: share,
     },
   },
+  ...statusSections,
   jobs: {
     schema: {
       doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database must have the same schema.',

@@ -88,7 +88,7 @@ test('a refused session of the first attempt is closed, and the start fails', as
 test('a refused session of a later attempt is closed, and the supervisor tries again', async (t) => {
   const refusing: { error: Error | undefined } = { error: undefined };
   const { broker, supervisor } = supervised(refusing);
-  t.teardown(() => supervisor.stop(AbortSignal.abort()));
+  t.teardown(() => supervisor.stop(AbortSignal.abort(), AbortSignal.abort()));
   await supervisor.start();
   refusing.error = new ConfigError('too little');
   broker.session?.end(undefined);
