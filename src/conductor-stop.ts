@@ -19,7 +19,7 @@ export interface StoppingParts {
   }>;
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
-  /** What looks at the database now and then. */
+  /** What looks at the database, at the messages in flight and at the jobs now and then. */
   readonly watches: ReadonlyArray<{ stop(): void }>;
   readonly probe: Pick<DatabaseProbe, 'close'>;
   readonly pool: Pick<WorkerPool, 'close'>;

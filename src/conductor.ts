@@ -14,6 +14,7 @@ import { Dispatcher } from './core/gateway/dispatcher.ts';
 import type { DurabilityReport } from './core/gateway/durability.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
+import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
 import { DatabaseProbe } from './database/probe.ts';
@@ -39,6 +40,8 @@ export interface Conductor {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** What a confirmed message survives. */
@@ -76,11 +79,12 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
-    run: async (transport, batch) => {
-      const result = await pool.run(transport, batch);
-      putAside.note(result.putAsideBecause);
-      return result;
-    },
+    run: (transport, batch) =>
+      wedge.during(async () => {
+        const result = await pool.run(transport, batch);
+        putAside.note(result.putAsideBecause);
+        return result;
+      }),
     call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -140,6 +144,16 @@ export async function startConductor(
     interval: watchInterval,
     logger,
   });
+  const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
+  const wedge = new WedgeWatch({
+    // A call may keep its transport's only message for as long as that.
+    patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
+    counters,
+    isDatabaseAway: () => watch.problem !== undefined,
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    overdueJob: () => jobs.overdue,
+    logger,
+  });
 
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
@@ -147,7 +161,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
-    watches: [watch, durability],
+    watches: [watch, wedge, durability],
     probe,
     pool,
     deadLetters,
@@ -155,10 +169,13 @@ export async function startConductor(
     logger,
   });
   const conductor: Conductor = {
-    counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
+    counters,
     jobs,
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
+    },
+    get wedgedBecause() {
+      return wedge.because;
     },
     get putAsideBecause() {
       return putAside.because;
@@ -190,6 +207,7 @@ export async function startConductor(
     jobs.start();
     watch.start();
     durability.start(probe);
+    wedge.start();
   } catch (error) {
     await conductor.stop();
     throw error;

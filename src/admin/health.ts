@@ -9,6 +9,8 @@ export interface Subject {
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
   readonly durability: DurabilityReport;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** Whether the replica stops or has stopped. */
   readonly isStopping: boolean;
   states(): Readonly<Record<string, TransportState>>;
@@ -24,10 +26,12 @@ export interface Health {
   /**
    * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, or all messages of a method are put aside. `held`:
    * the database is away; no message is lost. `down`: no broker can be reached. `stopping`: the replica finishes its messages and ends.
+   * `wedged`: the replica no longer works, and has to be started again.
    */
-  readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping';
+  readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping' | 'wedged';
   readonly heldBecause: string | undefined;
   readonly putAsideBecause: string | undefined;
+  readonly wedgedBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
   /** What a confirmed message survives, and why no more. */
   readonly durability: DurabilityReport;
@@ -52,12 +56,13 @@ export function healthOf(subject: Subject): Health {
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
-  const { heldBecause, putAsideBecause, durability, isStopping } = subject;
+  const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
-    status: statusOf(isConsuming, { heldBecause, putAsideBecause, isStopping }),
+    status: statusOf(isConsuming, subject),
     heldBecause,
     putAsideBecause,
+    wedgedBecause,
     transports: Object.fromEntries(transports),
     durability,
   };
@@ -65,13 +70,10 @@ export function healthOf(subject: Subject): Health {
 
 function statusOf(
   isConsuming: ReadonlyArray<boolean>,
-  {
-    heldBecause,
-    putAsideBecause,
-    isStopping,
-  }: Pick<Subject, 'heldBecause' | 'putAsideBecause' | 'isStopping'>,
+  { heldBecause, putAsideBecause, wedgedBecause, isStopping }: Omit<Subject, 'counters' | 'states'>,
 ): Health['status'] {
   if (isStopping) return 'stopping';
+  if (wedgedBecause !== undefined) return 'wedged';
   if (!isConsuming.includes(true)) return 'down';
   if (heldBecause !== undefined) return 'held';
   return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';

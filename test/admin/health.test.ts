@@ -16,6 +16,7 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     heldBecause,
     putAsideBecause,
     durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
+    wedgedBecause: undefined,
     isStopping: false,
     states: () =>
       Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),
