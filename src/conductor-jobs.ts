@@ -6,7 +6,7 @@ import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
-import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
+import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
@@ -29,7 +29,7 @@ export function createJobs(
 ): Jobs {
   const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
-  const { deadLetters, calls, deferred } = config;
+  const { deadLetters, calls, deferred, transitions } = config;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -49,6 +49,7 @@ export function createJobs(
       ),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
+      trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
     ],
     connections,
     schema: config.jobs.schema,

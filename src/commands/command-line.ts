@@ -30,14 +30,20 @@ export class CommandLine {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   }
 
-  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process at once, with exit code 1. */
-  interruption(): AbortSignal {
+  /**
+   * Aborted by the first SIGINT or SIGTERM. The second one ends the process at once.
+   *
+   * @param end ends the process; with exit code 1 unless told.
+   */
+  interruption(end: () => void = () => process.exit(1)): AbortSignal {
     const controller = new AbortController();
-    let first = 0;
+    let last = 0;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (!controller.signal.aborted) first = performance.now();
-        else if (performance.now() - first > sameSignal) process.exit(1);
+        const now = performance.now();
+        const isSame = now - last <= sameSignal;
+        if (controller.signal.aborted && !isSame) end();
+        if (!isSame) last = now;
         controller.abort();
       });
     }

@@ -49,6 +49,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'next_attempt_at',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
+  status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
@@ -79,6 +80,13 @@ export const ownTables = Object.keys(ownColumns);
 /** The tables with a guard: a column `sent`, and the trigger that keeps it. */
 export const guardedTables = ['service_statuses', 'backups'];
 
+const triggers = [
+  { name: 'conductor_keep_sent', table: 'service_statuses' },
+  { name: 'conductor_keep_sent', table: 'backups' },
+  { name: 'conductor_record_status', table: 'service_statuses' },
+  { name: 'conductor_record_new_status', table: 'service_statuses' },
+] as const;
+
 /**
  * The objects that the conductor's statements need and the database lacks, in words for the operator ("table deferred", "column
  * backups.sent"). Empty if none is missing. `conductor migrate` adds them.
@@ -86,8 +94,9 @@ export const guardedTables = ['service_statuses', 'backups'];
 export async function missingFromSchema(query: Query): Promise<string[]> {
   const missing = await missingColumns(query, [...troveTables, ...ownTables], laterColumns);
   const existing = await existingTables(query, guardedTables);
-  for (const table of existing) {
-    if (!(await hasKeepTrigger(query, table))) missing.push(`trigger conductor_keep_sent on ${table}`);
+  for (const { name, table } of triggers) {
+    if (existing.includes(table) && !(await hasTrigger(query, name, table)))
+      missing.push(`trigger ${name} on ${table}`);
   }
   if (existing.includes('service_statuses') && !(await hasUniqueStatusIndex(query))) {
     missing.push('unique index on service_statuses (instance_id)');
@@ -129,12 +138,11 @@ export function laterColumns(table: string): readonly string[] {
   return [...(guardedTables.includes(table) ? ['sent'] : []), ...(addedColumns[table] ?? [])];
 }
 
-async function hasKeepTrigger(query: Query, table: string): Promise<boolean> {
+async function hasTrigger(query: Query, name: string, table: string): Promise<boolean> {
   // 'D': the trigger is disabled.
   const rows = await query(
-    `SELECT FROM pg_trigger
-     WHERE tgrelid = to_regclass($1) AND tgname = 'conductor_keep_sent' AND tgenabled <> 'D'`,
-    [table],
+    `SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2 AND tgenabled <> 'D'`,
+    [table, name],
   );
   return rows.length > 0;
 }

@@ -11,6 +11,7 @@ import {
   wholeNumberUpTo,
 } from './formats.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
+import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -151,6 +152,7 @@ export const baseSchema = {
   },
   deferred: deferredSchema,
   deadLetters: deadLettersSchema,
+  ...statusSections,
   jobs: {
     schema: {
       doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database must have the same schema.',

@@ -56,7 +56,7 @@ class Amqp10Delivery extends HeldDelivery<number | undefined> {}
  * Batches finish out of order. The session accepts deliveries in their order where it can: one frame covers many, and RabbitMQ does not
  * search for each among the earlier ones.
  *
- * The broker gets credit as deliveries are settled. The session withholds a delivery that the lane refuses, and gives it back once it
+ * The broker gets credit as deliveries are settled. The session withholds a delivery that the inlet refuses, and gives it back once it
  * is resumed (`released`, which does not count as a failed delivery). The broker would deliver it again at once, as long as it has
  * credit, and RabbitMQ's quorum queues count deliveries.
  */
@@ -69,7 +69,7 @@ export class Amqp10Session implements Session {
   private readonly credit: Credit;
   private readonly publisher: Publisher;
   private readonly order: SettlingOrder<Amqp10Delivery>;
-  /** Deliveries that the lane has refused, or that came while none was wanted. They are kept without their bodies. */
+  /** Deliveries that the inlet has refused, or that came while none was wanted. They are kept without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
   private readonly attached: Promise<unknown>;
