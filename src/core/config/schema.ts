@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import type { JsonObject } from '../json.ts';
-import type { Section, ValuesOf } from '../options.ts';
-import { databaseUrl } from './database-url.ts';
+import { oneOf, type Section, type ValuesOf } from '../options.ts';
 import {
   milliseconds,
   nonEmptyText,
@@ -10,6 +9,8 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { databaseSchema } from './schema-database.ts';
+import { healthSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { statusSections } from './schema-statuses.ts';
 
@@ -23,48 +24,10 @@ export const baseSchema = {
     default: hostname(),
     format: nonEmptyText,
   },
-  database: {
-    url: {
-      doc:
-        'The URL of Postgres, in the form of libpq. `postgresql://user@host1:5432,host2:5432/database?sslmode=verify-full` names two ' +
-        'servers. The conductor uses the writable one. Required.',
-      default: '',
-      format: databaseUrl,
-      sensitive: true,
-    },
-    passwordFile: {
-      doc: 'A file whose first line is the password, as container platforms mount secrets. The replica reads it at each connection. It overrides the password in `database.url`.',
-      default: '',
-    },
-    connectTimeout: {
-      doc: 'Milliseconds until an attempt to connect fails.',
-      default: 5000,
-      format: milliseconds,
-    },
-    statementTimeout: {
-      doc: 'Milliseconds after which Postgres cancels a statement.',
-      default: 10_000,
-      format: milliseconds,
-    },
-    lockTimeout: {
-      doc: 'Milliseconds. If another session keeps a row locked for this time, the message about the row is deferred. All other messages go on.',
-      default: 1000,
-      format: milliseconds,
-    },
-    idleInTransactionTimeout: {
-      doc: 'Milliseconds after which Postgres ends an idle transaction of a replica. If the host of a replica loses power, its rows stay locked for this time.',
-      default: 5000,
-      format: milliseconds,
-    },
-    synchronousCommit: {
-      doc: 'The `synchronous_commit` of each transaction. A message is settled after the wait that it sets. It overrides the setting of the role, the database and the server. With `off`, a crash of Postgres loses settled messages.',
-      default: 'on',
-      format: ['on', 'remote_apply', 'remote_write', 'local', 'off'],
-    },
-    preparedStatements: {
-      doc: 'Prepare each statement once a connection. PgBouncer before 1.21 does not support this in transaction mode. A replica detects this and stops preparing.',
-      default: true,
-    },
+  database: databaseSchema,
+  require: {
+    doc: 'The least that a confirmed message has to survive: `process` (the broker or Postgres is killed), `power` (their machines lose power) or `failover` (a machine is lost). The replica does not start with less, and does not use a broker or a database that offers less. [durability.md](durability.md) has what each broker offers.',
+    ...oneOf('nothing', 'process', 'power', 'failover'),
   },
   manager: {
     doc: 'A module with methods of your own: a path that begins with `./`, relative to this file, or the name of a package. Its methods are added to the built-in ones. A method with the name of a built-in one replaces it.',
@@ -185,6 +148,7 @@ export const baseSchema = {
       format: milliseconds,
     },
   },
+  health: healthSchema,
   admin: {
     host: {
       doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
