@@ -85,34 +85,40 @@ export class StatusWaits {
       return;
     }
     this.waiters.set(call, waiter);
+    inFlight.counters.waiting += 1;
     this.timer ??= setTimeout(() => void this.look(), interval);
   }
 
   /** A session has ended. The broker delivers its calls again. */
   forget(session: Session): void {
-    for (const { inFlight, call } of [...this.waiters.values()])
-      if (call.session === session && this.waiters.delete(call)) inFlight.dropCall(call);
+    for (const waiter of [...this.waiters.values()]) if (waiter.call.session === session) this.drop(waiter);
   }
 
   /** Gives all calls that wait back to the brokers, and those that would wait from now on. */
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
-    for (const { inFlight, call } of this.waiters.values()) inFlight.dropCall(call);
-    this.waiters.clear();
+    for (const waiter of [...this.waiters.values()]) this.drop(waiter);
+  }
+
+  private drop(waiter: Waiter): void {
+    this.leave(waiter);
+    waiter.inFlight.dropCall(waiter.call);
+  }
+
+  private leave({ inFlight, call }: Waiter): void {
+    if (this.waiters.delete(call)) inFlight.counters.waiting -= 1;
   }
 
   /** Waiters take half of the calls' room, so that other calls always have some. */
   private hasRoom(inFlight: InFlight): boolean {
-    const { transport, calls } = inFlight;
-    let held = 0;
-    for (const waiter of this.waiters.values()) if (waiter.inFlight === inFlight) held += 1;
-    return held < calls.room / 2 && this.options.mayHold(transport);
+    const { transport, calls, counters } = inFlight;
+    return counters.waiting < calls.room / 2 && this.options.mayHold(transport);
   }
 
   private resume(waiter: Waiter, end?: Resumption['end']): void {
     const { inFlight, call, wait } = waiter;
-    this.waiters.delete(call);
+    this.leave(waiter);
     this.resumed.set(call, { since: wait.since, end });
     inFlight.calls.putBack(call);
     this.onResume();
@@ -145,7 +151,7 @@ export class StatusWaits {
     for (const waiter of [...this.waiters.values()]) {
       const { inFlight, call, until } = waiter;
       if ((call.meta.deadline ?? Number.POSITIVE_INFINITY) <= now) {
-        this.waiters.delete(call);
+        this.leave(waiter);
         inFlight.settleCall(call, { outcome: 'expired' });
         this.onResume();
       } else if (until <= now) this.resume(waiter, 'over');

@@ -65,6 +65,7 @@ test.serial('a call that waits has no slot, and nothing is settled', async (t) =
   t.is(workers.calls.length, 3);
   t.deepEqual(broker.settled('done'), []);
   t.is(broker.inlet.counters.held, 3);
+  t.is(broker.inlet.counters.waiting, 2);
   t.is(broker.inlet.counters.unexplained, 0);
 });
 
@@ -79,6 +80,7 @@ test.serial(
     const again = workers.calls[2];
     t.is(again?.text, 'call i2');
     t.deepEqual(again?.resumption, { since: '7', end: undefined });
+    t.is(broker.inlet.counters.waiting, 1);
     await again?.answer('there');
     t.deepEqual(broker.settled('done'), ['call i2']);
     await pass(250);
@@ -144,6 +146,7 @@ test.serial('a session that ends takes its waiting calls along', async (t) => {
   broker.lose();
   t.is(broker.inlet.counters.held, 0);
   t.is(broker.inlet.counters.released, 2);
+  t.is(broker.inlet.counters.waiting, 0);
   await pass(250);
   t.deepEqual(looks, []);
 });
