@@ -16,8 +16,9 @@ interface Test {
   teardown(end: () => Promise<void>): void;
 }
 
-type Overrides = Partial<Omit<WorkerSettings, 'database'>> & {
+type Overrides = Partial<Omit<WorkerSettings, 'database' | 'deadLetters'>> & {
   database?: Partial<WorkerSettings['database']>;
+  deadLetters?: Partial<WorkerSettings['deadLetters']>;
 };
 
 export function workerSettings(url: string, overrides: Overrides = {}): WorkerSettings {
@@ -27,7 +28,6 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
-    deadLetters: { maxRows: 1000, stormShare: 0.1 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },
     managerModule: undefined,
     calls: {
@@ -40,6 +40,13 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     },
     access: { models: new Map(), services: new Map() },
     ...overrides,
+    deadLetters: {
+      maxRows: 100_000,
+      stormShare: 0.1,
+      perSender: 1000,
+      redact: [],
+      ...overrides.deadLetters,
+    },
     database: {
       url,
       passwordFile: '',
