@@ -4,6 +4,7 @@ import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { Stopping } from './conductor-stop.ts';
+import { SweepWitness } from './conductor-sweep.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
@@ -138,7 +139,12 @@ export async function startConductor(
     for (const notification of round.notifications) await dispatcher.announce(transport, notification);
     return round;
   };
-  const jobs = createJobs(config, connections, { retry, redrive }, logger);
+  const witness = new SweepWitness(config, {
+    supervisors: perTransport.map(({ supervisor }) => supervisor),
+    dispatcher,
+    isDatabaseAway: () => watch.problem !== undefined,
+  });
+  const jobs = createJobs(config, connections, { retry, redrive, witness: () => witness.tell() }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -164,7 +170,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
-    watches: [watch, wedge, durability],
+    watches: [watch, wedge, durability, witness],
     probe,
     pool,
     deadLetters,
@@ -211,6 +217,7 @@ export async function startConductor(
     watch.start();
     durability.start(probe);
     wedge.start();
+    witness.start();
   } catch (error) {
     await conductor.stop();
     throw error;

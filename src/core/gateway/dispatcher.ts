@@ -8,6 +8,7 @@ import { Gate, type GateOptions } from './gate.ts';
 import { InFlight } from './in-flight.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
 import type { StatusWaitsOptions } from './status-waits.ts';
+import { type Batch, oldestUnsettled } from './unsettled.ts';
 
 export interface DispatcherOptions extends RepliesOptions, GateOptions {
   /** Runs one batch in a worker. It should not reject; if it rejects, the whole batch is held. */
@@ -95,6 +96,11 @@ export class Dispatcher {
   /** Why messages are held now, for health and the log; undefined while they flow. */
   get heldBecause(): string | undefined {
     return this.gate.heldBecause;
+  }
+
+  /** Milliseconds for which the oldest message waits for its outcome. */
+  get oldestUnsettled(): number {
+    return oldestUnsettled(this.perTransport, this.running);
   }
 
   /**
@@ -239,9 +245,4 @@ export class Dispatcher {
     if (this.idleWaiters.size === 0 || !this.isIdle) return;
     for (const done of [...this.idleWaiters]) done();
   }
-}
-
-interface Batch {
-  readonly inFlight: InFlight;
-  readonly deliveries: ReadonlyArray<Delivery>;
 }

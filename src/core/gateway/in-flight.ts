@@ -45,6 +45,11 @@ export class InFlight {
     return this.session;
   }
 
+  /** The delivery that waits for longest; undefined if none waits. */
+  get oldest(): Delivery | undefined {
+    return this.pending[0];
+  }
+
   /** How many deliveries wait for a slot. */
   get waiting(): number {
     return this.pending.length;
