@@ -2,7 +2,7 @@ import type { IClientPublishOptions, MqttClient } from 'mqtt';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, mqttWildcards } from '../../core/transport/names.ts';
-import { Outbox } from '../../core/transport/outbox.ts';
+import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { type Connection, maxReceiveMaximum } from './connect.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -15,14 +15,14 @@ const packetOverhead = 64;
 /** Publishes on one connection at QoS 1, within the limits that the broker has announced. */
 export class Publisher {
   /** Bounds the messages under way. The broker may disconnect over one more than its Receive Maximum (MQTT 5, section 3.3.4). */
-  readonly outbox: Outbox;
+  readonly unconfirmed: Unconfirmed;
   private readonly client: MqttClient;
   /** The largest packet in bytes; undefined if the broker has announced none. */
   private readonly maximumPacketSize: number | undefined;
 
   constructor({ client, life, connack: { properties } }: Connection) {
     this.client = client;
-    this.outbox = new Outbox(life, properties?.receiveMaximum ?? maxReceiveMaximum);
+    this.unconfirmed = new Unconfirmed(life, properties?.receiveMaximum ?? maxReceiveMaximum);
     this.maximumPacketSize = properties?.maximumPacketSize;
   }
 
@@ -58,7 +58,7 @@ export class Publisher {
     }
     const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
     try {
-      const packet = await this.outbox.send(() =>
+      const packet = await this.unconfirmed.send(() =>
         client.publishAsync(topic, payload, { qos: 1, properties }),
       );
       return packet?.messageId ?? 0;

@@ -107,7 +107,7 @@ class MqttSenderSession implements SenderSession {
   async stop(deadline: AbortSignal): Promise<void> {
     const { client, life } = this.connection;
     await life.stop(deadline, async () => {
-      await this.publisher.outbox.idle(deadline);
+      await this.publisher.unconfirmed.idle(deadline);
       await client.endAsync();
     });
     await this.closed;

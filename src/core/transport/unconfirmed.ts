@@ -4,10 +4,10 @@ import { Semaphore } from '../semaphore.ts';
 import type { SessionLife } from './session-life.ts';
 
 /**
- * What a session has sent and the broker has not confirmed yet. Bounded, where the broker bounds it (MQTT 5, Receive Maximum): one more,
- * and it may disconnect.
+ * The messages that a session has sent and the broker has not confirmed yet. Bounded if the broker bounds them (MQTT 5, Receive
+ * Maximum): it may disconnect over one more.
  */
-export class Outbox {
+export class Unconfirmed {
   private readonly life: SessionLife;
   private semaphore: Semaphore;
 
