@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import type { Config } from './core/config/load.ts';
 import type { Logger } from './core/logger.ts';
+import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
 import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
+import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
 import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
@@ -14,18 +16,22 @@ import type { WorkerSettings } from './workers/settings.ts';
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
   readonly retry: (transport: string) => Promise<RetryResult>;
+  /** Publishes due notifications. Resolves with the reason why notifications wait, if any do. Never rejects. */
+  readonly publishDue: (transport: string, signal: AbortSignal) => Promise<string | undefined>;
+  /** Takes each new dead letter, for the log. */
+  readonly onDead: (notice: DeadNotice) => void;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   settings: WorkerSettings,
-  { retry }: ReplicaJobs,
+  { retry, publishDue, onDead }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
-  const { deadLetters, calls, deferred } = config;
+  const { deadLetters, calls, deferred, outbox } = config;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -36,6 +42,10 @@ export function createJobs(
           logger: logger.child({ transport }),
         }),
       ),
+      ...config.transports.map(({ name: transport }) =>
+        publishOutboxJob({ transport, publishDue: (signal) => publishDue(transport, signal) }),
+      ),
+      boundOutboxJob({ database, ...outbox, onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
     ],

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { createJobs } from './conductor-jobs.ts';
+import { createOutbox } from './conductor-outbox.ts';
 import { stopDeadlines } from './conductor-stop.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
@@ -14,6 +15,7 @@ import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
+import type { DeadNotice } from './core/message/outcome.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
@@ -68,9 +70,10 @@ export async function startConductor(
     run: async (transport, batch) => {
       const result = await pool.run(transport, batch);
       putAside.note(result.putAsideBecause);
-      return result;
+      return outbox.note(transport, result);
     },
-    call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
+    call: async (transport, call, timeout, losses) =>
+      outbox.note(transport, await pool.call(transport, call, timeout, losses)),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,
@@ -97,15 +100,15 @@ export async function startConductor(
       supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
     };
   });
+  const outbox = createOutbox(config, pool, perTransport, logger);
+  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
   const retry = async (transport: string) => {
-    const { notifications = [], dead = [], ...round } = await pool.retry(transport);
-    for (const notice of dead) deadLetters.add(notice);
-    // If a notification cannot be published, its message is retried.
-    for (const { notification, row } of notifications)
-      if (await dispatcher.announce(transport, notification)) await pool.forget(row);
+    const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
+    for (const notice of dead) onDead(notice);
     return round;
   };
-  const jobs = createJobs(config, settings, { retry }, logger);
+  const { publishDue } = outbox;
+  const jobs = createJobs(config, settings, { retry, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -147,6 +150,7 @@ export async function startConductor(
       ...supervisors.map((supervisor) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
+    await outbox.stop(finished);
     dispatcher.stop();
     await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
     await settledBy(Promise.all([pool.close(), admin?.stop()]), over);

@@ -35,6 +35,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'body',
     'body_size',
     'body_digest',
+    'topic',
   ],
   deferred: [
     'method',
@@ -50,6 +51,18 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'failing_since',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
+  notification_outbox: [
+    'id',
+    'transport',
+    'topic',
+    'message_id',
+    'instance_id',
+    'body',
+    'created_at',
+    'attempts',
+    'next_attempt_at',
+    'error',
+  ],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

@@ -1,10 +1,11 @@
 import { Piscina } from 'piscina';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/message/outcome.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
 import type { WorkerSettings } from './settings.ts';
 
@@ -112,13 +113,14 @@ export class WorkerPool {
     }
   }
 
-  /** Deletes a deferred message whose notification is published. If that fails, both come again. */
-  async forget(row: DeferredVersion): Promise<void> {
-    try {
-      await this.ordinary.run([row], { name: 'forget' });
-    } catch (error) {
-      if (!this.closing) this.options.logger.warn({ because: messageOf(error) }, 'deferred messages wait');
-    }
+  /** Claims notifications that are due. Rejects if the database cannot be reached. */
+  claimNotifications(transport: string): Promise<ClaimedNotification[]> {
+    return this.ordinary.run(transport, { name: 'claimNotifications' });
+  }
+
+  /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
+  settleNotifications(settled: PublishedNotifications): Promise<void> {
+    return this.ordinary.run(settled, { name: 'settleNotifications' });
   }
 
   /** Ends the threads. Running batches are cut off. */
@@ -143,9 +145,7 @@ export class WorkerPool {
       addresses: results.flatMap(({ addresses = [] }, index) =>
         addresses.map(([, address]) => [index, address] as const),
       ),
-      notifications: results.flatMap(({ notifications = [] }, index) =>
-        notifications.map(([, notification]) => [index, notification] as const),
-      ),
+      notifies: results.some(({ notifies }) => notifies),
     };
   }
 

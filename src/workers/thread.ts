@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { messageOf, Rejected } from '../core/errors.ts';
+import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
 import { isMistake } from './batch/blame.ts';
@@ -9,15 +10,16 @@ import { decode } from './batch/read.ts';
 import { createThreadState, type ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
 import { addressOf, runCall } from './calls/run.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
+import { claimOutbox, settleOutbox } from './outbox.ts';
 import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
 import type { RawMessage } from './raw-message.ts';
-import { forget as forgetDeferred, retryDeferred } from './retry.ts';
+import { retryDeferred } from './retry.ts';
 import type { WorkerSettings } from './settings.ts';
 
-/** The entry of a worker thread. Each export is a task of the main thread. Only `forget` and `retry` reject. */
+/** The entry of a worker thread. Each export is a task of the main thread. Only `retry` and those of the outbox reject. */
 
 const settings: WorkerSettings = workerData;
 /** The error of the deployer's own methods, if any. Then the main thread asks this thread for `ready` only. */
@@ -110,21 +112,26 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
   });
 }
 
-/** Rejects if the database cannot be reached. The deferred messages are then tried again. */
-export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
-  return forgetDeferred(state, rows);
-}
-
 /** Retries the deferred messages of a transport. Rejects if they cannot be claimed. */
 export function retry(transport: string): Promise<RetryResult> {
   return retryDeferred(state, transport);
 }
 
+/** Claims the due notifications of a transport. Rejects if the database cannot be reached. */
+export function claimNotifications(transport: string): Promise<ClaimedNotification[]> {
+  return claimOutbox(state, transport);
+}
+
+/** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
+export function settleNotifications(settled: PublishedNotifications): Promise<void> {
+  return settleOutbox(state, settled);
+}
+
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, putAsideBecause, notifications, addresses } = await work();
-    return { codes, dead, heldBecause, putAsideBecause, notifications, addresses };
+    const { codes, dead, heldBecause, putAsideBecause, notifies, addresses } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifies, addresses };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

@@ -12,6 +12,7 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { outboxSchema } from './schema-outbox.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -197,6 +198,7 @@ export const baseSchema = {
       format: schemaName,
     },
   },
+  outbox: outboxSchema,
   notifications: {
     topic: {
       doc: "The topic for notifications from guests. The conductor adds `.info`, as oslo.messaging does. Trove's topic is `notifications`. Empty: notifications are not published.",

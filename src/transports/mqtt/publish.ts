@@ -27,10 +27,11 @@ export class Publisher {
   }
 
   /** Publishes an answer or a notification. The PUBACK says that the broker has it, with or without a subscriber. */
-  async publish({ to, body, correlationId }: Publication, options: MqttOptions): Promise<void> {
+  async publish({ to, body, messageId, correlationId }: Publication, options: MqttOptions): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
-    await this.send(to.name, body, [correlationId], correlationDataOf(correlationId));
+    const properties = { ...messageIdProperty(messageId), ...correlationDataOf(correlationId) };
+    await this.send(to.name, body, [messageId, correlationId], properties);
   }
 
   /**
@@ -66,6 +67,13 @@ export class Publisher {
       throw failureOf(error);
     }
   }
+}
+
+/** MQTT has no property for a message's id. */
+export function messageIdProperty(messageId: string | undefined): {
+  userProperties?: Record<string, string>;
+} {
+  return messageId === undefined ? {} : { userProperties: { 'message-id': messageId } };
 }
 
 /** Bytes of any value, kept one by one. */

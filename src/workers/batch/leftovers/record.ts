@@ -5,6 +5,7 @@ import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import { bodyOf, keptBody, type RawMessage, type SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
+import { notifies, storeNotifications } from '../outbox/store.ts';
 import type { ThreadState } from '../thread-state.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
 import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
@@ -15,19 +16,24 @@ export interface Resolved {
   readonly outcome: Outcome;
 }
 
-/** Records the leftovers, deferred and dead ones, in the batch's own transaction. */
+/** Records the leftovers, deferred and dead ones, and the notifications, in the batch's own transaction. */
 export async function record(
   db: Db,
   resolved: ReadonlyArray<Resolved>,
   { manager, settings }: Pick<ThreadState, 'manager' | 'settings'>,
 ): Promise<void> {
-  const kept = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
+  const kept = resolved.filter(({ outcome }) => isKept(outcome));
   // Nearly always.
   if (kept.length === 0) return;
   const deferredOnes = kept.flatMap((one) => toDeferred(one, manager));
   const letters = kept.flatMap(toDeadLetter);
   if (deferredOnes.length > 0) await upsertDeferred(db, manager, deferredOnes, settings.deferred.firstDelay);
   if (letters.length > 0) await insertDeadLetters(db, letters);
+  await storeNotifications(db, kept);
+}
+
+function isKept(outcome: Outcome): boolean {
+  return outcome.kind === 'deferred' || outcome.kind === 'dead' || notifies(outcome);
 }
 
 /**
