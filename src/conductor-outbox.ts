@@ -7,6 +7,9 @@ import type { WorkerPool } from './workers/pool.ts';
 /** Milliseconds that a stop waits for the last notifications at most. Other replicas publish the rest. */
 const lastWords = 3000;
 
+/** Milliseconds to wait until the broker accepts a notification. */
+const patience = 10_000;
+
 interface Consuming {
   readonly name: string;
   readonly supervisor: Supervisor;
@@ -41,6 +44,7 @@ export function createOutbox(
         claim: () => pool.claimNotifications(name),
         settle: (settled) => pool.settleNotifications(settled),
         session: () => supervisor.openSession,
+        patience,
         backoff,
         logger: logger.child({ transport: name }),
       }),

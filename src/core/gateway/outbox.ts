@@ -14,16 +14,15 @@ export interface OutboxOptions {
   readonly settle: (settled: PublishedNotifications) => Promise<void>;
   /** The transport's open session; undefined while there is none. */
   readonly session: () => Pick<Session, 'publish'> | undefined;
+  /** Milliseconds to wait until the broker accepts a notification: ten seconds at most, since a claim holds only so long. */
+  readonly patience: number;
   /** Between two tries while the session cannot publish. */
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
 
-/** Milliseconds after a claim in which publications begin. With `patience` it is shorter than the claim holds. */
+/** Milliseconds after a claim in which publications begin. With the patience it is shorter than the claim holds. */
 const publishingTime = 15_000;
-
-/** Milliseconds to wait until the broker accepts a notification. */
-const patience = 10_000;
 
 /** Instances whose notifications are published side by side. */
 const width = 64;
@@ -146,7 +145,7 @@ export class OutboxPublisher {
     let isBlocked = false;
     for (const notification of chain) {
       const { row } = notification;
-      const mayBegin = performance.now() < until && !this.ending.signal.aborted;
+      const mayBegin = performance.now() < until && this.late.size < maxLate && !this.ending.signal.aborted;
       if (isBlocked || !mayBegin || findings.lost !== undefined) {
         findings.released.push(row);
         continue;
@@ -171,6 +170,7 @@ export class OutboxPublisher {
     if (session === undefined) throw new NotConnected('there is no connection');
     const publishing = session.publish({ to: { kind: 'topic', name: topic }, body, messageId });
     const waiting = new AbortController();
+    const { patience } = this.options;
     const passed = pause(patience, AbortSignal.any([waiting.signal, this.ending.signal])).then(() => 'late');
     const first = await Promise.race([publishing, passed]).finally(() => waiting.abort());
     if (first !== 'late') return;
