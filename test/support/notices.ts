@@ -22,3 +22,11 @@ export function requestIdIn(body: Uint8Array): string {
   if (id === undefined) throw new Error(`no request id in ${text.slice(0, 200)}`);
   return id;
 }
+
+/** A message that leads to a notification, in a wire form. */
+export function noticeBody(form: 'native' | 'oslo', instance: string, requestId: string): Buffer {
+  const message = { method: 'notify_end', args: noticeArgs(instance, requestId) };
+  if (form === 'native') return Buffer.from(JSON.stringify(message));
+  const inner = JSON.stringify({ ...message, version: '1.0', _unique_id: requestId });
+  return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': inner }));
+}
