@@ -6,11 +6,13 @@ import { Semaphore } from './core/semaphore.ts';
 import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
+import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
-import { trimCallResultsJob, trimDeadLettersJob } from './jobs/trim.ts';
+import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
+import type { RedriveRound } from './workers/redrive-round.ts';
 import type { WorkerSettings } from './workers/settings.ts';
 
 export interface ReplicaJobs {
@@ -20,18 +22,20 @@ export interface ReplicaJobs {
   readonly publishDue: (transport: string, signal: AbortSignal) => Promise<string | undefined>;
   /** Takes each new dead letter, for the log. */
   readonly onDead: (notice: DeadNotice) => void;
+  /** One round of redrives, in a worker. Never rejects. */
+  readonly redrive: (transport: string) => Promise<RedriveRound>;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   settings: WorkerSettings,
-  { retry, publishDue, onDead }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
-  const { deadLetters, calls, deferred, outbox } = config;
+  const { deadLetters, calls, deferred, transitions, outbox } = config;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -45,9 +49,17 @@ export function createJobs(
       ...config.transports.map(({ name: transport }) =>
         publishOutboxJob({ transport, publishDue: (signal) => publishDue(transport, signal) }),
       ),
+      ...config.transports.map(({ name: transport }) =>
+        redriveJob({
+          transport,
+          redrive: () => redrive(transport),
+          logger: logger.child({ transport }),
+        }),
+      ),
       boundOutboxJob({ database, ...outbox, onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
+      trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
     ],
     connections,
     schema: config.jobs.schema,

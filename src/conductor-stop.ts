@@ -1,14 +1,127 @@
+import type { AdminServer } from './admin/server.ts';
+import type { ReplicaOutbox } from './conductor-outbox.ts';
+import { settledBy } from './core/deadline.ts';
+import type { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
+import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
+import type { Supervisor } from './core/gateway/supervisor.ts';
+import type { Logger } from './core/logger.ts';
+import type { DatabaseProbe } from './database/probe.ts';
+import type { DatabaseWatch } from './jobs/database-watch.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import type { WorkerPool } from './workers/pool.ts';
+
+/** The parts of a replica that a stop ends. */
+export interface StoppingParts {
+  /** Milliseconds that the whole stop may take. */
+  readonly deadline: number;
+  readonly transports: ReadonlyArray<{
+    readonly name: string;
+    readonly inlet: Pick<Inlet, 'counters'>;
+    readonly supervisor: Pick<Supervisor, 'drain' | 'stop'>;
+  }>;
+  readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
+  readonly jobs: Pick<Jobs, 'stop'>;
+  readonly outbox: Pick<ReplicaOutbox, 'stop'>;
+  readonly watch: Pick<DatabaseWatch, 'stop'>;
+  readonly probe: Pick<DatabaseProbe, 'close'>;
+  readonly pool: Pick<WorkerPool, 'close'>;
+  readonly deadLetters: Pick<DeadLetterLog, 'stop'>;
+  /** The server of health; undefined before it has started. */
+  readonly admin: () => AdminServer | undefined;
+  readonly logger: Logger;
+}
+
+/** Milliseconds in which messages are given back when the process ends at once. */
+const abandonPatience = 300;
+
 /**
- * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A part of the
- * time is kept for closing, so that the whole stop is within the deadline: a process that takes longer is killed.
+ * Ends a replica.
+ *
+ * ```
+ *  running ──stop──► draining ──all settled, or the deadline──► closing ──► ended
+ *     └──────abandon────┴──► messages are given back, whatever runs ──► ended
+ * ```
+ */
+export class Stopping {
+  private readonly parts: StoppingParts;
+  private stopped: Promise<void> | undefined;
+  private isBegun = false;
+
+  constructor(parts: StoppingParts) {
+    this.parts = parts;
+  }
+
+  /** Whether the replica stops or has stopped. True before the first broker is asked to deliver nothing more. */
+  get begun(): boolean {
+    return this.isBegun;
+  }
+
+  /** Finishes the messages in flight and gives back the rest, within the deadline. Never rejects. A second call does nothing more. */
+  stop(): Promise<void> {
+    this.stopped ??= this.end();
+    return this.stopped;
+  }
+
+  /** Gives all messages back to the brokers and closes the connections, within `abandonPatience`. Waits for no worker. Never rejects. */
+  async abandon(): Promise<void> {
+    this.isBegun = true;
+    const { dispatcher, transports } = this.parts;
+    dispatcher.stop();
+    const patience = AbortSignal.timeout(abandonPatience);
+    await Promise.all(transports.map(({ supervisor }) => supervisor.stop(patience, patience)));
+  }
+
+  private async end(): Promise<void> {
+    this.isBegun = true;
+    const { deadline, transports, dispatcher, jobs, outbox, watch, probe, pool, deadLetters, admin, logger } =
+      this.parts;
+    const { finished, closed, over } = stopDeadlines(deadline);
+    watch.stop();
+    probe.close();
+    await Promise.all([
+      // A round of a job waits for the database, which may never answer.
+      settledBy(jobs.stop(), finished),
+      ...transports.map(({ supervisor }) => supervisor.drain(finished)),
+    ]);
+    await dispatcher.idle(finished);
+    await outbox.stop(finished);
+    dispatcher.stop();
+    await Promise.all([
+      // The results of batches that still run are ignored from here on.
+      settledBy(pool.close(), over),
+      ...transports.map(({ supervisor }) => supervisor.stop(closed, over)),
+    ]);
+    // Health tells of the stop until its end.
+    await settledBy(Promise.resolve(admin()?.stop()), over);
+    deadLetters.stop();
+    for (const { name, inlet } of transports) {
+      const { received, redelivered, outcomes, released } = inlet.counters;
+      logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
+    }
+  }
+}
+
+/** The time that is kept for closing, so that the whole stop is within the deadline: a process that takes longer is killed. Milliseconds. */
+function reserveOf(deadline: number): number {
+  return Math.min(deadline / 4, 2000);
+}
+
+/**
+ * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A session may
+ * take half a second beyond the second one to write its settlements.
  *
  * @param deadline milliseconds.
  */
-export function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over', AbortSignal> {
-  const reserve = Math.min(deadline / 4, 2000);
+function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over', AbortSignal> {
+  const reserve = reserveOf(deadline);
   return {
     finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
     closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
     over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
   };
+}
+
+/** Milliseconds from the signal on after which a stop that hangs is cut off. */
+export function lastMoment(deadline: number): number {
+  return Math.floor(deadline - reserveOf(deadline) / 8);
 }

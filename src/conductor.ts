@@ -3,10 +3,10 @@ import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { createJobs } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
-import { stopDeadlines } from './conductor-stop.ts';
+import { Stopping } from './conductor-stop.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
-import { settledBy, unlessAborted } from './core/deadline.ts';
+import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
@@ -43,8 +43,12 @@ export interface Conductor {
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
+  /** Whether the replica stops or has stopped. */
+  readonly isStopping: boolean;
   /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
   stop(): Promise<void>;
+  /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
+  abandon(): Promise<void>;
 }
 
 /**
@@ -52,11 +56,13 @@ export interface Conductor {
  * and connects to it later. Rejects with ConfigError if the replica can never work.
  *
  * @param signal aborted: the caller is going to stop the replica, and need not wait until it has started.
+ * @param onMade called before the first connection to a broker: from then on there may be messages to give back.
  */
 export async function startConductor(
   config: Config,
   logger: Logger,
   signal?: AbortSignal,
+  onMade: (conductor: Conductor) => void = () => {},
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
   await awaitDatabase(config, logger, signal);
@@ -104,11 +110,16 @@ export async function startConductor(
   const onDead = (notice: DeadNotice) => deadLetters.add(notice);
   const retry = async (transport: string) => {
     const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
-    for (const notice of dead) onDead(notice);
+    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
+    for (const notice of dead) {
+      counters?.countDead(notice.reason);
+      onDead(notice);
+    }
     return round;
   };
+  const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
   const { publishDue } = outbox;
-  const jobs = createJobs(config, settings, { retry, publishDue, onDead }, logger);
+  const jobs = createJobs(config, settings, { retry, redrive, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -118,8 +129,20 @@ export async function startConductor(
     logger,
   });
 
-  let stopped: Promise<void> | undefined;
   let admin: AdminServer | undefined;
+  const stopping = new Stopping({
+    deadline: config.shutdown.deadline,
+    transports: perTransport,
+    dispatcher,
+    jobs,
+    outbox,
+    watch,
+    probe,
+    pool,
+    deadLetters,
+    admin: () => admin,
+    logger,
+  });
   const conductor: Conductor = {
     counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
     jobs,
@@ -133,33 +156,13 @@ export async function startConductor(
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
       ),
-    stop() {
-      stopped ??= stop();
-      return stopped;
+    get isStopping() {
+      return stopping.begun;
     },
+    stop: () => stopping.stop(),
+    abandon: () => stopping.abandon(),
   };
-
-  async function stop(): Promise<void> {
-    const { finished, closed, over } = stopDeadlines(config.shutdown.deadline);
-    const supervisors = perTransport.map(({ supervisor }) => supervisor);
-    watch.stop();
-    probe.close();
-    await Promise.all([
-      // A round of a job waits for the database, which may never answer.
-      settledBy(jobs.stop(), finished),
-      ...supervisors.map((supervisor) => supervisor.drain(finished)),
-    ]);
-    await dispatcher.idle(finished);
-    await outbox.stop(finished);
-    dispatcher.stop();
-    await Promise.all(supervisors.map((supervisor) => supervisor.stop(closed)));
-    await settledBy(Promise.all([pool.close(), admin?.stop()]), over);
-    deadLetters.stop();
-    for (const { name, inlet } of perTransport) {
-      const { received, redelivered, outcomes, released } = inlet.counters;
-      logger.info({ transport: name, received, redelivered, ...outcomes, released }, 'stopped');
-    }
-  }
+  onMade(conductor);
 
   try {
     admin = await startAdmin(config.admin, conductor);

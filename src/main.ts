@@ -5,6 +5,7 @@ import { addCall } from './commands/call.ts';
 import { addCast } from './commands/cast.ts';
 import { addCheckConfig } from './commands/check-config.ts';
 import { CommandLine } from './commands/command-line.ts';
+import { addDead } from './commands/dead.ts';
 import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
 import { addMigrate } from './commands/migrate.ts';
@@ -18,7 +19,17 @@ const exit = { done: 0, failed: 1, usage: 2 } as const;
 const line = new CommandLine();
 
 /** In the order of the help. */
-const commands = [addStart, addMigrate, addDemo, addCheckConfig, addCast, addCall, addSimulate, addDeferred];
+const commands = [
+  addStart,
+  addMigrate,
+  addDemo,
+  addCheckConfig,
+  addCast,
+  addCall,
+  addSimulate,
+  addDeferred,
+  addDead,
+];
 
 async function version(): Promise<string> {
   const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');

@@ -42,6 +42,14 @@ const proven: Record<string, string> = {
     'test/client/documentation.test.ts',
   'npm run conductor -- simulate --guests 100 --interval 10 --jitter 0.2 --die 0.05 --for 60 --config config/mqtt.yaml':
     'test/client/documentation.test.ts',
+  'conductor dead list --config conductor.yaml --reason refused --newer-than 2h':
+    'test/command-line/dead.test.ts',
+  'conductor dead show 17 --config conductor.yaml': 'test/command-line/dead.test.ts',
+  'conductor dead edit 17 --config conductor.yaml': 'test/command-line/dead.test.ts',
+  'conductor dead redrive --config conductor.yaml --reason refused --text no_crash --rate 200':
+    'test/command-line/dead.test.ts',
+  'conductor dead purge --config conductor.yaml --reason not_json --older-than 7d':
+    'test/command-line/dead.test.ts',
   'python3 examples/guests/guest_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
   'python3 examples/guests/guest_amqp.py i1 amqp://guest:guest@127.0.0.1:5672/%2F':
     'test/examples/guests.test.ts',

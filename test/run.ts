@@ -4,6 +4,7 @@
  *
  * npm test                                all tests but those of faults
  * npm run test:faults                     those of faults and floods, which wait for what is slow by nature
+ * npm run test:faults -- --minutes 5       random faults under load instead: see test/faults/harness/options.ts
  * npm test -- test/core/json.test.ts      one file, whatever it tests; --match='*words*' some tests of it
  *
  * CONDUCTOR_TEST_REQUIRE=all              a service that is missing fails the run at once
@@ -17,6 +18,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../src/core/errors.ts';
+import { runHarness } from './faults/harness/main.ts';
+import { isHarness } from './faults/harness/options.ts';
 import { type Handover, handoverVariable } from './support/handover.ts';
 import { endLeftBehind, markVariable } from './support/left-behind.ts';
 import { killAllProcesses } from './support/processes.ts';
@@ -34,6 +37,8 @@ const compileCache = fileURLToPath(new URL('../node_modules/.cache/node', import
 /** Ava sees a pipe. */
 const colour = process.stdout.isTTY ? ['--color'] : [];
 
+const given = process.argv.slice(2);
+
 let interruption: NodeJS.Signals | undefined;
 let ava: ChildProcess | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -41,13 +46,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     interruption ??= signal;
     // It knows how to end on this one. From a terminal it has had it already, and twice is harmless. While the services
     // are still starting, there is nothing to end in good order.
-    if (ava === undefined) killAllProcesses();
-    else ava.kill('SIGINT');
+    if (ava === undefined) {
+      killAllProcesses();
+      if (isHarness(given)) process.exit(128 + constants.signals[signal]);
+    } else ava.kill('SIGINT');
     setTimeout(() => ava?.kill('SIGKILL'), patience).unref();
   });
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await (isHarness(given) ? runHarness(given) : main(given));
 
 async function main(args: readonly string[]): Promise<number> {
   const begin = performance.now();

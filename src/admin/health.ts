@@ -7,6 +7,8 @@ export interface Subject {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** Whether the replica stops or has stopped. */
+  readonly isStopping: boolean;
   states(): Readonly<Record<string, TransportState>>;
 }
 
@@ -19,9 +21,9 @@ export interface TransportState {
 export interface Health {
   /**
    * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, or all messages of a method are put aside. `held`:
-   * the database is away; no message is lost. `down`: no broker can be reached, or the replica is stopping.
+   * the database is away; no message is lost. `down`: no broker can be reached. `stopping`: the replica finishes its messages and ends.
    */
-  readonly status: 'ok' | 'degraded' | 'held' | 'down';
+  readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping';
   readonly heldBecause: string | undefined;
   readonly putAsideBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
@@ -31,6 +33,8 @@ interface TransportHealth extends TransportState {
   readonly received: number;
   readonly redelivered: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  /** New dead letters by reason. */
+  readonly deadBy: Readonly<Record<string, number>>;
   readonly released: number;
   readonly held: number;
   readonly heldBytes: number;
@@ -40,14 +44,14 @@ interface TransportHealth extends TransportState {
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
-    const { received, redelivered, outcomes, released, held, heldBytes } = counters;
+    const { received, redelivered, outcomes, deadBy, released, held, heldBytes } = counters;
     const { state = 'stopped', lastError } = states[name] ?? {};
-    return [name, { state, lastError, received, redelivered, outcomes, released, held, heldBytes }];
+    return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
-  const { heldBecause, putAsideBecause } = subject;
+  const { heldBecause, putAsideBecause, isStopping } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
-    status: statusOf(isConsuming, { heldBecause, putAsideBecause }),
+    status: statusOf(isConsuming, { heldBecause, putAsideBecause, isStopping }),
     heldBecause,
     putAsideBecause,
     transports: Object.fromEntries(transports),
@@ -56,8 +60,13 @@ export function healthOf(subject: Subject): Health {
 
 function statusOf(
   isConsuming: ReadonlyArray<boolean>,
-  { heldBecause, putAsideBecause }: Pick<Subject, 'heldBecause' | 'putAsideBecause'>,
+  {
+    heldBecause,
+    putAsideBecause,
+    isStopping,
+  }: Pick<Subject, 'heldBecause' | 'putAsideBecause' | 'isStopping'>,
 ): Health['status'] {
+  if (isStopping) return 'stopping';
   if (!isConsuming.includes(true)) return 'down';
   if (heldBecause !== undefined) return 'held';
   return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';

@@ -7,6 +7,6 @@ import type { CommandLine } from './command-line.ts';
 export function addCheckConfig(program: Command, line: CommandLine): void {
   program
     .command('check-config <file>')
-    .description('check a configuration and print what it means')
+    .description('check a configuration and print the settings that result')
     .action(async (file: string) => line.print(stringify(printable(await line.load(file)))));
 }

@@ -25,14 +25,25 @@ export class CommandLine {
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   }
 
-  /** Aborted by the first SIGINT or SIGTERM. The second one ends the process at once, with exit code 1. */
-  interruption(): AbortSignal {
+  /** Shows on a terminal how far long work is. The next text takes its place. Nowhere else it says anything. */
+  progress(text: string): void {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  }
+
+  /**
+   * Aborted by the first SIGINT or SIGTERM. The second one ends the process at once.
+   *
+   * @param end ends the process; with exit code 1 unless told.
+   */
+  interruption(end: () => void = () => process.exit(1)): AbortSignal {
     const controller = new AbortController();
-    let first = 0;
+    let last = 0;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (!controller.signal.aborted) first = performance.now();
-        else if (performance.now() - first > sameSignal) process.exit(1);
+        const now = performance.now();
+        const isSame = now - last <= sameSignal;
+        if (controller.signal.aborted && !isSame) end();
+        if (!isSame) last = now;
         controller.abort();
       });
     }
@@ -61,4 +72,12 @@ export function duration(text: string): number {
   if (number === undefined || factor === undefined)
     throw new InvalidArgumentError('a time such as 90s, 10m, 2h or 7d is expected');
   return Number(number) * factor;
+}
+
+/** A whole number above 0, as a flag. Throws InvalidArgumentError. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number above 0 is expected');
+  return value;
 }

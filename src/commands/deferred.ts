@@ -1,5 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError } from '../core/errors.ts';
+import { type Command, Option } from 'commander';
 import { type DeferredReason, deferredReasons } from '../core/message/outcome.ts';
 import {
   type DeferredFilter,
@@ -7,10 +6,9 @@ import {
   listDeferred,
   makeDeferredDue,
 } from '../database/deferred.ts';
-import { type Query, queryOn } from '../database/query.ts';
-import { existingTables } from '../database/schema.ts';
-import { openSession } from '../database/session.ts';
-import { type CommandLine, duration } from './command-line.ts';
+import { type CommandLine, count, duration } from './command-line.ts';
+import { tableText } from './table.ts';
+import { withTable } from './with-table.ts';
 
 interface DeferredFlags extends DeferredFilter {
   config: string;
@@ -29,7 +27,7 @@ export function addDeferred(program: Command, line: CommandLine): void {
     .description('look at the messages that wait, or retry them now');
   filtered(deferred, 'list', 'list the messages that wait, the oldest first', 100).action(
     (flags: DeferredFlags) =>
-      withDatabase(line, flags.config, async (query) => {
+      withTable(line, flags.config, 'deferred', async (query) => {
         const rows = await listDeferred(query, flags, flags.limit + 1);
         const shown = rows.slice(0, flags.limit);
         const isCut = rows.length > shown.length;
@@ -42,7 +40,7 @@ export function addDeferred(program: Command, line: CommandLine): void {
     'retry messages at the next look of a replica, not at their time',
     retryLimit,
   ).action((flags: DeferredFlags) =>
-    withDatabase(line, flags.config, async (query) => {
+    withTable(line, flags.config, 'deferred', async (query) => {
       const due = await makeDeferredDue(query, flags, flags.limit);
       line.print(
         flags.json
@@ -67,61 +65,19 @@ function filtered(parent: Command, name: string, description: string, limit: num
     .option('--json', 'print JSON', false);
 }
 
-async function withDatabase(
-  line: CommandLine,
-  file: string,
-  work: (query: Query) => Promise<void>,
-): Promise<void> {
-  const { database } = await line.load(file);
-  const client = await openSession(database, 'look', 'conductor deferred');
-  try {
-    const query = queryOn(client);
-    if ((await existingTables(query, ['deferred'])).length === 0)
-      throw new ConfigError(
-        'the database lacks the table deferred: run conductor migrate with this configuration',
-      );
-    await work(query);
-  } finally {
-    await client.end();
-  }
-}
-
 const headings = ['method', 'instance', 'transport', 'reason', 'attempts', 'since', 'next attempt', 'key'];
 
 function tableOf(rows: ReadonlyArray<ListedDeferred>, isCut: boolean): string {
   if (rows.length === 0) return 'No deferred message matches.';
-  const cells = [
-    headings,
-    ...rows.map((row) => [
-      row.method,
-      row.instance,
-      row.transport,
-      row.reason,
-      String(row.attempts),
-      row.firstDeferredAt.toISOString(),
-      row.nextAttemptAt.toISOString(),
-      row.key,
-    ]),
-  ].map((row) => row.map(printable));
-  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  if (isCut) lines.push('There are more: raise --limit.');
-  return lines.join('\n');
-}
-
-/** Senders choose ids. A control character in one must not reach the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('a whole number above 0 is expected');
-  return value;
+  const cells = rows.map((row) => [
+    row.method,
+    row.instance,
+    row.transport,
+    row.reason,
+    String(row.attempts),
+    row.firstDeferredAt.toISOString(),
+    row.nextAttemptAt.toISOString(),
+    row.key,
+  ]);
+  return tableText(headings, cells, isCut);
 }

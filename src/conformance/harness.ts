@@ -7,7 +7,7 @@ import type { Offer, Opened, Subject, Test } from './subject.ts';
 export type ConformanceCase =
   | {
       readonly title: string;
-      /** Resolves if the transport fulfils it; rejects with what the transport does instead. */
+      /** Resolves if the transport fulfils it; rejects with the transport's actual behaviour. */
       readonly run: () => Promise<void>;
       readonly skip?: undefined;
     }

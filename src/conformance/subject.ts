@@ -133,7 +133,7 @@ export interface ReplicaOptions {
   readonly replica: string;
 }
 
-/** What cases and subjects use to clean up: the last one first, at the end of the case. */
+/** Registers a clean-up. All run at the end of the case, the last one first. */
 export interface Test {
   teardown(end: () => Promise<unknown> | unknown): void;
 }

@@ -1,4 +1,4 @@
-/** Errors have classes by their consequence, not by their origin: the class says what to do next. */
+/** An error's class tells its consequence, not its origin: the next step follows from the class. */
 
 /** The configuration, or something it names, is wrong; trying again cannot help. The command ends with exit code 2. */
 export class ConfigError extends Error {
@@ -76,7 +76,7 @@ export class Rejected extends Error {
 /** A call has no result. Its caller is told why, and its transaction is rolled back. */
 export class CallRefused extends Error {
   override readonly name = 'CallRefused';
-  /** What the caller knows it by, such as `NotFound`; on oslo's wire the name of the exception's class. */
+  /** The error's name for the caller, such as `NotFound`; on oslo's wire the name of the exception's class. */
   readonly errorClass: string;
   /** The argument that is at fault, if it is one. */
   readonly argument: string | undefined;

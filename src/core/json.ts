@@ -20,7 +20,7 @@ export function textOf(body: Uint8Array, length?: number): string {
 const nul = 0;
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
-/** The bytes without what some senders put around a text: a byte order mark before it, NULs behind it. */
+/** The bytes without a leading byte order mark and without trailing NULs, which some senders add. */
 export function trimmed(body: Uint8Array): Buffer {
   const bytes = bufferOf(body);
   const isPlain = bytes[0] !== byteOrderMark[0] && bytes[bytes.length - 1] !== nul;
@@ -81,7 +81,7 @@ function argumentIn(problem: string): string | undefined {
   return /^\.([^. ]+)/.exec(problem)?.[1];
 }
 
-/** Where something hostile is below the value, and what it is. The path is built on the way out, since there rarely is one. */
+/** The path to something hostile below the value, and its kind. The path is built on the way out, since there rarely is one. */
 function hostility(value: unknown, depth: number): string | undefined {
   if (typeof value === 'string') return textProblem(value);
   if (typeof value !== 'object' || value === null) return undefined;

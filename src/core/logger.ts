@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 export type { Logger } from 'pino';
 
 /**
- * JSON lines on standard error, so that standard output stays free for what a command prints.
+ * JSON lines on standard error, so that standard output stays free for a command's result.
  *
  * @param mask hides secrets in each line.
  */

@@ -12,7 +12,7 @@ export const defaultJobsSchema = 'conductor_jobs';
 /** Milliseconds between two looks for index builds of pg-boss that run in the background. */
 const buildPoll = 200;
 
-/** What `conductor migrate` has to do about it. */
+/** The work that `conductor migrate` has to do on it. */
 export type JobsSchemaState = 'ready' | 'missing' | 'outdated';
 
 /** Looks at the schema, and changes nothing. Rejects with ConfigError if somebody has removed a part of it. */
@@ -35,14 +35,14 @@ export async function jobsSchemaState(client: Client, schema: string): Promise<J
   }
 }
 
-/** A line for the operator about what `migrateJobsSchema` is going to do. */
+/** A line for the operator about the next work of `migrateJobsSchema`. */
 export function jobsSchemaPlan(schema: string, state: Exclude<JobsSchemaState, 'ready'>): string {
   return state === 'missing'
     ? `Creates the schema ${schema}, in which pg-boss keeps the jobs of the replicas.`
     : `Upgrades the schema ${schema} to this version of pg-boss.`;
 }
 
-/** What the user lacks to create or upgrade the schema, and how to grant it. */
+/** The rights that the user lacks to create or upgrade the schema, and the statements that grant them. */
 export async function jobsPrivilegesLacking(query: Query, schema: string): Promise<string[]> {
   const [row] = await query<{ user: string; database: string; exists: boolean; may: boolean }>(
     `SELECT quote_ident(current_user) AS user, quote_ident(current_database()) AS database, found.oid IS NOT NULL AS exists,
@@ -74,7 +74,7 @@ export async function migrateJobsSchema(client: Client, schema: string): Promise
   }
 }
 
-/** Removes what pg-boss has created, and the schema if nothing else is in it. No message is in it. */
+/** Removes pg-boss's own objects, and the schema if nothing else is in it. No message is in it. */
 export async function dropJobsSchema(client: Client, schema: string): Promise<void> {
   if (!(await bossOn(client, schema, false).isInstalled())) return;
   await client.query(getUninstallPlans(schema));

@@ -35,7 +35,6 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'body',
     'body_size',
     'body_digest',
-    'topic',
   ],
   deferred: [
     'method',
@@ -48,7 +47,6 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'attempts',
     'first_deferred_at',
     'next_attempt_at',
-    'failing_since',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
   notification_outbox: [
@@ -63,24 +61,55 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'next_attempt_at',
     'error',
   ],
+  status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
+
+/** Columns that a later migration adds to a table of ours. A table that a rollback has kept may lack them until the next migration. */
+const addedColumns: Readonly<Record<string, readonly string[]>> = {
+  deferred: ['failing_since'],
+  dead_letters: [
+    'sender_proof',
+    'compression',
+    'is_call',
+    'was_deferred',
+    'redacted',
+    'counted',
+    'edited_body',
+    'edited_by',
+    'edited_at',
+    'redrive_at',
+    'redrive_by',
+    'redriven_at',
+    'redrive_outcome',
+    'redrives',
+    'topic',
+  ],
+};
 
 export const troveTables = Object.keys(troveColumns);
 export const ownTables = Object.keys(ownColumns);
 /** The tables with a guard: a column `sent`, and the trigger that keeps it. */
 export const guardedTables = ['service_statuses', 'backups'];
 
+const triggers = [
+  { name: 'conductor_keep_sent', table: 'service_statuses' },
+  { name: 'conductor_keep_sent', table: 'backups' },
+  { name: 'conductor_record_status', table: 'service_statuses' },
+  { name: 'conductor_record_new_status', table: 'service_statuses' },
+] as const;
+
 /**
  * The objects that the conductor's statements need and the database lacks, in words for the operator ("table deferred", "column
  * backups.sent"). Empty if none is missing. `conductor migrate` adds them.
  */
 export async function missingFromSchema(query: Query): Promise<string[]> {
-  const missing = await missingColumns(query, [...troveTables, ...ownTables], guardColumn);
+  const missing = await missingColumns(query, [...troveTables, ...ownTables], laterColumns);
   const existing = await existingTables(query, guardedTables);
-  for (const table of existing) {
-    if (!(await hasKeepTrigger(query, table))) missing.push(`trigger conductor_keep_sent on ${table}`);
+  for (const { name, table } of triggers) {
+    if (existing.includes(table) && !(await hasTrigger(query, name, table)))
+      missing.push(`trigger ${name} on ${table}`);
   }
   if (existing.includes('service_statuses') && !(await hasUniqueStatusIndex(query))) {
     missing.push('unique index on service_statuses (instance_id)');
@@ -117,16 +146,16 @@ export async function missingColumns(
   });
 }
 
-function guardColumn(table: string): readonly string[] {
-  return guardedTables.includes(table) ? ['sent'] : [];
+/** The columns of a table that its first migration does not make. */
+export function laterColumns(table: string): readonly string[] {
+  return [...(guardedTables.includes(table) ? ['sent'] : []), ...(addedColumns[table] ?? [])];
 }
 
-async function hasKeepTrigger(query: Query, table: string): Promise<boolean> {
+async function hasTrigger(query: Query, name: string, table: string): Promise<boolean> {
   // 'D': the trigger is disabled.
   const rows = await query(
-    `SELECT FROM pg_trigger
-     WHERE tgrelid = to_regclass($1) AND tgname = 'conductor_keep_sent' AND tgenabled <> 'D'`,
-    [table],
+    `SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2 AND tgenabled <> 'D'`,
+    [table, name],
   );
   return rows.length > 0;
 }

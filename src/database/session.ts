@@ -114,7 +114,7 @@ export function explained(error: unknown): unknown {
     case '42501': // insufficient_privilege
       return new ConfigError(
         `The database refuses: ${messageOf(error)}. Run conductor migrate as the owner of these tables, or grant its user ` +
-          'what is missing.',
+          'the missing right.',
         { cause: error },
       );
     case '25006': // read_only_sql_transaction

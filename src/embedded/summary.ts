@@ -33,7 +33,7 @@ const outcomeLooks: Readonly<Partial<Record<CastOutcomeKind, Look>>> = {
 
 const meanings: Readonly<Record<CastOutcomeKind, string>> = {
   applied: 'written to Postgres',
-  stale: 'older than what is there',
+  stale: 'older than the row',
   duplicate: 'came twice, counts once',
   deferred: 'kept, to be tried again',
   dead: 'kept in dead_letters',

@@ -160,7 +160,7 @@ async function asynchronous(db: JobDb): Promise<void> {
   await db.query('', 'SET LOCAL synchronous_commit = off', []);
 }
 
-/** What is missing, and how to get it. */
+/** The next step for the operator, by SQLSTATE. */
 const advice: Readonly<Record<string, string>> = {
   '3F000': 'run conductor migrate',
   '42P01': 'run conductor migrate',

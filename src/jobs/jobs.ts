@@ -19,7 +19,7 @@ export interface JobsOptions {
 /** Milliseconds without a round of this replica, at least, before it looks after a job. */
 const lookAfterMs = 15_000;
 
-/** A job, and what this replica knows of it. */
+/** A job, and this replica's knowledge of it. */
 interface Running {
   readonly job: Job;
   readonly outage: Outage;

@@ -1,8 +1,8 @@
 import type { Logger } from '../core/logger.ts';
 import { LineBudget } from '../core/quiet-log.ts';
 import type { Job, JobDb, JobsDatabase } from './contract.ts';
-import { resultsPortion, trimCallResults } from './sql/trim-call-results.ts';
 import { trimAgedDeadLetters, trimStep, trimSurplusDeadLetters } from './sql/trim-dead-letters.ts';
+import { oldestPortion, trimOldest } from './sql/trim-oldest.ts';
 
 /** Statements of one kind in one round, at most. Then other replicas may go on. */
 const maxSteps = 25;
@@ -11,7 +11,7 @@ const maxSteps = 25;
 const lines = { atOnce: 3, interval: 10_000 };
 
 /** Milliseconds between two rounds. */
-const every = { deadLetters: 5000, callResults: 10_000 };
+const every = { deadLetters: 5000, callResults: 10_000, statusTransitions: 10_000 };
 
 export interface TrimDeadLettersOptions {
   readonly database: JobsDatabase;
@@ -50,7 +50,7 @@ export function trimDeadLettersJob({ database, maxRows, maxAge, logger }: TrimDe
   };
 }
 
-export interface TrimCallResultsOptions {
+export interface TrimOldestOptions {
   readonly database: JobsDatabase;
   /** Milliseconds. */
   readonly retention: number;
@@ -58,13 +58,27 @@ export interface TrimCallResultsOptions {
 }
 
 /** Bounds the table of the answers to mutating calls by their count and their age. */
-export function trimCallResultsJob({ database, retention, maxRows }: TrimCallResultsOptions): Job {
+export function trimCallResultsJob(options: TrimOldestOptions): Job {
+  return trimOldestJob('trim-call-results', 'call_results', every.callResults, options);
+}
+
+/** Bounds the history of statuses by its count and its age. */
+export function trimTransitionsJob(options: TrimOldestOptions): Job {
+  return trimOldestJob('trim-transitions', 'status_transitions', every.statusTransitions, options);
+}
+
+function trimOldestJob(
+  name: string,
+  table: Parameters<typeof trimOldest>[1],
+  interval: number,
+  { database, retention, maxRows }: TrimOldestOptions,
+): Job {
   return {
-    name: 'trim-call-results',
-    every: every.callResults,
+    name,
+    every: interval,
     async run(signal) {
-      const { isUnfinished } = await inSteps(database, resultsPortion, signal, (db) =>
-        trimCallResults(db, retention, maxRows),
+      const { isUnfinished } = await inSteps(database, oldestPortion, signal, (db) =>
+        trimOldest(db, table, retention, maxRows),
       );
       return { isUnfinished };
     },

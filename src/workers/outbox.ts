@@ -1,5 +1,5 @@
 import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
-import { cleanText } from './batch/leftovers/record.ts';
+import { cleanText } from './batch/leftovers/letter.ts';
 import { claimNotifications } from './batch/outbox/sql/claim-notifications.ts';
 import { deleteNotifications } from './batch/outbox/sql/delete-notifications.ts';
 import { postponeNotifications } from './batch/outbox/sql/postpone-notifications.ts';

@@ -3,10 +3,12 @@ import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, type CallResult, HELD } from '../core/message/outcome.ts';
+import { LineBudget } from '../core/quiet-log.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
+import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
 
 export interface PoolOptions {
@@ -33,6 +35,7 @@ export class WorkerPool {
    * A task that the queue refuses would look like a message that ended the thread.
    */
   private readonly alone = new Semaphore(1);
+  private readonly losses = new LineBudget(10, 1000);
   private closing = false;
 
   constructor(options: PoolOptions) {
@@ -42,6 +45,7 @@ export class WorkerPool {
     this.ordinary = createPiscina(settings, threads, threads, tasks, heapLimit.ordinary);
     // Its thread starts when it is needed, and ends when it is idle.
     this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
+    for (const piscina of [this.ordinary, this.quarantine]) piscina.on('error', (error) => this.lost(error));
     // Lines of the threads for the operator. Each thread finds the same problem, so a line is logged once.
     const said = new Set<unknown>();
     this.ordinary.on('message', (line) => {
@@ -123,10 +127,33 @@ export class WorkerPool {
     return this.ordinary.run(settled, { name: 'settleNotifications' });
   }
 
+  /** Redrives the dead letters of a transport that are due. Never rejects. */
+  redrive(transport: string): Promise<RedriveRound> {
+    return redriveRound(transport, {
+      due: (of) => this.ordinary.run(of, { name: 'due' }),
+      redrive: (task) => this.ordinary.run(task, { name: 'redrive' }),
+      redriveAlone: (task) => this.inQuarantine(() => this.quarantine.run(task, { name: 'redrive' })),
+      giveUp: (task) => this.ordinary.run(task, { name: 'giveUp' }),
+      isClosing: () => this.closing,
+      logger: this.options.logger,
+    });
+  }
+
   /** Ends the threads. Running batches are cut off. */
   async close(): Promise<void> {
     this.closing = true;
     await Promise.all([this.ordinary.destroy(), this.quarantine.destroy()]);
+  }
+
+  /** A thread has died without a task. Without a listener this would end the process. Piscina starts another thread. */
+  private lost(error: unknown): void {
+    if (this.closing) return;
+    const leftOut = this.losses.take();
+    if (leftOut === undefined) return;
+    this.options.logger.error(
+      { error: messageOf(error), ...(leftOut > 0 && { leftOut }) },
+      'a worker died while it had nothing to do; another one takes its place',
+    );
   }
 
   private async runAlone(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {

@@ -60,7 +60,7 @@ export interface WorkerSettings {
     /** Kept answers at most. */
     readonly maxResults: number;
   };
-  /** What guests and services may do beyond a guest's own reports. */
+  /** The rights of guests and services beyond a guest's own reports. */
   readonly access: Access;
   /** URL of a module with the deployer's own methods. */
   readonly managerModule: string | undefined;

@@ -1,25 +1,27 @@
 import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
-import { messageOf, Rejected } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
-import { isMistake } from './batch/blame.ts';
 import type { BatchItem } from './batch/item.ts';
+import type { DueLetters } from './batch/leftovers/sql/due-letters.ts';
 import { decode } from './batch/read.ts';
 import { createThreadState, type ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
+import { unsealEach } from './batch/unseal-each.ts';
 import { addressOf, runCall } from './calls/run.ts';
 import type { RetryResult } from './deferred.ts';
 import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
 import { claimOutbox, settleOutbox } from './outbox.ts';
 import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
-import type { RawMessage } from './raw-message.ts';
+import { dueLetters, giveUpLetters, redriveLetters } from './redrive.ts';
+import type { RedriveResult, RedriveTask } from './redriven.ts';
 import { retryDeferred } from './retry.ts';
 import type { WorkerSettings } from './settings.ts';
 
-/** The entry of a worker thread. Each export is a task of the main thread. Only `retry` and those of the outbox reject. */
+/** The entry of a worker thread. Each export is a task of the main thread. Only `retry`, `due`, `giveUp` and those of the outbox reject. */
 
 const settings: WorkerSettings = workerData;
 /** The error of the deployer's own methods, if any. Then the main thread asks this thread for `ready` only. */
@@ -41,7 +43,7 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
   return guarded(batch, async () => {
     const casts: BatchItem[] = [];
     const calls: number[] = [];
-    const unsealed = await unsealEach(batch.transport, unpack(batch));
+    const unsealed = await unsealEach(state, batch.transport, unpack(batch));
     for (const [index, raw] of unsealed.entries()) {
       const item = decode(raw, index, batch.transport, manager, settings);
       if (item === CALL) calls.push(index);
@@ -57,31 +59,6 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
     });
     return { ...result, addresses };
   });
-}
-
-/** Unseals a batch's messages. An error of our own code makes only its message a dead letter, since it would come again at each try. */
-async function unsealEach(
-  transport: string,
-  batch: ReadonlyArray<RawMessage>,
-): Promise<ReadonlyArray<RawMessage>> {
-  const open = (messages: ReadonlyArray<RawMessage>) =>
-    unsealBatch(state, transport, messages, { exceptCalls: true });
-  try {
-    return await open(batch);
-  } catch (error) {
-    if (!isMistake(error, false)) throw error;
-  }
-  const unsealed: RawMessage[] = [];
-  for (const message of batch) {
-    try {
-      unsealed.push(...(await open([message])));
-    } catch (error) {
-      if (!isMistake(error, false)) throw error;
-      const rejected = new Rejected('crash', `unsealing the message failed: ${messageOf(error)}`);
-      unsealed.push({ ...message, unsealed: { rejected, call: undefined } });
-    }
-  }
-  return unsealed;
 }
 
 /** Executes one call. */
@@ -125,6 +102,21 @@ export function claimNotifications(transport: string): Promise<ClaimedNotificati
 /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
 export function settleNotifications(settled: PublishedNotifications): Promise<void> {
   return settleOutbox(state, settled);
+}
+
+/** The letters of a transport whose redrive is due. Rejects if the database cannot be reached. */
+export function due(transport: string): Promise<DueLetters> {
+  return dueLetters(state, transport);
+}
+
+/** Redrives letters. */
+export function redrive(task: RedriveTask): Promise<RedriveResult> {
+  return redriveLetters(state, task);
+}
+
+/** Marks letters as dead that have ended two workers. Rejects if the database cannot be reached. */
+export function giveUp(task: RedriveTask): Promise<RedriveResult> {
+  return giveUpLetters(state, task);
 }
 
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */

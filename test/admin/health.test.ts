@@ -15,6 +15,7 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     counters: new Map(names.map((name) => [name, new Counters()])),
     heldBecause,
     putAsideBecause,
+    isStopping: false,
     states: () =>
       Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),
   });

@@ -25,6 +25,7 @@ test('--help names every command', async (t) => {
     'call',
     'simulate',
     'deferred',
+    'dead',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }

@@ -22,7 +22,7 @@ test('a wide terminal shows guests and messages side by side', (t) => {
     'Running for 1 min 15 s. Ctrl-C ends it.',
     '25 guests in Postgres               24.0 heartbeats a second',
     '  new                               applied     1,234  written to Postgres',
-    '  building                          stale           3  older than what is there',
+    '  building                          stale           3  older than the row',
     '  running         █████████ 18      duplicate       0  came twice, counts once',
     '  healthy                           deferred        0  kept, to be tried again',
     '  failed to spawn                   dead            0  kept in dead_letters',

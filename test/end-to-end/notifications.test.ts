@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
-import { brokerKinds } from '../faults/brokers.ts';
+import { brokerKinds } from '../faults/broker-kinds.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { listenForNotifications } from '../support/listeners.ts';

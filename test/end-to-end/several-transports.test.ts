@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
-import { brokerKinds, openMosquitto, openRabbitmq } from '../faults/brokers.ts';
+import { brokerKinds } from '../faults/broker-kinds.ts';
+import { openMosquitto, openRabbitmq } from '../faults/brokers.ts';
 import { Fleet } from '../faults/fleet.ts';
 import { startConductorHere, startConductorProcess } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';

@@ -6,9 +6,7 @@ import mqtt, { type IClientOptions } from 'mqtt';
 import type { Mosquitto } from '../support/mosquitto.ts';
 import type { TcpProxy } from '../support/proxy.ts';
 import type { Rabbitmq } from '../support/rabbitmq-api.ts';
-import { service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { openNats } from './nats-broker.ts';
 
 export type WireForm = 'native' | 'oslo';
 
@@ -44,24 +42,9 @@ export interface EntryOptions {
 }
 
 /** The part of ava's `t` that is used here. */
-interface Test {
+export interface Test {
   teardown(end: () => Promise<unknown>): void;
 }
-
-export interface BrokerKind {
-  readonly label: string;
-  readonly service: 'rabbitmq' | 'mosquitto' | 'nats';
-  /** Room of the test's own on the broker of this run. */
-  open(t: Test): Promise<TestBroker>;
-}
-
-/** Each transport with a wire form that its guests use: the same test for each. */
-export const brokerKinds: ReadonlyArray<BrokerKind> = [
-  { label: 'AMQP 0-9-1', service: 'rabbitmq', open: (t) => openRabbitmq(t, service('rabbitmq'), 'oslo') },
-  { label: 'AMQP 1.0', service: 'rabbitmq', open: (t) => openRabbitmqAmqp10(t, service('rabbitmq')) },
-  { label: 'MQTT 5', service: 'mosquitto', open: async () => openMosquitto(service('mosquitto')) },
-  { label: 'NATS', service: 'nats', open: () => openNats(service('nats')) },
-];
 
 /** Messages that are on their way to the broker at once. */
 const publishWindow = 1000;

@@ -4,7 +4,8 @@ import { type ConductorProcess, spawnConductor } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { brokerKinds, type TestBroker } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
+import type { TestBroker } from './brokers.ts';
 import { demote, makeReadOnly, makeWritable, promote, slowDown, startOwnPostgres } from './databases.ts';
 import { Fleet } from './fleet.ts';
 

@@ -2,7 +2,7 @@
 import pg, { type QueryResultRow } from 'pg';
 import { migrate } from '../../src/database/migrate.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { type Postgres, type PostgresOptions, startPostgres } from '../support/postgres.ts';
 import type { Server } from '../support/server.ts';
 
 /** The part of ava's `t` that is used here. */
@@ -11,8 +11,11 @@ interface Test {
 }
 
 /** A Postgres of the test's own, to be stopped and killed, with a migrated database. */
-export async function startOwnPostgres(t: Test): Promise<{ postgres: Server; database: TestDatabase }> {
-  const postgres = await startPostgres();
+export async function startOwnPostgres(
+  t: Test,
+  options: PostgresOptions = {},
+): Promise<{ postgres: Postgres & Server; database: TestDatabase }> {
+  const postgres = await startPostgres(options);
   t.teardown(postgres.kill);
   const url = postgres.url();
   await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });

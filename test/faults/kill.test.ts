@@ -3,7 +3,7 @@ import { spawnConductor } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs } from '../support/services.ts';
-import { brokerKinds } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
 import { lockWith, slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
 

@@ -5,7 +5,7 @@ import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { brokerKinds } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
 import { lockWith } from './databases.ts';
 import { Fleet } from './fleet.ts';
 

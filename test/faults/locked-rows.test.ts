@@ -2,7 +2,7 @@ import test from 'ava';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
-import { brokerKinds } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
 import { lockWith } from './databases.ts';
 import { Fleet } from './fleet.ts';
 

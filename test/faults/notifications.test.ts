@@ -7,7 +7,7 @@ import { listenForNotifications } from '../support/listeners.ts';
 import { noticeBody } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { brokerKinds } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
 
 /** How often a conductor is killed, on each broker. */
 const kills = Number(process.env.CONDUCTOR_TEST_KILLS ?? 4);

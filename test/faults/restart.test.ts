@@ -4,7 +4,8 @@ import { type ConductorOptions, startConductorHere, startConductorProcess } from
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { type BrokerKind, brokerKinds, openMosquitto, type TestBroker } from './brokers.ts';
+import { type BrokerKind, brokerKinds } from './broker-kinds.ts';
+import { openMosquitto, type TestBroker } from './brokers.ts';
 import { Fleet } from './fleet.ts';
 
 const restarts = 20;

@@ -4,7 +4,8 @@ import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { brokerKinds, type TestBroker } from './brokers.ts';
+import { brokerKinds } from './broker-kinds.ts';
+import type { TestBroker } from './brokers.ts';
 import { slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
 

@@ -63,6 +63,32 @@ test('a rollback keeps leftovers, and a later migration uses them again', async 
   t.deepEqual(await database.query('SELECT reason FROM dead_letters'), [{ reason: 'not_json' }]);
 });
 
+test('a rollback keeps an edited body and the mark of a redrive', async (t) => {
+  const database = await emptyDatabase(t);
+  await run(database);
+  await database.query(anyLetter);
+  await database.query(`UPDATE dead_letters SET edited_body = 'abc', redrive_at = now(), redrive_by = 'ann'`);
+  await run(database, { rollback: true });
+  await run(database);
+  t.deepEqual(await missingFromSchema(database.query), []);
+  t.deepEqual(await database.query('SELECT redrive_by, edited_body FROM dead_letters'), [
+    { redrive_by: 'ann', edited_body: Buffer.from('abc') },
+  ]);
+});
+
+test('a migration takes up tables that an earlier release has kept, which lack the columns of later ones', async (t) => {
+  const database = await troveDatabase(t);
+  await run(database);
+  await database.query(anyLetter);
+  await database.query(`
+    INSERT INTO deferred (method, key, instance_id, transport, args, reason, next_attempt_at)
+    VALUES ('heartbeat', 'i1', 'i1', 'edge', '{}', 'unknown', now())`);
+  await run(database, { rollback: true });
+  await database.query('ALTER TABLE dead_letters DROP COLUMN redrive_at, DROP COLUMN edited_body');
+  await run(database);
+  t.deepEqual(await missingFromSchema(database.query), []);
+});
+
 test("each of the five tables in Trove's form is kept if it holds a row", async (t) => {
   const database = await emptyDatabase(t);
   await run(database);

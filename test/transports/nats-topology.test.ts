@@ -19,7 +19,7 @@ test('a stream with interest retention has lost messages that were published bef
   await addStream({ retention: 'interest' });
   await publish('lost');
   const first = await consume();
-  t.regex(warnings.join(''), /WHAT WAS PUBLISHED IS LOST.*make the stream with workqueue/);
+  t.regex(warnings.join(''), /THE MESSAGES PUBLISHED BEFORE ARE LOST.*make the stream with workqueue/);
   await publish('kept');
   await arrive(first.deliveries, 1);
   first.session.settle(first.deliveries, 'done');

@@ -7,7 +7,9 @@ import { pack, unpack } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
 import { bodyOf } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
+import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
+import { lateDeath } from './programs/dangerous-manager.ts';
 
 const session: Session = {
   settle: () => {},
@@ -81,10 +83,11 @@ async function openPool(
   t: Parameters<typeof createDatabase>[0],
   url: string,
   overrides: Parameters<typeof workerSettings>[1] = {},
+  logger = pino({ level: 'silent' }),
 ) {
   const managerModule = new URL('programs/dangerous-manager.ts', import.meta.url).href;
   const settings = { ...workerSettings(url, { concurrency: 2, ...overrides }), managerModule };
-  const pool = new WorkerPool({ threads: 1, maxBody: 262_144, settings, logger: pino({ level: 'silent' }) });
+  const pool = new WorkerPool({ threads: 1, maxBody: 262_144, settings, logger });
   t.teardown(() => pool.close());
   return pool;
 }
@@ -116,6 +119,29 @@ test('a message that ends its worker is run alone the second time and is dead th
   t.is(JSON.parse(String(letters[0]?.body)).method, 'exit');
 });
 
+test('a thread that dies while it has nothing to do ends nothing: the log says so, and another thread takes its place', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1', 'i2');
+  const lines: string[] = [];
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+  const pool = await openPool(t, database.url, {}, logger);
+  const codes = async (...deliveries: Delivery[]) => {
+    const result = await pool.run('plain', deliveries);
+    return [...result.codes].map((code) => outcomeKinds[code]);
+  };
+  t.deepEqual(await codes(heartbeat('i1', 'late')), ['applied']);
+  const channel = new BroadcastChannel(lateDeath);
+  channel.postMessage('die');
+  await waitFor(() => lines.length > 0, { what: 'the thread to die' });
+  channel.close();
+  t.is(lines.length, 1);
+  t.like(JSON.parse(lines[0] ?? ''), {
+    msg: 'a worker died while it had nothing to do; another one takes its place',
+    error: 'a mistake in a listener',
+  });
+  t.deepEqual(await codes(heartbeat('i2')), ['applied']);
+});
+
 test('each call is answered except those that ended their worker', async (t) => {
   const { url } = await createDatabase(t, { migrated: true });
   const { calls } = workerSettings(url);
@@ -140,6 +166,31 @@ test('messages that wait for the quarantine continue when the message before the
     results.map(({ dead }) => dead.map(({ reason }) => reason)),
     [['crash'], ['crash']],
   );
+});
+
+test('a dead letter that ends its worker again is dead again with reason crash; the others are redriven', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1', 'i2');
+  const pool = await openPool(t, database.url);
+  for (const [instance, method] of [
+    ['i1', 'heartbeat'],
+    ['i9', 'exit'],
+    ['i2', 'heartbeat'],
+  ] as const) {
+    const { body } = heartbeat(instance, method);
+    await database.query(
+      `INSERT INTO dead_letters (transport, reason, body, body_size, body_digest, redrive_at)
+       VALUES ('plain', 'refused', $1, $2, '', now())`,
+      [body, body.length],
+    );
+  }
+  t.like(await pool.redrive('plain'), { outcomes: { applied: 2, dead: 1 }, isUnfinished: false });
+  t.deepEqual(await database.query('SELECT reason, redrive_outcome FROM dead_letters ORDER BY id'), [
+    { reason: 'refused', redrive_outcome: 'applied' },
+    { reason: 'crash', redrive_outcome: 'dead' },
+    { reason: 'refused', redrive_outcome: 'applied' },
+  ]);
+  for (const id of ['i1', 'i2']) t.is((await statusOf(database, id))?.status_description, 'running');
 });
 
 test('a message that uses up the memory ends its thread, not the process', async (t) => {

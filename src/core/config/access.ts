@@ -17,7 +17,7 @@ export interface Model {
   readonly write: Columns;
 }
 
-/** What a service may do with one model. */
+/** The rights of a service on one model. */
 export interface ModelGrant {
   readonly read: Columns;
   readonly write: Columns;
@@ -30,7 +30,7 @@ export interface Service {
   readonly models: ReadonlyMap<string, ModelGrant>;
 }
 
-/** Who may do what, beyond a guest's own reports. Maps, since each message looks them up. */
+/** All rights beyond a guest's own reports. Maps, since each message looks them up. */
 export interface Access {
   readonly models: ReadonlyMap<string, Model>;
   readonly services: ReadonlyMap<string, Service>;
@@ -49,7 +49,7 @@ export function includes({ except, names }: Columns, column: string): boolean {
 /**
  * Reads `models` and `services`. Grants nothing that they do not say.
  *
- * @throws ConfigError with the key and what was expected.
+ * @throws ConfigError with the key and the expected form.
  */
 export function readAccess(models: JsonObject, services: JsonObject): Access {
   const known = new Map(entriesOf(models, 'models', readModel));

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError, codeOf, messageOf, NotConnected } from '../errors.ts';
 import { type DatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 
-/** Where a database is, and what it is signed in to with. */
+/** The address of a database, and its password. */
 export interface DatabaseAddress {
   readonly url: string;
   /** A file whose first line is the password, read at each connection. Left out or empty: the password is in the URL. */
@@ -19,7 +19,7 @@ export interface DatabaseTarget {
   readonly tls: boolean | undefined;
 }
 
-/** What a client of node-postgres takes. */
+/** The options of a client of node-postgres. */
 export interface TargetOptions {
   readonly host?: string;
   readonly port?: number;
@@ -41,7 +41,7 @@ interface TargetTls {
   readonly checkServerIdentity?: () => undefined;
 }
 
-/** What a new connection is asked, to learn which server it leads to, and what lies between. */
+/** The first query on a new connection. It tells which server, and which pooler, the connection leads to. */
 export const sessionQuestion = `SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS standby,
   current_setting('transaction_read_only') = 'on' AS "readOnly"`;
 
@@ -52,8 +52,8 @@ export interface SessionAnswer {
 }
 
 /**
- * The servers that a URL names, of which one is the current one: the one that was reached last, or is to be tried next. Each of
- * the ways to reach a server is a target of its own: with TLS and, where `sslmode` leaves that open, without.
+ * The servers that a URL names. The current one was reached last, or is tried next. If `sslmode` allows a server with TLS and without,
+ * it is two targets.
  */
 export class DatabaseHosts {
   readonly targets: ReadonlyArray<DatabaseTarget>;
@@ -74,8 +74,8 @@ export class DatabaseHosts {
   }
 
   /**
-   * What to connect with. Files are read each time, so that a renewed certificate counts from the next connection on. Throws
-   * ConfigError with the parameter of a file that cannot be used.
+   * The options for a connection. Files are read each time, so that a renewed certificate counts from the next connection on. Throws
+   * ConfigError with the parameter if a file cannot be used.
    */
   optionsOf({ host, tls }: DatabaseTarget): TargetOptions {
     const { url } = this;
@@ -98,7 +98,7 @@ export class DatabaseHosts {
     if (target !== this.current) return;
     const { length: ways } = waysOf(this.url);
     const way = this.place % ways;
-    // The same server without TLS, or with it, is worth a try only if that is what it was about.
+    // The same server is tried with TLS, or without, only if the error is about TLS.
     const sameHost = way + 1 < ways && concernsTls(error);
     this.place = (sameHost ? this.place + 1 : this.place - way + ways) % this.targets.length;
   }
@@ -199,7 +199,7 @@ async function readPassword(file: string): Promise<string> {
   return password;
 }
 
-/** What to write in the URL, if the two sides do not agree on TLS; undefined for any other error. */
+/** The parameter to write in the URL if the two sides do not agree on TLS; undefined for any other error. */
 export function tlsAdvice(error: unknown): string | undefined {
   if (messageOf(error) === noTls) return 'The server does no TLS: write sslmode=prefer or sslmode=disable.';
   const code = codeOf(error) ?? '';

@@ -30,7 +30,7 @@ export interface DatabaseUrl {
   readonly options: string | undefined;
 }
 
-/** What these set has a key of its own, or is fixed; so they are taken and have no effect. */
+/** These parameters are accepted and have no effect: the setting has a key of its own, or is fixed. */
 const withoutEffect: ReadonlySet<string> = new Set([
   'application_name',
   'client_encoding',
@@ -80,7 +80,7 @@ export function databaseUrl(value: unknown): void {
   parseDatabaseUrl(value);
 }
 
-/** Throws Error with what is wrong, to stand behind the key; never with anything secret in it. */
+/** Throws Error. The caller puts the key in front of its message. The message never has a secret in it. */
 export function parseDatabaseUrl(url: string): DatabaseUrl {
   const [, userInfo, hostList = '', path, query = ''] = splitUrl(url);
   const parameters = readParameters(query);

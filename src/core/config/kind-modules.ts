@@ -14,7 +14,7 @@ const kindVariable = /^CONDUCTOR_TRANSPORTS__(.+)__KIND$/;
  * The kinds of transports, with those added that the configuration names by their modules. A module is named by a path from the
  * configuration file on, which begins with `./`, `../` or `/`, or by a package. A package is looked for beside the file, then beside us.
  *
- * @param raw what the file says.
+ * @param raw the parsed file.
  * @throws ConfigError with one line that names the key.
  */
 export async function withKindModules(

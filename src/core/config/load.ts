@@ -35,7 +35,7 @@ export function secretsOf({ transports, access: _, ...base }: Config): Secret[] 
  * Reads the file, loads the modules of the deployer's own kinds, applies the environment, and checks the result.
  *
  * @param kinds the protocols that an entry under `transports` may name beside its own module.
- * @throws ConfigError with one line that names the key and what was expected.
+ * @throws ConfigError with one line: the key and the expected form.
  */
 export async function loadConfig(
   file: string,

@@ -12,7 +12,8 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
-import { outboxSchema } from './schema-outbox.ts';
+import { notificationSections } from './schema-notifications.ts';
+import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
 const noEntries: JsonObject = {};
@@ -191,6 +192,7 @@ export const baseSchema = {
       format: share,
     },
   },
+  ...statusSections,
   jobs: {
     schema: {
       doc: 'The schema in which pg-boss keeps the jobs of the replicas, such as the retries of deferred messages. `conductor migrate` creates it. All replicas of a database must have the same schema.',
@@ -198,17 +200,7 @@ export const baseSchema = {
       format: schemaName,
     },
   },
-  outbox: outboxSchema,
-  notifications: {
-    topic: {
-      doc: "The topic for notifications from guests. The conductor adds `.info`, as oslo.messaging does. Trove's topic is `notifications`. Empty: notifications are not published.",
-      default: '',
-    },
-    publisherHost: {
-      doc: "The host in a notification's `publisher_id`, which is `<server type>.<host>`. In Trove it is the option `host`. Empty: the replica's name.",
-      default: '',
-    },
-  },
+  ...notificationSections,
   reconnect: {
     base: {
       doc: 'The upper limit of the random delay before the first new attempt to reach a broker or Postgres, in milliseconds. The limit doubles each time.',

@@ -10,7 +10,7 @@ import { shown } from './names.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import { validate } from './validate.ts';
 
-/** How a transport proves who has sent a message. `none`: it believes what the message claims. */
+/** How a transport proves the sender of a message. `none`: it trusts the message. */
 export type AuthMode = 'none' | 'subject' | 'user-id' | 'trove';
 
 /** The schema of the options that every kind has, with the modes that this kind can prove. */
@@ -41,7 +41,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
 /** The options that every kind has. */
 export type CommonOptions = ValuesOf<ReturnType<typeof commonSchema>>;
 
-/** What a transport is made with, beside its own options. */
+/** The arguments of a new transport, beside its own options. */
 export interface TransportSetup {
   readonly name: string;
   readonly share: Share;
@@ -63,7 +63,7 @@ export interface ConfiguredTransport {
   createSender(context: SenderSetup): Sender;
 }
 
-/** What a sender is made with, beside its own options. */
+/** The arguments of a new sender, beside its own options. */
 export interface SenderSetup {
   /** The name of the connection, in protocols that have one. */
   readonly clientName: string;

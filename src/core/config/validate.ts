@@ -5,7 +5,7 @@ import { isOption, type Section, type ValuesOf } from '../options.ts';
 import { shown, suggestion } from './names.ts';
 
 /**
- * Fills in defaults and checks every value. Throws ConfigError with one line: the key and what was expected.
+ * Fills in defaults and checks every value. Throws ConfigError with one line: the key and the expected form.
  *
  * convict coerces texts ("2abc" becomes 2, "no" becomes true) and ignores unknown keys inside free-form maps. So keys and types are
  * checked before convict gets them. Its `load` takes free-form maps apart and fails on nested ones; `set` does not.

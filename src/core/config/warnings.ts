@@ -5,7 +5,7 @@ import type { ConfiguredTransport } from './transport-kind.ts';
 /** The default of Trove's `inst_rpc_key_encr_key` (trove/common/cfg.py), known to everybody. */
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
 
-/** What an operator should know of a transport's configuration before it runs: a line each. */
+/** Warnings about a transport's configuration, before it runs. One line each. */
 export function warningsOf({ options }: ConfiguredTransport, { access, notifications }: Config): string[] {
   const warnings: string[] = [];
   const { auth, codec } = options;

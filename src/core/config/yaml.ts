@@ -2,7 +2,7 @@ import { parseDocument } from 'yaml';
 import { ConfigError, messageOf } from '../errors.ts';
 
 /**
- * Parses YAML. The parser's warnings are errors too, such as an unknown tag: its result would not be what the file means.
+ * Parses YAML. The parser's warnings are errors too, such as an unknown tag, since the result would differ from the file's meaning.
  *
  * @param what names the text in the error.
  * @throws ConfigError

@@ -4,7 +4,7 @@ import { nextInTurn } from './batching.ts';
 import type { Excess, InFlight } from './in-flight.ts';
 import type { Replies } from './replies.ts';
 
-/** What a `Calls` tells the dispatcher. */
+/** The events of a `Calls`, for the dispatcher. */
 export interface CallEvents {
   readonly onDead: (notice: DeadNotice) => void;
   /** A call has come back from its worker. If `heldBecause` is set, the call has no outcome and waits again. */

@@ -18,7 +18,7 @@ export class Counters {
     refused: 0,
     expired: 0,
   };
-  /** Dead letters by reason; bounded, since the reasons are an enumeration. */
+  /** Dead letters by reason, those that died in `deferred` too; bounded, since the reasons are an enumeration. */
   readonly deadBy: Partial<Record<DeadReason, number>> = {};
   /** Given back to the broker without an outcome: at a stop, or because their session ended first. */
   released = 0;
@@ -27,6 +27,10 @@ export class Counters {
   heldBytes = 0;
   /** Microseconds from a batch's oldest arrival to its settlement. */
   readonly latency: RecordableHistogram = createHistogram();
+
+  countDead(reason: DeadReason): void {
+    this.deadBy[reason] = (this.deadBy[reason] ?? 0) + 1;
+  }
 
   /** Messages with an outcome that only the database can give. */
   get committed(): number {

@@ -109,7 +109,7 @@ export class InFlight {
       counters.heldBytes -= delivery.body.length;
       done.push(delivery);
     }
-    for (const { reason } of result.dead) counters.deadBy[reason] = (counters.deadBy[reason] ?? 0) + 1;
+    for (const { reason } of result.dead) counters.countDead(reason);
     this.settleOpen(done, 'done');
     const [oldest] = batch;
     if (done.length > 0 && oldest !== undefined) {

@@ -32,7 +32,7 @@ export class Replies {
   private readonly options: RepliesOptions;
   /** How often a call has lost its connection while its method ran. */
   private readonly losses = new WeakMap<Delivery, number>();
-  /** Bounds the lines, since callers choose what fails and how often. */
+  /** Bounds the lines, since callers can cause as many failures as they like. */
   private readonly failures = new LineBudget(10, 1000);
   private readonly unpublished = new LineBudget(10, 1000);
   /** How many answers to refused calls the broker has neither accepted in time nor refused, by transport. */

@@ -64,10 +64,15 @@ export class Supervisor {
     if (this.session !== undefined) await settledBy(this.session.drain(deadline), deadline);
   }
 
-  /** Closes the session, if there is one, and never connects again. Never rejects. Ends at the deadline at the latest. */
-  async stop(deadline: AbortSignal): Promise<void> {
+  /**
+   * Closes the session, if there is one, and never connects again. Never rejects.
+   *
+   * @param deadline for the session. It may take up to a second more to write its settlements.
+   * @param over the end of the wait for the session, whatever it does.
+   */
+  async stop(deadline: AbortSignal, over: AbortSignal): Promise<void> {
     this.stopping.abort();
-    if (this.session !== undefined) await settledBy(this.session.stop(deadline), deadline);
+    if (this.session !== undefined) await settledBy(this.session.stop(deadline), over);
     await settledBy(this.loop, deadline);
     this.state = 'stopped';
   }

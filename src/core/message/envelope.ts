@@ -18,7 +18,7 @@ export interface Envelope {
   readonly call: CallAddress | undefined;
 }
 
-/** The request context: what the sender says of the request that the message belongs to. Nothing here is proven. */
+/** The request context: the sender's own words about the request behind the message. Nothing here is proven. */
 export interface RequestContext {
   readonly user: string | undefined;
   readonly tenant: string | undefined;

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../json.ts';
 import type { Answer } from './envelope.ts';
 
-/** A message before it is encoded, whatever the wire form. The sender's counterpart of the envelope. */
+/** A message before it is encoded, in no wire form yet. The sender's counterpart of the envelope. */
 export interface Request {
   readonly method: string;
   readonly args: JsonObject;

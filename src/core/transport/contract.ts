@@ -65,7 +65,7 @@ export interface Publication {
 }
 
 /**
- * `reply`: what a call's `replyTo` says, or what its body says in the wire form of oslo. `topic`: a name of the broker's own
+ * `reply`: the call's `replyTo`, or the address in its body in the wire form of oslo. `topic`: a name of the broker's own
  * namespace, for notifications: on AMQP 0-9-1 a routing key on the transport's exchange, elsewhere a subject, topic or address.
  */
 export type Address = { readonly kind: 'reply' | 'topic'; readonly name: string };

@@ -1,6 +1,6 @@
 /**
- * Opens a connection and makes a session of it. A connection that no session has come of is closed. Rejects with what went wrong, as
- * `explain` says it.
+ * Opens a connection and begins a session on it. Closes the connection if the session cannot begin. Rejects with the error that `explain`
+ * returns.
  */
 export async function establish<Connection, Session>(
   open: () => Promise<Connection>,
@@ -12,7 +12,7 @@ export async function establish<Connection, Session>(
   try {
     return await begin(connection);
   } catch (error) {
-    // What began it knows better why the connection has gone than closing it does.
+    // The first error says why the connection has gone. An error of closing it does not.
     await Promise.resolve(close(connection)).catch(() => {});
     throw explain(error);
   }

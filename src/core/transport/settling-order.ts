@@ -1,38 +1,38 @@
 /** An item that a session settles, such as a delivery. */
 export interface Settled {
-  /** Whether it is done with. Nobody but the order writes it. */
+  /** Whether it is settled. Only the order writes it. */
   settled: boolean;
 }
 
-/** Milliseconds that what is settled waits behind what is not. */
+/** Milliseconds that settled deliveries wait behind an unsettled one. */
 const patience = 1000;
 
 /**
- * Settles deliveries in the order in which they came, as far as that goes: batches finish out of order, while MQTT wants its PUBACKs in
- * the order of the PUBLISHes [MQTT-4.6.0-2], AMQP 0-9-1's cheapest acknowledgement covers everything up to a tag, and AMQP 1.0's
- * cheapest disposition covers a range.
+ * Settles deliveries in the order of their arrival where that is possible, since batches finish out of order. MQTT wants its PUBACKs in
+ * the order of the PUBLISHes [MQTT-4.6.0-2]. The cheapest acknowledgement of AMQP 0-9-1 covers all deliveries up to a tag. The cheapest
+ * disposition of AMQP 1.0 covers a range.
  *
- * A delivery that stays unsettled for long is overtaken: those behind it are settled, and it is settled by itself when it is done. Long is a
- * second, or until half of the bound waits behind it: a slow call must not use up what the broker lets through.
+ * A delivery is overtaken if it stays unsettled for a second, or if half of the bound waits behind it. Then the deliveries behind it are
+ * settled, and it is settled alone later. So a slow call does not use up the deliveries that the broker allows.
  */
 export class SettlingOrder<Item extends Settled> {
   private readonly write: (items: ReadonlyArray<Item>, inOrder: boolean) => void;
-  /** Whether what is settled may be written before what is not. */
+  /** Whether a settled delivery may be written before an earlier unsettled one. */
   private readonly overtakes: boolean;
   /** Settled items that may wait. */
   private readonly most: number;
   private order: Item[] = [];
   private head = 0;
-  /** How many of those in order are settled. */
+  /** The number of settled deliveries in `order`. */
   private waiting = 0;
-  /** Unsettled, and no longer in order. */
+  /** Unsettled deliveries that have left `order`. */
   private readonly overtaken = new Set<Item>();
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param bound how many deliveries may be unsettled; Infinity: nothing is overtaken because of its number.
+   * @param bound the most unsettled deliveries; Infinity: none is overtaken because of their number.
    * @param write tells the broker; `inOrder` says that no earlier delivery is left unsettled.
-   * @param overtakes false, for a broker that minds: all wait behind what is not settled, for as long as it takes.
+   * @param overtakes false for a broker that insists on the order: all wait behind an unsettled delivery, however long.
    */
   constructor(
     bound: number,
@@ -44,17 +44,17 @@ export class SettlingOrder<Item extends Settled> {
     this.overtakes = overtakes;
   }
 
-  /** How many deliveries the broker has not been told of. */
+  /** The number of deliveries that are not written. */
   get size(): number {
     return this.order.length - this.head + this.overtaken.size;
   }
 
-  /** A delivery has come. */
+  /** Adds a delivery. Call it in the order of arrival. */
   track(item: Item): void {
     this.order.push(item);
   }
 
-  /** Deliveries are done with. */
+  /** Settles deliveries. A second call with the same one does nothing. */
   settle(items: ReadonlyArray<Item>): void {
     const late: Item[] = [];
     for (const item of items) {
@@ -67,7 +67,7 @@ export class SettlingOrder<Item extends Settled> {
     this.writePrefix();
   }
 
-  /** Deliveries went another way: they were given back. */
+  /** Removes deliveries that were given back to the broker. */
   remove(items: ReadonlyArray<Item>): void {
     const gone = new Set(items.filter(({ settled }) => !settled));
     for (const item of gone) {
@@ -79,7 +79,7 @@ export class SettlingOrder<Item extends Settled> {
     this.writePrefix();
   }
 
-  /** Overtakes what is not settled, now, if that is allowed. */
+  /** Overtakes the unsettled deliveries at once, if that is allowed. */
   flush(): void {
     this.stop();
     if (this.waiting === 0 || !this.overtakes) return;
@@ -89,7 +89,7 @@ export class SettlingOrder<Item extends Settled> {
       const item = this.order[index];
       if (item === undefined) break;
       if (item.settled) settled.push(item);
-      // What is behind the last settled one waits for its turn.
+      // A delivery behind the last settled one stays in order.
       else if (settled.length < this.waiting) this.overtaken.add(item);
       else rest.push(item);
     }
@@ -99,7 +99,7 @@ export class SettlingOrder<Item extends Settled> {
     this.write(settled, false);
   }
 
-  /** Nothing is written any more because of the time that has passed. */
+  /** Stops the timer. Later deliveries start it again. */
   stop(): void {
     clearTimeout(this.timer);
     this.timer = undefined;

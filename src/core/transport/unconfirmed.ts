@@ -4,31 +4,31 @@ import { Semaphore } from '../semaphore.ts';
 import type { SessionLife } from './session-life.ts';
 
 /**
- * The messages that a session has sent and the broker has not confirmed yet. Bounded if the broker bounds them (MQTT 5, Receive
- * Maximum): it may disconnect over one more.
+ * The messages that a session has sent and the broker has not confirmed. Their number has a bound if the broker sets one (MQTT 5, Receive
+ * Maximum): it may disconnect a client that exceeds it.
  */
 export class Unconfirmed {
   private readonly life: SessionLife;
   private semaphore: Semaphore;
 
-  /** @param bound messages that may be under way at once; Infinity: the broker has no bound. */
+  /** @param bound messages that may be unconfirmed at once; Infinity: the broker sets no bound. */
   constructor(life: SessionLife, bound: number) {
     this.life = life;
     this.semaphore = new Semaphore(bound);
   }
 
-  /** The broker has said how many it takes. To be called before anything is sent. */
+  /** The bound, once the broker has named it. Set it before the first `send`. */
   set bound(messages: number) {
     this.semaphore = new Semaphore(messages);
   }
 
   /**
-   * Sends once there is room. Resolves as `send` does. Rejects with NotConnected if the session ends before that: the message may have
+   * Sends once there is room. Resolves as `send` does. Rejects with NotConnected if the session ends first. Then the message may have
    * arrived or not.
    */
   async send<Result>(send: () => Promise<Result>): Promise<Result> {
     const { life, semaphore } = this;
-    // Messages that wait for room at a stop are under way too.
+    // At a stop, `idle` waits for the messages that wait for room too.
     if (life.stopping) throw new NotConnected('the session has ended');
     await life.wait(semaphore.take());
     try {
@@ -38,7 +38,7 @@ export class Unconfirmed {
     }
   }
 
-  /** Waits for what is under way, but not past the deadline. Never rejects. */
+  /** Waits until all messages are confirmed, or until the deadline. Never rejects. */
   async idle(deadline: AbortSignal): Promise<void> {
     await settledBy(Promise.race([this.semaphore.idle(), this.life.closed]), deadline);
   }

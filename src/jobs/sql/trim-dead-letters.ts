@@ -5,13 +5,14 @@ export const trimStep = 2000;
 
 /**
  * Ids only grow, with gaps. So counting back from the newest id keeps at most `maxRows` rows and needs the index alone. The array makes
- * the plan use that index whatever the statistics say.
+ * the plan use that index whatever the statistics say. A letter that waits for its redrive is kept.
  */
 const surplus = `
 WITH trimmed AS (
   DELETE FROM dead_letters
   WHERE id = ANY(ARRAY(
-    SELECT id FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint
+    SELECT id FROM dead_letters
+    WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint AND (redrive_at IS NULL OR redriven_at IS NOT NULL)
     ORDER BY id LIMIT $2
     FOR UPDATE SKIP LOCKED
   ))

@@ -35,7 +35,7 @@ export function probe(
   if (receiveMaximum !== undefined && receiveMaximum < bound)
     logger.warn(
       { receiveMaximum, bound },
-      "the broker's bound of messages in flight is below ours: in Mosquitto set max_inflight_messages, and max_queued_messages 0, or it drops what it has confirmed",
+      "the broker's bound of messages in flight is below ours, so the broker may drop confirmed messages: in Mosquitto set max_inflight_messages, and max_queued_messages 0",
     );
 }
 
@@ -48,7 +48,7 @@ export function warnOfForgottenSession(
   if (!sessionPresent)
     logger.warn(
       { code: 'session_forgotten', clientId },
-      'the broker has forgotten the session, and with it what it had confirmed and not delivered: messages may be lost; see to it that it keeps sessions on disk (Mosquitto: persistence true) and for long enough (sessionExpiry)',
+      'the broker has forgotten the session, and may have lost confirmed messages with it: make it keep sessions on disk (Mosquitto: persistence true) and for long enough (sessionExpiry)',
     );
 }
 
@@ -65,6 +65,6 @@ export function warnOfPassingName(
   const key = clientId === '' ? 'replica' : 'clientId';
   logger.warn(
     { code: 'passing_name', [key]: name, sessionExpiry },
-    `${key}: this looks like the name of a pod or a container, which is another one after each start: what the broker has queued for this replica would then wait for nobody until sessionExpiry, and be lost. Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
+    `${key}: this looks like the name of a pod or a container, which changes at each start. Messages that the broker has queued for this replica would then wait until sessionExpiry, and be lost. Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
   );
 }

@@ -77,7 +77,7 @@ export function checkStream(
       { stream, retention: config.retention },
       hasConsumer
         ? 'the stream keeps nothing while it has no consumer, by its retention: never delete the consumer, or make the stream with workqueue'
-        : 'the stream has kept nothing so far, by its retention, for it had no consumer: WHAT WAS PUBLISHED IS LOST. The consumer is made now: never delete it, or make the stream with workqueue',
+        : 'the stream has kept nothing so far, by its retention, for it had no consumer: THE MESSAGES PUBLISHED BEFORE ARE LOST. The consumer is made now: never delete it, or make the stream with workqueue',
     );
   const loses = (setting: string, value: unknown, right: string) =>
     warn({ stream, [setting]: value }, `the stream loses messages by its ${setting}: set it to ${right}`);
@@ -133,12 +133,12 @@ export function checkConsumer(
   if (config.deliver_policy !== DeliverPolicy.All)
     tell(
       { deliverPolicy: config.deliver_policy },
-      'the consumer skips what was in the stream when it was made, by its deliver_policy: make it with all',
+      'the consumer skips the messages that were in the stream before it, by its deliver_policy: make it with all',
     );
   if (config.mem_storage === true)
     tell(
       {},
-      'the consumer forgets what is settled when its server ends, by its mem_storage: make it with mem_storage false',
+      'the consumer forgets settlements when its server ends, by its mem_storage: make it with mem_storage false',
     );
   const others = kept.filter((pattern) => !covers(subject, pattern, natsWildcards));
   if (filters.length === 0 && others.length > 0)

@@ -88,7 +88,7 @@ async function ensureStream(
 /**
  * If two replicas start at once, both make it. The second one's error counts as success.
  *
- * A consumer of all subjects has no filter. With one, nats-server before 2.9.15 may count what is pending anew for each message that it
+ * A consumer of all subjects has no filter. With one, nats-server before 2.9.15 may count the pending messages anew for each message that it
  * delivers, after anybody has asked for the consumer's state: 4,000 pending messages made 100 messages a second.
  */
 async function makeConsumer(

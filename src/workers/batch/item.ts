@@ -24,6 +24,8 @@ export interface BatchItem {
   readonly sealed?: SealedCast | undefined;
   /** Whether it was deferred before, and has its row. */
   readonly hasRow?: boolean;
+  /** The id of its dead letter, if it is redriven. */
+  readonly letterId?: string;
 }
 
 export interface Task {

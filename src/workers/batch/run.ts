@@ -4,7 +4,7 @@ import type { BatchItem } from './item.ts';
 import type { Resolved } from './leftovers/record.ts';
 import type { ThreadState } from './thread-state.ts';
 
-/** What a caller does with outcomes inside the transaction. */
+/** The caller's part in the transaction. */
 export interface Hooks {
   /** Whether to wait for a locked row. Otherwise its message is deferred at once. */
   readonly waits: boolean;

@@ -214,5 +214,6 @@ function workOf(
   task: BatchItem['task'],
   { method, messageId, args }: Partial<Envelope> = {},
 ): BatchItem {
-  return { index: 0, transport, raw, method, messageId, args, task };
+  // Only the body of a call in oslo's form says that it is one.
+  return { index: 0, transport, raw: { ...raw, isCall: true }, method, messageId, args, task };
 }

@@ -1,7 +1,7 @@
 import { Rejected } from '../../core/errors.ts';
 import { type JsonObject, jsonTypeOf } from '../../core/json.ts';
 
-/** Readers of single arguments. Each throws Rejected with the argument's name and what was expected. */
+/** Readers of single arguments. Each throws Rejected with the argument's name and the expected form. */
 
 /** Ids are varchar(36) columns. A longer id can name no row. */
 export function readId(args: JsonObject, name: string): string {

@@ -11,9 +11,8 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
@@ -47,6 +46,14 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { ...more, ...options });
   return {
+    ...commonOffers({
+      kind: 'amqp091',
+      quick,
+      brokers,
+      open: (t, broker) => open(t, broker, more),
+      optionsOf: ({ options }) => options,
+      reconnect: (opened) => opened.reconnect(),
+    }),
     name,
     ...(lacks && { lacks }),
     settlesOutOfOrder: true,
@@ -90,26 +97,6 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
       const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
       return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
     },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp091', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await open(t, broker, more);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
-    },
     ...(secure && {
       async openSecure(t) {
         const broker = await secure();
@@ -148,18 +135,6 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
         };
       },
     }),
-    async openForProcesses(t) {
-      const { options, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/amqp091/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp091',
-        options: { kind: 'amqp091', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 

@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { Message } from 'rhea';
-import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import {
+  dataSection,
+  encode,
+  listenForReplies,
+  openPublisher,
+  publisherPerSender,
+} from '../../support/amqp10.ts';
 import { password, type Secure, tlsOf, user } from '../../support/secure-brokers.ts';
 import type { Server } from '../../support/server.ts';
 import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
-import { type ConformanceSubject, make, openNetwork, type Test } from './subject.ts';
+import { type ConformanceSubject, commonOffers, make, type Test } from './subject.ts';
 
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
@@ -34,6 +38,14 @@ export function amqp10QueuesSubject(
   { noAnswerWithoutTls = false, refusesCertificatesSilently = false, redelivered }: Manners = {},
 ): ConformanceSubject {
   return {
+    ...commonOffers({
+      kind: 'amqp10',
+      quick,
+      brokers: { plain: broker, restartable: broker },
+      open,
+      optionsOf: ({ options }) => options,
+      reconnect: (opened) => opened.signOut(),
+    }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
@@ -48,20 +60,9 @@ export function amqp10QueuesSubject(
     async openWithCallers(t) {
       const { port } = await broker();
       const { send: transfer, ...opened } = await open(t, await broker());
-      const replies: Reply[] = [];
       const replyTo = `replies-${randomUUID()}`;
-      const listener = await listen({ port, user: 'caller', address: replyTo }, (message) =>
-        replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-      );
-      t.teardown(() => listener.close());
-      const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-        transfer(sender, {
-          body: dataSection(body),
-          message_id: messageId,
-          ...(replyTo !== undefined && { reply_to: replyTo }),
-          ...(correlationId !== undefined && { correlation_id: correlationId }),
-          ...(expiration !== undefined && { ttl: expiration }),
-        });
+      const replies = await listenForReplies(t, { port, user: 'caller', address: replyTo });
+      const send = (message: OutgoingMessage) => transfer(message.sender, encode(message));
       return { ...opened, send, replyTo, replies, goneReplyTo: `gone-${randomUUID()}` };
     },
     async openWithHostile(t) {
@@ -69,20 +70,6 @@ export function amqp10QueuesSubject(
       const opened = await open(t, await broker());
       const { address } = opened.options;
       return { ...opened, hostile: hostileMessages({ port, user: 'guest', address }) };
-    },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await open(t, await broker());
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const { restart } = await broker();
-      const opened = await open(t, await broker());
-      return { ...opened, restart: () => restart().then(opened.signOut) };
     },
     async openSecure(t) {
       const { certificates, port, tlsPort } = await broker();
@@ -118,18 +105,6 @@ export function amqp10QueuesSubject(
         },
       };
     },
-    async openForProcesses(t) {
-      const { options, ...opened } = await open(t, await broker());
-      const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp10',
-        options: { kind: 'amqp10', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -143,18 +118,8 @@ export async function open(t: Test, { port }: QueueBroker, more: Record<string, 
   // Makes the queue: some make a topic of what is sent before anybody listens.
   const first = await make('amqp10', options, 1).connect(() => false);
   await first.stop(AbortSignal.timeout(5000));
-  const publishers = new Map<string, Promise<Publisher>>();
-  const signOut = async () => {
-    const all = [...publishers.values()];
-    publishers.clear();
-    for (const publisher of all) await (await publisher).close();
-  };
+  const { send, signOut } = publisherPerSender((user) => openPublisher({ port, user, address }));
   t.teardown(signOut);
-  const send = async (sender: string, message: Message) => {
-    const publisher = publishers.get(sender) ?? openPublisher({ port, user: sender, address });
-    publishers.set(sender, publisher);
-    await (await publisher).send({ user_id: sender, durable: true, ...message });
-  };
   return {
     options,
     send,

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Message } from 'rhea';
-import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { dataSection, listen, openPublisher, type Publisher } from '../../support/amqp10.ts';
+import {
+  dataSection,
+  encode,
+  listenForReplies,
+  openPublisher,
+  publisherPerSender,
+} from '../../support/amqp10.ts';
 import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
 import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
@@ -12,9 +16,8 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
@@ -49,6 +52,14 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
   const openPlain = async (t: Test, options?: Record<string, unknown>) =>
     open(t, await brokers.plain(), { ...more, ...options });
   return {
+    ...commonOffers({
+      kind: 'amqp10',
+      quick,
+      brokers,
+      open: (t, broker) => open(t, broker, more),
+      optionsOf: ({ options }) => options,
+      reconnect: (opened) => opened.signOut(),
+    }),
     name,
     ...(lacks && { lacks }),
     settlesOutOfOrder: true,
@@ -59,22 +70,14 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
       const broker = await brokers.plain();
       const { vhost, send: transfer, ...opened } = await open(t, broker, more);
       await broker.request('PUT', `/queues/${vhost}/replies`, { durable: false });
-      const replies: Reply[] = [];
       const replyTo = '/amq/queue/replies';
-      const listener = await listen(
-        { port: broker.port, vhost, user: 'guest', address: replyTo },
-        (message) =>
-          replies.push({ body: message.body.content, correlationId: String(message.correlation_id) }),
-      );
-      t.teardown(() => listener.close());
-      const send = ({ sender, body, messageId, replyTo, correlationId, expiration }: OutgoingMessage) =>
-        transfer(sender, {
-          body: dataSection(body),
-          message_id: messageId,
-          ...(replyTo !== undefined && { reply_to: replyTo }),
-          ...(correlationId !== undefined && { correlation_id: correlationId }),
-          ...(expiration !== undefined && { ttl: expiration }),
-        });
+      const replies = await listenForReplies(t, {
+        port: broker.port,
+        vhost,
+        user: 'guest',
+        address: replyTo,
+      });
+      const send = (message: OutgoingMessage) => transfer(message.sender, encode(message));
       return { ...opened, send, replyTo, replies, goneReplyTo: `/amq/queue/gone-${randomUUID()}` };
     },
     async openWithHostile(t) {
@@ -97,26 +100,6 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
         restore: async () => void (await broker.request('PUT', queue, { durable: true, ...kind })),
       };
       return { ...opened, deletions: { 'the queue': theQueue } };
-    },
-    async openBehindProxy(t) {
-      const { options, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, options.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('amqp10', { ...options, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await open(t, broker, more);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.signOut();
-        },
-      };
     },
     ...(secure && {
       async openSecure(t) {
@@ -151,18 +134,6 @@ export function amqp10Subject(name: string, brokers: Brokers<Rabbitmq>): Conform
         };
       },
     }),
-    async openForProcesses(t) {
-      const { options, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/amqp10/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'amqp10',
-        options: { kind: 'amqp10', ...options },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 
@@ -172,16 +143,6 @@ export async function open(t: Test, broker: Rabbitmq, more: Record<string, unkno
   const url = await broker.createVhost(vhost);
   const kind = broker.queueArguments && { arguments: broker.queueArguments };
   await broker.request('PUT', `/queues/${vhost}/conductor`, { durable: true, ...kind });
-  const publishers = new Map<string, Promise<Publisher>>();
-  const signOut = async () => {
-    const all = [...publishers.values()];
-    publishers.clear();
-    for (const publisher of all) await (await publisher).close();
-  };
-  t.teardown(async () => {
-    await signOut();
-    await broker.deleteVhost(vhost);
-  });
   const signIn = async (user: string) => {
     // The user guest is there. Others are the same for every test, and go with the broker.
     if (user !== 'guest') {
@@ -191,11 +152,11 @@ export async function open(t: Test, broker: Rabbitmq, more: Record<string, unkno
     }
     return openPublisher({ port: broker.port, vhost, user, address: '/amq/queue/conductor' });
   };
-  const send = async (sender: string, message: Message) => {
-    const publisher = publishers.get(sender) ?? signIn(sender);
-    publishers.set(sender, publisher);
-    await (await publisher).send({ user_id: sender, durable: true, ...message });
-  };
+  const { send, signOut } = publisherPerSender(signIn);
+  t.teardown(async () => {
+    await signOut();
+    await broker.deleteVhost(vhost);
+  });
   const options = { url, auth: { mode: 'user-id' }, ...more };
   return {
     vhost,

@@ -10,9 +10,8 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
@@ -56,8 +55,15 @@ export function mqttSubjectOn(
   const { secure, options: settings, lacks } = brokers;
   const openOn = (t: Test, broker: MqttBroker) => open(t, broker, version, settings);
   const openPlain = async (t: Test) => openOn(t, await brokers.plain());
-  const module = new URL('../../../src/transports/mqtt/index.ts', import.meta.url).href;
   return {
+    ...commonOffers({
+      kind: 'mqtt',
+      quick,
+      brokers,
+      open: openOn,
+      optionsOf: (opened, replica) => opened.optionsOf(replica),
+      reconnect: (opened) => opened.reconnect(),
+    }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: version === '5',
@@ -106,26 +112,6 @@ export function mqttSubjectOn(
       const says = /another connection has the client id/;
       return { ...opened, deletions: { 'the session': { delete: takeOver, says } } };
     },
-    async openBehindProxy(t) {
-      const { optionsOf, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, opened.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages, replica) => make('mqtt', { ...optionsOf(replica), ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await openOn(t, broker);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
-    },
     ...(secure && {
       async openSecure(t) {
         const broker = await secure();
@@ -163,17 +149,6 @@ export function mqttSubjectOn(
         };
       },
     }),
-    async openForProcesses(t) {
-      const { optionsOf, ...opened } = await openPlain(t);
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'mqtt',
-        options: { kind: 'mqtt', ...optionsOf(replica) },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 

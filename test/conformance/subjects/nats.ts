@@ -17,9 +17,8 @@ import { commonRefusals } from './refusals.ts';
 import {
   type Brokers,
   type ConformanceSubject,
+  commonOffers,
   make,
-  openNetwork,
-  restartableOf,
   type Subject,
   type Test,
 } from './subject.ts';
@@ -67,6 +66,14 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
     return { ...opened, send, replyTo, replies, goneReplyTo: `gone.${randomUUID()}` };
   };
   return {
+    ...commonOffers({
+      kind: 'nats',
+      quick,
+      brokers,
+      open: openOn,
+      optionsOf: ({ settings }) => settings,
+      reconnect: (opened) => opened.reconnect(),
+    }),
     name,
     settlesOutOfOrder: true,
     boundedByBroker: true,
@@ -87,26 +94,6 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
     async openDeletable(t) {
       const opened = await openPlain(t);
       return { ...opened, deletions: await deletionsOf(opened) };
-    },
-    async openBehindProxy(t) {
-      const { settings, ...opened } = await openPlain(t);
-      const { url, network } = await openNetwork(t, settings.url);
-      return {
-        ...opened,
-        network,
-        transport: (messages) => make('nats', { ...settings, ...quick, url }, messages),
-      };
-    },
-    async openRestartable(t) {
-      const broker = await restartableOf(brokers);
-      const opened = await openOn(t, broker);
-      return {
-        ...opened,
-        restart: async () => {
-          await broker.restart();
-          await opened.reconnect();
-        },
-      };
     },
     ...(secure && {
       async openSecure(t) {
@@ -134,18 +121,6 @@ export function natsSubject(name: string, brokers: Brokers<Nats>): ConformanceSu
         };
       },
     }),
-    async openForProcesses(t) {
-      const { settings, ...opened } = await openPlain(t);
-      const module = new URL('../../../src/transports/nats/index.ts', import.meta.url).href;
-      const replica = (replica: string, messages: number) => ({
-        module,
-        exported: 'nats',
-        options: { kind: 'nats', ...settings },
-        messages,
-        replica,
-      });
-      return { ...opened, replica };
-    },
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Subject as ConformanceSubject } from '../../../src/conformance/index.ts';
+import type { Subject as ConformanceSubject, Opened, Test } from '../../../src/conformance/index.ts';
 import { createTransport } from '../../../src/conformance/index.ts';
 import type { Transport } from '../../../src/core/transport/contract.ts';
 import { transportKinds } from '../../../src/transports/index.ts';
@@ -26,8 +26,8 @@ export interface Brokers<Broker> {
   readonly lacks?: ConformanceSubject['lacks'];
 }
 
-/** One that may be restarted. */
-export async function restartableOf<Broker>(brokers: Brokers<Broker>): Promise<Broker & Server> {
+/** A broker that may be restarted. */
+async function restartableOf<Broker>(brokers: Brokers<Broker>): Promise<Broker & Server> {
   const start = brokers.secure ?? brokers.restartable;
   if (start === undefined) throw new Error('no broker may be restarted');
   return start();
@@ -50,4 +50,61 @@ export async function openNetwork(t: { teardown(end: () => Promise<unknown>): vo
   const proxy = await startProxy(Number(new URL(direct).port));
   t.teardown(proxy.stop);
   return { url: proxy.url(direct), network: proxy };
+}
+
+interface CommonOffers<Broker, Own extends Opened> {
+  readonly kind: string;
+  /** Options by which both ends notice a silent connection soon, because cases wait for that. */
+  readonly quick: Readonly<Record<string, unknown>>;
+  readonly brokers: Brokers<Broker>;
+  /** Opens a queue of the case's own. */
+  open(t: Test, broker: Broker): Promise<Own>;
+  /** The options of a transport on it. */
+  optionsOf(opened: Own, replica?: string): Readonly<Record<string, unknown>> & { readonly url: string };
+  /** Makes the publisher's connection again, after a restart of the broker. */
+  reconnect(opened: Own): Promise<void>;
+}
+
+/** The offers that every kind makes in the same way. */
+export function commonOffers<Broker, Own extends Opened>({
+  kind,
+  quick,
+  brokers,
+  open,
+  optionsOf,
+  reconnect,
+}: CommonOffers<Broker, Own>): Pick<
+  ConformanceSubject,
+  'openBehindProxy' | 'openRestartable' | 'openForProcesses'
+> {
+  const module = new URL(`../../../src/transports/${kind}/index.ts`, import.meta.url).href;
+  return {
+    async openBehindProxy(t) {
+      const opened = await open(t, await brokers.plain());
+      const { url, network } = await openNetwork(t, optionsOf(opened).url);
+      const transport = (messages: number, replica?: string) =>
+        make(kind, { ...optionsOf(opened, replica), ...quick, url }, messages);
+      return { ...opened, network, transport };
+    },
+    async openRestartable(t) {
+      const broker = await restartableOf(brokers);
+      const opened = await open(t, broker);
+      const restart = async () => {
+        await broker.restart();
+        await reconnect(opened);
+      };
+      return { ...opened, restart };
+    },
+    async openForProcesses(t) {
+      const opened = await open(t, await brokers.plain());
+      const replica = (replica: string, messages: number) => ({
+        module,
+        exported: kind,
+        options: { kind, ...optionsOf(opened, replica) },
+        messages,
+        replica,
+      });
+      return { ...opened, replica };
+    },
+  };
 }

@@ -14,7 +14,7 @@ interface Row extends ClaimedNotification {
 }
 
 /** An outbox of these rows, `instance text` each, and a broker that takes what `take` lets it take. */
-function setUp(texts: string[], take: (text: string) => Promise<void> = async () => {}, patience = 20) {
+function setUp(texts: string[], take: (text: string) => Promise<void> = async () => {}, patience = 60_000) {
   const rows: Row[] = [];
   const add = (text: string) => {
     const [instance = '', word = ''] = text.split(' ');
@@ -194,12 +194,16 @@ test('a database that is away is told, and what was claimed is published later',
 test('a notification that the broker neither takes nor refuses is not sent to it again', async (t) => {
   let sent = 0;
   let confirm = () => {};
-  const { publishDue, rows } = setUp(['i1 a'], () => {
-    sent += 1;
-    return new Promise((resolve) => {
-      confirm = resolve;
-    });
-  });
+  const { publishDue, rows } = setUp(
+    ['i1 a'],
+    () => {
+      sent += 1;
+      return new Promise((resolve) => {
+        confirm = resolve;
+      });
+    },
+    20,
+  );
   t.is(await publishDue(), 'events: the broker has not accepted it in 20 ms');
   for (const row of rows) row.isDue = true;
   t.is(await publishDue(), 'events: the broker has not accepted an earlier try yet');
@@ -216,10 +220,14 @@ test('a notification that the broker neither takes nor refuses is not sent to it
 test('a broker that takes nothing for long gets a bounded number of notifications', async (t) => {
   let sent = 0;
   const texts = Array.from({ length: 1000 }, (_, n) => `- ${n}`);
-  const { publishDue, rows } = setUp(texts, () => {
-    sent += 1;
-    return new Promise(() => {});
-  });
+  const { publishDue, rows } = setUp(
+    texts,
+    () => {
+      sent += 1;
+      return new Promise(() => {});
+    },
+    20,
+  );
   const rounds = Array.from({ length: 3 }, async () => {
     await publishDue();
     for (const row of rows) row.isDue = true;
@@ -233,7 +241,7 @@ test('a broker that takes nothing for long gets a bounded number of notification
 
 test('a stop publishes what is due, and gives up at its deadline what the broker does not take', async (t) => {
   const take = (text: string) => (text === 'stuck' ? new Promise<void>(() => {}) : Promise.resolve());
-  const { publisher, rows, texts } = setUp(['i1 a', 'i1 stuck', 'i1 b', 'i2 c'], take, 60_000);
+  const { publisher, rows, texts } = setUp(['i1 a', 'i1 stuck', 'i1 b', 'i2 c'], take);
   await publisher.stop(AbortSignal.timeout(50), AbortSignal.timeout(60_000));
   t.deepEqual(texts(), ['a', 'c']);
   t.deepEqual(

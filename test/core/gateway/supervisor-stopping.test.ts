@@ -10,7 +10,7 @@ controlTimers(ava);
 test('a stop closes the session and makes no new one', async (t) => {
   const { broker, supervisor, forgotten, log } = watch(t);
   await supervisor.start();
-  await supervisor.stop(never);
+  await supervisor.stop(never, never);
   t.is(broker.session, undefined);
   t.is(forgotten.length, 1);
   t.is(supervisor.state, 'stopped');
@@ -26,7 +26,7 @@ test('a stop does not wait for the delay before the next attempt', async (t) => 
   const { broker, supervisor } = watch(t);
   broker.refusal = lost;
   await supervisor.start();
-  await t.notThrowsAsync(supervisor.stop(never));
+  await t.notThrowsAsync(supervisor.stop(never, never));
   await wait(10_000);
   t.is(broker.attempts, 1);
 });
@@ -39,7 +39,7 @@ test('a session that connects during a stop is closed', async (t) => {
   gate.close();
   await wait(50);
   t.is(supervisor.state, 'connecting');
-  const stopped = supervisor.stop(never);
+  const stopped = supervisor.stop(never, never);
   gate.open();
   await stopped;
   t.is(broker.attempts, 2);
@@ -52,7 +52,7 @@ test('a session of the first attempt that connects during a stop is closed', asy
   const { gate, broker, supervisor } = withGate(t);
   gate.close();
   const started = supervisor.start();
-  const stopped = supervisor.stop(never);
+  const stopped = supervisor.stop(never, never);
   gate.open();
   await Promise.all([started, stopped]);
   await tick();
@@ -70,7 +70,7 @@ test('a stop does not wait for a connection attempt past the deadline', async (t
   await wait(50);
   const deadline = new AbortController();
   let stopped = false;
-  void supervisor.stop(deadline.signal).then(() => {
+  void supervisor.stop(deadline.signal, deadline.signal).then(() => {
     stopped = true;
   });
   deadline.abort();

@@ -51,7 +51,7 @@ export function watch(
     { write: (line: string) => void log.push(JSON.parse(line)) },
   );
   const supervisor = new Supervisor({ transport: through(broker), inlet, backoff, logger });
-  t.teardown(() => supervisor.stop(AbortSignal.abort()));
+  t.teardown(() => supervisor.stop(AbortSignal.abort(), AbortSignal.abort()));
   return { broker, supervisor, delivered, forgotten, log };
 }
 

@@ -185,7 +185,7 @@ test('the supervisor replaces a session whose end, drain and stop fail, and can 
   await wait(50);
   t.is(broker.attempts, 2);
   await t.notThrowsAsync(supervisor.drain(never));
-  const stopped = supervisor.stop(never);
+  const stopped = supervisor.stop(never, never);
   fail(lost);
   await t.notThrowsAsync(stopped);
 });

@@ -7,7 +7,7 @@ import type { DeferredRow } from './sql/take-deferred.ts';
 
 /** Makes an item of a deferred message, for its retry. Its arguments take the place of the body, which is not kept. */
 export function deferredItem(
-  { method, args, transport }: DeferredRow,
+  { method, args, transport }: Omit<DeferredRow, 'key'>,
   index: number,
   manager: Manager,
 ): BatchItem {

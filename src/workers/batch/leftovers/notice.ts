@@ -1,6 +1,6 @@
 import type { DeadNotice, Outcome } from '../../../core/message/outcome.ts';
 import type { BatchItem } from '../item.ts';
-import { cleanText, instanceIdOf } from './record.ts';
+import { cleanText, instanceIdOf } from './letter.ts';
 
 /** Characters of a dead letter's detail in the log. The table has five times as many. */
 const noticeDetail = 200;

@@ -3,10 +3,11 @@ import { isObject } from '../../../core/json.ts';
 import type { DeferredReason, Outcome } from '../../../core/message/outcome.ts';
 import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
-import { bodyOf, keptBody, type RawMessage, type SealedCast } from '../../raw-message.ts';
+import { bodyOf, type RawMessage, type SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import { notifies, storeNotifications } from '../outbox/store.ts';
 import type { ThreadState } from '../thread-state.ts';
+import { letterOf } from './letter.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
 import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
 
@@ -45,6 +46,7 @@ export function recordMinimal(
   outcome: Extract<Outcome, { kind: 'dead' }>,
 ): Promise<void> {
   const letters = toDeadLetter({ item, outcome });
+  if (letters.length === 0) return Promise.resolve();
   const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
   return insertDeadLetters(
     db,
@@ -112,42 +114,7 @@ function nextArrival(): number {
   return lastArrival;
 }
 
-function toDeadLetter({
-  item: { task, transport, raw, method, messageId, args },
-  outcome,
-}: Resolved): DeadLetter[] {
-  if (outcome.kind !== 'dead') return [];
-  // A message that was deferred before has no body. Its arguments take the body's place.
-  const body = raw === undefined ? Buffer.from(JSON.stringify({ method, args })) : bodyOf(raw);
-  return [
-    {
-      transport,
-      reason: outcome.reason,
-      detail: cleanText(outcome.detail, 1000),
-      method: cleanText(method, 64),
-      instanceId: cleanText(instanceIdOf(task, args), 64),
-      messageId: cleanText(raw?.messageId ?? messageId, 128),
-      sender: cleanText(raw?.sender, 128),
-      body: body.subarray(0, keptBody),
-      bodySize: raw?.oversize?.size ?? body.length,
-      bodyDigest: Buffer.from(raw?.oversize?.digest ?? createHash('sha256').update(body).digest()),
-    },
-  ];
-}
-
-/** The instance that a message names, even if the message could not be parsed. */
-export function instanceIdOf(task: BatchItem['task'], args: unknown): string | undefined {
-  if (isTask(task)) return task.args.instanceId;
-  if (typeof args !== 'object' || args === null || !('instance_id' in args)) return undefined;
-  return typeof args.instance_id === 'string' ? args.instance_id : undefined;
-}
-
-/** Text that is safe for Postgres and a terminal: control characters escaped, lone surrogates replaced, cut to the length. */
-export function cleanText(text: string | undefined, maxLength: number): string | null {
-  if (text === undefined) return null;
-  return text
-    .slice(0, maxLength)
-    .toWellFormed()
-    .replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .slice(0, maxLength);
+/** A dead letter that dies again has its row. The hooks of its redrive mark it. */
+function toDeadLetter({ item, outcome }: Resolved): DeadLetter[] {
+  return outcome.kind === 'dead' && item.letterId === undefined ? [letterOf(item, outcome)] : [];
 }

@@ -27,7 +27,7 @@ export interface Table {
 const maxAge = 60_000;
 
 /**
- * Caches what the catalog says of tables. It holds at most the tables of the configuration. A table is read again after `maxAge`, when
+ * Caches the catalog's rows about tables. It holds at most the tables of the configuration. A table is read again after `maxAge`, when
  * a caller names an unknown column, or when Postgres reports a missing object.
  */
 export class Catalog {

@@ -27,7 +27,7 @@ export interface ColumnType {
   readonly name: string;
   /** Whether its values can be compared and ordered. */
   readonly ordered: boolean;
-  /** The text of a message's value. Throws Unfit with what was expected. */
+  /** The text of a message's value. Throws Unfit with the expected form. */
   readonly toText: (value: unknown, column: Limits) => string;
   /** The value for an answer. */
   readonly fromText: (text: string) => unknown;

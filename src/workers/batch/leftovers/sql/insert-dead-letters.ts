@@ -1,4 +1,5 @@
 import type { DeadReason } from '../../../../core/errors.ts';
+import type { SenderProof } from '../../../../core/transport/contract.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 
 /** A row of dead_letters. */
@@ -10,6 +11,10 @@ export interface DeadLetter {
   readonly instanceId: string | null;
   readonly messageId: string | null;
   readonly sender: string | null;
+  readonly senderProof: SenderProof | null;
+  readonly compression: string | null;
+  readonly isCall: boolean;
+  readonly wasDeferred: boolean;
   /** The first 64 KiB of the body. */
   readonly body: Buffer | null;
   readonly bodySize: number;
@@ -18,9 +23,10 @@ export interface DeadLetter {
 }
 
 const text = `
-INSERT INTO dead_letters (transport, reason, detail, method, instance_id, message_id, sender, body, body_size, body_digest)
+INSERT INTO dead_letters (transport, reason, detail, method, instance_id, message_id, sender, body, body_size, body_digest,
+  sender_proof, compression, is_call, was_deferred)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-  $9::integer[], $10::bytea[])`;
+  $9::integer[], $10::bytea[], $11::text[], $12::text[], $13::boolean[], $14::boolean[])`;
 
 export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLetter>): Promise<void> {
   await db.query('insert-dead-letters', text, [
@@ -34,5 +40,9 @@ export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLette
     letters.map(({ body }) => body),
     letters.map(({ bodySize }) => bodySize),
     letters.map(({ bodyDigest }) => bodyDigest),
+    letters.map(({ senderProof }) => senderProof),
+    letters.map(({ compression }) => compression),
+    letters.map(({ isCall }) => isCall),
+    letters.map(({ wasDeferred }) => wasDeferred),
   ]);
 }

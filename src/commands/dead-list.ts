@@ -1,0 +1,67 @@
+import { countLetters, type LetterCount, type ListedLetter, listLetters } from '../database/dead-letters.ts';
+import type { CommandLine } from './command-line.ts';
+import { type FilterFlags, filterOf } from './dead-filter.ts';
+import { tableText } from './table.ts';
+import { withTable } from './with-table.ts';
+
+export interface ListFlags extends FilterFlags {
+  readonly count: boolean;
+}
+
+/** `conductor dead list`. */
+export function list(line: CommandLine, flags: ListFlags): Promise<void> {
+  return withTable(line, flags.config, 'dead_letters', async (query) => {
+    const { limit, json } = flags;
+    if (flags.count) {
+      const counts = await countLetters(query, filterOf(flags));
+      return line.print(json ? JSON.stringify({ counts }) : countsText(counts));
+    }
+    const rows = await listLetters(query, filterOf(flags), limit + 1);
+    const shown = rows.slice(0, limit);
+    const isCut = rows.length > shown.length;
+    line.print(json ? JSON.stringify({ dead: shown, more: isCut }) : lettersText(shown, isCut));
+  });
+}
+
+const none = 'No dead letter matches.';
+
+const headings = ['id', 'died', 'transport', 'reason', 'method', 'instance', 'sender', 'state', 'detail'];
+
+function lettersText(rows: ReadonlyArray<ListedLetter>, isCut: boolean): string {
+  if (rows.length === 0) return none;
+  const cells = rows.map((row) => [
+    row.id,
+    row.diedAt.toISOString(),
+    row.transport,
+    row.reason,
+    row.method ?? '',
+    row.instance ?? '',
+    row.sender ?? '',
+    stateOf(row),
+    row.detail ?? '',
+  ]);
+  return tableText(headings, cells, isCut);
+}
+
+/** The state in a word or two, such as `redriven: applied` or `dead, edited`. */
+export function stateOf({ state, redriveOutcome, editedAt }: ListedLetter): string {
+  const outcome = state === 'redriven' ? `${state}: ${redriveOutcome}` : state;
+  return editedAt === null ? outcome : `${outcome}, edited`;
+}
+
+function countsText(counts: ReadonlyArray<LetterCount>): string {
+  if (counts.length === 0) return none;
+  return tableText(
+    ['transport', 'reason', 'state', 'letters', 'messages', 'first', 'last'],
+    counts.map((one) => [
+      one.transport,
+      one.reason,
+      one.state,
+      String(one.letters),
+      String(one.messages),
+      one.first.toISOString(),
+      one.last.toISOString(),
+    ]),
+    false,
+  );
+}

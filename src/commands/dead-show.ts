@@ -1,0 +1,84 @@
+import { readLetter, refusals, type StoredLetter } from '../database/dead-letters.ts';
+import type { CommandLine } from './command-line.ts';
+import { stateOf } from './dead-list.ts';
+import { plainBodyOf, textOfBody } from './letter-body.ts';
+import { withTable } from './with-table.ts';
+
+export interface ShowFlags {
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** `conductor dead show`. */
+export function show(line: CommandLine, id: string, { config: file, json }: ShowFlags): Promise<void> {
+  return withTable(line, file, 'dead_letters', async (query, { maxBody }) => {
+    const letter = await readLetter(query, id);
+    if (letter === undefined) throw new Error(`there is no dead letter ${id}`);
+    const body = plainBodyOf(letter, maxBody);
+    line.print(json ? JSON.stringify(jsonOf(letter, body)) : textOf(letter, body));
+  });
+}
+
+/** A body that is no text is given in hex. */
+function jsonOf({ bodyDigest, body: _, editedBody, ...letter }: StoredLetter, body: Buffer | null) {
+  return {
+    ...letter,
+    bodyDigest: bodyDigest.toString('hex'),
+    ...bodyFields('body', body),
+    ...bodyFields('editedBody', editedBody),
+  };
+}
+
+function bodyFields(name: string, body: Buffer | null): Record<string, string | null> {
+  const text = body === null ? null : textOfBody(body);
+  return text === undefined ? { [`${name}Hex`]: body?.toString('hex') ?? null } : { [name]: text };
+}
+
+function textOf(letter: StoredLetter, body: Buffer | null): string {
+  const { senderProof, editedBody, redriveBy, redriveAt, redrivenAt, counted } = letter;
+  const facts: readonly (readonly [string, string | null | undefined])[] = [
+    ['id', letter.id],
+    ['died', letter.diedAt.toISOString()],
+    ['state', stateOf(letter)],
+    ['reason', letter.reason],
+    ['detail', letter.detail],
+    ['transport', letter.transport],
+    ['method', letter.method],
+    ['instance', letter.instance],
+    ['message id', letter.messageId],
+    [
+      'sender',
+      letter.sender &&
+        `${letter.sender}, ${senderProof === null ? 'not proven' : `proven by ${senderProof}`}`,
+    ],
+    ['stands for', counted === null ? null : `${counted} messages that were not kept`],
+    ['cannot be redriven', letter.refusal && refusals[letter.refusal]],
+    ['edited', letter.editedAt && `${letter.editedAt.toISOString()} by ${letter.editedBy}`],
+    [
+      'redrive',
+      redriveBy && `by ${redriveBy}${redriveAt === null ? '' : `, due ${redriveAt.toISOString()}`}`,
+    ],
+    ['redriven', redrivenAt && `${redrivenAt.toISOString()}: ${letter.redriveOutcome}`],
+    ['redrives', letter.redrives === 0 ? null : String(letter.redrives)],
+    ['body', `${letter.bodySize} bytes, SHA-256 ${letter.bodyDigest.toString('hex')}`],
+    ['compression', letter.compression],
+  ];
+  const lines = facts.flatMap(([name, value]) => (value ? [`${name}: ${escaped(value, false)}`] : []));
+  if (body !== null) lines.push('', bodyText(body));
+  if (editedBody !== null) lines.push('', 'edited body:', '', bodyText(editedBody));
+  return lines.join('\n');
+}
+
+function bodyText(body: Buffer): string {
+  const text = textOfBody(body);
+  return text === undefined ? `(no text; in hex) ${body.toString('hex')}` : escaped(text, true);
+}
+
+/** Control characters as JSON writes them, so that none reaches the terminal. */
+function escaped(text: string, keepsLines: boolean): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    keepsLines && (character === '\n' || character === '\t')
+      ? character
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,54 @@
+/** `npm run test:faults -- --minutes N --seed S --transport T`: rounds of faults under load, and the table of what became of each message. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf } from '../../../src/core/errors.ts';
+import { parseOptions } from './options.ts';
+import { tableOf } from './report.ts';
+import { type RoundResult, runRound } from './round.ts';
+
+/** Resolves with the exit code: 0 if nothing was lost and nothing is unexplained, 1 if something was, 2 if the arguments are wrong. */
+export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
+  let options: ReturnType<typeof parseOptions>;
+  try {
+    options = parseOptions(args, () => String(Date.now() % 1_000_000));
+  } catch (error) {
+    console.error(messageOf(error));
+    return 2;
+  }
+  const { minutes, seeds, transports, rate, only } = options;
+  const seconds = (minutes * 60) / transports.length;
+  const folder = mkdtempSync(join(tmpdir(), 'conductor-faults-'));
+  const rounds: RoundResult[] = [];
+  const failures: string[] = [];
+  console.log(`Seeds ${seeds.join(', ')}: ${seconds} s on each of ${transports.join(', ')}`);
+  for (const seed of seeds)
+    for (const transport of transports)
+      try {
+        const round = { seed, transport, seconds, rate, only, folder: join(folder, seed) };
+        rounds.push(await runRound({ ...round, print: (line) => console.log(line) }));
+      } catch (error) {
+        failures.push(`${seed} ${transport}: ${messageOf(error)}`);
+        console.error(failures.at(-1));
+      }
+  for (const line of tableOf(rounds)) console.log(line);
+  for (const line of exclusions(rounds)) console.log(line);
+  failures.push(
+    ...rounds.flatMap(({ seed, transport, problems }) =>
+      problems.map((text) => `${seed} ${transport}: ${text}`),
+    ),
+  );
+  if (failures.length === 0) {
+    rmSync(folder, { recursive: true });
+    return 0;
+  }
+  console.error(['', ...failures, `The logs of the replicas: ${folder}`].join('\n'));
+  return 1;
+}
+
+function exclusions(rounds: ReadonlyArray<RoundResult>): string[] {
+  const lines = rounds.flatMap(({ transport, excluded }) =>
+    [...excluded].map(([fault, why]) => `Left out: ${fault} on ${transport}: ${why}.`),
+  );
+  return [...new Set(lines)];
+}

@@ -1,0 +1,58 @@
+/** The command line of a run. */
+import { parseArgs } from 'node:util';
+import { faults } from './faults/index.ts';
+import { type TransportName, transports } from './world.ts';
+
+export interface RunOptions {
+  /** Of faults in all, for each seed; the transports share them. */
+  readonly minutes: number;
+  readonly seeds: ReadonlyArray<string>;
+  readonly transports: ReadonlyArray<TransportName>;
+  readonly rate: number;
+  readonly only: ReadonlyArray<string> | undefined;
+}
+
+export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]]
+  --minutes    minutes of faults for each seed; the transports share them
+  --seed       any text; a new one unless told. Several make several runs
+  --transport  ${transports.join(', ')}; all unless told
+  --rate       messages a second; 4000 unless told
+  --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told`;
+
+/** Whether the arguments ask for a run of the harness, instead of the test files. */
+export const isHarness = (args: ReadonlyArray<string>): boolean =>
+  args.some((arg) => /^--(minutes|seed|transport|rate|fault)(=|$)/.test(arg));
+
+/** Throws Error with the usage if they are wrong. */
+export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
+  const { values } = parseArgs({
+    args: args.filter((arg) => arg !== '--faults' && !arg.startsWith('--concurrency')),
+    options: {
+      minutes: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      transport: { type: 'string', default: transports.join(',') },
+      rate: { type: 'string', default: '4000' },
+      fault: { type: 'string' },
+    },
+  });
+  const names = faults.map(({ name }) => name);
+  return {
+    minutes: positive('minutes', values.minutes),
+    seeds: values.seed?.split(',') ?? [newSeed()],
+    transports: values.transport.split(',').map((name) => oneOf('transport', name, transports)),
+    rate: positive('rate', values.rate),
+    only: values.fault?.split(',').map((name) => oneOf('fault', name, names)),
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`--${name} ${text}: it must be a number above 0\n${usage}`);
+  return value;
+}
+
+function oneOf<T extends string>(name: string, text: string, all: ReadonlyArray<T>): T {
+  const found = all.find((one) => one === text);
+  if (found === undefined) throw new Error(`--${name} ${text}: there is none of this name\n${usage}`);
+  return found;
+}

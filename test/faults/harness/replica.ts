@@ -1,0 +1,161 @@
+/** A replica of a round: a process with a proxy of its own to the broker and one to Postgres. */
+import { type ConductorProcess, spawnConductor } from '../../support/conductor.ts';
+import { freePort } from '../../support/ports.ts';
+import { startProxy, type TcpProxy } from '../../support/proxy.ts';
+import type { Cleanup, RoundBroker } from './world.ts';
+
+const outcomes = ['applied', 'stale', 'duplicate', 'deferred', 'dead', 'answered', 'refused', 'expired'];
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly broker: RoundBroker;
+  readonly database: { readonly url: string; readonly port: number };
+  /** Told of what must not happen. */
+  readonly problem: (text: string) => void;
+  /** Keeps the log of a life that has ended. */
+  readonly keepLog: (name: string, text: string) => void;
+}
+
+export class Replica {
+  readonly name: string;
+  readonly toBroker: TcpProxy;
+  readonly toDatabase: TcpProxy;
+  readonly #options: ReplicaOptions;
+  readonly #adminPort: number;
+  readonly #cleanup: Cleanup;
+  #process: ConductorProcess | undefined;
+  #lives = 0;
+  /** What the lives that ended in good order have received. */
+  received = 0;
+  redelivered = 0;
+
+  private constructor(
+    options: ReplicaOptions,
+    cleanup: Cleanup,
+    { toBroker, toDatabase, adminPort }: { toBroker: TcpProxy; toDatabase: TcpProxy; adminPort: number },
+  ) {
+    this.name = options.name;
+    this.#options = options;
+    this.#cleanup = cleanup;
+    this.toBroker = toBroker;
+    this.toDatabase = toDatabase;
+    this.#adminPort = adminPort;
+  }
+
+  /** Starts it; resolves once it consumes. */
+  static async create(options: ReplicaOptions, cleanup: Cleanup): Promise<Replica> {
+    const [toBroker, toDatabase] = await Promise.all([
+      startProxy(options.broker.port),
+      startProxy(options.database.port),
+    ]);
+    cleanup.teardown(() => Promise.all([toBroker.stop(), toDatabase.stop()]));
+    const replica = new Replica(options, cleanup, { toBroker, toDatabase, adminPort: await freePort() });
+    replica.start();
+    await replica.consumes();
+    return replica;
+  }
+
+  start(): void {
+    const { name, broker, database } = this.#options;
+    this.#lives += 1;
+    const life = spawnConductor(this.#cleanup, {
+      database: this.toDatabase.url(database.url),
+      transports: { guests: { ...broker.entry(name, this.toBroker.url), connectTimeout: 2000 } },
+      settings: {
+        replica: name,
+        admin: { port: this.#adminPort },
+        workers: { threads: 1 },
+        shutdown: { deadline: 10_000 },
+        log: { level: 'debug' },
+      },
+    });
+    this.#process = life;
+    const label = `${name}.${this.#lives}`;
+    void life.exited.then(({ code, signal }) => {
+      this.#options.keepLog(label, life.output());
+      if (this.#process === life)
+        this.#options.problem(`replica ${label} ended by itself: code ${code}, signal ${signal}`);
+    });
+  }
+
+  /** Resolves once it consumes, for the nth time in this life. */
+  async consumes(nth = 1): Promise<void> {
+    await this.#running().log.line('consuming', nth);
+  }
+
+  /** How many times it has begun to consume in this life. */
+  get consumed(): number {
+    return this.#running().log.lines('consuming').length;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#running().signal(name);
+  }
+
+  async kill(): Promise<void> {
+    const life = this.#take();
+    await life.kill();
+  }
+
+  /** In good order, and the account of it has to come out even. */
+  async stop(): Promise<void> {
+    const life = this.#take();
+    life.signal('SIGTERM');
+    const label = `${this.name}.${this.#lives}`;
+    const { code, signal } = await Promise.race([life.exited, late(30_000)]);
+    if (code !== 0) {
+      await life.kill();
+      this.#options.problem(`replica ${label} did not stop in good order: code ${code}, signal ${signal}`);
+      return;
+    }
+    const account = life.log.lines('stopped')[0];
+    if (account === undefined) return this.#options.problem(`replica ${label} stopped without an account`);
+    const numberOf = (key: string) => Number(account[key] ?? 0);
+    const sum = outcomes.reduce((total, kind) => total + numberOf(kind), numberOf('released'));
+    if (sum !== numberOf('received'))
+      this.#options.problem(
+        `replica ${label}: ${numberOf('received') - sum} unexplained: ${JSON.stringify(account)}`,
+      );
+    this.received += numberOf('received');
+    this.redelivered += numberOf('redelivered');
+  }
+
+  /** What it has received and still holds, if it answers; an account that does not come out even is a problem. */
+  async audit(): Promise<{ readonly received: number; readonly held: number } | undefined> {
+    const response = await fetch(`http://127.0.0.1:${this.#adminPort}/health`, {
+      signal: AbortSignal.timeout(1000),
+    }).catch(() => undefined);
+    const health: unknown = await response?.json().catch(() => undefined);
+    const guests = valueAt(valueAt(health, 'transports'), 'guests');
+    if (guests === undefined) return undefined;
+    const numberOf = (holder: unknown, key: string) => Number(valueAt(holder, key) ?? 0);
+    const sum = outcomes.reduce((total, kind) => total + numberOf(valueAt(guests, 'outcomes'), kind), 0);
+    const [received, held] = [numberOf(guests, 'received'), numberOf(guests, 'held')];
+    const unexplained = received - numberOf(guests, 'released') - held - sum;
+    if (unexplained !== 0)
+      this.#options.problem(`replica ${this.name}: ${unexplained} unexplained: ${JSON.stringify(guests)}`);
+    return { received, held };
+  }
+
+  /** The present life, whose end is expected from now on. */
+  #take(): ConductorProcess {
+    const life = this.#running();
+    this.#process = undefined;
+    return life;
+  }
+
+  #running(): ConductorProcess {
+    if (this.#process === undefined) throw new Error(`replica ${this.name} does not run`);
+    return this.#process;
+  }
+}
+
+async function late(milliseconds: number): Promise<{ code: number | null; signal: string }> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve({ code: null, signal: `none within ${milliseconds} ms` }), milliseconds).unref();
+  });
+}
+
+function valueAt(holder: unknown, name: string): unknown {
+  return typeof holder === 'object' && holder !== null ? Reflect.get(holder, name) : undefined;
+}

@@ -1,0 +1,227 @@
+/** One round: one transport, one seed, faults one after the other, and the judgement at its end. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../../src/core/errors.ts';
+import { startOwnPostgres } from '../databases.ts';
+import { startBroker } from './brokers.ts';
+import { faults as allFaults } from './faults/index.ts';
+import { Oracle, type Tally } from './oracle.ts';
+import { type Gap, Progress } from './progress.ts';
+import { Publishing } from './publishing.ts';
+import { randomOf } from './random.ts';
+import { Replica } from './replica.ts';
+import { planOf, type Step } from './schedule.ts';
+import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
+import type { Cleanup, Fault, RoundBroker, TransportName, World } from './world.ts';
+
+export interface RoundOptions {
+  readonly seed: string;
+  readonly transport: TransportName;
+  /** Of faults; starting, draining and judging come on top. */
+  readonly seconds: number;
+  /** Messages a second. */
+  readonly rate: number;
+  /** All faults of ours unless told. */
+  readonly faults?: ReadonlyArray<Fault>;
+  /** Names of faults; all that the transport has unless told. */
+  readonly only?: ReadonlyArray<string> | undefined;
+  /** For the logs of the replicas. */
+  readonly folder: string;
+  readonly print: (line: string) => void;
+  /** Milliseconds without any change after which what is missing is given up; half a minute unless told. */
+  readonly patience?: number;
+}
+
+/** A part of a round: from one strike to before the next. */
+export interface Part {
+  /** `(none)` before the first. */
+  readonly fault: string;
+  readonly tally: Tally;
+  /** Milliseconds. */
+  readonly longestGap: number;
+}
+
+export interface RoundResult {
+  readonly seed: string;
+  readonly transport: TransportName;
+  readonly broker: string;
+  readonly replicas: number;
+  readonly parts: ReadonlyArray<Part>;
+  /** Of the lives of replicas that ended in good order. */
+  readonly redelivered: number;
+  /** Faults that were left out, and why. */
+  readonly excluded: ReadonlyMap<string, string>;
+  /** What must not be; empty if all is well. */
+  readonly problems: ReadonlyArray<string>;
+}
+
+interface Window {
+  readonly fault: string;
+  readonly from: number;
+  readonly gap: Gap;
+}
+
+/** Milliseconds before the first fault. */
+const warmUp = 1000;
+/** Messages that are published and not in the database at most. */
+const maxBacklog = 200_000;
+/** Milliseconds between two audits of the accounts. */
+const auditEvery = 500;
+
+export async function runRound(options: RoundOptions): Promise<RoundResult> {
+  const ends: (() => Promise<unknown>)[] = [];
+  const cleanup: Cleanup = { teardown: (end) => void ends.push(end) };
+  try {
+    return await play(options, cleanup);
+  } finally {
+    for (const end of ends.reverse()) await end().catch((error: unknown) => options.print(messageOf(error)));
+  }
+}
+
+async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResult> {
+  const { seed, transport, seconds, rate, folder } = options;
+  mkdirSync(folder, { recursive: true });
+  const begin = performance.now();
+  const print = (line: string) =>
+    options.print(`${seed} ${transport} ${clock(performance.now() - begin)} ${line}`);
+  const problems: string[] = [];
+  const problem = (text: string) => {
+    print(`PROBLEM: ${text}`);
+    if (problems.length < 100) problems.push(text);
+  };
+
+  const [broker, { postgres, database }] = await Promise.all([
+    startBroker[transport](cleanup),
+    startOwnPostgres(cleanup),
+  ]);
+  const most = Math.ceil((seconds + 60) * rate);
+  await prepareDatabase(database, most);
+  const chosen = chooseFaults(broker, options);
+  const plan = planOf(`${seed} ${transport}`, chosen);
+  const replicas = await Promise.all(
+    Array.from({ length: plan.replicas }, (_, index) =>
+      Replica.create(
+        {
+          name: `r${index + 1}`,
+          broker,
+          database: { url: database.url, port: postgres.port },
+          problem,
+          keepLog: (name, text) => writeFileSync(join(folder, `${transport}-${name}.log`), text),
+        },
+        cleanup,
+      ),
+    ),
+  );
+  print(`${broker.label}, ${replicas.length} replicas, ${rate} messages/s, ${seconds} s`);
+
+  const oracle = new Oracle(Math.floor(Date.now() / 1000) - 86_400);
+  const progress = new Progress(database);
+  const publishing = new Publishing({
+    open: broker.open,
+    oracle,
+    form: broker.form,
+    rate,
+    most,
+    maxBacklog,
+    backlog: () => progress.backlog,
+    sent: (n) => progress.sent(n),
+  });
+  const world: World = { transport, broker, postgres, database, replicas, publishing, sleep };
+  const auditing = setInterval(() => void Promise.all(replicas.map((one) => one.audit())), auditEvery);
+  cleanup.teardown(async () => clearInterval(auditing));
+
+  const windows: Window[] = [{ fault: '(none)', from: 0, gap: progress.mark() }];
+  const end = performance.now() + seconds * 1000;
+  await sleep(warmUp);
+  for (const step of plan.steps) {
+    if (performance.now() >= end) break;
+    windows.push({ fault: step.fault, from: oracle.attempted, gap: progress.mark() });
+    try {
+      await strike(step, chosen, world, print);
+    } catch (error) {
+      problem(`${step.fault}: ${messageOf(error)}`);
+      break;
+    }
+    await sleep(step.calm);
+  }
+
+  await publishing.stop();
+  print(`${oracle.attempted} messages are published; waiting until all are in the database`);
+  await progress.stop();
+  await untilSettled(database, oracle, options.patience);
+  print('settled; waiting until the replicas hold nothing');
+  await untilQuiet(replicas);
+  print('stopping the replicas');
+  const leftYet = await broker.leftYet?.().catch(messageOf);
+  if (leftYet !== undefined) problem(`left at the broker while the replicas run: ${leftYet}`);
+  await Promise.all(replicas.map((replica) => replica.stop()));
+  clearInterval(auditing);
+  const left = await broker.left(replicas.map(({ name }) => name)).catch(messageOf);
+  if (left !== undefined) problem(`left at the broker: ${left}`);
+  await judge(database, oracle);
+  for (const text of [...(await leftovers(database)), ...describeLost(oracle), ...oracle.problems])
+    problem(text);
+
+  const parts = windows.map(
+    ({ fault, from, gap }, index): Part => ({
+      fault,
+      tally: oracle.tally(from, windows[index + 1]?.from ?? oracle.attempted),
+      longestGap: gap.longest,
+    }),
+  );
+  const redelivered = replicas.reduce((sum, replica) => sum + replica.redelivered, 0);
+  print(problems.length === 0 ? 'all is well' : `${problems.length} problems`);
+  const { label, excluded } = broker;
+  return {
+    seed,
+    transport,
+    broker: label,
+    replicas: replicas.length,
+    parts,
+    redelivered,
+    excluded,
+    problems,
+  };
+}
+
+function chooseFaults(broker: RoundBroker, { transport, only, faults = allFaults }: RoundOptions): Fault[] {
+  return faults.filter(
+    (fault) =>
+      (fault.only?.includes(transport) ?? true) &&
+      (only?.includes(fault.name) ?? true) &&
+      !broker.excluded.has(fault.name),
+  );
+}
+
+async function strike(
+  step: Step,
+  faults: ReadonlyArray<Fault>,
+  world: World,
+  print: (line: string) => void,
+): Promise<void> {
+  const fault = faults.find(({ name }) => name === step.fault);
+  if (fault === undefined) throw new RangeError(`there is no fault ${step.fault}`);
+  print(`${fault.name} for ${step.lasts} ms`);
+  const begin = performance.now();
+  const detail = await fault.run(world, step.lasts, randomOf(step.seed));
+  print(`${fault.name} repaired after ${Math.round(performance.now() - begin)} ms: ${detail}`);
+}
+
+/** Until no replica holds or receives anything: messages that come again may come after everything has settled. */
+async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void> {
+  const quiet = 1500;
+  const patience = 30_000;
+  const begin = performance.now();
+  let [last, since] = ['', performance.now()];
+  while (performance.now() - since < quiet && performance.now() - begin < patience) {
+    const accounts = await Promise.all(replicas.map((replica) => replica.audit()));
+    const now = JSON.stringify(accounts);
+    if (now !== last || accounts.some((one) => one?.held !== 0)) [last, since] = [now, performance.now()];
+    await sleep(100);
+  }
+}
+
+function clock(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1).padStart(6)} s`;
+}

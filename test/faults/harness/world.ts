@@ -1,0 +1,70 @@
+/** What the parts of a round share. */
+import type { TestDatabase } from '../../support/database.ts';
+import type { Postgres } from '../../support/postgres.ts';
+import type { Server } from '../../support/server.ts';
+import type { WireForm } from '../brokers.ts';
+import type { Numbered } from './messages.ts';
+import type { Publishing } from './publishing.ts';
+import type { Random } from './random.ts';
+import type { Replica } from './replica.ts';
+import type { FaultTimes } from './schedule.ts';
+
+export const transports = ['amqp091', 'amqp10', 'mqtt', 'nats'] as const;
+export type TransportName = (typeof transports)[number];
+
+/** Ends what a round has started, the last first. */
+export interface Cleanup {
+  teardown(end: () => Promise<unknown>): void;
+}
+
+/** A connection to the broker that publishes with confirms. */
+export interface Publisher {
+  /** `confirmed` is called once, when the broker has taken the message, and never if the connection ends before. */
+  send(message: Numbered, confirmed: () => void): void;
+  /** Resolves with the reason when the connection has ended. */
+  readonly ended: Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface RoundBroker {
+  /** For example "RabbitMQ 3.10". */
+  readonly label: string;
+  readonly server: Server;
+  readonly port: number;
+  readonly form: WireForm;
+  /** The transport's entry in a replica's configuration. */
+  entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
+  open(): Promise<Publisher>;
+  /** What the broker keeps at the end, when all replicas have stopped; undefined if it is nothing. */
+  left(replicas: ReadonlyArray<string>): Promise<string | undefined>;
+  /** The same while the replicas still run: messages of one that was killed may be on their way to another. Absent if nobody can know. */
+  readonly leftYet?: () => Promise<string | undefined>;
+  /** Stops the broker from taking messages, as when it is short of memory. */
+  readonly alarm?: (on: boolean) => Promise<void>;
+  /** A broker that forgets its subscriptions over a restart: publishers wait until the replicas have subscribed again. */
+  readonly forgetsSubscriptions?: boolean;
+  /** Faults over which the broker itself loses what it has confirmed, and why. They are left out. */
+  readonly excluded: ReadonlyMap<string, string>;
+}
+
+export interface World {
+  readonly transport: TransportName;
+  readonly broker: RoundBroker;
+  readonly postgres: Postgres & Server;
+  readonly database: TestDatabase;
+  /** A folder that can be filled, on which Postgres keeps its data; undefined without the right to mount one. */
+  readonly disk?: { fill(): Promise<void>; free(): Promise<void> } | undefined;
+  readonly replicas: ReadonlyArray<Replica>;
+  readonly publishing: Publishing;
+  /** Milliseconds. Rejects if the round is given up. */
+  sleep(milliseconds: number): Promise<void>;
+}
+
+export interface Fault extends FaultTimes {
+  /** On which transports it makes sense; all unless told. */
+  readonly only?: ReadonlyArray<TransportName>;
+  /** Whether this world lets it happen. */
+  possible?(world: World): boolean;
+  /** Strikes, waits for so many milliseconds, repairs. Resolves with a few words about what it struck. */
+  run(world: World, lasts: number, random: Random): Promise<string>;
+}
