@@ -4,21 +4,26 @@ import type { Config } from './core/config/load.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { Outage } from './core/quiet-log.ts';
-import { queryOn } from './database/query.ts';
+import { type Query, queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 
-/** Waits until the database is there. Rejects with ConfigError if it has to be migrated first. */
+/**
+ * Waits until the database is there. Rejects with ConfigError if it has to be migrated first.
+ *
+ * @param admit a further check. It rejects with ConfigError if the database may not be used.
+ */
 export async function awaitDatabase(
   { database, reconnect, access }: Config,
   logger: Logger,
+  admit: (query: Query) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
   const outage = new Outage();
   for (let failures = 0; ; failures += 1) {
     try {
-      await checkSchema(database, access);
+      await checkSchema(database, access, admit);
       return;
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
@@ -33,7 +38,11 @@ export async function awaitDatabase(
   }
 }
 
-async function checkSchema(database: Config['database'], access: Access): Promise<void> {
+async function checkSchema(
+  database: Config['database'],
+  access: Access,
+  admit: (query: Query) => Promise<void>,
+): Promise<void> {
   const client = await openSession(database, 'look');
   try {
     const query = queryOn(client);
@@ -45,6 +54,7 @@ async function checkSchema(database: Config['database'], access: Access): Promis
     }
     const problem = await missingFromModels({ query: (_, text, values) => query(text, [...values]) }, access);
     if (problem !== undefined) throw new ConfigError(problem);
+    await admit(query);
   } finally {
     await client.end();
   }

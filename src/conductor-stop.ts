@@ -6,7 +6,6 @@ import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
 import type { Supervisor } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
 import type { DatabaseProbe } from './database/probe.ts';
-import type { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { WorkerPool } from './workers/pool.ts';
 
@@ -22,7 +21,8 @@ export interface StoppingParts {
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
   readonly outbox: Pick<ReplicaOutbox, 'stop'>;
-  readonly watch: Pick<DatabaseWatch, 'stop'>;
+  /** What looks at the database, at the messages in flight and at the jobs now and then. */
+  readonly watches: ReadonlyArray<{ stop(): void }>;
   readonly probe: Pick<DatabaseProbe, 'close'>;
   readonly pool: Pick<WorkerPool, 'close'>;
   readonly deadLetters: Pick<DeadLetterLog, 'stop'>;
@@ -73,10 +73,21 @@ export class Stopping {
 
   private async end(): Promise<void> {
     this.isBegun = true;
-    const { deadline, transports, dispatcher, jobs, outbox, watch, probe, pool, deadLetters, admin, logger } =
-      this.parts;
+    const {
+      deadline,
+      transports,
+      dispatcher,
+      jobs,
+      outbox,
+      watches,
+      probe,
+      pool,
+      deadLetters,
+      admin,
+      logger,
+    } = this.parts;
     const { finished, closed, over } = stopDeadlines(deadline);
-    watch.stop();
+    for (const watch of watches) watch.stop();
     probe.close();
     await Promise.all([
       // A round of a job waits for the database, which may never answer.

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
+import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
 import { Stopping } from './conductor-stop.ts';
@@ -11,8 +12,10 @@ import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
+import type { DurabilityReport } from './core/gateway/durability.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
+import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
@@ -39,8 +42,12 @@ export interface Conductor {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside now; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
+  /** What a confirmed message survives. */
+  readonly durability: DurabilityReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Whether the replica stops or has stopped. */
@@ -65,7 +72,8 @@ export async function startConductor(
   onMade: (conductor: Conductor) => void = () => {},
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
-  await awaitDatabase(config, logger, signal);
+  const durability = new DurabilityWatch(config, logger);
+  await awaitDatabase(config, logger, (query) => durability.admitDatabase(query), signal);
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
   const settings = workerSettingsOf(config);
@@ -73,11 +81,12 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const dispatcher = new Dispatcher({
-    run: async (transport, batch) => {
-      const result = await pool.run(transport, batch);
-      putAside.note(result.putAsideBecause);
-      return outbox.note(transport, result);
-    },
+    run: (transport, batch) =>
+      wedge.during(async () => {
+        const result = await pool.run(transport, batch);
+        putAside.note(result.putAsideBecause);
+        return outbox.note(transport, result);
+      }),
     call: async (transport, call, timeout, losses) =>
       outbox.note(transport, await pool.call(transport, call, timeout, losses)),
     slots: threads * workers.concurrency,
@@ -103,7 +112,13 @@ export async function startConductor(
     return {
       name: configured.name,
       inlet,
-      supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
+      supervisor: new Supervisor({
+        transport,
+        inlet,
+        admit: (session) => durability.admitSession(configured.name, session),
+        backoff: reconnect,
+        logger: child,
+      }),
     };
   });
   const outbox = createOutbox(config, pool, perTransport, logger);
@@ -128,6 +143,16 @@ export async function startConductor(
     interval: watchInterval,
     logger,
   });
+  const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
+  const wedge = new WedgeWatch({
+    // A call may keep its transport's only message for as long as that.
+    patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
+    counters,
+    isDatabaseAway: () => watch.problem !== undefined,
+    isHeld: () => dispatcher.heldBecause !== undefined,
+    overdueJob: () => jobs.overdue,
+    logger,
+  });
 
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
@@ -136,7 +161,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watch,
+    watches: [watch, wedge, durability],
     probe,
     pool,
     deadLetters,
@@ -144,13 +169,19 @@ export async function startConductor(
     logger,
   });
   const conductor: Conductor = {
-    counters: new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters])),
+    counters,
     jobs,
     get heldBecause() {
       return dispatcher.heldBecause ?? watch.problem;
     },
+    get wedgedBecause() {
+      return wedge.because;
+    },
     get putAsideBecause() {
       return putAside.because;
+    },
+    get durability() {
+      return durability.report;
     },
     states: () =>
       Object.fromEntries(
@@ -175,6 +206,8 @@ export async function startConductor(
     if (signal?.aborted) return conductor;
     jobs.start();
     watch.start();
+    durability.start(probe);
+    wedge.start();
   } catch (error) {
     await conductor.stop();
     throw error;

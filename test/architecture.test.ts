@@ -269,7 +269,7 @@ test('no ten lines are repeated among the transports', (t) => {
 
 test('every file that docs/architecture.md names exists', (t) => {
   const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
-  const named = [...page.matchAll(/`([a-z<>/-]+\.ts)`/g)].map(([, name = '']) => name);
+  const named = [...page.matchAll(/`([a-z0-9<>/.-]+\.ts)`/g)].map(([, name = '']) => name);
   const missing = [...new Set(named)].filter((name) => {
     const pattern = new RegExp(`(^|/)${name.replace(/^src\//, '').replace(/<[a-z]+>/g, '[^/]+')}$`);
     return !sources.some(({ path }) => pattern.test(path)) && !existsSync(join(root, name));

@@ -1,4 +1,5 @@
 import type { Counters } from '../core/gateway/counters.ts';
+import type { DurabilityReport } from '../core/gateway/durability.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
 /** The state of a replica, from which its health is computed. */
@@ -7,6 +8,9 @@ export interface Subject {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  readonly durability: DurabilityReport;
+  /** Why only a restart helps; undefined while the replica works. */
+  readonly wedgedBecause: string | undefined;
   /** Whether the replica stops or has stopped. */
   readonly isStopping: boolean;
   states(): Readonly<Record<string, TransportState>>;
@@ -22,11 +26,15 @@ export interface Health {
   /**
    * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, or all messages of a method are put aside. `held`:
    * the database is away; no message is lost. `down`: no broker can be reached. `stopping`: the replica finishes its messages and ends.
+   * `wedged`: the replica no longer works, and has to be started again.
    */
-  readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping';
+  readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping' | 'wedged';
   readonly heldBecause: string | undefined;
   readonly putAsideBecause: string | undefined;
+  readonly wedgedBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
+  /** What a confirmed message survives, and why no more. */
+  readonly durability: DurabilityReport;
 }
 
 interface TransportHealth extends TransportState {
@@ -48,25 +56,24 @@ export function healthOf(subject: Subject): Health {
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
-  const { heldBecause, putAsideBecause, isStopping } = subject;
+  const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
-    status: statusOf(isConsuming, { heldBecause, putAsideBecause, isStopping }),
+    status: statusOf(isConsuming, subject),
     heldBecause,
     putAsideBecause,
+    wedgedBecause,
     transports: Object.fromEntries(transports),
+    durability,
   };
 }
 
 function statusOf(
   isConsuming: ReadonlyArray<boolean>,
-  {
-    heldBecause,
-    putAsideBecause,
-    isStopping,
-  }: Pick<Subject, 'heldBecause' | 'putAsideBecause' | 'isStopping'>,
+  { heldBecause, putAsideBecause, wedgedBecause, isStopping }: Omit<Subject, 'counters' | 'states'>,
 ): Health['status'] {
   if (isStopping) return 'stopping';
+  if (wedgedBecause !== undefined) return 'wedged';
   if (!isConsuming.includes(true)) return 'down';
   if (heldBecause !== undefined) return 'held';
   return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';

@@ -16,13 +16,16 @@ export interface AdminServer {
 }
 
 /**
- * Answers probes and operators over HTTP: `/health/live`, `/health/ready` (503 while the replica cannot work) and `/health`, which has the
+ * Answers probes and operators over HTTP: `/health/live` (503 if only a restart helps), `/health/ready` (503 while the replica cannot work) and `/health`, which has the
  * state of each transport. Fails with ConfigError if it cannot listen.
  */
 export async function startAdmin({ host, port }: AdminOptions, subject: Subject): Promise<AdminServer> {
   if (port === 0) return { url: undefined, stop: () => Promise.resolve() };
   const server = fastify({ forceCloseConnections: true });
-  server.get('/health/live', async () => ({ status: 'ok' }));
+  server.get('/health/live', async (_, reply) => {
+    const { wedgedBecause: because } = subject;
+    return because === undefined ? { status: 'ok' } : reply.code(503).send({ status: 'wedged', because });
+  });
   server.get('/health/ready', async (_, reply) => {
     const health = healthOf(subject);
     return reply.code(isReady(health) ? 200 : 503).send({ status: health.status });

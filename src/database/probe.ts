@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import { within } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import { type Query, queryOn } from './query.ts';
 import { openSession } from './session.ts';
 
 /** Milliseconds that the database has to answer. */
@@ -37,6 +38,19 @@ export class DatabaseProbe {
       this.drop();
       // A kept connection may have ended since. A new one sees the server's present state.
       return isKept && !this.closed ? this.ask() : messageOf(error);
+    }
+  }
+
+  /** Asks something else over the same connection. Rejects if the database does not answer within a few seconds. */
+  async read<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
+    try {
+      this.client ??= await this.connect();
+      return await within(work(queryOn(this.client)), patience);
+    } catch (error) {
+      this.drop();
+      throw error;
+    } finally {
+      if (this.closed) this.drop();
     }
   }
 

@@ -17,7 +17,10 @@ export interface Job {
   readonly name: string;
   /** Milliseconds from the end of a round to the next one. */
   readonly every: number;
-  /** One round. `signal` is aborted when the replica stops, or when it has lost the job. */
+  /**
+   * One round. `signal` is aborted when the replica stops, or when it has lost the job. A round that takes ten times `health.wedgedAfter`
+   * counts as hung: return `isUnfinished` before that.
+   */
   run(signal: AbortSignal): Promise<JobResult>;
 }
 

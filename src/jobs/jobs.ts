@@ -26,6 +26,8 @@ interface Running {
   failures: number;
   /** When a round of this replica or of another one last succeeded. Milliseconds since the epoch. */
   lastSuccess: number | undefined;
+  /** When it has to ask for its next round. Milliseconds of the monotonic clock. */
+  dueAt: number;
 }
 
 /**
@@ -42,6 +44,7 @@ export class Jobs {
   private readonly running: ReadonlyMap<string, Running>;
   private readonly stopping = new AbortController();
   private readonly outage = new Outage();
+  private isRunning = false;
   private starts = 0;
   private loop: Promise<void> = Promise.resolve();
   private stopped: Promise<void> | undefined;
@@ -53,14 +56,16 @@ export class Jobs {
     this.running = new Map(
       options.jobs.map((job) => [
         job.name,
-        { job, outage: new Outage(), failures: 0, lastSuccess: undefined },
+        { job, outage: new Outage(), failures: 0, lastSuccess: undefined, dueAt: 0 },
       ]),
     );
   }
 
   /** Starts the jobs. The methods have to be loaded: an empty method table knows no deferred message. */
   start(): void {
-    if (!this.stopping.signal.aborted) this.loop = this.run();
+    if (this.stopping.signal.aborted) return;
+    this.isRunning = true;
+    this.loop = this.run();
   }
 
   /** Resolves once the rounds under way have ended and the connections are closed. A second call does nothing more. */
@@ -81,6 +86,17 @@ export class Jobs {
    */
   lastSuccess(name: string): number | undefined {
     return this.running.get(name)?.lastSuccess;
+  }
+
+  /**
+   * The job that has not asked for its next round for longest. While pg-boss or the database is away, the jobs go on asking. Undefined if
+   * the jobs have not started.
+   */
+  get overdue(): { readonly name: string; readonly dueAt: number } | undefined {
+    if (!this.isRunning) return undefined;
+    const [first, ...others] = this.running.values();
+    const oldest = others.reduce((one, other) => (one && other.dueAt > one.dueAt ? one : other), first);
+    return oldest && { name: oldest.job.name, dueAt: oldest.dueAt };
   }
 
   /** Never rejects. */
@@ -105,6 +121,7 @@ export class Jobs {
       ending.abort();
     };
     let boss: Boss | undefined;
+    for (const one of this.running.values()) one.dueAt = performance.now();
     try {
       boss = await Boss.open(connections.boss, schema, jobs, fail);
       const opened = boss;
@@ -138,13 +155,16 @@ export class Jobs {
       if (claim !== undefined) {
         const isUnfinished = await this.round(boss, running, claim, signal);
         heard = performance.now();
+        running.dueAt = heard;
         if (isUnfinished) continue;
       } else if (performance.now() - heard > patience) {
         await this.lookAfter(boss, running);
         heard = performance.now();
       }
       // The jitter lets each replica win now and then.
-      await pause(job.every * (1 + 0.2 * Math.random()), signal);
+      const delay = job.every * (1 + 0.2 * Math.random());
+      running.dueAt = performance.now() + delay;
+      await pause(delay, signal);
     }
   }
 

@@ -15,6 +15,8 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     counters: new Map(names.map((name) => [name, new Counters()])),
     heldBecause,
     putAsideBecause,
+    durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
+    wedgedBecause: undefined,
     isStopping: false,
     states: () =>
       Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),

@@ -104,7 +104,7 @@ export class Fleet {
 
   /**
    * Waits until every instance, but for those, has the newest status that its guest has sent; and, if it is all of them, until
-   * nothing is put aside any more: what meets a row that an earlier batch still locks is tried again.
+   * nothing is deferred any more. A message about a row that an earlier batch still locks is tried again.
    */
   async arrives(
     database: TestDatabase,
@@ -127,13 +127,13 @@ export class Fleet {
     }
     if (butFor.length > 0) return;
     await waitFor(async () => (await database.query('SELECT FROM deferred')).length === 0, {
-      what: 'what was put aside to be applied',
+      what: 'the deferred messages to be applied',
       timeout: patience,
       ...(process !== undefined && { process }),
     });
   }
 
-  /** Every instance has its newest status, none ever went back or stood still, and nothing was put aside. */
+  /** Every instance has its newest status, none ever went back or stood still, and nothing was deferred. */
   async assertArrived(t: ExecutionContext, database: TestDatabase): Promise<void> {
     t.deepEqual(await stored(database), this.expected());
     const back = await database.query(

@@ -47,13 +47,13 @@ for (const { label, service, open } of brokerKinds) {
       const before = await sentOf(database, locked);
       await broker.publish(fleet.heartbeats(reports * instances, broker.form));
       await fleet.arrives(database, undefined, [locked]);
-      // Others may be put aside as well, for as long as a batch that waits for the locked row has locked theirs.
+      // Others may be deferred as well, for as long as a batch that waits for the locked row has locked theirs.
       const onlyThat = [{ method: 'heartbeat', key: locked, reason: 'locked' }];
       await waitFor(async () => isDeepStrictEqual(await deferred(database), onlyThat), {
-        what: 'the message about the locked row, and no other, to be put aside',
+        what: 'the message about the locked row, and no other, to be deferred',
       });
       await over;
-      // Still locked: the retries of what was put aside have not got in the way of anything either.
+      // Still locked: the retries of deferred messages have not got in the way of anything either.
       await broker.publish(fleet.heartbeats(later * instances, broker.form));
       await fleet.arrives(database, undefined, [locked]);
       t.is(await sentOf(database, locked), before);
@@ -62,7 +62,7 @@ for (const { label, service, open } of brokerKinds) {
       await row.release();
       await fleet.arrives(database);
       await waitFor(async () => (await deferred(database)).length === 0, {
-        what: 'nothing to be put aside any more',
+        what: 'nothing to be deferred any more',
       });
       await fleet.assertArrived(t, database);
       const account = conductor.counters.get('guests');

@@ -8,7 +8,7 @@ import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { workerSettings } from '../support/worker.ts';
-import { counting, startJobs } from './support.ts';
+import { counting, startJobs, waits } from './support.ts';
 
 const test = needs(ava, 'postgres');
 
@@ -44,6 +44,32 @@ test('a job of a transport whose name no queue may have runs', async (t) => {
   startJobs(t, database, [odd, other]);
   await waitFor(() => odd.rounds() > 1 && other.rounds() > 1, { what: 'both to run', timeout: 30_000 });
   t.is((await database.query('SELECT FROM conductor_jobs.queue')).length, 2);
+});
+
+test('a job that hangs is overdue, although the others run, and also when pg-boss has failed', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  let release = () => {};
+  const hanging = counting('hanging', 10, () => new Promise((resolve) => (release = () => resolve({}))));
+  const other = counting('other', 10);
+  const { jobs, lines } = startJobs(t, database, [other, hanging]);
+  t.teardown(async () => release());
+  const isOverdue = () =>
+    jobs.overdue?.name === 'hanging' && performance.now() - jobs.overdue.dueAt > 1000 && other.rounds() > 3;
+  await waitFor(isOverdue, { what: 'the job to be overdue', timeout: 30_000 });
+  await database.query('DROP SCHEMA conductor_jobs CASCADE');
+  await waitFor(() => lines(waits).length > 0, { what: 'the jobs to fail', timeout: 30_000 });
+  t.is(jobs.overdue?.name, 'hanging');
+  release();
+});
+
+test('no job is overdue while the jobs cannot run', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await database.query('DROP SCHEMA conductor_jobs CASCADE');
+  const { jobs, lines } = startJobs(t, database, [counting('one', 10), counting('other', 10)]);
+  await waitFor(() => lines(waits).length > 0, { what: 'the jobs to fail', timeout: 30_000 });
+  const { dueAt: first = Number.NaN } = jobs.overdue ?? {};
+  await waitFor(() => (jobs.overdue?.dueAt ?? 0) > first, { what: 'the jobs to try again' });
+  t.pass();
 });
 
 test('a round that says that work is left is followed by the next one at once', async (t) => {

@@ -6,7 +6,7 @@ const mostUnsettled = 0.25;
  * The prefetch of each consumer. The broker counts the deliveries of one consumer: basic.qos without `global`, since quorum queues and
  * RabbitMQ 4.3 refuse `global`. So the unsettled deliveries of an earlier consumer are subtracted from the window.
  *
- * The lane also bounds bytes, which the broker does not know. The session gives a refused delivery back, and a quorum queue counts
+ * The inlet also bounds bytes, which the broker does not know. The session gives a refused delivery back, and a quorum queue counts
  * that. With a full window each time, a message would be refused until the queue's delivery limit, and be lost. So a refusal closes
  * the window to a part of the taken deliveries. The window opens again with each window that is settled.
  */

@@ -4,7 +4,7 @@ import type { Settlement } from '../../core/transport/contract.ts';
 /**
  * The credit of the broker. Deliveries that are unsettled, and those that the broker may still send, never exceed the bound together.
  *
- * The lane also bounds bytes, which the broker does not know. A refusal closes the window to a part of the taken deliveries. The window
+ * The inlet also bounds bytes, which the broker does not know. A refusal closes the window to a part of the taken deliveries. The window
  * opens again with each window that is settled. Otherwise the broker would send all that the bound allows again and again.
  */
 export class Credit {

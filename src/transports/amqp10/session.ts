@@ -1,4 +1,4 @@
-import type { Session as RheaSession } from 'rhea';
+import type { Receiver, Session as RheaSession } from 'rhea';
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import type {
   Deliver,
@@ -8,10 +8,12 @@ import type {
   Session,
   Settlement,
 } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
 import type { Amqp10Connection } from './connect.ts';
+import { durabilityOf } from './durability.ts';
 import { warnOfForgery } from './losses.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
@@ -56,23 +58,25 @@ class Amqp10Delivery extends HeldDelivery<number | undefined> {}
  * Batches finish out of order. The session accepts deliveries in their order where it can: one frame covers many, and RabbitMQ does not
  * search for each among the earlier ones.
  *
- * The broker gets credit as deliveries are settled. The session withholds a delivery that the lane refuses, and gives it back once it
+ * The broker gets credit as deliveries are settled. The session withholds a delivery that the inlet refuses, and gives it back once it
  * is resumed (`released`, which does not count as a failed delivery). The broker would deliver it again at once, as long as it has
  * credit, and RabbitMQ's quorum queues count deliveries.
  */
 export class Amqp10Session implements Session {
+  durability: ReadonlyArray<Shortfall> = [];
   private readonly life: SessionLife;
   private readonly connection: Amqp10Connection;
   private readonly session: RheaSession;
+  private readonly receiver: Receiver;
   private readonly options: Amqp10Options;
   private readonly deliver: Deliver;
   private readonly credit: Credit;
   private readonly publisher: Publisher;
   private readonly order: SettlingOrder<Amqp10Delivery>;
-  /** Deliveries that the lane has refused, or that came while none was wanted. They are kept without their bodies. */
+  /** Deliveries that the inlet has refused, or that came while none was wanted. They are kept without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
-  private readonly attached: Promise<unknown>;
+  private readonly attached: Promise<string>;
 
   constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
     this.connection = connection;
@@ -94,6 +98,7 @@ export class Amqp10Session implements Session {
       },
     });
     this.session = session;
+    this.receiver = receiver;
     this.attached = attached;
     this.credit = new Credit(receiver, bound);
   }
@@ -104,7 +109,8 @@ export class Amqp10Session implements Session {
 
   /** Starts consuming. Rejects if the broker refuses it. */
   async start(): Promise<void> {
-    await this.attached;
+    const address = await this.attached;
+    this.durability = durabilityOf(address, this.receiver.source?.durable, this.connection.broker);
     this.credit.resume();
   }
 

@@ -30,7 +30,7 @@ export interface AttemptOptions {
 /**
  * How a transaction meets locked rows. `wait`: it waits a little, since most rows are only busy and Postgres's lock queues are fair.
  * `look`: it goes on without the locked rows and looks at them again and again, with no lock held meanwhile. Items whose rows stay
- * locked too long are put aside.
+ * locked too long are deferred.
  */
 type Phase = 'wait' | 'look';
 
@@ -164,7 +164,7 @@ interface Part {
   readonly db: Db;
 }
 
-/** Locks the free rows and puts aside the items whose rows are locked. Returns the free items. */
+/** Locks the free rows, and defers the items whose rows are locked. Returns the free items. */
 async function withoutLocked(
   { hooks, lockedKeys, settings }: Run,
   { name, method, own, args, db }: Part,

@@ -9,7 +9,7 @@ import { cameFromDatabase, TransactionUndone } from '../postgres/transaction.ts'
  *
  * - `infrastructure`: there is no connection, or the server reports its own state (read-only, full, shutting down). Everything is held.
  * - `connection`: this connection is no longer good for the statement. The transaction is tried again at once on another one.
- * - `contention`: another transaction is in the way. Locked rows are found and put aside, the others go on.
+ * - `contention`: another transaction is in the way. Messages about locked rows are deferred, the others go on.
  * - `value`: the message holds text that no schema can store. It is at fault, whatever happens to other messages.
  * - `unproven`: any other refusal of the database, of a method or of our own code. A message is at fault if it fails alone while others
  *   of its method commit (isolate.ts). If all messages of a method fail, nobody is blamed.

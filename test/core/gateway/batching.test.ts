@@ -75,7 +75,7 @@ test('there are never more running batches than slots', async (t) => {
   t.is(workers.texts.flat().length, 45);
 });
 
-test('the dispatcher takes turns among lanes, so that a flood on one does not starve the other', async (t) => {
+test('the dispatcher takes turns among inlets, so that a flood on one does not starve the other', async (t) => {
   const { workers, brokers } = await setUp(t, { slots: 1, maxBatch: 2, shares: [{}, {}] });
   const [flood, other] = brokers;
   await flood?.publish(...numbers(9));

@@ -159,7 +159,7 @@ export class Workers {
   }
 }
 
-/** A broker with its lane into the dispatcher; the test stands in for the supervisor. */
+/** A broker with its inlet into the dispatcher; the test stands in for the supervisor. */
 export class Broker {
   readonly transport: MemoryTransport;
   readonly inlet: Inlet;

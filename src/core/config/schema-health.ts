@@ -1,0 +1,11 @@
+import type { Section } from '../options.ts';
+import { wholeNumberUpTo } from './formats.ts';
+
+/** The options of what a replica finds out about itself. */
+export const healthSchema = {
+  wedgedAfter: {
+    doc: 'Milliseconds. If a transport holds messages and settles none for this time although the database answers, the replica is wedged: `/health/live` answers 503. The same holds for a single batch or job that takes ten times as long. It has to be longer than a call may take, or twice `calls.timeout` counts. 0: never.',
+    default: 60_000,
+    format: wholeNumberUpTo(86_400_000),
+  },
+} satisfies Section;
