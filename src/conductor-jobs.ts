@@ -29,11 +29,10 @@ export interface ReplicaJobs {
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
-  settings: WorkerSettings,
+  connections: JobsConnections,
   { retry, redrive, publishDue, onDead }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
-  const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
   const { deadLetters, calls, deferred, transitions, outbox } = config;
   return new Jobs({

@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
-import { createJobs } from './conductor-jobs.ts';
+import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
 import { Stopping } from './conductor-stop.ts';
+import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
@@ -80,6 +81,7 @@ export async function startConductor(
   const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
+  const connections = jobsConnections(settings, logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) =>
       wedge.during(async () => {
@@ -87,8 +89,8 @@ export async function startConductor(
         putAside.note(result.putAsideBecause);
         return outbox.note(transport, result);
       }),
-    call: async (transport, call, timeout, losses) =>
-      outbox.note(transport, await pool.call(transport, call, timeout, losses)),
+    call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
+    waits: statusWaits(config, connections.rounds, logger),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,
@@ -134,7 +136,7 @@ export async function startConductor(
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
   const { publishDue } = outbox;
-  const jobs = createJobs(config, settings, { retry, redrive, publishDue, onDead }, logger);
+  const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
