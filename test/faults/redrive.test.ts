@@ -75,6 +75,7 @@ needs(
     });
     const victim = await startConductorProcess(t, optionsOf('one'));
     await startConductorProcess(t, optionsOf('two'));
+    const marked = 0;
     let isFlowing = true;
     const flow = async () => {
       while (isFlowing) {
@@ -147,7 +148,10 @@ needs(
        FROM dead_letters) AS gaps`,
       [Math.floor(rate) + 1],
     );
-    t.log({ ...spacing, lettersASecond: letters / (spacing?.seconds ?? 1) });
+    const figures = { letters, marked, rate, ...spacing, lettersASecond: letters / (spacing?.seconds ?? 1) };
+    t.log(figures);
+    if (process.env.CONDUCTOR_TEST_REDRIVE !== undefined)
+      process.stderr.write(`${JSON.stringify(figures)}\n`);
     t.true((spacing?.least ?? 0) >= 0.999, 'never more letters in a second than the rate');
   },
 );
