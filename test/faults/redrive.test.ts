@@ -75,7 +75,7 @@ needs(
     });
     const victim = await startConductorProcess(t, optionsOf('one'));
     await startConductorProcess(t, optionsOf('two'));
-    const marked = 0;
+    let marked = 0;
     let isFlowing = true;
     const flow = async () => {
       while (isFlowing) {
@@ -103,8 +103,7 @@ needs(
             .length === 0,
         { what: 'the killed command to be gone', timeout: patience },
       );
-      const marked = await countOf(database, 'redrive_at IS NOT NULL');
-      t.log({ letters, rate, marked });
+      marked = await countOf(database, 'redrive_at IS NOT NULL');
       t.true(marked > 0 && marked < letters, `${marked} letters were marked before the kill`);
       const second = runConductor(t, args);
       t.deepEqual(await second.exited, { code: 0, signal: null }, second.output());
