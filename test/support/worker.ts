@@ -94,26 +94,26 @@ export function backup(instance: string, id: string, sent: number, fields: objec
   return native('update_backup', { instance_id: instance, backup_id: id, sent, ...fields });
 }
 
-/** Opens, decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
+/** Opens, decodes and applies one batch. Returns each message's outcome as a word, with the reason if it has one; `call` for a call. */
 export async function apply(
   context: ThreadState,
   messages: RawMessage[],
   transport = 'plain',
 ): Promise<string[]> {
   const opened = await unsealBatch(context, transport, messages, { exceptCalls: true });
-  const works = opened.map((rawMessage, index) => {
-    const work = decode(rawMessage, index, transport, context.manager, context.settings);
-    if (work === CALL) throw new Error('a call is not applied in a batch');
-    return work;
-  });
-  return outcomesOf(works, await applyBatch(context, works));
+  const works = opened.map((rawMessage, index) =>
+    decode(rawMessage, index, transport, context.manager, context.settings),
+  );
+  const casts = works.filter((work) => work !== CALL);
+  return outcomesOf(works, await applyBatch(context, casts));
 }
 
 function outcomesOf(
-  works: BatchItem[],
+  works: ReadonlyArray<BatchItem | typeof CALL>,
   { outcomes, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
 ): string[] {
   return works.map((work) => {
+    if (work === CALL) return 'call';
     const outcome = outcomes.get(work);
     if (outcome === undefined) return `held: ${heldBecause}`;
     return 'reason' in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
