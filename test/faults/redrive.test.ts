@@ -89,8 +89,8 @@ needs(
       writeFileSync(file, configurationOf(optionsOf('command')));
       const args = ['dead', 'redrive', '--all', '--rate', String(rate), '--by', 'ann', '--config', file];
       const first = runConductor(t, args);
-      await waitFor(async () => (await countOf(database, 'redrive_at IS NOT NULL')) > 0, {
-        what: 'the first letters to be marked',
+      await waitFor(async () => (await countOf(database, 'redrive_at IS NOT NULL')) >= letters / 3, {
+        what: 'a third of the letters to be marked',
         timeout: patience,
         interval: 5,
         process: first,
