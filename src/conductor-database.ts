@@ -33,7 +33,8 @@ export async function awaitDatabase(
   }
 }
 
-async function checkSchema(database: Config['database'], access: Access): Promise<void> {
+/** Rejects with ConfigError if the database or the models are not as they have to be, with NotConnected if it is away. */
+export async function checkSchema(database: Config['database'], access: Access): Promise<void> {
   const client = await openSession(database, 'look');
   try {
     const query = queryOn(client);

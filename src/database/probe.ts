@@ -9,7 +9,7 @@ const patience = 2000;
 
 /** Asks the database now and then whether it accepts changes, over one connection of its own. */
 export class DatabaseProbe {
-  private readonly address: DatabaseAddress;
+  private address: DatabaseAddress;
   private readonly applicationName: string;
   private client: pg.Client | undefined;
   private closed = false;
@@ -38,6 +38,12 @@ export class DatabaseProbe {
       // A kept connection may have ended since. A new one sees the server's present state.
       return isKept && !this.closed ? this.ask() : messageOf(error);
     }
+  }
+
+  /** Takes other credentials, for a new connection. */
+  renew(address: DatabaseAddress): void {
+    this.address = address;
+    this.drop();
   }
 
   /** Closes the connection without waiting for a silent server, and opens no other one. */
