@@ -4,21 +4,26 @@ import type { Config } from './core/config/load.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { Outage } from './core/quiet-log.ts';
-import { queryOn } from './database/query.ts';
+import { type Query, queryOn } from './database/query.ts';
 import { missingFromSchema } from './database/schema.ts';
 import { openSession } from './database/session.ts';
 import { missingFromModels } from './workers/methods/models/check.ts';
 
-/** Waits until the database is there. Rejects with ConfigError if it has to be migrated first. */
+/**
+ * Waits until the database is there. Rejects with ConfigError if it has to be migrated first.
+ *
+ * @param admit a further check. It rejects with ConfigError if the database may not be used.
+ */
 export async function awaitDatabase(
   { database, reconnect, access }: Config,
   logger: Logger,
+  admit: (query: Query) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
   const outage = new Outage();
   for (let failures = 0; ; failures += 1) {
     try {
-      await checkSchema(database, access);
+      await checkSchema(database, access, admit);
       return;
     } catch (error) {
       if (!(error instanceof NotConnected) || signal?.aborted) throw error;
@@ -34,7 +39,11 @@ export async function awaitDatabase(
 }
 
 /** Rejects with ConfigError if the database or the models are not as they have to be, with NotConnected if it is away. */
-export async function checkSchema(database: Config['database'], access: Access): Promise<void> {
+export async function checkSchema(
+  database: Config['database'],
+  access: Access,
+  admit: (query: Query) => Promise<void>,
+): Promise<void> {
   const client = await openSession(database, 'look');
   try {
     const query = queryOn(client);
@@ -46,6 +55,7 @@ export async function checkSchema(database: Config['database'], access: Access):
     }
     const problem = await missingFromModels({ query: (_, text, values) => query(text, [...values]) }, access);
     if (problem !== undefined) throw new ConfigError(problem);
+    await admit(query);
   } finally {
     await client.end();
   }

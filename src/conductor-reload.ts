@@ -68,7 +68,8 @@ export class Reloading {
     });
     const concernsDatabase = concerns(/^database\./);
     const concernsAccess = concerns(/^(models|services)$/);
-    if (concernsDatabase || concernsAccess) await checkSchema(taken.config.database, taken.config.access);
+    if (concernsDatabase || concernsAccess)
+      await checkSchema(taken.config.database, taken.config.access, async () => {});
     const switchWorkers =
       concernsDatabase || concernsAccess || concerns(/^transports\..*\.auth\.instRpcKeyEncrKey$/)
         ? await parts.pool.renew(workerSettingsOf(taken.config))

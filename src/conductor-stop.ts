@@ -3,10 +3,8 @@ import { settledBy } from './core/deadline.ts';
 import type { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
 import type { Supervisor } from './core/gateway/supervisor.ts';
-import type { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import type { DatabaseProbe } from './database/probe.ts';
-import type { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { WorkerPool } from './workers/pool.ts';
 
@@ -21,8 +19,8 @@ export interface StoppingParts {
   }>;
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
-  readonly watch: Pick<DatabaseWatch, 'stop'>;
-  readonly wedge: Pick<WedgeWatch, 'stop'>;
+  /** What looks at the database, at the messages in flight and at the jobs now and then. */
+  readonly watches: ReadonlyArray<{ stop(): void }>;
   readonly probe: Pick<DatabaseProbe, 'close'>;
   readonly pool: Pick<WorkerPool, 'close'>;
   readonly deadLetters: Pick<DeadLetterLog, 'stop'>;
@@ -73,11 +71,10 @@ export class Stopping {
 
   private async end(): Promise<void> {
     this.isBegun = true;
-    const { deadline, transports, dispatcher, jobs, watch, wedge, probe, pool, deadLetters, admin, logger } =
+    const { deadline, transports, dispatcher, jobs, watches, probe, pool, deadLetters, admin, logger } =
       this.parts;
     const { finished, closed, over } = stopDeadlines(deadline);
-    watch.stop();
-    wedge.stop();
+    for (const watch of watches) watch.stop();
     probe.close();
     await Promise.all([
       // A round of a job waits for the database, which may never answer.

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
+import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs } from './conductor-jobs.ts';
 import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
@@ -12,6 +13,7 @@ import { ConfigError } from './core/errors.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
+import type { DurabilityReport } from './core/gateway/durability.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
@@ -44,6 +46,8 @@ export interface Conductor {
   readonly wedgedBecause: string | undefined;
   /** The times at which jobs last succeeded, and why no job can run at the moment. */
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
+  /** What a confirmed message survives. */
+  readonly durability: DurabilityReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Whether the replica stops or has stopped. */
@@ -73,7 +77,8 @@ export async function startConductor(
   onMade: (conductor: Conductor) => void = () => {},
 ): Promise<Conductor> {
   if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
-  await awaitDatabase(config, logger, signal);
+  const durability = new DurabilityWatch(config, logger);
+  await awaitDatabase(config, logger, (query) => durability.admitDatabase(query), signal);
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
   const settings = workerSettingsOf(config);
@@ -115,7 +120,13 @@ export async function startConductor(
       inlet,
       logger: child,
       create,
-      supervisor: new Supervisor({ transport, inlet, backoff: reconnect, logger: child }),
+      supervisor: new Supervisor({
+        transport,
+        inlet,
+        admit: (session) => durability.admitSession(configured.name, session),
+        backoff: reconnect,
+        logger: child,
+      }),
     };
   });
   const retry = async (transport: string) => {
@@ -161,8 +172,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
-    watch,
-    wedge,
+    watches: [watch, wedge, durability],
     probe,
     pool,
     deadLetters,
@@ -181,6 +191,9 @@ export async function startConductor(
     },
     get putAsideBecause() {
       return putAside.because;
+    },
+    get durability() {
+      return durability.report;
     },
     states: () =>
       Object.fromEntries(
@@ -206,6 +219,7 @@ export async function startConductor(
     if (signal?.aborted) return conductor;
     jobs.start();
     watch.start();
+    durability.start(probe);
     wedge.start();
   } catch (error) {
     await conductor.stop();

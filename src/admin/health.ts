@@ -1,4 +1,5 @@
 import type { Counters } from '../core/gateway/counters.ts';
+import type { DurabilityReport } from '../core/gateway/durability.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
 
 /** The state of a replica, from which its health is computed. */
@@ -7,6 +8,7 @@ export interface Subject {
   readonly heldBecause: string | undefined;
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
+  readonly durability: DurabilityReport;
   /** Why only a restart helps; undefined while the replica works. */
   readonly wedgedBecause: string | undefined;
   /** Whether the replica stops or has stopped. */
@@ -31,6 +33,8 @@ export interface Health {
   readonly putAsideBecause: string | undefined;
   readonly wedgedBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
+  /** What a confirmed message survives, and why no more. */
+  readonly durability: DurabilityReport;
 }
 
 interface TransportHealth extends TransportState {
@@ -52,7 +56,7 @@ export function healthOf(subject: Subject): Health {
     const { state = 'stopped', lastError } = states[name] ?? {};
     return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
-  const { heldBecause, putAsideBecause, wedgedBecause } = subject;
+  const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   const isConsuming = transports.map(([, { state }]) => state === 'consuming');
   return {
     status: statusOf(isConsuming, subject),
@@ -60,6 +64,7 @@ export function healthOf(subject: Subject): Health {
     putAsideBecause,
     wedgedBecause,
     transports: Object.fromEntries(transports),
+    durability,
   };
 }
 

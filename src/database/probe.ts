@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import { within } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import { type Query, queryOn } from './query.ts';
 import { openSession } from './session.ts';
 
 /** Milliseconds that the database has to answer. */
@@ -44,6 +45,19 @@ export class DatabaseProbe {
   renew(address: DatabaseAddress): void {
     this.address = address;
     this.drop();
+  }
+
+  /** Asks something else over the same connection. Rejects if the database does not answer within a few seconds. */
+  async read<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
+    try {
+      this.client ??= await this.connect();
+      return await within(work(queryOn(this.client)), patience);
+    } catch (error) {
+      this.drop();
+      throw error;
+    } finally {
+      if (this.closed) this.drop();
+    }
   }
 
   /** Closes the connection without waiting for a silent server, and opens no other one. */

@@ -35,6 +35,7 @@ export type {
   Settlement,
   Transport,
 } from '../core/transport/contract.ts';
+export type { Shortfall, Survival } from '../core/transport/durability.ts';
 export { establish } from '../core/transport/establish.ts';
 export { HeldDelivery } from '../core/transport/held-delivery.ts';
 export { covers, isWritableName, nameFor, type Wildcards } from '../core/transport/names.ts';

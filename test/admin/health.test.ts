@@ -15,6 +15,7 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     counters: new Map(names.map((name) => [name, new Counters()])),
     heldBecause,
     putAsideBecause,
+    durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
     wedgedBecause: undefined,
     isStopping: false,
     states: () =>

@@ -19,6 +19,7 @@ test('a key that is missing in the file has its default', (t) => {
     lockTimeout: 1000,
     idleInTransactionTimeout: 5000,
     synchronousCommit: 'on',
+    durability: 'unknown',
     preparedStatements: true,
   });
   t.deepEqual(workers, { threads: 0, concurrency: 4, maxBatch: 1000 });

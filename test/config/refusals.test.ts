@@ -17,7 +17,7 @@ for (const [what, text, message] of [
   [
     'an unknown key in a section',
     'database: { url: postgresql://db/trove, user: eve }',
-    'database.user: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, preparedStatements',
+    'database.user: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, durability, preparedStatements',
   ],
   [
     'an unknown key in a transport',
@@ -47,7 +47,7 @@ for (const [what, text, message] of [
   [
     'a key whose colon has no space behind it',
     'database: { url:postgresql://u:secret@db/trove }',
-    'database.url…: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, preparedStatements',
+    'database.url…: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, durability, preparedStatements',
   ],
   [
     'a subject that does not name the sender, on RabbitMQ',

@@ -1,18 +1,17 @@
 import { hostname } from 'node:os';
 import type { JsonObject } from '../json.ts';
-import type { Section, ValuesOf } from '../options.ts';
-import { databaseUrl } from './database-url.ts';
+import { oneOf, type Section, type ValuesOf } from '../options.ts';
 import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
-  positiveIntegerUpTo,
   schemaName,
-  share,
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { databaseSchema } from './schema-database.ts';
 import { healthSchema } from './schema-health.ts';
+import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -25,48 +24,10 @@ export const baseSchema = {
     default: hostname(),
     format: nonEmptyText,
   },
-  database: {
-    url: {
-      doc:
-        'The URL of Postgres, in the form of libpq. `postgresql://user@host1:5432,host2:5432/database?sslmode=verify-full` names two ' +
-        'servers. The conductor uses the writable one. Required.',
-      default: '',
-      format: databaseUrl,
-      sensitive: true,
-    },
-    passwordFile: {
-      doc: 'A file whose first line is the password, as container platforms mount secrets. The replica reads it at each connection. It overrides the password in `database.url`.',
-      default: '',
-    },
-    connectTimeout: {
-      doc: 'Milliseconds until an attempt to connect fails.',
-      default: 5000,
-      format: milliseconds,
-    },
-    statementTimeout: {
-      doc: 'Milliseconds after which Postgres cancels a statement.',
-      default: 10_000,
-      format: milliseconds,
-    },
-    lockTimeout: {
-      doc: 'Milliseconds. If another session keeps a row locked for this time, the message about the row is deferred. All other messages go on.',
-      default: 1000,
-      format: milliseconds,
-    },
-    idleInTransactionTimeout: {
-      doc: 'Milliseconds after which Postgres ends an idle transaction of a replica. If the host of a replica loses power, its rows stay locked for this time.',
-      default: 5000,
-      format: milliseconds,
-    },
-    synchronousCommit: {
-      doc: 'The `synchronous_commit` of each transaction. A message is settled after the wait that it sets. It overrides the setting of the role, the database and the server. With `off`, a crash of Postgres loses settled messages.',
-      default: 'on',
-      format: ['on', 'remote_apply', 'remote_write', 'local', 'off'],
-    },
-    preparedStatements: {
-      doc: 'Prepare each statement once a connection. PgBouncer before 1.21 does not support this in transaction mode. A replica detects this and stops preparing.',
-      default: true,
-    },
+  database: databaseSchema,
+  require: {
+    doc: 'The least that a confirmed message has to survive: `process` (the broker or Postgres is killed), `power` (their machines lose power) or `failover` (a machine is lost). The replica does not start with less, and does not use a broker or a database that offers less. [durability.md](durability.md) has what each broker offers.',
+    ...oneOf('nothing', 'process', 'power', 'failover'),
   },
   manager: {
     doc: 'A module with methods of your own: a path that begins with `./`, relative to this file, or the name of a package. Its methods are added to the built-in ones. A method with the name of a built-in one replaces it.',
@@ -152,46 +113,8 @@ export const baseSchema = {
       default: false,
     },
   },
-  deferred: {
-    interval: {
-      doc: 'Milliseconds between two searches for deferred messages that are due.',
-      default: 1000,
-      format: milliseconds,
-    },
-    firstDelay: {
-      doc: 'Milliseconds until the first retry. The delay doubles each time.',
-      default: 1000,
-      format: milliseconds,
-    },
-    maxDelay: { doc: 'Milliseconds: the longest retry delay.', default: 60_000, format: milliseconds },
-    maxAge: {
-      doc: 'Milliseconds after which a deferred message with reason `unknown` or `contended` becomes a dead letter.',
-      default: 3_600_000,
-      format: milliseconds,
-    },
-    maxRows: {
-      doc: 'The most deferred messages. If there are more, the oldest with reason `unknown` or `contended` become dead letters.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-  },
-  deadLetters: {
-    maxRows: {
-      doc: 'The most dead letters that are kept. If there are more, the conductor deletes the oldest.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-    maxAge: {
-      doc: 'Milliseconds after which a dead letter is deleted. The default is 30 days.',
-      default: 30 * 86_400_000,
-      format: positiveIntegerUpTo(100 * 365 * 86_400_000),
-    },
-    stormShare: {
-      doc: 'A part of the messages of a minute, from 0 to 1. If the database refuses a larger part, the conductor holds these messages.',
-      default: 0.1,
-      format: share,
-    },
-  },
+  deferred: deferredSchema,
+  deadLetters: deadLettersSchema,
   ...statusSections,
   jobs: {
     schema: {

@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { type CodecName, codecNames } from '../message/codecs/index.ts';
-import { isOption, type Section, type ValuesOf } from '../options.ts';
+import { isOption, oneOf, type Section, type ValuesOf } from '../options.ts';
 import type { Share, Transport } from '../transport/contract.ts';
 import { securitySchema, withPasswordFile } from '../transport/security.ts';
 import type { Sender } from '../transport/sender.ts';
@@ -33,6 +33,10 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
         default: '',
         sensitive: true,
       },
+    },
+    durability: {
+      doc: 'What a message survives that the broker has confirmed, as you know it. It counts only for what the protocol does not tell ([durability.md](durability.md)). `unknown`: the replica assumes the worst.',
+      ...oneOf('unknown', 'process', 'power', 'failover'),
     },
     ...securitySchema,
   } satisfies Section;

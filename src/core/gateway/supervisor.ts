@@ -9,6 +9,8 @@ import type { Inlet } from './dispatcher.ts';
 export interface SupervisorOptions {
   readonly transport: Transport;
   readonly inlet: Pick<Inlet, 'deliver' | 'forget'> & { readonly counters: { readonly held: number } };
+  /** Why a new session may not be used; undefined if it may. A refused session is closed. */
+  readonly admit?: (session: Session) => Error | undefined;
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
@@ -154,11 +156,16 @@ export class Supervisor {
     } catch (error) {
       return { error };
     }
+    const refusal = this.options.admit?.(session);
+    if (refusal !== undefined) {
+      await stopNow(session);
+      inlet.forget(session);
+      return { error: refusal };
+    }
     this.session = session;
     // A stop came while connecting. Nobody else knows this session yet.
     if (this.stopping.signal.aborted) {
-      const patience = AbortSignal.timeout(1000);
-      await settledBy(session.stop(patience), patience);
+      await stopNow(session);
     } else {
       this.state = 'consuming';
       // A renewed session is worth a line too.
@@ -181,6 +188,12 @@ export class Supervisor {
       'not connected',
     );
   }
+}
+
+/** Stops a session that is not used. Never rejects. Takes a second at most. */
+async function stopNow(session: Session): Promise<void> {
+  const patience = AbortSignal.timeout(1000);
+  await settledBy(session.stop(patience), patience);
 }
 
 /** The result of one attempt to connect. */

@@ -1,5 +1,7 @@
 /** The contract of a transport with the dispatcher and the supervisor. A folder under transports/ implements it for each protocol. */
 
+import type { Shortfall } from './durability.ts';
+
 /** A configured broker protocol. It is made once and has one session after the other. */
 export interface Transport {
   /** The key under `transports` in the configuration. */
@@ -46,6 +48,11 @@ export interface Session {
   stop(deadline: AbortSignal): Promise<void>;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;
+  /**
+   * Why a message that the broker has confirmed survives no more than it does, as far as the protocol tells. Read once, when the session
+   * is open. Left out: the transport cannot tell.
+   */
+  readonly durability?: ReadonlyArray<Shortfall>;
 }
 
 /** `done`: the broker may forget it. `release`: the broker delivers it again, to us or to another replica. */

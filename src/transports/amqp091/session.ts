@@ -3,6 +3,7 @@ import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import { NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
@@ -30,10 +31,12 @@ export async function beginSession(
   { share, logger }: Pick<TransportSetup, 'share' | 'logger'>,
   deliver: Deliver,
 ): Promise<Session> {
-  await ensureTopology(connection, options, logger);
+  const durability = await ensureTopology(connection, options, logger);
   const channel = await connection.createChannel();
   const prefetch = new Prefetch(Math.min(share.messages, maxPrefetch));
-  const session = new Amqp091Session(connection, channel, new Publisher(connect), prefetch, options, deliver);
+  const publisher = new Publisher(connect);
+  const own = { options, durability };
+  const session = new Amqp091Session(connection, channel, publisher, prefetch, own, deliver);
   await session.start();
   return session;
 }
@@ -48,6 +51,7 @@ class Amqp091Delivery extends HeldDelivery<number> {}
  * a message at its front takes long, the deliveries behind it are acknowledged singly. Otherwise they would fill the prefetch.
  */
 class Amqp091Session implements Session {
+  readonly durability: ReadonlyArray<Shortfall>;
   private readonly life: SessionLife;
   private readonly connection: ChannelModel;
   private readonly channel: Channel;
@@ -69,9 +73,10 @@ class Amqp091Session implements Session {
     channel: Channel,
     publisher: Publisher,
     prefetch: Prefetch,
-    options: Amqp091Options,
+    { options, durability }: { options: Amqp091Options; durability: ReadonlyArray<Shortfall> },
     deliver: Deliver,
   ) {
+    this.durability = durability;
     this.connection = connection;
     this.channel = channel;
     this.options = options;

@@ -2,20 +2,24 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { close } from './connect.ts';
 import { asConfigError, codeOfReply, replyCode } from './connect-refusal.ts';
+import { brokerOf, durabilityOf, type QueueTraits } from './durability.ts';
 import { warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
 
 /**
  * Checks or declares exchange, queue and binding. It declares passively first, and creates only missing objects. To declare an existing
  * object with other arguments is a 406. If we made an exchange of oslo's durable, every guest would get that error later.
+ *
+ * @returns what the queue tells of its durability.
  */
 export async function ensureTopology(
   connection: ChannelModel,
   options: Amqp091Options,
   logger: Logger,
-): Promise<void> {
+): Promise<ReadonlyArray<Shortfall>> {
   const { exchange, queue, routingKey } = options;
   if (options.queueArguments[queueType] === 'stream')
     throw new ConfigError(`queueArguments: ${queueType} may not be stream: ${noStream}`);
@@ -27,20 +31,18 @@ export async function ensureTopology(
     );
     logger.info({ exchange, durability: options.exchangeDurability }, 'made the exchange');
   }
+  let traits: QueueTraits | undefined;
   if (await exists(connection, (channel) => channel.checkQueue(queue))) {
-    const traits = await probeQueue(connection, options);
+    traits = await probeQueue(connection, options);
     if (traits?.arguments[queueType] === 'stream')
       throw new ConfigError(
         `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
       );
     warnOfLosses(connection, traits?.arguments, queue, logger);
   } else {
-    await declare(connection, `queue ${queue}`, (channel) =>
-      channel.assertQueue(queue, {
-        durable: options.queueDurability === 'durable',
-        arguments: options.queueArguments,
-      }),
-    );
+    const made = { durable: options.queueDurability === 'durable', arguments: options.queueArguments };
+    traits = made;
+    await declare(connection, `queue ${queue}`, (channel) => channel.assertQueue(queue, made));
     logger.info({ queue, durability: options.queueDurability }, 'made the queue');
   }
   try {
@@ -50,6 +52,7 @@ export async function ensureTopology(
     // If an operator with the right has bound the queue, messages arrive; otherwise none ever will. We cannot see which.
     logger.warn({ queue, exchange, routingKey }, 'may not bind the queue; make sure that it is bound');
   }
+  return durabilityOf(queue, traits, brokerOf(connection));
 }
 
 const topic = 'topic';
@@ -138,12 +141,6 @@ async function onChannel(
   await close(channel);
 }
 
-/** The arguments of an existing queue, as far as they could be learned. */
-interface QueueTraits {
-  durable: boolean;
-  arguments: JsonObject;
-}
-
 /** More than a queue has arguments. Each difference takes one try. */
 const tries = 16;
 
@@ -162,7 +159,7 @@ async function probeQueue(
   connection: ChannelModel,
   { queue, queueDurability, queueArguments }: Amqp091Options,
 ): Promise<QueueTraits | undefined> {
-  const traits: QueueTraits = { durable: queueDurability === 'durable', arguments: { ...queueArguments } };
+  const traits = { durable: queueDurability === 'durable', arguments: { ...queueArguments } };
   for (let count = 0; count < tries; count += 1) {
     try {
       await onChannel(connection, (channel) => channel.assertQueue(queue, traits));
@@ -177,7 +174,7 @@ async function probeQueue(
 }
 
 /** Takes over one difference. False if it was not understood. */
-function learn(traits: QueueTraits, message: string): boolean {
+function learn(traits: { durable: boolean; arguments: JsonObject }, message: string): boolean {
   const [, notOfItsType] = invalid.exec(message) ?? [];
   if (notOfItsType !== undefined && notOfItsType in traits.arguments) {
     delete traits.arguments[notOfItsType];

@@ -1,4 +1,4 @@
-import type { Session as RheaSession } from 'rhea';
+import type { Receiver, Session as RheaSession } from 'rhea';
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import type {
   Deliver,
@@ -8,10 +8,12 @@ import type {
   Session,
   Settlement,
 } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
 import type { Amqp10Connection } from './connect.ts';
+import { durabilityOf } from './durability.ts';
 import { warnOfForgery } from './losses.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
@@ -61,9 +63,11 @@ class Amqp10Delivery extends HeldDelivery<number | undefined> {}
  * credit, and RabbitMQ's quorum queues count deliveries.
  */
 export class Amqp10Session implements Session {
+  durability: ReadonlyArray<Shortfall> = [];
   private readonly life: SessionLife;
   private readonly connection: Amqp10Connection;
   private readonly session: RheaSession;
+  private readonly receiver: Receiver;
   private readonly options: Amqp10Options;
   private readonly deliver: Deliver;
   private readonly credit: Credit;
@@ -72,7 +76,7 @@ export class Amqp10Session implements Session {
   /** Deliveries that the inlet has refused, or that came while none was wanted. They are kept without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
-  private readonly attached: Promise<unknown>;
+  private readonly attached: Promise<string>;
 
   constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
     this.connection = connection;
@@ -94,6 +98,7 @@ export class Amqp10Session implements Session {
       },
     });
     this.session = session;
+    this.receiver = receiver;
     this.attached = attached;
     this.credit = new Credit(receiver, bound);
   }
@@ -104,7 +109,8 @@ export class Amqp10Session implements Session {
 
   /** Starts consuming. Rejects if the broker refuses it. */
   async start(): Promise<void> {
-    await this.attached;
+    const address = await this.attached;
+    this.durability = durabilityOf(address, this.receiver.source?.durable, this.connection.broker);
     this.credit.resume();
   }
 

@@ -8,10 +8,12 @@ import type {
   Session,
   Settlement,
 } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
 import type { Connection } from './connect.ts';
+import { durabilityOf } from './durability.ts';
 import type { MqttOptions } from './options.ts';
 import { Publisher } from './publish.ts';
 import { Backlog } from './session-backlog.ts';
@@ -40,6 +42,7 @@ export interface SessionSetup {
  * after it has resumed a session with a backlog.
  */
 export class MqttSession implements Session {
+  readonly durability: ReadonlyArray<Shortfall>;
   private readonly life: SessionLife;
   private readonly connection: Connection;
   private readonly setup: SessionSetup;
@@ -62,6 +65,7 @@ export class MqttSession implements Session {
 
   constructor(connection: Connection, setup: SessionSetup) {
     const { options, bound } = setup;
+    this.durability = durabilityOf(connection.connack, options);
     this.connection = connection;
     this.setup = setup;
     this.life = connection.life;

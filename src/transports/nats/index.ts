@@ -33,8 +33,8 @@ async function consume(
   deliver: Deliver,
 ): Promise<Session> {
   if (options.jetstream) {
-    const terms = await ensureTopology(wire.connection, options, share.messages, logger);
-    return new NatsSession(wire, options, terms, share, deliver);
+    const { terms, durability } = await ensureTopology(wire.connection, options, share.messages, logger);
+    return new NatsSession(wire, options, { ...terms, durability }, share, deliver);
   }
   logger.warn(
     'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',

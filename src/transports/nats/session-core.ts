@@ -2,7 +2,9 @@ import type { Subscription } from '@nats-io/transport-node';
 import { settledBy } from '../../core/deadline.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Deliver, Publication, Session } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
+import { nothingKept } from './durability.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
 import { MetaReader } from './read-headers.ts';
@@ -23,6 +25,7 @@ const largestKept = 4096;
  * and other replicas get the messages. The session drops a message that is under way by then if there is no room for it.
  */
 export class CoreSession implements Session {
+  readonly durability: ReadonlyArray<Shortfall> = nothingKept;
   readonly closed: Promise<Error | undefined>;
   private readonly connection: Connection;
   private readonly options: NatsOptions;

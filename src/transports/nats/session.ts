@@ -8,6 +8,7 @@ import type {
   Settlement,
   Share,
 } from '../../core/transport/contract.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
@@ -56,6 +57,7 @@ class NatsDelivery extends HeldDelivery<Buffer> {
  * broker before `ack_wait` about a message that it holds for long. So only a replica that has died or frozen loses its messages.
  */
 export class NatsSession implements Session {
+  readonly durability: ReadonlyArray<Shortfall>;
   readonly closed: Promise<Error | undefined>;
   private readonly connection: Connection;
   private readonly terms: ConsumerTerms;
@@ -75,7 +77,14 @@ export class NatsSession implements Session {
   /** Whether a delivery was refused. Nothing more is offered until the session is resumed. */
   private refusing = false;
 
-  constructor(wire: Wire, options: NatsOptions, terms: ConsumerTerms, share: Share, deliver: Deliver) {
+  constructor(
+    wire: Wire,
+    options: NatsOptions,
+    terms: ConsumerTerms & { readonly durability: ReadonlyArray<Shortfall> },
+    share: Share,
+    deliver: Deliver,
+  ) {
+    this.durability = terms.durability;
     this.terms = terms;
     this.share = share;
     this.deliver = deliver;

@@ -15,6 +15,8 @@ import {
 import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Shortfall } from '../../core/transport/durability.ts';
+import { durabilityOf } from './durability.ts';
 import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettled } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 
@@ -29,7 +31,7 @@ export async function ensureTopology(
   options: NatsOptions,
   bound: number,
   logger: Logger,
-): Promise<ConsumerTerms> {
+): Promise<{ readonly terms: ConsumerTerms; readonly durability: ReadonlyArray<Shortfall> }> {
   const manager = await openManager(connection, options);
   const warn: Warn = (fields, text) => logger.warn(fields, text);
   const { stream, consumer } = options;
@@ -43,7 +45,7 @@ export async function ensureTopology(
   // Read after the consumer: a message that is acknowledged in between has gone from the stream.
   if (found !== undefined)
     warnOfSettled({ consumer: found, stream: await manager.streams.info(stream) }, stream, warn);
-  return terms;
+  return { terms, durability: durabilityOf(kept.config, connection.info?.version ?? '') };
 }
 
 async function openManager(connection: NatsConnection, options: NatsOptions): Promise<JetStreamManager> {

@@ -1,3 +1,5 @@
+import type { Outcome } from '../../core/message/outcome.ts';
+import { writeMarker } from '../postgres/sql/write-marker.ts';
 import { type Db, inTransaction } from '../postgres/transaction.ts';
 import { type Cause, causeOf, explain } from './blame.ts';
 import type { Resolved } from './leftovers/record.ts';
@@ -29,6 +31,7 @@ export async function transact(
       isInside = true;
       const all = await resolve(db);
       await hooks.finish(db, all);
+      if (all.every(({ outcome }) => findsItsWorkDone(outcome))) await writeMarker(db);
       isInside = false;
       return all;
     });
@@ -37,4 +40,9 @@ export async function transact(
   } catch (error) {
     throw new TransactionFailed(error, causeOf(error, isInside));
   }
+}
+
+/** Whether the message has relied on what earlier transactions have written. */
+function findsItsWorkDone({ kind }: Outcome): boolean {
+  return kind === 'duplicate' || kind === 'stale';
 }

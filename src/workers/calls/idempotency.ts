@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { CallRefused, Rejected } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/message/envelope.ts';
+import { writeMarker } from '../postgres/sql/write-marker.ts';
 import type { Db } from '../postgres/transaction.ts';
 import { type CallIdentity, claimCall } from './sql/claim-call.ts';
 import { keepResult } from './sql/keep-result.ts';
@@ -63,7 +64,10 @@ export async function actOnce(
     await keepResult(db, identity, result);
     return result;
   }
-  if (earlier.sameCall) return earlier.result;
+  if (earlier.sameCall) {
+    await writeMarker(db);
+    return earlier.result;
+  }
   throw new CallRefused(
     'Conflict',
     `another call has come with the message id ${JSON.stringify(identity.messageId)}`,

@@ -115,6 +115,8 @@ export class DatabasePool extends pg.Pool {
       `SET LOCAL lock_timeout = ${Math.ceil(lockTimeout)}`,
       `SET LOCAL idle_in_transaction_session_timeout = ${idleInTransactionTimeout}`,
       `SET LOCAL synchronous_commit = ${synchronousCommit}`,
+      // Otherwise a role that sees errors only would not learn that the wait for a standby was cancelled.
+      'SET LOCAL client_min_messages = warning',
     ].join('; ');
   }
 
