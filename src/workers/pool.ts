@@ -1,10 +1,11 @@
 import type { Piscina } from 'piscina';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { BatchResult, CallResult } from '../core/message/outcome.ts';
+import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
+import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
 import { joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
@@ -56,17 +57,12 @@ export class WorkerPool {
     }
   }
 
-  /**
-   * Runs one call. Rejects only while closing.
-   *
-   * @param timeout milliseconds.
-   * @param losses how often the call has lost its connection while its method ran.
-   */
-  async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
+  /** Runs one call. Rejects only while closing. */
+  async call(transport: string, delivery: Delivery, run: CallRun): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, timeout, losses),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout, losses)),
+      () => this.sendCall(this.ordinary, transport, delivery, run),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, run)),
     ];
     for (const send of ways) {
       try {
@@ -123,6 +119,16 @@ export class WorkerPool {
     }
   }
 
+  /** Claims notifications that are due. Rejects if the database cannot be reached. */
+  claimNotifications(transport: string): Promise<ClaimedNotification[]> {
+    return this.ordinary.run(transport, { name: 'claimNotifications' });
+  }
+
+  /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
+  settleNotifications(settled: PublishedNotifications): Promise<void> {
+    return this.ordinary.run(settled, { name: 'settleNotifications' });
+  }
+
   /** Redrives the dead letters of a transport that are due. Never rejects. */
   redrive(transport: string): Promise<RedriveRound> {
     return redriveRound(transport, {
@@ -133,15 +139,6 @@ export class WorkerPool {
       isClosing: () => this.closing,
       logger: this.options.logger,
     });
-  }
-
-  /** Deletes a deferred message whose notification is published. If that fails, both come again. */
-  async forget(row: DeferredVersion): Promise<void> {
-    try {
-      await this.ordinary.run([row], { name: 'forget' });
-    } catch (error) {
-      if (!this.closing) this.options.logger.warn({ because: messageOf(error) }, 'deferred messages wait');
-    }
   }
 
   /** Ends the threads. Running batches are cut off. */
@@ -200,10 +197,9 @@ export class WorkerPool {
     piscina: Piscina,
     transport: string,
     delivery: Delivery,
-    timeout: number,
-    losses: number,
+    run: CallRun,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout, losses };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), ...run };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 

@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import { type BatchResult, type DeadNotice, HELD, type Notification } from '../message/outcome.ts';
+import { type BatchResult, type DeadNotice, HELD } from '../message/outcome.ts';
 import type { Deliver, Delivery, Session, Share } from '../transport/contract.ts';
 import { planBatches, worthwhile } from './batching.ts';
 import { Calls } from './calls.ts';
@@ -7,6 +7,7 @@ import type { Counters } from './counters.ts';
 import { Gate, type GateOptions } from './gate.ts';
 import { InFlight } from './in-flight.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
+import type { StatusWaitsOptions } from './status-waits.ts';
 
 export interface DispatcherOptions extends RepliesOptions, GateOptions {
   /** Runs one batch in a worker. It should not reject; if it rejects, the whole batch is held. */
@@ -15,6 +16,8 @@ export interface DispatcherOptions extends RepliesOptions, GateOptions {
   readonly slots: number;
   /** How many calls run at once, beside the batches. */
   readonly callSlots: number;
+  /** How calls wait for a status. */
+  readonly waits: StatusWaitsOptions;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
   /** Called for each dead letter. */
@@ -42,7 +45,6 @@ export class Dispatcher {
   private readonly options: DispatcherOptions;
   private readonly perTransport: InFlight[] = [];
   private readonly running = new Set<Batch>();
-  private readonly replies: Replies;
   private readonly calls: Calls;
   private readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
@@ -53,14 +55,14 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.options = options;
-    this.replies = new Replies(options);
-    this.calls = new Calls(this.replies, {
+    this.calls = new Calls(new Replies(options), options.waits, {
       onDead: options.onDead,
       onEnd: (inFlight, hasCommitted, heldBecause) => {
         this.ended(inFlight, hasCommitted, heldBecause);
         this.dispatch(this.worthwhile);
       },
       onRefused: (inFlight) => this.freed(inFlight),
+      onResume: () => this.schedule(),
     });
     this.gate = new Gate(options, {
       onHold: () => {
@@ -81,6 +83,7 @@ export class Dispatcher {
       deliver: (delivery) => this.take(inFlight, delivery),
       forget: (session) => {
         inFlight.forget(session);
+        this.calls.forget(session);
         this.tellIdle();
       },
       counters: inFlight.counters,
@@ -92,21 +95,9 @@ export class Dispatcher {
     return this.gate.heldBecause;
   }
 
-  /**
-   * Publishes a notification of a deferred message. It takes the transport's open session, since the message's own session may have
-   * ended. Never rejects.
-   *
-   * @returns whether the broker has accepted it.
-   */
-  async announce(transport: string, notification: Notification): Promise<boolean> {
-    const session = this.perTransport.find((inFlight) => inFlight.transport === transport)?.openSession;
-    if (session !== undefined) return this.replies.notify(transport, { session }, [notification]);
-    this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
-    return false;
-  }
-
-  /** Resolves when nothing is in flight or the deadline has passed. */
+  /** Resolves when nothing is in flight or the deadline has passed. Calls that wait for a status are given back at once. */
   async idle(deadline: AbortSignal): Promise<void> {
+    this.calls.endWaits();
     if (deadline.aborted || this.isIdle) return;
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -188,7 +179,6 @@ export class Dispatcher {
       const codes = new Uint8Array(deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
-    if (result.notifications !== undefined) await this.notify(batch, result.notifications);
     // Stopped meanwhile: the messages have been released.
     if (!this.running.delete(batch)) return;
     for (const notice of result.dead) this.options.onDead(notice);
@@ -198,18 +188,6 @@ export class Dispatcher {
       held > 0 ? (result.heldBecause ?? 'a worker left messages without an outcome') : undefined;
     this.ended(inFlight, done > 0, heldBecause);
     this.dispatch(1);
-  }
-
-  private async notify(
-    { inFlight, deliveries }: Batch,
-    notifications: NonNullable<BatchResult['notifications']>,
-  ): Promise<void> {
-    await Promise.all(
-      notifications.map(async ([index, notification]) => {
-        const delivery = deliveries[index];
-        if (delivery !== undefined) await this.replies.notify(inFlight.transport, delivery, [notification]);
-      }),
-    );
   }
 
   /** A batch or a call has come back from its worker. */

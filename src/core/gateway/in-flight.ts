@@ -40,11 +40,6 @@ export class InFlight {
     this.calls = new WaitingCalls(share, callSlots);
   }
 
-  /** The session for publications that belong to no delivery; undefined until something has been delivered. */
-  get openSession(): Session | undefined {
-    return this.session;
-  }
-
   /** How many deliveries wait for a slot. */
   get waiting(): number {
     return this.pending.length;
@@ -134,6 +129,12 @@ export class InFlight {
     }
     this.calls.freeRoom(call);
     this.settleOne(call, { outcome, dead });
+  }
+
+  /** Gives a call that holds room of calls back to the broker. */
+  dropCall(call: Delivery): void {
+    this.calls.freeRoom(call);
+    this.release([call]);
   }
 
   /** Settles a call that holds no room of calls. */

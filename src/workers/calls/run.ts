@@ -2,7 +2,7 @@ import { CallRefused, messageOf, Rejected } from '../../core/errors.ts';
 import { parseExact } from '../../core/exact-json.ts';
 import { isObject, jsonTypeOf } from '../../core/json.ts';
 import type { CallAddress, Codec, Envelope, Principal } from '../../core/message/envelope.ts';
-import { type CallResult, dead, type Notification, type Outcome } from '../../core/message/outcome.ts';
+import { type CallResult, dead, type Outcome, type Resumption } from '../../core/message/outcome.ts';
 import { applyBatch } from '../batch/apply.ts';
 import { authorize, principalOf } from '../batch/authorize.ts';
 import type { BatchItem } from '../batch/item.ts';
@@ -11,6 +11,7 @@ import type { ThreadState } from '../batch/thread-state.ts';
 import { requireGrant } from '../grants.ts';
 import { type CallMethod, takesBatches } from '../methods/contract.ts';
 import { RunAgain } from '../methods/run-again.ts';
+import { Wait } from '../methods/wait.ts';
 import { callErrorOf } from '../postgres/sqlstate.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { RawMessage } from '../raw-message.ts';
@@ -31,11 +32,13 @@ interface Call {
   readonly timeout: number;
   /** How often the call has lost its connection while its method ran. */
   readonly losses?: number;
+  /** Set if the call has waited. */
+  readonly resumption?: Resumption | undefined;
 }
 
 interface Executed {
   readonly result: unknown;
-  readonly notifications?: ReadonlyArray<Notification>;
+  readonly notifies?: boolean;
 }
 
 /**
@@ -52,9 +55,10 @@ export async function runCall(call: Call): Promise<CallResult> {
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
-    const { result, notifications } = await execute(call, envelope);
+    const { result, notifies } = await execute(call, envelope);
+    if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
-    return { outcome: 'answered', reply, notifications };
+    return { outcome: 'answered', reply, notifies };
   } catch (error) {
     const refusal = refusalOf(error, call.losses ?? 0);
     if (refusal === undefined) {
@@ -149,7 +153,7 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { state, timeout } = call;
+  const { state, timeout, resumption } = call;
   const { settings } = state;
   if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(given)}, not an object`);
@@ -158,7 +162,7 @@ async function runMethod(
   const deadline = performance.now() + timeout;
   const { lockTimeout, preparedStatements } = settings.database;
   const attempt = async (db: Db): Promise<unknown> => {
-    const run = () => method.run(db, args, { principal, settings });
+    const run = () => method.run(db, args, { principal, settings, resumption });
     if (identity === undefined) return run();
     const result = await actOnce(db, identity, async () => {
       await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });
@@ -193,7 +197,7 @@ function millisecondsUntil(deadline: number): number {
 /** Calls a method of guests: a batch of one, whose sender gets the outcome. */
 async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
-  const { outcomes, heldBecause } = await applyBatch(state, [item], {
+  const { outcomes, heldBecause, notifies } = await applyBatch(state, [item], {
     waits: true,
     needsContrast: false,
     judge(_, outcome) {
@@ -206,8 +210,7 @@ async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
   if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
   const outcome = outcomes.get(item);
   if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');
-  const notifications = 'notification' in outcome ? [outcome.notification] : [];
-  return { result: { outcome: outcome.kind }, notifications };
+  return { result: { outcome: outcome.kind }, notifies: notifies === true };
 }
 
 function workOf(
