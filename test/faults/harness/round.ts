@@ -53,7 +53,7 @@ export interface RoundResult {
   /** Of the lives of replicas that ended in good order. */
   readonly redelivered: number;
   /** Faults that were left out, and why. */
-  readonly excluded: ReadonlyMap<string, string>;
+  readonly excluded: ReadonlyArray<readonly [fault: string, why: string]>;
   /** What must not be; empty if all is well. */
   readonly problems: ReadonlyArray<string>;
 }
