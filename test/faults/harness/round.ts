@@ -13,9 +13,10 @@ import { type Gap, Progress } from './progress.ts';
 import { Publishing } from './publishing.ts';
 import { randomOf } from './random.ts';
 import { Replica } from './replica.ts';
+import { untilEmpty, untilQuiet } from './round-end.ts';
 import { planOf, type Step } from './schedule.ts';
 import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
-import type { Cleanup, Disk, Fault, RoundBroker, TransportName, World } from './world.ts';
+import type { Cleanup, Disk, Fault, TransportName, World } from './world.ts';
 
 export interface RoundOptions {
   readonly seed: string;
@@ -175,7 +176,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   );
   const redelivered = replicas.reduce((sum, replica) => sum + replica.redelivered, 0);
   print(problems.length === 0 ? 'all is well' : `${problems.length} problems`);
-  const { label, excluded } = broker;
+  const { label } = broker;
+  const excluded = [...broker.excluded];
   return {
     seed,
     transport,
@@ -220,33 +222,6 @@ async function strike(
   const begin = performance.now();
   const detail = await fault.run(world, step.lasts, randomOf(step.seed));
   print(`${fault.name} repaired after ${Math.round(performance.now() - begin)} ms: ${detail}`);
-}
-
-/** Until no replica holds or receives anything: messages that come again may come after everything has settled. */
-async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void> {
-  const quiet = 1500;
-  const patience = 30_000;
-  const begin = performance.now();
-  let [last, since] = ['', performance.now()];
-  while (performance.now() - since < quiet && performance.now() - begin < patience) {
-    const accounts = await Promise.all(replicas.map((replica) => replica.audit()));
-    const now = JSON.stringify(accounts);
-    if (now !== last || accounts.some((one) => one?.held !== 0)) [last, since] = [now, performance.now()];
-    await sleep(100);
-  }
-}
-
-/** What the broker keeps after a minute and a half, while the replicas run: a server may be slow to settle and to deliver again. */
-async function untilEmpty(
-  { leftYet }: RoundBroker,
-  print: (line: string) => void,
-): Promise<string | undefined> {
-  const begin = performance.now();
-  for (;;) {
-    const left = await leftYet?.().catch(messageOf);
-    if (left === undefined || performance.now() - begin > 90_000) return left;
-    print(`the broker is not empty yet: ${left}`);
-  }
 }
 
 function clock(milliseconds: number): string {
