@@ -5,14 +5,13 @@ import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
-  positiveIntegerUpTo,
   schemaName,
-  share,
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
 import { databaseSchema } from './schema-database.ts';
 import { healthSchema } from './schema-health.ts';
+import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -114,46 +113,8 @@ export const baseSchema = {
       default: false,
     },
   },
-  deferred: {
-    interval: {
-      doc: 'Milliseconds between two searches for deferred messages that are due.',
-      default: 1000,
-      format: milliseconds,
-    },
-    firstDelay: {
-      doc: 'Milliseconds until the first retry. The delay doubles each time.',
-      default: 1000,
-      format: milliseconds,
-    },
-    maxDelay: { doc: 'Milliseconds: the longest retry delay.', default: 60_000, format: milliseconds },
-    maxAge: {
-      doc: 'Milliseconds after which a deferred message with reason `unknown` or `contended` becomes a dead letter.',
-      default: 3_600_000,
-      format: milliseconds,
-    },
-    maxRows: {
-      doc: 'The most deferred messages. If there are more, the oldest with reason `unknown` or `contended` become dead letters.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-  },
-  deadLetters: {
-    maxRows: {
-      doc: 'The most dead letters that are kept. If there are more, the conductor deletes the oldest.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-    maxAge: {
-      doc: 'Milliseconds after which a dead letter is deleted. The default is 30 days.',
-      default: 30 * 86_400_000,
-      format: positiveIntegerUpTo(100 * 365 * 86_400_000),
-    },
-    stormShare: {
-      doc: 'A part of the messages of a minute, from 0 to 1. If the database refuses a larger part, the conductor holds these messages.',
-      default: 0.1,
-      format: share,
-    },
-  },
+  deferred: deferredSchema,
+  deadLetters: deadLettersSchema,
   ...statusSections,
   jobs: {
     schema: {

@@ -74,6 +74,8 @@ export class Replica {
         workers: { threads: 1 },
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
+        // Each poison is looked for.
+        deadLetters: { perSender: 1_000_000 },
       },
     });
     this.#process = life;
