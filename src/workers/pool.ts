@@ -1,7 +1,7 @@
 import { Piscina } from 'piscina';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { BatchResult, CallResult } from '../core/message/outcome.ts';
+import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
 import { LineBudget } from '../core/quiet-log.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
@@ -70,17 +70,12 @@ export class WorkerPool {
     }
   }
 
-  /**
-   * Runs one call. Rejects only while closing.
-   *
-   * @param timeout milliseconds.
-   * @param losses how often the call has lost its connection while its method ran.
-   */
-  async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
+  /** Runs one call. Rejects only while closing. */
+  async call(transport: string, delivery: Delivery, run: CallRun): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, timeout, losses),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout, losses)),
+      () => this.sendCall(this.ordinary, transport, delivery, run),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, run)),
     ];
     for (const send of ways) {
       try {
@@ -198,10 +193,9 @@ export class WorkerPool {
     piscina: Piscina,
     transport: string,
     delivery: Delivery,
-    timeout: number,
-    losses: number,
+    run: CallRun,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout, losses };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), ...run };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 

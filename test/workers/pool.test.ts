@@ -168,7 +168,10 @@ test('each call is answered except those that ended their worker', async (t) => 
   const { calls } = workerSettings(url);
   const pool = await openPool(t, url, { calls: { ...calls, concurrency: 40 } });
   const call = (method: string) =>
-    pool.call('plain', delivery(JSON.stringify({ method, args: {} }), { replyTo: 'me' }), 10_000);
+    pool.call('plain', delivery(JSON.stringify({ method, args: {} }), { replyTo: 'me' }), {
+      timeout: 10_000,
+      losses: 0,
+    });
   const results = await Promise.all([...Array.from({ length: 39 }, () => call('linger')), call('leave')]);
   t.deepEqual(
     results.map(({ outcome }) => outcome),

@@ -9,6 +9,7 @@ import {
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
 import { healthSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
@@ -46,38 +47,7 @@ export const baseSchema = {
     },
     maxBatch: { doc: 'The most messages in one batch.', default: 1000, format: positiveInteger },
   },
-  calls: {
-    concurrency: {
-      doc: 'The number of calls that one thread runs at once. Each uses a further connection to Postgres. Casts never wait for calls.',
-      default: 2,
-      format: positiveInteger,
-    },
-    timeout: {
-      doc: 'The longest time that a call may run, in milliseconds. After this time the call is rolled back, and its caller gets `Timeout`. If the caller waits for less time, that time is the limit.',
-      default: 10_000,
-      format: milliseconds,
-    },
-    maxReply: {
-      doc: 'The most bytes of an encoded answer with a result. If the answer is longer, its caller gets `ResultTooLarge`, and the call is rolled back.',
-      default: 1024 * 1024,
-      format: positiveInteger,
-    },
-    maxRows: {
-      doc: 'The most rows that one call lists, creates or updates.',
-      default: 1000,
-      format: positiveInteger,
-    },
-    resultRetention: {
-      doc: 'How long the answer to a call that changed something is kept, in milliseconds. Until then a repetition gets that answer and changes nothing.',
-      default: 86_400_000,
-      format: milliseconds,
-    },
-    maxResults: {
-      doc: 'The most answers that are kept. If there are more, the conductor deletes the oldest before `calls.resultRetention` has passed.',
-      default: 1_000_000,
-      format: positiveInteger,
-    },
-  },
+  ...callSections,
   models: {
     doc:
       'The tables that calls may use. The key is the name of the model in calls, the value is `{ table, read, write }`. `read` and ' +
