@@ -148,6 +148,7 @@ test('the table has a row for each transport and fault, over all rounds, and the
     broker: 'nats-server',
     replicas: 2,
     redelivered: 0,
+    calls: { answered: 0, repeated: 0 },
     excluded: [],
     problems: [],
   } as const;

@@ -35,7 +35,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
       }
   const reported = results === undefined ? rounds : readResults(results);
   for (const line of tableOf(reported)) console.log(line);
-  for (const line of exclusions(reported)) console.log(line);
+  for (const line of [...callsOf(reported), ...exclusions(reported)]) console.log(line);
   failures.push(
     ...rounds.flatMap(({ seed, transport, problems }) =>
       problems.map((text) => `${seed} ${transport}: ${text}`),
@@ -54,6 +54,13 @@ function readResults(file: string): RoundResult[] {
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
   return lines.map((line): RoundResult => JSON.parse(line));
+}
+
+function callsOf(rounds: ReadonlyArray<RoundResult>): string[] {
+  return [...Map.groupBy(rounds, ({ transport }) => transport)].map(([transport, own]) => {
+    const sum = (of: 'answered' | 'repeated') => own.reduce((total, { calls }) => total + calls[of], 0);
+    return `Calls on ${transport}: ${sum('answered')} answered, ${sum('repeated')} times repeated.`;
+  });
 }
 
 function exclusions(rounds: ReadonlyArray<RoundResult>): string[] {

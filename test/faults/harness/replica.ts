@@ -5,6 +5,7 @@ import { type ConductorProcess, spawnConductor } from '../../support/conductor.t
 import { freePort } from '../../support/ports.ts';
 import { startProxy, type TcpProxy } from '../../support/proxy.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
+import { grants } from './calling.ts';
 import type { Cleanup, RoundBroker } from './world.ts';
 
 const fatalMethod = fileURLToPath(new URL('fatal-method.ts', import.meta.url));
@@ -72,6 +73,7 @@ export class Replica {
         admin: { port: this.#adminPort },
         manager: `./${relative(folder, fatalMethod)}`,
         workers: { threads: 1 },
+        ...grants,
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
         // Each poison is looked for.

@@ -6,6 +6,7 @@ import { messageOf } from '../../../src/core/errors.ts';
 import type { PostgresOptions } from '../../support/postgres.ts';
 import { startOwnPostgres } from '../databases.ts';
 import { startBroker } from './brokers.ts';
+import { Calling, type CallTally } from './calling.ts';
 import { mountDisk } from './disk.ts';
 import { faults as allFaults } from './faults/index.ts';
 import { Oracle, type Tally } from './oracle.ts';
@@ -53,6 +54,7 @@ export interface RoundResult {
   readonly parts: ReadonlyArray<Part>;
   /** Of the lives of replicas that ended in good order. */
   readonly redelivered: number;
+  readonly calls: CallTally;
   /** Faults that were left out, and why. */
   readonly excluded: ReadonlyArray<readonly [fault: string, why: string]>;
   /** What must not be; empty if all is well. */
@@ -68,7 +70,7 @@ interface Window {
 /** Milliseconds before the first fault. */
 const warmUp = 1000;
 /** Publishers wait while more messages than this are published and not in the database. So a slow machine gets less to do. */
-const maxBacklog = 20_000;
+const maxBacklog = 10_000;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
@@ -131,6 +133,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     backlog: () => progress.backlog,
     sent: (n) => progress.sent(n),
   });
+  const calling = await Calling.start(broker.service, problem);
+  cleanup.teardown(() => calling.close());
   const world: World = { transport, broker, postgres, database, disk, replicas, publishing, sleep };
   const auditing = setInterval(() => void Promise.all(replicas.map((one) => one.audit())), auditEvery);
   cleanup.teardown(async () => clearInterval(auditing));
@@ -150,7 +154,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     await sleep(step.calm);
   }
 
-  await publishing.stop();
+  const [calls] = await Promise.all([calling.stop(), publishing.stop()]);
   print(`${oracle.attempted} messages are published; waiting until all are in the database`);
   await progress.stop();
   await untilSettled(database, oracle, options.patience);
@@ -164,7 +168,12 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   const left = await broker.left(replicas.map(({ name }) => name)).catch(messageOf);
   if (left !== undefined) problem(`left at the broker: ${left}`);
   await judge(database, oracle);
-  for (const text of [...(await leftovers(database)), ...describeLost(oracle), ...oracle.problems])
+  for (const text of [
+    ...(await leftovers(database)),
+    ...(await calling.verify(database)),
+    ...describeLost(oracle),
+    ...oracle.problems,
+  ])
     problem(text);
 
   const parts = windows.map(
@@ -185,6 +194,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     replicas: replicas.length,
     parts,
     redelivered,
+    calls,
     excluded,
     problems,
   };

@@ -13,6 +13,8 @@ const page = 50_000;
 /** Instances that are known from the beginning, and a record of each update that does not set a newer `sent`. */
 export async function prepareDatabase(database: TestDatabase, messages: number): Promise<void> {
   await database.query(`
+    -- Of the calls.
+    CREATE TABLE harness_notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, number integer NOT NULL);
     CREATE TABLE sent_twice (instance_id text, stored double precision, written double precision);
     CREATE FUNCTION note_sent_twice() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -128,9 +130,12 @@ export async function leftovers(database: TestDatabase): Promise<string[]> {
   ];
 }
 
-/** The lost messages, for who looks into it. */
+/** The lost messages: their number, and the first ones. */
 export function describeLost(oracle: Oracle): string[] {
-  return oracle
+  const { lost } = oracle.tally();
+  if (lost === 0) return [];
+  const first = oracle
     .lost(10)
     .map((n) => `lost: message ${n} (${kindOf(n)}, ${messageOf(n, oracle.begin, 'native').sender})`);
+  return [`lost: ${lost} messages, of which the first ones are:`, ...first];
 }
