@@ -1,4 +1,5 @@
 import type { AdminServer } from './admin/server.ts';
+import type { ReplicaOutbox } from './conductor-outbox.ts';
 import { settledBy } from './core/deadline.ts';
 import type { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
@@ -19,6 +20,7 @@ export interface StoppingParts {
   }>;
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
+  readonly outbox: Pick<ReplicaOutbox, 'stop'>;
   /** What looks at the database, at the messages in flight and at the jobs now and then. */
   readonly watches: ReadonlyArray<{ stop(): void }>;
   readonly probe: Pick<DatabaseProbe, 'close'>;
@@ -71,8 +73,19 @@ export class Stopping {
 
   private async end(): Promise<void> {
     this.isBegun = true;
-    const { deadline, transports, dispatcher, jobs, watches, probe, pool, deadLetters, admin, logger } =
-      this.parts;
+    const {
+      deadline,
+      transports,
+      dispatcher,
+      jobs,
+      outbox,
+      watches,
+      probe,
+      pool,
+      deadLetters,
+      admin,
+      logger,
+    } = this.parts;
     const { finished, closed, over } = stopDeadlines(deadline);
     for (const watch of watches) watch.stop();
     probe.close();
@@ -82,6 +95,7 @@ export class Stopping {
       ...transports.map(({ supervisor }) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
+    await outbox.stop(finished);
     dispatcher.stop();
     await Promise.all([
       // The results of batches that still run are ignored from here on.
@@ -105,7 +119,8 @@ function reserveOf(deadline: number): number {
 
 /**
  * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A session may
- * take half a second beyond the second one to write its settlements.
+ * take half a second beyond the second one to write its settlements. The rest is for the end of the process and of its threads, which
+ * takes some tenths of a second on a busy machine.
  *
  * @param deadline milliseconds.
  */
@@ -113,12 +128,12 @@ function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over',
   const reserve = reserveOf(deadline);
   return {
     finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
-    closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
-    over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
+    closed: AbortSignal.timeout(Math.floor(deadline - (3 * reserve) / 4)),
+    over: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
   };
 }
 
 /** Milliseconds from the signal on after which a stop that hangs is cut off. */
 export function lastMoment(deadline: number): number {
-  return Math.floor(deadline - reserveOf(deadline) / 8);
+  return Math.floor(deadline - reserveOf(deadline) / 4);
 }

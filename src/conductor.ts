@@ -3,9 +3,12 @@ import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
+import { createOutbox } from './conductor-outbox.ts';
+import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
+import type { ConfiguredTransport } from './core/config/transport-kind.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
@@ -18,6 +21,7 @@ import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
+import type { DeadNotice } from './core/message/outcome.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
@@ -55,6 +59,11 @@ export interface Conductor {
   stop(): Promise<void>;
   /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
   abandon(): Promise<void>;
+  /**
+   * Takes over the credentials, certificates, grants and log level of a configuration that was read anew. Rejects with ConfigError or
+   * NotConnected if they cannot be used; then nothing has changed. One call at a time.
+   */
+  reload(config: Config): Promise<Reloaded>;
 }
 
 /**
@@ -85,9 +94,9 @@ export async function startConductor(
       wedge.during(async () => {
         const result = await pool.run(transport, batch);
         putAside.note(result.putAsideBecause);
-        return result;
+        return outbox.note(transport, result);
       }),
-    call: (...call) => pool.call(...call),
+    call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
     waits: statusWaits(config, connections.rounds, logger),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -108,10 +117,14 @@ export async function startConductor(
     const child = logger.child({ transport: configured.name });
     for (const warning of warningsOf(configured, config)) child.warn(warning);
     const inlet = dispatcher.inlet(configured.name, share);
-    const transport = configured.create({ share, replica: config.replica, logger: child });
+    const create = ({ create }: ConfiguredTransport) =>
+      create({ share, replica: config.replica, logger: child });
+    const transport = create(configured);
     return {
       name: configured.name,
       inlet,
+      logger: child,
+      create,
       supervisor: new Supervisor({
         transport,
         inlet,
@@ -121,24 +134,20 @@ export async function startConductor(
       }),
     };
   });
+  const outbox = createOutbox(config, pool, perTransport, logger);
+  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
   const retry = async (transport: string) => {
-    const { notifications = [], dead = [], ...round } = await pool.retry(transport);
+    const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
     const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
     for (const notice of dead) {
       counters?.countDead(notice.reason);
-      deadLetters.add(notice);
+      onDead(notice);
     }
-    // If a notification cannot be published, its message is retried.
-    for (const { notification, row } of notifications)
-      if (await dispatcher.announce(transport, notification)) await pool.forget(row);
     return round;
   };
-  const redrive = async (transport: string) => {
-    const round = await pool.redrive(transport);
-    for (const notification of round.notifications) await dispatcher.announce(transport, notification);
-    return round;
-  };
-  const jobs = createJobs(config, connections, { retry, redrive }, logger);
+  const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
+  const { publishDue } = outbox;
+  const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -164,6 +173,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
+    outbox,
     watches: [watch, wedge, durability],
     probe,
     pool,
@@ -171,6 +181,7 @@ export async function startConductor(
     admin: () => admin,
     logger,
   });
+  const reloading = new Reloading({ config, pool, jobs, probe, transports: perTransport, logger });
   const conductor: Conductor = {
     counters,
     jobs,
@@ -195,6 +206,7 @@ export async function startConductor(
     },
     stop: () => stopping.stop(),
     abandon: () => stopping.abandon(),
+    reload: (next) => reloading.take(next),
   };
   onMade(conductor);
 
