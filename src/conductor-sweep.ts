@@ -4,27 +4,25 @@ import type { Supervisor } from './core/gateway/supervisor.ts';
 import { Calm } from './jobs/calm.ts';
 import type { Witness } from './jobs/sweep-policy.ts';
 
-interface Parts {
-  readonly supervisors: ReadonlyArray<Pick<Supervisor, 'state'>>;
-  readonly dispatcher: Pick<Dispatcher, 'heldBecause' | 'oldestUnsettled'>;
-  readonly isDatabaseAway: () => boolean;
-}
-
 /** What the replica knows of itself, for the sweep. */
 export class SweepWitness {
-  private readonly parts: Parts;
+  private readonly dispatcher: Pick<Dispatcher, 'heldBecause' | 'oldestUnsettled'>;
   private readonly calm: Calm;
   private readonly isNeeded: boolean;
 
-  constructor({ sweep }: Config, parts: Parts) {
-    const { supervisors, dispatcher, isDatabaseAway } = parts;
-    this.parts = parts;
+  constructor(
+    { sweep }: Config,
+    transports: ReadonlyArray<{ readonly supervisor: Pick<Supervisor, 'state'> }>,
+    dispatcher: Pick<Dispatcher, 'heldBecause' | 'oldestUnsettled'>,
+    isDatabaseAway: () => boolean,
+  ) {
+    this.dispatcher = dispatcher;
     this.isNeeded = sweep.mode !== 'off';
     this.calm = new Calm(
       () =>
         isDatabaseAway() ||
         dispatcher.heldBecause !== undefined ||
-        supervisors.some(({ state }) => state !== 'consuming'),
+        transports.some(({ supervisor: { state } }) => state !== 'consuming'),
     );
   }
 
@@ -37,7 +35,6 @@ export class SweepWitness {
   }
 
   tell(): Witness {
-    const { oldestUnsettled } = this.parts.dispatcher;
-    return { calmFor: this.calm.milliseconds, oldestUnsettled };
+    return { calmFor: this.calm.milliseconds, oldestUnsettled: this.dispatcher.oldestUnsettled };
   }
 }

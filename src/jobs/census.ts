@@ -1,6 +1,6 @@
 import { pause } from '../core/backoff.ts';
 import type { JobsDatabase } from './contract.ts';
-import { countPortion, type Portion } from './sql/count-portion.ts';
+import { type CensusLimits, countPortion, type Portion } from './sql/count-portion.ts';
 import { readFleet } from './sql/read-fleet.ts';
 
 /** What the fleet looks like, by the database's clock. Instances that are deleted do not count. */
@@ -23,13 +23,6 @@ export interface Census {
   readonly marked: number;
   /** Milliseconds since the start of the database's server. */
   readonly serverAge: number;
-}
-
-export interface CensusLimits {
-  /** Milliseconds. */
-  readonly heartbeatExpiry: number;
-  /** Milliseconds. */
-  readonly buildTimeout: number;
 }
 
 /** Ids of one census at most. */

@@ -1,8 +1,9 @@
 import { pause } from '../core/backoff.ts';
 import type { Logger } from '../core/logger.ts';
 import { LineBudget, Outage } from '../core/quiet-log.ts';
-import { type CensusLimits, takeCensus } from './census.ts';
+import { takeCensus } from './census.ts';
 import type { Job, JobsDatabase } from './contract.ts';
+import type { CensusLimits } from './sql/count-portion.ts';
 import { markSilent, markStep } from './sql/mark-silent.ts';
 import { judge, reasonToWait, type SweepLimits, type Witness } from './sweep-policy.ts';
 

@@ -1,6 +1,12 @@
-import type { CensusLimits } from '../census.ts';
 import type { JobDb } from '../contract.ts';
 import { sweepStatuses } from '../sweep-statuses.ts';
+
+export interface CensusLimits {
+  /** Milliseconds. */
+  readonly heartbeatExpiry: number;
+  /** Milliseconds. */
+  readonly buildTimeout: number;
+}
 
 /** What a portion of the table says. */
 export interface Portion extends Record<string, unknown> {

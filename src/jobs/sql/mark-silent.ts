@@ -1,6 +1,6 @@
-import type { CensusLimits } from '../census.ts';
 import type { JobDb } from '../contract.ts';
 import { sweepStatuses } from '../sweep-statuses.ts';
+import type { CensusLimits } from './count-portion.ts';
 
 /** Instances that one statement marks at most. */
 export const markStep = 1000;
