@@ -35,8 +35,12 @@ export interface Session {
   /** Stops the flow of deliveries and keeps the connection alive. A second call does nothing. */
   pause(): void;
   resume(): void;
-  /** Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline. */
-  drain(deadline: AbortSignal): Promise<void>;
+  /**
+   * Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline.
+   *
+   * @param comesBack whether the replica connects again at once. Then whatever the broker keeps for this replica stays.
+   */
+  drain(deadline: AbortSignal, comesBack?: boolean): Promise<void>;
   /**
    * Closes. Settlements reach the broker; it takes back the other deliveries. Never rejects. Resolves at the deadline, or at most a
    * second later if settlements have to be written then.
