@@ -76,7 +76,9 @@ test('without the right to ask for streams a notification is published all the s
   t.teardown(() => admin.close());
   await (await jetstreamManager(admin)).streams.add({ name: 'guests', subjects: ['guests.*'] });
   const heard: string[] = [];
-  admin.subscribe('notices', { callback: (_, { headers }) => void heard.push(headers?.get('Nats-Msg-Id') ?? '') });
+  admin.subscribe('notices', {
+    callback: (_, { headers }) => void heard.push(headers?.get('Nats-Msg-Id') ?? ''),
+  });
   await admin.flush();
   const session = await configure({
     ...{ url: server.url, user: 'conductor', password: 'b', stream: 'guests', subject: 'guests.*' },
