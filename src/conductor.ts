@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
+import { watchClocks } from './conductor-clocks.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
@@ -12,6 +13,7 @@ import type { ConfiguredTransport } from './core/config/transport-kind.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
+import type { ClockReport } from './core/gateway/clock-watch.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
@@ -51,6 +53,8 @@ export interface Conductor {
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** What a confirmed message survives. */
   readonly durability: DurabilityReport;
+  /** Guests whose clocks are wrong. */
+  clocks(): ClockReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Whether the replica stops or has stopped. */
@@ -89,11 +93,13 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const connections = jobsConnections(settings, logger);
+  const clocks = watchClocks(config, connections.rounds, logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) =>
       wedge.during(async () => {
         const result = await pool.run(transport, batch);
         putAside.note(result.putAsideBecause);
+        clocks.note(result.clocks);
         return outbox.note(transport, result);
       }),
     call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
@@ -175,7 +181,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watches: [watch, wedge, durability],
+    watches: [watch, wedge, clocks, durability],
     probe,
     pool,
     deadLetters,
@@ -198,6 +204,7 @@ export async function startConductor(
     get durability() {
       return durability.report;
     },
+    clocks: () => clocks.report,
     states: () =>
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
@@ -224,6 +231,7 @@ export async function startConductor(
     watch.start();
     durability.start(probe);
     wedge.start();
+    clocks.start();
   } catch (error) {
     await conductor.stop();
     throw error;
