@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
+import { watchClocks } from './conductor-clocks.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
@@ -7,12 +8,14 @@ import { createOutbox } from './conductor-outbox.ts';
 import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
 import { SweepWitness } from './conductor-sweep.ts';
+import { startTransport } from './conductor-transport.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import type { ConfiguredTransport } from './core/config/transport-kind.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
+import type { ClockReport } from './core/gateway/clock-watch.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
@@ -52,6 +55,8 @@ export interface Conductor {
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** What a confirmed message survives. */
   readonly durability: DurabilityReport;
+  /** Guests whose clocks are wrong. */
+  clocks(): ClockReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Whether the replica stops or has stopped. */
@@ -90,11 +95,13 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const connections = jobsConnections(settings, logger);
+  const clocks = watchClocks(config, connections.rounds, logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) =>
       wedge.during(async () => {
         const result = await pool.run(transport, batch);
         putAside.note(result.putAsideBecause);
+        clocks.note(result.clocks);
         return outbox.note(transport, result);
       }),
     call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
@@ -136,14 +143,15 @@ export async function startConductor(
     };
   });
   const outbox = createOutbox(config, pool, perTransport, logger);
-  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
+  /** Takes a dead letter that comes from no delivery. */
+  const onDead = (notice: DeadNotice) => {
+    const own = perTransport.find(({ name }) => name === notice.transport);
+    own?.inlet.counters.countDead(notice.reason);
+    deadLetters.add(notice);
+  };
   const retry = async (transport: string) => {
     const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
-    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
-    for (const notice of dead) {
-      counters?.countDead(notice.reason);
-      onDead(notice);
-    }
+    for (const notice of dead) onDead(notice);
     return round;
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
@@ -181,7 +189,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watches: [watch, wedge, durability, witness],
+    watches: [watch, wedge, clocks, durability, witness],
     probe,
     pool,
     deadLetters,
@@ -204,6 +212,7 @@ export async function startConductor(
     get durability() {
       return durability.report;
     },
+    clocks: () => clocks.report,
     states: () =>
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
@@ -231,19 +240,10 @@ export async function startConductor(
     durability.start(probe);
     wedge.start();
     witness.start();
+    clocks.start();
   } catch (error) {
     await conductor.stop();
     throw error;
   }
   return conductor;
-}
-
-async function startTransport(name: string, supervisor: Supervisor): Promise<void> {
-  try {
-    await supervisor.start();
-  } catch (error) {
-    throw error instanceof ConfigError
-      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
-      : error;
-  }
 }
