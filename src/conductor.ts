@@ -12,6 +12,7 @@ import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
 import type { DurabilityReport } from './core/gateway/durability.ts';
+import { Parking } from './core/gateway/parking.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
@@ -144,6 +145,14 @@ export async function startConductor(
     interval: watchInterval,
     logger,
   });
+  const parking = new Parking({
+    after: config.park.after,
+    supervisors: perTransport.map(({ supervisor }) => supervisor),
+    dispatcher,
+    committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
+    probe: () => probe.ask(),
+    logger,
+  });
   const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
   const wedge = new WedgeWatch({
     // A call may keep its transport's only message for as long as that.
@@ -161,7 +170,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
-    watches: [watch, wedge, durability],
+    watches: [watch, wedge, durability, parking],
     probe,
     pool,
     deadLetters,
@@ -208,6 +217,7 @@ export async function startConductor(
     watch.start();
     durability.start(probe);
     wedge.start();
+    parking.start();
   } catch (error) {
     await conductor.stop();
     throw error;

@@ -57,7 +57,8 @@ export function healthOf(subject: Subject): Health {
     return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
-  const isConsuming = transports.map(([, { state }]) => state === 'consuming');
+  // A parked transport waits for the database only.
+  const isConsuming = transports.map(([, { state }]) => state === 'consuming' || state === 'parked');
   return {
     status: statusOf(isConsuming, subject),
     heldBecause,

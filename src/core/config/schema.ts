@@ -12,7 +12,7 @@ import {
   wholeNumberUpTo,
 } from './formats.ts';
 import { databaseSchema } from './schema-database.ts';
-import { healthSchema } from './schema-health.ts';
+import { healthSchema, parkSchema } from './schema-health.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -188,6 +188,7 @@ export const baseSchema = {
     },
   },
   health: healthSchema,
+  park: parkSchema,
   admin: {
     host: {
       doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',

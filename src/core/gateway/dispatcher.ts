@@ -105,6 +105,15 @@ export class Dispatcher {
     return false;
   }
 
+  /** Runs no batch until `unpark`. */
+  park(): void {
+    this.gate.park();
+  }
+
+  unpark(): void {
+    this.gate.unpark();
+  }
+
   /** Resolves when nothing is in flight or the deadline has passed. */
   async idle(deadline: AbortSignal): Promise<void> {
     if (deadline.aborted || this.isIdle) return;

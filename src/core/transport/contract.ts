@@ -42,6 +42,13 @@ export interface Session {
    * second later if settlements have to be written then.
    */
   stop(deadline: AbortSignal): Promise<void>;
+  /**
+   * As `stop`, for a replica that will be back: the broker keeps what it keeps for a consumer that is away. Left out: `stop` does the
+   * same.
+   */
+  suspend?(deadline: AbortSignal): Promise<void>;
+  /** False: the broker has forgotten its deliveries and does not take them back. Left out: true. */
+  readonly givesBack?: boolean;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;
   /**

@@ -142,6 +142,18 @@ export class MqttSession implements Session {
     if (version === '3.1.1' && ends) await this.setup.discard(deadline);
   }
 
+  /** Ends the connection only. The broker keeps the session, whatever `keepSession` says, and goes on queueing. */
+  async suspend(deadline: AbortSignal): Promise<void> {
+    this.draining = true;
+    this.overflow();
+    await this.life.stop(deadline, async () => {
+      this.goOn();
+      this.order.flush();
+      await this.connection.client.endAsync(false, { cmd: 'disconnect' });
+    });
+    await this.closed;
+  }
+
   /** Resolves with whether the broker's session may end. */
   private async prepareToEnd(deadline: AbortSignal): Promise<boolean> {
     this.goOn();
