@@ -23,11 +23,10 @@ export interface ReplicaJobs {
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
-  settings: WorkerSettings,
+  connections: JobsConnections,
   { retry, redrive }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
-  const connections = jobsConnections(settings, logger);
   const database = connections.rounds;
   const { deadLetters, calls, deferred, transitions } = config;
   return new Jobs({

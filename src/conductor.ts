@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
-import { createJobs } from './conductor-jobs.ts';
+import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { Stopping } from './conductor-stop.ts';
+import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
@@ -79,6 +80,7 @@ export async function startConductor(
   const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
+  const connections = jobsConnections(settings, logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) =>
       wedge.during(async () => {
@@ -86,7 +88,8 @@ export async function startConductor(
         putAside.note(result.putAsideBecause);
         return result;
       }),
-    call: (transport, call, timeout, losses) => pool.call(transport, call, timeout, losses),
+    call: (...call) => pool.call(...call),
+    waits: statusWaits(config, connections.rounds, logger),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
     callTimeout: config.calls.timeout,
@@ -136,7 +139,7 @@ export async function startConductor(
     for (const notification of round.notifications) await dispatcher.announce(transport, notification);
     return round;
   };
-  const jobs = createJobs(config, settings, { retry, redrive }, logger);
+  const jobs = createJobs(config, connections, { retry, redrive }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { transportKinds } from '../src/transports/index.ts';
-import { statuses } from '../src/workers/methods/heartbeat/statuses.ts';
+import { statuses } from '../src/workers/methods/statuses.ts';
 import { startConductorHere } from './support/conductor.ts';
 import { createDatabase } from './support/database.ts';
 import { findProgram, startProcess } from './support/processes.ts';

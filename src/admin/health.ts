@@ -46,15 +46,18 @@ interface TransportHealth extends TransportState {
   readonly released: number;
   readonly held: number;
   readonly heldBytes: number;
+  /** The held calls that wait for a status. */
+  readonly waiting: number;
 }
 
 /** The present health of a replica. */
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
-    const { received, redelivered, outcomes, deadBy, released, held, heldBytes } = counters;
+    const { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting } = counters;
     const { state = 'stopped', lastError } = states[name] ?? {};
-    return [name, { state, lastError, received, redelivered, outcomes, deadBy, released, held, heldBytes }];
+    const counts = { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting };
+    return [name, { state, lastError, ...counts }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   // A parked transport waits for the database only.

@@ -7,10 +7,11 @@ import type { Logger } from '../core/logger.ts';
 import { wireForms } from '../core/message/codecs/index.ts';
 import type { Reply, Request, WireForm } from '../core/message/request.ts';
 import type { SenderSession } from '../core/transport/sender.ts';
+import { awaitStatus } from './await-status.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
 import { Link, type LinkState } from './link.ts';
-import { type ArgumentsOf, completeArguments } from './methods.ts';
+import { type ArgumentsOf, type AwaitedStatus, completeArguments, type ServiceStatus } from './methods.ts';
 import {
   type CallOptions,
   type CastOptions,
@@ -140,6 +141,27 @@ export class Client {
     } finally {
       this.changed();
     }
+  }
+
+  /**
+   * Waits until an instance has one of the statuses, for `timeout` milliseconds (60 000 by default). A status that it has only for a
+   * moment meanwhile counts too. It goes on over lost connections. Nothing polls the database for it.
+   *
+   * Rejects with CallTimeout, whose message names the instance's status; with RemoteError if the conductor refuses the call, and otherwise as a
+   * call does.
+   */
+  awaitStatus(
+    instance: string,
+    status: ServiceStatus | readonly ServiceStatus[],
+    options?: CallOptions,
+  ): Promise<AwaitedStatus> {
+    const isClosed = () => this.closed !== undefined;
+    return awaitStatus(
+      { isClosed, call: (args, how) => this.call<'await_status'>('await_status', args, how) },
+      instance,
+      status,
+      options,
+    );
   }
 
   /**

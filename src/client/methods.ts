@@ -138,6 +138,22 @@ export interface ModelDelete {
   readonly if_updated?: unknown;
 }
 
+export interface AwaitStatus {
+  readonly instance_id: string;
+  readonly status: ServiceStatus | readonly ServiceStatus[];
+  /** Seconds that the conductor holds the call, 60 by default, 600 at most. Then it answers with the error `Timeout`. */
+  readonly timeout?: number;
+}
+
+/** The answer to `await_status`. */
+export interface AwaitedStatus {
+  readonly instance_id: string;
+  /** The awaited status that the instance has, or has had since the call arrived. */
+  readonly status: string;
+  /** The instance's status when the answer was made. Null: it has none. */
+  readonly now: string | null;
+}
+
 /** The arguments of the known methods. A deployer's Manager may have further methods. */
 export interface Methods {
   heartbeat: Heartbeat;
@@ -150,6 +166,7 @@ export interface Methods {
   model_list: ModelList;
   model_update: ModelUpdate;
   model_delete: ModelDelete;
+  await_status: AwaitStatus;
   ping: Readonly<Record<string, never>>;
 }
 

@@ -38,7 +38,7 @@ function lettersText(rows: ReadonlyArray<ListedLetter>, isCut: boolean): string 
     row.instance ?? '',
     row.sender ?? '',
     stateOf(row),
-    row.detail ?? '',
+    row.counted === null ? (row.detail ?? '') : `${row.counted} messages that were not kept`,
   ]);
   return tableText(headings, cells, isCut);
 }

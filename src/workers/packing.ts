@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { CallRun } from '../core/message/outcome.ts';
 import type { Delivery, SenderProof } from '../core/transport/contract.ts';
 import { keptBody, type RawMessage } from './raw-message.ts';
 
@@ -10,13 +11,9 @@ export interface PackedBatch {
 }
 
 /** A call, packed for a worker. */
-export interface PackedCall {
+export interface PackedCall extends CallRun {
   /** A batch of one message. */
   readonly batch: PackedBatch;
-  /** Milliseconds that are left for the call. */
-  readonly timeout: number;
-  /** How often the call has lost its connection while its method ran. */
-  readonly losses: number;
 }
 
 const digestLength = 32;

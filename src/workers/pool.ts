@@ -1,12 +1,13 @@
 import { Piscina } from 'piscina';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import { type BatchResult, type CallResult, HELD } from '../core/message/outcome.ts';
+import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
 import { LineBudget } from '../core/quiet-log.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { DeferredVersion, RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
+import { joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
 
@@ -22,15 +23,16 @@ export interface PoolOptions {
 const heapLimit = { ordinary: 512, quarantine: 256 };
 
 /**
- * The main thread's side of the workers. If a thread dies, no message of its batches is lost: each message runs again, alone, in the
- * quarantine. If it ends that thread too, it becomes a dead letter without being read.
+ * The main thread's side of the workers. If a thread dies, no message of its batches is lost: they run again in the quarantine, in
+ * small parts. If a part ends that thread too, each of its messages runs alone. One that ends its thread alone becomes a dead letter without
+ * being read.
  */
 export class WorkerPool {
   private readonly options: PoolOptions;
   private readonly ordinary: Piscina;
   private readonly quarantine: Piscina;
   /**
-   * Only one message at a time is in the quarantine. When its thread ends, piscina never runs the tasks it has queued for that thread.
+   * Only one part at a time is in the quarantine. When its thread ends, piscina never runs the tasks it has queued for that thread.
    * A task that the queue refuses would look like a message that ended the thread.
    */
   private readonly alone = new Semaphore(1);
@@ -62,23 +64,18 @@ export class WorkerPool {
       const { logger } = this.options;
       logger.error(
         { error: messageOf(error), messages: deliveries.length },
-        'a worker died; its messages run again, one by one',
+        'a worker died; its messages run again in small parts',
       );
-      return this.runAlone(transport, deliveries);
+      return this.runInParts(transport, deliveries, partSize(deliveries.length));
     }
   }
 
-  /**
-   * Runs one call. Rejects only while closing.
-   *
-   * @param timeout milliseconds.
-   * @param losses how often the call has lost its connection while its method ran.
-   */
-  async call(transport: string, delivery: Delivery, timeout: number, losses = 0): Promise<CallResult> {
+  /** Runs one call. Rejects only while closing. */
+  async call(transport: string, delivery: Delivery, run: CallRun): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, timeout, losses),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, timeout, losses)),
+      () => this.sendCall(this.ordinary, transport, delivery, run),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, run)),
     ];
     for (const send of ways) {
       try {
@@ -154,38 +151,32 @@ export class WorkerPool {
     );
   }
 
-  private async runAlone(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {
+  private async runInParts(
+    transport: string,
+    deliveries: ReadonlyArray<Delivery>,
+    size: number,
+  ): Promise<BatchResult> {
     const results: BatchResult[] = [];
-    for (const delivery of deliveries) {
-      results.push(await this.quarantined(transport, delivery));
-      // The database is gone. The other messages would only wait for it one by one.
-      if (results.at(-1)?.heldBecause !== undefined) break;
+    for (let begin = 0; begin < deliveries.length; begin += size) {
+      const result = await this.quarantined(transport, deliveries.slice(begin, begin + size));
+      results.push(result);
+      // The database is gone. The other messages would only wait for it, part by part.
+      if (result.heldBecause !== undefined) break;
     }
-    const codes = new Uint8Array(deliveries.length).fill(HELD);
-    for (const [index, result] of results.entries()) codes.set(result.codes, index);
-    return {
-      codes,
-      dead: results.flatMap(({ dead }) => dead),
-      heldBecause: results.at(-1)?.heldBecause,
-      addresses: results.flatMap(({ addresses = [] }, index) =>
-        addresses.map(([, address]) => [index, address] as const),
-      ),
-      notifications: results.flatMap(({ notifications = [] }, index) =>
-        notifications.map(([, notification]) => [index, notification] as const),
-      ),
-    };
+    return joinResults(results, deliveries.length);
   }
 
-  private async quarantined(transport: string, delivery: Delivery): Promise<BatchResult> {
+  private async quarantined(transport: string, part: ReadonlyArray<Delivery>): Promise<BatchResult> {
     try {
-      return await this.inQuarantine(() => this.send(this.quarantine, 'run', transport, [delivery]));
+      return await this.inQuarantine(() => this.send(this.quarantine, 'run', transport, part));
     } catch (error) {
       if (this.closing) throw error;
+      if (part.length > 1) return this.runInParts(transport, part, 1);
       this.options.logger.error(
         { error: messageOf(error) },
-        'a message ended two workers; it becomes a dead letter',
+        'a message ended its worker alone; it becomes a dead letter',
       );
-      return this.send(this.ordinary, 'deadLetter', transport, [delivery]);
+      return this.send(this.ordinary, 'deadLetter', transport, part);
     }
   }
 
@@ -202,10 +193,9 @@ export class WorkerPool {
     piscina: Piscina,
     transport: string,
     delivery: Delivery,
-    timeout: number,
-    losses: number,
+    run: CallRun,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), timeout, losses };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), ...run };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 

@@ -40,7 +40,14 @@ export interface WorkerSettings {
     readonly maxAge: number;
     readonly maxRows: number;
   };
-  readonly deadLetters: { readonly maxRows: number; readonly stormShare: number };
+  readonly deadLetters: {
+    readonly maxRows: number;
+    readonly stormShare: number;
+    /** Letters of one sender and reason that are kept whole in a minute. */
+    readonly perSender: number;
+    /** Names of arguments whose values are not kept. */
+    readonly redact: ReadonlyArray<string>;
+  };
   readonly notifications: {
     /** Empty: nothing is published. */
     readonly topic: string;
@@ -85,7 +92,7 @@ export function workerSettingsOf(config: Config): WorkerSettings {
     ),
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
-    deadLetters: config.deadLetters,
+    deadLetters: { ...config.deadLetters, redact: namesIn(config.deadLetters.redact) },
     notifications: {
       topic: config.notifications.topic,
       publisherHost: config.notifications.publisherHost || config.replica,
@@ -94,4 +101,12 @@ export function workerSettingsOf(config: Config): WorkerSettings {
     managerModule: config.manager || undefined,
     access: config.access,
   };
+}
+
+/** Names that are separated by commas. */
+function namesIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }

@@ -60,12 +60,12 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
 }
 
 /** Executes one call. */
-export async function call({ batch, timeout, losses }: PackedCall): Promise<CallResult> {
+export async function call({ batch, timeout, losses, resumption }: PackedCall): Promise<CallResult> {
   const { transport } = batch;
   try {
     const [raw] = await unsealBatch(state, transport, unpack(batch), { exceptCalls: false });
     if (raw === undefined) throw new Error('a call without a message');
-    return await runCall({ state, raw, transport, timeout, losses });
+    return await runCall({ state, raw, transport, timeout, losses, resumption });
   } catch (error) {
     return { outcome: undefined, heldBecause: messageOf(error) };
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ava, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import { serviceStatuses } from '../../src/client/methods.ts';
-import { statuses } from '../../src/workers/methods/heartbeat/statuses.ts';
+import { statuses } from '../../src/workers/methods/statuses.ts';
 import { runConductor } from '../support/conductor.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { startProcess } from '../support/processes.ts';
@@ -29,10 +29,16 @@ async function openBroker(t: ExecutionContext) {
   t.teardown(() => conductor.endAsync());
   const heard: string[] = [];
   conductor.on('message', (_topic, body, { properties }) => {
-    heard.push(JSON.parse(body.toString()).method);
+    const { method } = JSON.parse(body.toString());
+    heard.push(method);
+    const result =
+      method === 'await_status' ? { instance_id: 'i1', status: 'healthy', now: 'healthy' } : 'pong';
     const { responseTopic, correlationData } = properties ?? {};
     if (responseTopic !== undefined && correlationData !== undefined)
-      conductor.publish(responseTopic, '{"result": "pong"}', { qos: 1, properties: { correlationData } });
+      conductor.publish(responseTopic, JSON.stringify({ result }), {
+        qos: 1,
+        properties: { correlationData },
+      });
   });
   await conductor.subscribeAsync('conductor/+', { qos: 1 });
   return { url: mosquitto.url, heard };
@@ -41,7 +47,7 @@ async function openBroker(t: ExecutionContext) {
 test('the snippets of docs/client.md run in sequence', async (t) => {
   const { url, heard } = await openBroker(t);
   const snippets = blocks('js');
-  t.is(snippets.length, 4);
+  t.is(snippets.length, 5);
   const program = snippets
     .join('\n')
     .replace('mqtt://127.0.0.1:1883', url)
@@ -50,7 +56,7 @@ test('the snippets of docs/client.md run in sequence', async (t) => {
   writeFileSync(file, program);
   const child = startProcess(process.execPath, [file]);
   t.is((await child.exited).code, 0, child.output());
-  t.deepEqual(heard, ['heartbeat', 'update_backup', 'ping']);
+  t.deepEqual(heard, ['heartbeat', 'update_backup', 'ping', 'await_status']);
 });
 
 test('the commands of docs/client.md run', async (t) => {

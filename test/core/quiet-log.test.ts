@@ -119,7 +119,7 @@ test('the log names ten dead letters of a flood, then one a second, and sums up 
     level: 40,
     count: 4990,
     counts: { 'rabbit bad_argument': 3992, 'edge not_json': 998 },
-    msg: '4990 further dead letters in the last 10 s: look into the table dead_letters',
+    msg: '4990 further dead letters in the last 10 s: conductor dead list --count counts them',
   });
   pass(60_000);
   t.is(lines.length, 11, 'nothing is said where nothing happens');

@@ -58,7 +58,7 @@ async function endsAsDeadLetters(
     database: database.url,
     transports: { guests: broker.entry() },
     // Less than the huge ones have together.
-    settings: { maxInFlightBytes: 32 * 1024 * 1024 },
+    settings: { maxInFlightBytes: 32 * 1024 * 1024, deadLetters: { perSender: 1000 } },
   });
   const good = fleet.heartbeats(bad.length, broker.form);
   await broker.publish(bad.flatMap((message, index) => [message, ...good.slice(index, index + 1)]));

@@ -73,7 +73,8 @@ export async function openNats({ port, url }: Nats, { restarted = false } = {}):
           return settled && messages === 0;
         };
         try {
-          return await waitFor(isEmpty, { what: 'the stream to be empty' });
+          // Rarely: to ask costs the server more than to settle.
+          return await waitFor(isEmpty, { what: 'the stream to be empty', interval: 200 });
         } catch (error) {
           throw new Error(`the stream is not emptied: ${JSON.stringify(last)}`, { cause: error });
         }

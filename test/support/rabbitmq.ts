@@ -28,6 +28,11 @@ export interface RabbitmqPorts {
   readonly mapperRuns?: true;
 }
 
+export interface RabbitmqControl {
+  /** Runs `rabbitmqctl`. Rejects if it fails. */
+  control(...args: string[]): Promise<void>;
+}
+
 /** Ports of a node, with those given. */
 export async function rabbitmqPorts(given: Partial<RabbitmqPorts> = {}): Promise<RabbitmqPorts> {
   return {
@@ -56,7 +61,9 @@ export function findRabbitmq(): string | undefined {
  * Starts a RabbitMQ node of our own, beside any other: its own name, ports, cookie, directories and port mapper. Speaks
  * AMQP 0-9-1 and 1.0. What is durable survives `restart()` and `kill()`. A start takes 7 s on two cores.
  */
-export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabbitmq & Server> {
+export async function startRabbitmq(
+  options: RabbitmqOptions = {},
+): Promise<Rabbitmq & Server & RabbitmqControl> {
   const program = findRabbitmq();
   if (program === undefined) throw new Error('rabbitmq-server is not installed');
   const ports = options.ports ?? (await rabbitmqPorts());
@@ -64,7 +71,22 @@ export async function startRabbitmq(options: RabbitmqOptions = {}): Promise<Rabb
   writeFiles(directory, ports, options);
   const env = environment(directory, ports);
   const server = await startServer(() => run(program, env, ports));
-  return Object.assign(server, rabbitmqAt(ports.amqp, ports.management));
+  return Object.assign(server, rabbitmqAt(ports.amqp, ports.management), {
+    control: (...args: string[]) => control(env, ports, args),
+  });
+}
+
+async function control(
+  env: Record<string, string | undefined>,
+  ports: RabbitmqPorts,
+  args: ReadonlyArray<string>,
+): Promise<void> {
+  const program = findProgram('rabbitmqctl', folders);
+  if (program === undefined) throw new Error('rabbitmqctl is not installed');
+  const common = ['--node', nodeName(ports), '--erlang-cookie', 'conductor'];
+  const run = startProcess(program, [...common, ...args], { env });
+  const { code } = await run.exited;
+  if (code !== 0) throw new Error(`rabbitmqctl ${args.join(' ')} ended with ${code}: ${run.output()}`);
 }
 
 /** Figures are sampled every second and kept for a minute; the plain configuration file knows no less than 5 s. */

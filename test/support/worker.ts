@@ -16,8 +16,9 @@ interface Test {
   teardown(end: () => Promise<void>): void;
 }
 
-type Overrides = Partial<Omit<WorkerSettings, 'database'>> & {
+type Overrides = Partial<Omit<WorkerSettings, 'database' | 'deadLetters'>> & {
   database?: Partial<WorkerSettings['database']>;
+  deadLetters?: Partial<WorkerSettings['deadLetters']>;
 };
 
 export function workerSettings(url: string, overrides: Overrides = {}): WorkerSettings {
@@ -27,7 +28,6 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
-    deadLetters: { maxRows: 1000, stormShare: 0.1 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },
     managerModule: undefined,
     calls: {
@@ -40,6 +40,13 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     },
     access: { models: new Map(), services: new Map() },
     ...overrides,
+    deadLetters: {
+      maxRows: 100_000,
+      stormShare: 0.1,
+      perSender: 1000,
+      redact: [],
+      ...overrides.deadLetters,
+    },
     database: {
       url,
       passwordFile: '',
@@ -87,26 +94,26 @@ export function backup(instance: string, id: string, sent: number, fields: objec
   return native('update_backup', { instance_id: instance, backup_id: id, sent, ...fields });
 }
 
-/** Opens, decodes and applies one batch; each message's outcome as a word, with the reason where it has one. */
+/** Opens, decodes and applies one batch. Returns each message's outcome as a word, with the reason if it has one; `call` for a call. */
 export async function apply(
   context: ThreadState,
   messages: RawMessage[],
   transport = 'plain',
 ): Promise<string[]> {
   const opened = await unsealBatch(context, transport, messages, { exceptCalls: true });
-  const works = opened.map((rawMessage, index) => {
-    const work = decode(rawMessage, index, transport, context.manager, context.settings);
-    if (work === CALL) throw new Error('a call is not applied in a batch');
-    return work;
-  });
-  return outcomesOf(works, await applyBatch(context, works));
+  const works = opened.map((rawMessage, index) =>
+    decode(rawMessage, index, transport, context.manager, context.settings),
+  );
+  const casts = works.filter((work) => work !== CALL);
+  return outcomesOf(works, await applyBatch(context, casts));
 }
 
 function outcomesOf(
-  works: BatchItem[],
+  works: ReadonlyArray<BatchItem | typeof CALL>,
   { outcomes, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
 ): string[] {
   return works.map((work) => {
+    if (work === CALL) return 'call';
     const outcome = outcomes.get(work);
     if (outcome === undefined) return `held: ${heldBecause}`;
     return 'reason' in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;

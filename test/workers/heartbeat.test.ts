@@ -1,5 +1,5 @@
 import test from 'ava';
-import { statuses } from '../../src/workers/methods/heartbeat/statuses.ts';
+import { statuses } from '../../src/workers/methods/statuses.ts';
 import { createDatabase } from '../support/database.ts';
 import { apply, heartbeat, insertInstances, native, openContext, raw, statusOf } from '../support/worker.ts';
 

@@ -92,7 +92,7 @@ async function openPool(
   return pool;
 }
 
-test('a message that ends its worker is run alone the second time and is dead the third time; the others are applied', async (t) => {
+test('a message that ends its worker is run apart the second time, and is dead when it ends one alone; the others are applied', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1', 'i2', 'i3');
   const pool = await openPool(t, database.url);
@@ -142,12 +142,36 @@ test('a thread that dies while it has nothing to do ends nothing: the log says s
   t.deepEqual(await codes(heartbeat('i2')), ['applied']);
 });
 
+test('a message that ends its worker costs its batch few transactions: the others run again in parts, and each is applied', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const instances = Array.from({ length: 400 }, (_, index) => `i${index}`);
+  await insertInstances(database, ...instances);
+  const pool = await openPool(t, database.url);
+  const transactions = async () => {
+    const [row] = await database.query<{ count: number }>(
+      'SELECT count(DISTINCT xmin::text)::int AS count FROM service_statuses',
+    );
+    return row?.count ?? 0;
+  };
+  const deliveries = instances.map((instance) => heartbeat(instance));
+  deliveries.splice(137, 0, heartbeat('i9', 'exit'));
+  const result = await pool.run('plain', deliveries);
+  const outcomes = [...result.codes].map((code) => outcomeKinds[code]);
+  t.deepEqual([outcomes.indexOf('dead'), outcomes.lastIndexOf('dead')], [137, 137]);
+  t.is(outcomes.filter((kind) => kind === 'applied').length, 400);
+  // 20 parts of 21 messages, and the messages of one of them.
+  t.true((await transactions()) <= 41, `${await transactions()} transactions`);
+});
+
 test('each call is answered except those that ended their worker', async (t) => {
   const { url } = await createDatabase(t, { migrated: true });
   const { calls } = workerSettings(url);
   const pool = await openPool(t, url, { calls: { ...calls, concurrency: 40 } });
   const call = (method: string) =>
-    pool.call('plain', delivery(JSON.stringify({ method, args: {} }), { replyTo: 'me' }), 10_000);
+    pool.call('plain', delivery(JSON.stringify({ method, args: {} }), { replyTo: 'me' }), {
+      timeout: 10_000,
+      losses: 0,
+    });
   const results = await Promise.all([...Array.from({ length: 39 }, () => call('linger')), call('leave')]);
   t.deepEqual(
     results.map(({ outcome }) => outcome),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
 import { entity, seal, storeKey } from '../support/secure.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertBackup, insertInstances, openContext, raw, statusOf } from '../support/worker.ts';
@@ -40,6 +41,23 @@ withPostgres('messages captured from Trove are opened and applied', async (t) =>
     { id: instance, user: 'u1' },
   ]);
 });
+
+for (const [what, key, outcome] of [
+  ['that was opened once', 'key-1', { applied: 1 }],
+  ['that was never opened', 'another', { dead: 1 }],
+] as const) {
+  withPostgres(`a plain edited body of a sealed message ${what} is ${Object.keys(outcome)[0]}`, async (t) => {
+    const { database, context } = await start(t);
+    const message = raw(seal('heartbeat', { instance_id: 'i-1', sent: 'x', payload: {} }, { ...own, key }));
+    t.regex((await apply(context, [message], 'oslo'))[0] ?? '', /^dead: (bad_argument|undecryptable)$/);
+    const inner = { method: 'heartbeat', version: '1.0', args: heartbeatArgs('i-1', 5) };
+    await database.query('UPDATE dead_letters SET redrive_at = now(), edited_body = $1', [
+      Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(inner) })),
+    ]);
+    const { ids } = await dueLetters(context, 'oslo');
+    t.deepEqual((await redriveLetters(context, { transport: 'oslo', ids })).outcomes, outcome);
+  });
+}
 
 for (const [what, body, outcome, detail] of [
   [

@@ -2,7 +2,7 @@ import ava from 'ava';
 import fc from 'fast-check';
 import pg from 'pg';
 import { trimTransitionsJob } from '../../src/jobs/trim.ts';
-import { statuses } from '../../src/workers/methods/heartbeat/statuses.ts';
+import { statuses } from '../../src/workers/methods/statuses.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { jobsDatabaseOf } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';

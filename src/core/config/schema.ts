@@ -5,14 +5,14 @@ import {
   milliseconds,
   nonEmptyText,
   positiveInteger,
-  positiveIntegerUpTo,
   schemaName,
-  share,
   wholeNumber,
   wholeNumberUpTo,
 } from './formats.ts';
+import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
 import { healthSchema, parkSchema } from './schema-health.ts';
+import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -47,38 +47,7 @@ export const baseSchema = {
     },
     maxBatch: { doc: 'The most messages in one batch.', default: 1000, format: positiveInteger },
   },
-  calls: {
-    concurrency: {
-      doc: 'The number of calls that one thread runs at once. Each uses a further connection to Postgres. Casts never wait for calls.',
-      default: 2,
-      format: positiveInteger,
-    },
-    timeout: {
-      doc: 'The longest time that a call may run, in milliseconds. After this time the call is rolled back, and its caller gets `Timeout`. If the caller waits for less time, that time is the limit.',
-      default: 10_000,
-      format: milliseconds,
-    },
-    maxReply: {
-      doc: 'The most bytes of an encoded answer with a result. If the answer is longer, its caller gets `ResultTooLarge`, and the call is rolled back.',
-      default: 1024 * 1024,
-      format: positiveInteger,
-    },
-    maxRows: {
-      doc: 'The most rows that one call lists, creates or updates.',
-      default: 1000,
-      format: positiveInteger,
-    },
-    resultRetention: {
-      doc: 'How long the answer to a call that changed something is kept, in milliseconds. Until then a repetition gets that answer and changes nothing.',
-      default: 86_400_000,
-      format: milliseconds,
-    },
-    maxResults: {
-      doc: 'The most answers that are kept. If there are more, the conductor deletes the oldest before `calls.resultRetention` has passed.',
-      default: 1_000_000,
-      format: positiveInteger,
-    },
-  },
+  ...callSections,
   models: {
     doc:
       'The tables that calls may use. The key is the name of the model in calls, the value is `{ table, read, write }`. `read` and ' +
@@ -114,46 +83,8 @@ export const baseSchema = {
       default: false,
     },
   },
-  deferred: {
-    interval: {
-      doc: 'Milliseconds between two searches for deferred messages that are due.',
-      default: 1000,
-      format: milliseconds,
-    },
-    firstDelay: {
-      doc: 'Milliseconds until the first retry. The delay doubles each time.',
-      default: 1000,
-      format: milliseconds,
-    },
-    maxDelay: { doc: 'Milliseconds: the longest retry delay.', default: 60_000, format: milliseconds },
-    maxAge: {
-      doc: 'Milliseconds after which a deferred message with reason `unknown` or `contended` becomes a dead letter.',
-      default: 3_600_000,
-      format: milliseconds,
-    },
-    maxRows: {
-      doc: 'The most deferred messages. If there are more, the oldest with reason `unknown` or `contended` become dead letters.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-  },
-  deadLetters: {
-    maxRows: {
-      doc: 'The most dead letters that are kept. If there are more, the conductor deletes the oldest.',
-      default: 100_000,
-      format: positiveInteger,
-    },
-    maxAge: {
-      doc: 'Milliseconds after which a dead letter is deleted. The default is 30 days.',
-      default: 30 * 86_400_000,
-      format: positiveIntegerUpTo(100 * 365 * 86_400_000),
-    },
-    stormShare: {
-      doc: 'A part of the messages of a minute, from 0 to 1. If the database refuses a larger part, the conductor holds these messages.',
-      default: 0.1,
-      format: share,
-    },
-  },
+  deferred: deferredSchema,
+  deadLetters: deadLettersSchema,
   ...statusSections,
   jobs: {
     schema: {

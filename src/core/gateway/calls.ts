@@ -1,8 +1,9 @@
 import type { DeadNotice } from '../message/outcome.ts';
-import type { Delivery } from '../transport/contract.ts';
+import type { Delivery, Session } from '../transport/contract.ts';
 import { nextInTurn } from './batching.ts';
 import type { Excess, InFlight } from './in-flight.ts';
 import type { Replies } from './replies.ts';
+import { StatusWaits, type StatusWaitsOptions } from './status-waits.ts';
 
 /** The events of a `Calls`, for the dispatcher. */
 export interface CallEvents {
@@ -11,6 +12,8 @@ export interface CallEvents {
   readonly onEnd: (inFlight: InFlight, hasCommitted: boolean, heldBecause: string | undefined) => void;
   /** A caller has been told that there is no room. */
   readonly onRefused: (inFlight: InFlight) => void;
+  /** A call that has waited for a status waits for a slot again, or is settled. */
+  readonly onResume: () => void;
 }
 
 interface RunningCall {
@@ -29,16 +32,33 @@ export class Calls {
   private readonly calling = new Set<RunningCall>();
   /** Calls without room, whose callers are being told. */
   private readonly refusing = new Set<RunningCall>();
+  private readonly waits: StatusWaits;
   private turn = 0;
 
-  constructor(replies: Replies, events: CallEvents) {
+  constructor(replies: Replies, waits: StatusWaitsOptions, events: CallEvents) {
     this.replies = replies;
+    this.waits = new StatusWaits(waits, () => events.onResume());
     this.events = events;
   }
 
   /** How many calls run. */
   get running(): number {
     return this.calling.size;
+  }
+
+  /** How many calls wait for a status. */
+  get waiting(): number {
+    return this.waits.size;
+  }
+
+  /** A session has ended. */
+  forget(session: Session): void {
+    this.waits.forget(session);
+  }
+
+  /** Gives the calls that wait for a status back to the brokers. */
+  endWaits(): void {
+    this.waits.close();
   }
 
   /**
@@ -70,6 +90,7 @@ export class Calls {
 
   /** Gives all calls back to the brokers. Later results are ignored, since the brokers deliver these calls again. */
   stop(): void {
+    this.endWaits();
     for (const calls of [this.calling, this.refusing]) {
       for (const { inFlight, delivery } of calls) inFlight.release([delivery]);
       calls.clear();
@@ -79,8 +100,13 @@ export class Calls {
   private async run(call: RunningCall): Promise<void> {
     const { inFlight, delivery } = call;
     this.calling.add(call);
-    const result = await this.replies.run(inFlight.transport, delivery);
+    const result = await this.replies.run(inFlight.transport, delivery, this.waits.resumption(delivery));
     if (!this.calling.delete(call)) return;
+    if (result.waitsFor !== undefined) {
+      this.waits.hold(inFlight, delivery, result.waitsFor);
+      // The worker has read the status, so the database answers.
+      return this.events.onEnd(inFlight, true, undefined);
+    }
     if (result.dead !== undefined) this.events.onDead(result.dead);
     inFlight.settleCall(delivery, result);
     // A refused or late call may never have reached the database.

@@ -24,6 +24,8 @@ export class Counters {
   released = 0;
   /** In memory now, waiting or in a worker. */
   held = 0;
+  /** Those of them that are calls which wait for a status. They may stay for minutes, and nothing is wrong then. */
+  waiting = 0;
   heldBytes = 0;
   /** Microseconds from a batch's oldest arrival to its settlement. */
   readonly latency: RecordableHistogram = createHistogram();

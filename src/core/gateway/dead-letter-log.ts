@@ -43,7 +43,7 @@ export class DeadLetterLog {
     this.further = new Map();
     this.logger.warn(
       { count, counts },
-      `${count} further dead letters in the last ${summing / second} s: look into the table dead_letters`,
+      `${count} further dead letters in the last ${summing / second} s: conductor dead list --count counts them`,
     );
   }
 }

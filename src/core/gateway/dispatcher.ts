@@ -7,6 +7,7 @@ import type { Counters } from './counters.ts';
 import { Gate, type GateOptions } from './gate.ts';
 import { InFlight } from './in-flight.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
+import type { StatusWaitsOptions } from './status-waits.ts';
 
 export interface DispatcherOptions extends RepliesOptions, GateOptions {
   /** Runs one batch in a worker. It should not reject; if it rejects, the whole batch is held. */
@@ -15,6 +16,8 @@ export interface DispatcherOptions extends RepliesOptions, GateOptions {
   readonly slots: number;
   /** How many calls run at once, beside the batches. */
   readonly callSlots: number;
+  /** How calls wait for a status. */
+  readonly waits: StatusWaitsOptions;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
   /** Called for each dead letter. */
@@ -54,13 +57,14 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.options = options;
     this.replies = new Replies(options);
-    this.calls = new Calls(this.replies, {
+    this.calls = new Calls(this.replies, options.waits, {
       onDead: options.onDead,
       onEnd: (inFlight, hasCommitted, heldBecause) => {
         this.ended(inFlight, hasCommitted, heldBecause);
         this.dispatch(this.worthwhile);
       },
       onRefused: (inFlight) => this.freed(inFlight),
+      onResume: () => this.schedule(),
     });
     this.gate = new Gate(options, {
       onHold: () => {
@@ -81,6 +85,7 @@ export class Dispatcher {
       deliver: (delivery) => this.take(inFlight, delivery),
       forget: (session) => {
         inFlight.forget(session);
+        this.calls.forget(session);
         this.tellIdle();
       },
       counters: inFlight.counters,
@@ -114,8 +119,9 @@ export class Dispatcher {
     this.gate.unpark();
   }
 
-  /** Resolves when nothing is in flight or the deadline has passed. */
+  /** Resolves when nothing is in flight or the deadline has passed. Calls that wait for a status are given back at once. */
   async idle(deadline: AbortSignal): Promise<void> {
+    this.calls.endWaits();
     if (deadline.aborted || this.isIdle) return;
     await new Promise<void>((resolve) => {
       const done = () => {

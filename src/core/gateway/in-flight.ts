@@ -136,6 +136,12 @@ export class InFlight {
     this.settleOne(call, { outcome, dead });
   }
 
+  /** Gives a call that holds room of calls back to the broker. */
+  dropCall(call: Delivery): void {
+    this.calls.freeRoom(call);
+    this.release([call]);
+  }
+
   /** Settles a call that holds no room of calls. */
   settleOne(call: Delivery, { outcome, dead }: SettledCall): void {
     const code = outcomeKinds.indexOf(outcome);

@@ -2,16 +2,13 @@ import { within } from '../deadline.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { CallAddress } from '../message/envelope.ts';
-import type { CallResult, Notification } from '../message/outcome.ts';
+import type { CallResult, CallRun, Notification, Resumption } from '../message/outcome.ts';
 import { LineBudget } from '../quiet-log.ts';
 import type { Delivery, Publication } from '../transport/contract.ts';
 
 export interface RepliesOptions {
-  /**
-   * Runs one call in a worker, within `timeout` milliseconds. `losses` says how often the call has lost its connection while its method
-   * ran. It should not reject; if it rejects, the call is held.
-   */
-  readonly call: (transport: string, call: Delivery, timeout: number, losses: number) => Promise<CallResult>;
+  /** Runs one call in a worker. It should not reject; if it rejects, the call is held. */
+  readonly call: (transport: string, call: Delivery, run: CallRun) => Promise<CallResult>;
   /** Milliseconds that a call may take. */
   readonly callTimeout: number;
   /** Encodes the answer "busy" in a transport's wire form, for a call without room. */
@@ -43,8 +40,8 @@ export class Replies {
   }
 
   /** Resolves when the call has been executed and the broker has its answer. Never rejects. */
-  async run(transport: string, call: Delivery): Promise<CallResult> {
-    const result = await this.execute(transport, call);
+  async run(transport: string, call: Delivery, resumption?: Resumption): Promise<CallResult> {
+    const result = await this.execute(transport, call, resumption);
     if (result.outcome === undefined) return result;
     await this.notify(transport, call, result.notifications ?? []);
     const { replyTo, correlationId } = call.meta;
@@ -97,14 +94,18 @@ export class Replies {
     return this.late.get(transport) ?? 0;
   }
 
-  private async execute(transport: string, call: Delivery): Promise<CallResult> {
+  private async execute(
+    transport: string,
+    call: Delivery,
+    resumption: Resumption | undefined,
+  ): Promise<CallResult> {
     const { callTimeout, logger } = this.options;
     const { deadline = Number.POSITIVE_INFINITY } = call.meta;
     const left = Math.min(callTimeout, deadline - performance.now());
     if (left <= 0) return { outcome: 'expired' };
     try {
       const losses = this.losses.get(call) ?? 0;
-      const result = await this.options.call(transport, call, left, losses);
+      const result = await this.options.call(transport, call, { timeout: left, losses, resumption });
       if (result.lost) this.losses.set(call, losses + 1);
       if (result.problem !== undefined) {
         const leftOut = this.failures.take();

@@ -25,6 +25,11 @@ export class WaitingCalls {
     return this.calls.length;
   }
 
+  /** The most calls that may be held. */
+  get room(): number {
+    return this.share.messages;
+  }
+
   get hasRoom(): boolean {
     return this.held.messages < this.share.messages && this.held.bytes < this.share.bytes;
   }

@@ -5,7 +5,7 @@ export interface WedgeWatchOptions {
   /** Milliseconds without a settled message after which a replica that holds messages is wedged. 0: never. */
   readonly patience: number;
   /** By transport. */
-  readonly counters: ReadonlyMap<string, Pick<Counters, 'received' | 'held'>>;
+  readonly counters: ReadonlyMap<string, Pick<Counters, 'received' | 'held' | 'waiting'>>;
   readonly isDatabaseAway: () => boolean;
   /** Whether messages are held, for a reason that the log has. */
   readonly isHeld: () => boolean;
@@ -97,10 +97,10 @@ export class WedgeWatch {
   private wedgedTransport(now: number): string | undefined {
     const { counters, patience } = this.options;
     let because: string | undefined;
-    for (const [name, { received, held }] of counters) {
+    for (const [name, { received, held, waiting }] of counters) {
       const settled = received - held;
       const last = this.progress.get(name);
-      if (last === undefined || held === 0 || settled !== last.settled) {
+      if (last === undefined || held === waiting || settled !== last.settled) {
         this.progress.set(name, { settled, at: now });
       } else if (now - Math.max(last.at, this.excusedAt) > patience) {
         because ??= `transports.${name}: messages are held, and none was settled for ${secondsOf(patience)}, although the database answers`;

@@ -92,12 +92,41 @@ export interface CallResult {
   /** Set if the outcome is dead. */
   readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
+  /** Set if the call has no outcome because it waits for a status. It is held without a worker, and then runs again. */
+  readonly waitsFor?: StatusWait | undefined;
   /** Whether the call is held because its connection was lost while its method ran. The method may be the cause. */
   readonly lost?: boolean | undefined;
   /** A line for the operator: a method of the Manager failed. */
   readonly problem?: string | undefined;
   readonly reply?: CallReply | undefined;
   readonly notifications?: ReadonlyArray<Notification> | undefined;
+}
+
+/** A call that waits until an instance has one of the statuses. */
+export interface StatusWait {
+  readonly instanceId: string;
+  readonly statuses: ReadonlyArray<string>;
+  /** The id of the instance's newest transition when the wait began. A bigint, so a text. */
+  readonly since: string;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** For a call that has waited and runs again. */
+export interface Resumption {
+  readonly since: string;
+  /** Why it waits no longer, if not for the status: its time is over, or there is no room. */
+  readonly end?: 'over' | 'busy' | undefined;
+}
+
+/** The circumstances of one run of a call. */
+export interface CallRun {
+  /** Milliseconds that are left for the call. */
+  readonly timeout: number;
+  /** How often the call has lost its connection while its method ran. */
+  readonly losses: number;
+  /** Set if the call has waited. */
+  readonly resumption?: Resumption | undefined;
 }
 
 export interface CallReply {

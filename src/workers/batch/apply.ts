@@ -48,7 +48,7 @@ export async function applyBatch(
     // It was deferred before, and was taken along by a newer message. It has no place in this batch.
     if (item.index < 0) continue;
     codes[item.index] = outcomeKinds.indexOf(outcome.kind);
-    if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome));
+    if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome, state.redact));
     if (outcome.kind === 'applied' && outcome.notification !== undefined)
       notifications.push([item.index, outcome.notification]);
   }

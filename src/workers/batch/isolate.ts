@@ -207,7 +207,7 @@ async function keep(run: Run, item: BatchItem, verdict: Outcome): Promise<void> 
     if (isInfrastructure(error)) throw error;
     const letter =
       outcome.kind === 'dead' ? outcome : dead('refused', `it cannot be kept: ${messageOf(error)}`);
-    await write(letter, (db) => recordMinimal(db, item, letter));
+    await write(letter, (db) => recordMinimal(db, item, letter, run));
   }
 }
 

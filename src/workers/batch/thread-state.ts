@@ -3,6 +3,7 @@ import type { Manager } from '../methods/contract.ts';
 import { createPool } from '../postgres/transaction.ts';
 import type { WorkerSettings } from '../settings.ts';
 import type { InstanceKeys } from './instance-keys.ts';
+import { LetterFlood } from './leftovers/flood.ts';
 import { LockedKeys } from './locked-keys.ts';
 import { RefusalStorm } from './refusal-storm.ts';
 
@@ -20,6 +21,9 @@ export interface ThreadState {
   /** By the name of the transport, for transports with auth `trove`. */
   readonly instanceKeys: Map<string, InstanceKeys>;
   readonly storm: RefusalStorm;
+  readonly flood: LetterFlood;
+  /** The arguments whose values dead letters do not keep. */
+  readonly redact: ReadonlySet<string>;
 }
 
 /**
@@ -40,5 +44,7 @@ export function createThreadState(
     lockedKeys: new LockedKeys(),
     instanceKeys: new Map(),
     storm: new RefusalStorm(settings.deadLetters.stormShare),
+    flood: new LetterFlood(settings.deadLetters),
+    redact: new Set(settings.deadLetters.redact),
   };
 }

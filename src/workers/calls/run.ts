@@ -2,7 +2,13 @@ import { CallRefused, messageOf, Rejected } from '../../core/errors.ts';
 import { parseExact } from '../../core/exact-json.ts';
 import { isObject, jsonTypeOf } from '../../core/json.ts';
 import type { CallAddress, Codec, Envelope, Principal } from '../../core/message/envelope.ts';
-import { type CallResult, dead, type Notification, type Outcome } from '../../core/message/outcome.ts';
+import {
+  type CallResult,
+  dead,
+  type Notification,
+  type Outcome,
+  type Resumption,
+} from '../../core/message/outcome.ts';
 import { applyBatch } from '../batch/apply.ts';
 import { authorize, principalOf } from '../batch/authorize.ts';
 import type { BatchItem } from '../batch/item.ts';
@@ -11,6 +17,7 @@ import type { ThreadState } from '../batch/thread-state.ts';
 import { requireGrant } from '../grants.ts';
 import { type CallMethod, takesBatches } from '../methods/contract.ts';
 import { RunAgain } from '../methods/run-again.ts';
+import { Wait } from '../methods/wait.ts';
 import { callErrorOf } from '../postgres/sqlstate.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { RawMessage } from '../raw-message.ts';
@@ -31,6 +38,8 @@ interface Call {
   readonly timeout: number;
   /** How often the call has lost its connection while its method ran. */
   readonly losses?: number;
+  /** Set if the call has waited. */
+  readonly resumption?: Resumption | undefined;
 }
 
 interface Executed {
@@ -53,6 +62,7 @@ export async function runCall(call: Call): Promise<CallResult> {
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
     const { result, notifications } = await execute(call, envelope);
+    if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
     return { outcome: 'answered', reply, notifications };
   } catch (error) {
@@ -149,7 +159,7 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { state, timeout } = call;
+  const { state, timeout, resumption } = call;
   const { settings } = state;
   if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(given)}, not an object`);
@@ -158,7 +168,7 @@ async function runMethod(
   const deadline = performance.now() + timeout;
   const { lockTimeout, preparedStatements } = settings.database;
   const attempt = async (db: Db): Promise<unknown> => {
-    const run = () => method.run(db, args, { principal, settings });
+    const run = () => method.run(db, args, { principal, settings, resumption });
     if (identity === undefined) return run();
     const result = await actOnce(db, identity, async () => {
       await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });

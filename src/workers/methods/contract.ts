@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../core/json.ts';
 import type { Envelope, Principal } from '../../core/message/envelope.ts';
-import type { Outcome } from '../../core/message/outcome.ts';
+import type { Outcome, Resumption } from '../../core/message/outcome.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { NotificationSettings, WorkerSettings } from '../settings.ts';
 
@@ -72,6 +72,8 @@ export interface CallMethod<Args = unknown> {
 export interface CallContext {
   readonly principal: Principal;
   readonly settings: WorkerSettings;
+  /** Set if the call has waited, and runs again. */
+  readonly resumption?: Resumption | undefined;
 }
 
 /** The method table. A batch's methods run in its order, so that all transactions lock in the same order. */

@@ -1,3 +1,4 @@
+import { awaitStatus } from './await-status/index.ts';
 import type { Manager } from './contract.ts';
 import { heartbeat } from './heartbeat/index.ts';
 import { modelMethods } from './models/index.ts';
@@ -15,6 +16,7 @@ export function createManager(): Manager {
     notify_exc_info: notifyExcInfo,
     notify_end: notifyEnd,
     ping,
+    await_status: awaitStatus,
     ...modelMethods(),
   };
 }

@@ -6,6 +6,7 @@ import {
   type BatchResult,
   CALL,
   type CallResult,
+  type CallRun,
   type DeadNotice,
   HELD,
   type OutcomeKind,
@@ -93,20 +94,21 @@ export class Call {
   readonly delivery: Delivery;
   readonly timeout: number;
   readonly losses: number;
+  readonly resumption: CallRun['resumption'];
   private readonly resolve: (result: CallResult) => void;
   over = false;
 
   constructor(
     transport: string,
     delivery: Delivery,
-    timeout: number,
-    losses: number,
+    { timeout, losses, resumption }: CallRun,
     resolve: (result: CallResult) => void,
   ) {
     this.transport = transport;
     this.delivery = delivery;
     this.timeout = timeout;
     this.losses = losses;
+    this.resumption = resumption;
     this.resolve = resolve;
   }
 
@@ -132,8 +134,8 @@ export class Workers {
   /** Every call there was, oldest first. */
   readonly calls: Call[] = [];
 
-  readonly call: DispatcherOptions['call'] = (transport, delivery, timeout, losses) =>
-    new Promise((resolve) => this.calls.push(new Call(transport, delivery, timeout, losses, resolve)));
+  readonly call: DispatcherOptions['call'] = (transport, delivery, run) =>
+    new Promise((resolve) => this.calls.push(new Call(transport, delivery, run, resolve)));
 
   readonly run = (transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> =>
     new Promise((resolve, reject) => this.batches.push(new Batch(transport, deliveries, resolve, reject)));
@@ -224,6 +226,7 @@ export async function setUp(
     slots: 2,
     callSlots: 1,
     callTimeout: 1000,
+    waits: { look: async () => [], maxWaiters: 100, mayHold: () => true, logger: silent },
     busy: (_, { id }) => body(id === undefined ? 'busy' : `busy ${id}`),
     maxBatch: 10,
     // A hold lasts less than a millisecond, so that one millisecond ends it.

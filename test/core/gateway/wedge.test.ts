@@ -27,7 +27,7 @@ function pass(seconds: number): void {
 
 function watch(overrides: Partial<WedgeWatchOptions> = {}) {
   const lines: string[] = [];
-  const counters = { received: 0, held: 0 };
+  const counters = { received: 0, held: 0, waiting: 0 };
   const state = { isDatabaseAway: false, isHeld: false };
   const wedge = new WedgeWatch({
     patience,
@@ -44,6 +44,18 @@ function watch(overrides: Partial<WedgeWatchOptions> = {}) {
 
 const stuck =
   'transports.guests: messages are held, and none was settled for 60 s, although the database answers';
+
+test('a replica is not wedged because calls wait for a status', (t) => {
+  const { wedge, counters } = watch();
+  Object.assign(counters, { received: 2, held: 2, waiting: 2 });
+  pass(300);
+  t.is(wedge.because, undefined);
+  // One of them runs again.
+  counters.waiting = 1;
+  pass(62);
+  t.is(wedge.because, stuck);
+  wedge.stop();
+});
 
 test('a replica that holds messages and settles none is wedged after its patience, with one line, until one is settled', (t) => {
   const { wedge, counters, lines } = watch();

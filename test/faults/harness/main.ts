@@ -16,9 +16,9 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     console.error(messageOf(error));
     return 2;
   }
-  const { minutes, seeds, transports, rate, only } = options;
+  const { minutes, seeds, transports, rate, only, logs } = options;
   const seconds = (minutes * 60) / transports.length;
-  const folder = mkdtempSync(join(tmpdir(), 'conductor-faults-'));
+  const folder = logs ?? mkdtempSync(join(tmpdir(), 'conductor-faults-'));
   const rounds: RoundResult[] = [];
   const failures: string[] = [];
   console.log(`Seeds ${seeds.join(', ')}: ${seconds} s on each of ${transports.join(', ')}`);
@@ -39,7 +39,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     ),
   );
   if (failures.length === 0) {
-    rmSync(folder, { recursive: true });
+    if (logs === undefined) rmSync(folder, { recursive: true });
     return 0;
   }
   console.error(['', ...failures, `The logs of the replicas: ${folder}`].join('\n'));

@@ -60,9 +60,10 @@ export const statusOf = (n: number): string => statuses[n % statuses.length] ?? 
 /** Seconds since the epoch. `begin` lies so far in the past that no message is from the future. */
 export const sentOf = (begin: number, n: number): number => begin + n / 1000;
 
-export function messageOf(n: number, begin: number, form: WireForm): Numbered {
+/** @param fatal of a poison: it ends the thread that runs it. */
+export function messageOf(n: number, begin: number, form: WireForm, fatal = false): Numbered {
   const sender = instanceOf(n);
-  if (kindOf(n) === 'poison') return { n, sender, body: poisonOf(n, sender, begin, form) };
+  if (kindOf(n) === 'poison') return { n, sender, body: poisonOf(n, sender, begin, form, fatal) };
   return { n, sender, body: heartbeat(form, sender, sentOf(begin, n), statusOf(n)) };
 }
 
@@ -73,11 +74,14 @@ function heartbeat(form: WireForm, instance: string, sent: number, status: strin
 }
 
 /** In turn: no JSON, a method that does not exist, an argument that is wrong. */
-function poisonOf(n: number, sender: string, begin: number, form: WireForm): Buffer {
+function poisonOf(n: number, sender: string, begin: number, form: WireForm, fatal: boolean): Buffer {
   const wrong = heartbeat(form, sender, sentOf(begin, n), 'no such status');
+  if (fatal) return withMethod(wrong, 'end_thread');
   const turn = (n / 1000) % 3;
   if (turn === 0) return Buffer.from(`{ ${sender}`);
-  return turn === 1
-    ? Buffer.from(wrong.toString('latin1').replace('heartbeat', 'heartbeet'), 'latin1')
-    : wrong;
+  return turn === 1 ? withMethod(wrong, 'heartbeet') : wrong;
+}
+
+function withMethod(body: Buffer, method: string): Buffer {
+  return Buffer.from(body.toString('latin1').replace('heartbeat', method), 'latin1');
 }

@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly transports: ReadonlyArray<TransportName>;
   readonly rate: number;
   readonly only: ReadonlyArray<string> | undefined;
+  /** Keeps the logs of the replicas; otherwise they are kept if something is wrong. */
+  readonly logs: string | undefined;
 }
 
 export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]]
@@ -17,11 +19,12 @@ export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--trans
   --seed       any text; a new one unless told. Several make several runs
   --transport  ${transports.join(', ')}; all unless told
   --rate       messages a second; 4000 unless told
-  --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told`;
+  --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told
+  --logs       a folder that keeps the logs of the replicas, also if all is well`;
 
 /** Whether the arguments ask for a run of the harness, instead of the test files. */
 export const isHarness = (args: ReadonlyArray<string>): boolean =>
-  args.some((arg) => /^--(minutes|seed|transport|rate|fault)(=|$)/.test(arg));
+  args.some((arg) => /^--(minutes|seed|transport|rate|fault|logs)(=|$)/.test(arg));
 
 /** Throws Error with the usage if they are wrong. */
 export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
@@ -33,6 +36,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
       transport: { type: 'string', default: transports.join(',') },
       rate: { type: 'string', default: '4000' },
       fault: { type: 'string' },
+      logs: { type: 'string' },
     },
   });
   const names = faults.map(({ name }) => name);
@@ -42,6 +46,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
     transports: values.transport.split(',').map((name) => oneOf('transport', name, transports)),
     rate: positive('rate', values.rate),
     only: values.fault?.split(',').map((name) => oneOf('fault', name, names)),
+    logs: values.logs,
   };
 }
 

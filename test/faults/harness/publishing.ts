@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../support/wait.ts';
 import type { WireForm } from '../brokers.ts';
-import { messageOf, type Numbered } from './messages.ts';
+import { kindOf, messageOf, type Numbered } from './messages.ts';
 import type { Oracle } from './oracle.ts';
 import type { Publisher } from './world.ts';
 
@@ -34,6 +34,8 @@ export class Publishing {
   #stopping = false;
   #paused = false;
   #unconfirmed = 0;
+  /** Waits for the next poison, which is to be fatal. */
+  #fatal: ((instance: string) => void) | undefined;
   #budget = 0;
   #filledAt = performance.now();
   readonly #done: Promise<unknown>;
@@ -56,6 +58,13 @@ export class Publishing {
 
   resume(): void {
     this.#paused = false;
+  }
+
+  /** The next poison ends the thread that runs it; resolves with its instance once it is sent. */
+  nextPoisonIsFatal(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#fatal = resolve;
+    });
   }
 
   /** Resolves once all that were sent are confirmed. */
@@ -110,8 +119,14 @@ export class Publishing {
 
   #next(): Numbered {
     const { oracle, form, sent } = this.#options;
-    const message = messageOf(oracle.attempt(), oracle.begin, form);
-    sent(message.n);
+    const n = oracle.attempt();
+    const isFatal = this.#fatal !== undefined && kindOf(n) === 'poison';
+    const message = messageOf(n, oracle.begin, form, isFatal);
+    if (isFatal) {
+      this.#fatal?.(message.sender);
+      this.#fatal = undefined;
+    }
+    sent(n);
     return message;
   }
 

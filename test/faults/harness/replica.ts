@@ -1,9 +1,13 @@
 /** A replica of a round: a process with a proxy of its own to the broker and one to Postgres. */
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type ConductorProcess, spawnConductor } from '../../support/conductor.ts';
 import { freePort } from '../../support/ports.ts';
 import { startProxy, type TcpProxy } from '../../support/proxy.ts';
+import { temporaryDirectory } from '../../support/temporary.ts';
 import type { Cleanup, RoundBroker } from './world.ts';
 
+const fatalMethod = fileURLToPath(new URL('fatal-method.ts', import.meta.url));
 const outcomes = ['applied', 'stale', 'duplicate', 'deferred', 'dead', 'answered', 'refused', 'expired'];
 
 export interface ReplicaOptions {
@@ -58,15 +62,20 @@ export class Replica {
   start(): void {
     const { name, broker, database } = this.#options;
     this.#lives += 1;
+    const folder = temporaryDirectory(name);
     const life = spawnConductor(this.#cleanup, {
+      folder,
       database: this.toDatabase.url(database.url),
       transports: { guests: { ...broker.entry(name, this.toBroker.url), connectTimeout: 2000 } },
       settings: {
         replica: name,
         admin: { port: this.#adminPort },
+        manager: `./${relative(folder, fatalMethod)}`,
         workers: { threads: 1 },
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
+        // Each poison is looked for.
+        deadLetters: { perSender: 1_000_000 },
       },
     });
     this.#process = life;

@@ -3,8 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/core/errors.ts';
+import type { PostgresOptions } from '../../support/postgres.ts';
 import { startOwnPostgres } from '../databases.ts';
 import { startBroker } from './brokers.ts';
+import { mountDisk } from './disk.ts';
 import { faults as allFaults } from './faults/index.ts';
 import { Oracle, type Tally } from './oracle.ts';
 import { type Gap, Progress } from './progress.ts';
@@ -13,7 +15,7 @@ import { randomOf } from './random.ts';
 import { Replica } from './replica.ts';
 import { planOf, type Step } from './schedule.ts';
 import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
-import type { Cleanup, Fault, RoundBroker, TransportName, World } from './world.ts';
+import type { Cleanup, Disk, Fault, RoundBroker, TransportName, World } from './world.ts';
 
 export interface RoundOptions {
   readonly seed: string;
@@ -91,13 +93,14 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     if (problems.length < 100) problems.push(text);
   };
 
+  const most = Math.ceil((seconds + 60) * rate);
+  const disk = mountDisk(cleanup, diskOf(most));
   const [broker, { postgres, database }] = await Promise.all([
     startBroker[transport](cleanup),
-    startOwnPostgres(cleanup),
+    startOwnPostgres(cleanup, postgresOptions(disk)),
   ]);
-  const most = Math.ceil((seconds + 60) * rate);
   await prepareDatabase(database, most);
-  const chosen = chooseFaults(broker, options);
+  const chosen = chooseFaults({ broker, disk }, options);
   const plan = planOf(`${seed} ${transport}`, chosen);
   const replicas = await Promise.all(
     Array.from({ length: plan.replicas }, (_, index) =>
@@ -127,7 +130,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     backlog: () => progress.backlog,
     sent: (n) => progress.sent(n),
   });
-  const world: World = { transport, broker, postgres, database, replicas, publishing, sleep };
+  const world: World = { transport, broker, postgres, database, disk, replicas, publishing, sleep };
   const auditing = setInterval(() => void Promise.all(replicas.map((one) => one.audit())), auditEvery);
   cleanup.teardown(async () => clearInterval(auditing));
 
@@ -153,7 +156,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   print('settled; waiting until the replicas hold nothing');
   await untilQuiet(replicas);
   print('stopping the replicas');
-  const leftYet = await broker.leftYet?.().catch(messageOf);
+  const leftYet = await untilEmpty(broker, print);
   if (leftYet !== undefined) problem(`left at the broker while the replicas run: ${leftYet}`);
   await Promise.all(replicas.map((replica) => replica.stop()));
   clearInterval(auditing);
@@ -185,12 +188,23 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   };
 }
 
-function chooseFaults(broker: RoundBroker, { transport, only, faults = allFaults }: RoundOptions): Fault[] {
+/** Bytes: the log of Postgres and what its tables need for so many messages, twice over. */
+const diskOf = (messages: number) => 1_500_000_000 + messages * 1000;
+
+function postgresOptions(disk: Disk | undefined): PostgresOptions {
+  const settings = { max_connections: '100', max_wal_size: '256MB', min_wal_size: '80MB' };
+  return { settings, ...(disk && { dataDirectory: join(disk.folder, 'data') }) };
+}
+
+function chooseFaults(
+  world: Pick<World, 'broker' | 'disk'>,
+  { only, faults = allFaults }: RoundOptions,
+): Fault[] {
   return faults.filter(
     (fault) =>
-      (fault.only?.includes(transport) ?? true) &&
       (only?.includes(fault.name) ?? true) &&
-      !broker.excluded.has(fault.name),
+      (fault.possible?.(world) ?? true) &&
+      !world.broker.excluded.has(fault.name),
   );
 }
 
@@ -219,6 +233,19 @@ async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void> {
     const now = JSON.stringify(accounts);
     if (now !== last || accounts.some((one) => one?.held !== 0)) [last, since] = [now, performance.now()];
     await sleep(100);
+  }
+}
+
+/** What the broker keeps after a minute and a half, while the replicas run: a server may be slow to settle and to deliver again. */
+async function untilEmpty(
+  { leftYet }: RoundBroker,
+  print: (line: string) => void,
+): Promise<string | undefined> {
+  const begin = performance.now();
+  for (;;) {
+    const left = await leftYet?.().catch(messageOf);
+    if (left === undefined || performance.now() - begin > 90_000) return left;
+    print(`the broker is not empty yet: ${left}`);
   }
 }
 

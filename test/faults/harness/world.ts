@@ -47,13 +47,20 @@ export interface RoundBroker {
   readonly excluded: ReadonlyMap<string, string>;
 }
 
+/** A disk that can be filled. */
+export interface Disk {
+  readonly folder: string;
+  fill(): void;
+  free(): void;
+}
+
 export interface World {
   readonly transport: TransportName;
   readonly broker: RoundBroker;
   readonly postgres: Postgres & Server;
   readonly database: TestDatabase;
-  /** A folder that can be filled, on which Postgres keeps its data; undefined without the right to mount one. */
-  readonly disk?: { fill(): Promise<void>; free(): Promise<void> } | undefined;
+  /** Where Postgres keeps its data; undefined without the right to mount one. */
+  readonly disk: Disk | undefined;
   readonly replicas: ReadonlyArray<Replica>;
   readonly publishing: Publishing;
   /** Milliseconds. Rejects if the round is given up. */
@@ -61,10 +68,8 @@ export interface World {
 }
 
 export interface Fault extends FaultTimes {
-  /** On which transports it makes sense; all unless told. */
-  readonly only?: ReadonlyArray<TransportName>;
   /** Whether this world lets it happen. */
-  possible?(world: World): boolean;
+  possible?(world: Pick<World, 'broker' | 'disk'>): boolean;
   /** Strikes, waits for so many milliseconds, repairs. Resolves with a few words about what it struck. */
   run(world: World, lasts: number, random: Random): Promise<string>;
 }

@@ -2,34 +2,48 @@ import { createHash } from 'node:crypto';
 import type { Outcome } from '../../../core/message/outcome.ts';
 import { bodyOf, keptBody } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
+import { redact } from './redact.ts';
 import type { DeadLetter } from './sql/insert-dead-letters.ts';
 
 /** Characters that a dead letter's row keeps of each text. */
 export const kept = { detail: 1000, method: 64, instanceId: 64, messageId: 128, sender: 128 } as const;
 
-/** The row of a dead letter. */
+/**
+ * The row of a dead letter.
+ *
+ * @param names the arguments whose values are not kept.
+ */
 export function letterOf(
-  { task, transport, raw, method, messageId, args }: BatchItem,
-  { reason, detail }: Extract<Outcome, { kind: 'dead' }>,
+  item: BatchItem,
+  outcome: Extract<Outcome, { kind: 'dead' }>,
+  names: ReadonlySet<string>,
 ): DeadLetter {
-  // A message that was deferred before has no body. Its arguments take the body's place.
-  const body = raw === undefined ? Buffer.from(JSON.stringify({ method, args })) : bodyOf(raw);
+  const { transport, raw, messageId } = item;
+  const whole = wholeOf(item);
+  const shown = names.size === 0 ? undefined : redact(item, outcome, names);
+  const body = shown === undefined ? whole : shown.body;
   return {
     transport,
-    reason,
-    detail: cleanText(detail, kept.detail),
-    method: cleanText(method, kept.method),
-    instanceId: cleanText(instanceIdOf(task, args), kept.instanceId),
+    reason: outcome.reason,
+    detail: cleanText(shown?.detail ?? outcome.detail, kept.detail),
+    method: cleanText(item.method, kept.method),
+    instanceId: cleanText(instanceIdOf(item.task, item.args), kept.instanceId),
     messageId: cleanText(raw?.messageId ?? messageId, kept.messageId),
     sender: cleanText(raw?.sender, kept.sender),
     senderProof: raw?.senderProof ?? null,
-    compression: cleanText(raw?.compression || undefined, kept.method),
+    compression: shown?.inflated === true ? null : cleanText(raw?.compression || undefined, kept.method),
     isCall: raw?.isCall === true,
     wasDeferred: raw === undefined,
-    body: body.subarray(0, keptBody),
-    bodySize: raw?.oversize?.size ?? body.length,
-    bodyDigest: Buffer.from(raw?.oversize?.digest ?? createHash('sha256').update(body).digest()),
+    redacted: shown?.redacted === true,
+    body: body?.subarray(0, keptBody) ?? null,
+    bodySize: raw?.oversize?.size ?? whole.length,
+    bodyDigest: Buffer.from(raw?.oversize?.digest ?? createHash('sha256').update(whole).digest()),
   };
+}
+
+/** A message that was deferred before has no body. Its arguments take the body's place. */
+function wholeOf({ raw, method, args }: BatchItem): Buffer {
+  return raw === undefined ? Buffer.from(JSON.stringify({ method, args })) : bodyOf(raw);
 }
 
 /** The instance that a message names, even if the message could not be parsed. */

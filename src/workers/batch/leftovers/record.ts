@@ -6,7 +6,9 @@ import type { Db } from '../../postgres/transaction.ts';
 import { bodyOf, type RawMessage, type SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import type { ThreadState } from '../thread-state.ts';
-import { letterOf } from './letter.ts';
+import { type LetterFlood, type Origin, sumUp } from './flood.ts';
+import { cleanText, instanceIdOf, kept, letterOf } from './letter.ts';
+import { countDeadLetters } from './sql/count-dead-letters.ts';
 import { type DeadLetter, insertDeadLetters } from './sql/insert-dead-letters.ts';
 import { type DeferredMessage, upsertDeferred } from './sql/upsert-deferred.ts';
 
@@ -20,32 +22,52 @@ export interface Resolved {
 export async function record(
   db: Db,
   resolved: ReadonlyArray<Resolved>,
-  { manager, settings }: Pick<ThreadState, 'manager' | 'settings'>,
+  state: Pick<ThreadState, 'manager' | 'settings' | 'flood' | 'redact'>,
 ): Promise<void> {
-  const kept = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
+  const leftovers = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
   // Nearly always.
-  if (kept.length === 0) return;
-  const deferredOnes = kept.flatMap((one) => toDeferred(one, manager));
-  const letters = kept.flatMap(toDeadLetter);
+  if (leftovers.length === 0) return;
+  const { manager, settings } = state;
+  const deferredOnes = leftovers.flatMap((one) => toDeferred(one, manager));
+  const letters: DeadLetter[] = [];
+  const counted: Origin[] = [];
+  for (const { item, outcome } of leftovers) {
+    // A dead letter that dies again has its row. The hooks of its redrive mark it.
+    if (outcome.kind !== 'dead' || item.letterId !== undefined) continue;
+    const verdict = verdictOn(state.flood, item, outcome);
+    if (verdict === 'whole') letters.push(letterOf(item, outcome, state.redact));
+    else counted.push(verdict);
+  }
   if (deferredOnes.length > 0) await upsertDeferred(db, manager, deferredOnes, settings.deferred.firstDelay);
   if (letters.length > 0) await insertDeadLetters(db, letters);
+  if (counted.length > 0) await countDeadLetters(db, sumUp(counted));
+}
+
+/** A message that was deferred before is no part of a flood: `deferred.maxRows` bounds those. */
+function verdictOn(
+  flood: LetterFlood,
+  item: BatchItem,
+  { reason }: Extract<Outcome, { kind: 'dead' }>,
+): 'whole' | Origin {
+  const { transport, task, raw, args, hasRow } = item;
+  if (raw === undefined || hasRow === true) return 'whole';
+  const sender = cleanText(raw.sender, kept.sender);
+  const instanceId = cleanText(instanceIdOf(task, args), kept.instanceId);
+  return flood.judge(item, { transport, reason, sender, instanceId });
 }
 
 /**
  * Records a dead letter without any value that came from outside. It is the last resort for a message whose row every table refuses.
  */
-export function recordMinimal(
+export async function recordMinimal(
   db: Db,
   item: BatchItem,
   outcome: Extract<Outcome, { kind: 'dead' }>,
+  { redact }: Pick<ThreadState, 'redact'>,
 ): Promise<void> {
-  const letters = toDeadLetter({ item, outcome });
-  if (letters.length === 0) return Promise.resolve();
+  if (item.letterId !== undefined) return;
   const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
-  return insertDeadLetters(
-    db,
-    letters.map((letter) => ({ ...letter, ...bare })),
-  );
+  await insertDeadLetters(db, [{ ...letterOf(item, outcome, redact), ...bare }]);
 }
 
 function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMessage[] {
@@ -106,9 +128,4 @@ let lastArrival = 0;
 function nextArrival(): number {
   lastArrival = Math.max(lastArrival + 0.000_001, Date.now() / 1000);
   return lastArrival;
-}
-
-/** A dead letter that dies again has its row. The hooks of its redrive mark it. */
-function toDeadLetter({ item, outcome }: Resolved): DeadLetter[] {
-  return outcome.kind === 'dead' && item.letterId === undefined ? [letterOf(item, outcome)] : [];
 }

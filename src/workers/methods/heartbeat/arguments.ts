@@ -2,7 +2,7 @@ import { Rejected } from '../../../core/errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../../../core/json.ts';
 import { readId, readSent } from '../arguments.ts';
 import type { GuestArgs } from '../contract.ts';
-import { type Status, statuses } from './statuses.ts';
+import { type Status, statuses } from '../statuses.ts';
 
 export interface HeartbeatArgs extends GuestArgs {
   /** Undefined: the guest only reports that it is alive. */

@@ -2,9 +2,9 @@ import type { CastMethod } from '../contract.ts';
 import { findLocked } from '../find-locked.ts';
 import { applyFolded } from '../fold.ts';
 import { readGuards } from '../read-guards.ts';
+import { restartRequired, type Status, statuses } from '../statuses.ts';
 import { type HeartbeatArgs, readHeartbeat, writeHeartbeat } from './arguments.ts';
 import { registerInstances } from './register-instances.ts';
-import { restartRequired, type Status, statuses } from './statuses.ts';
 import { upsertStatuses } from './upsert-statuses.ts';
 
 const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired)?.description;

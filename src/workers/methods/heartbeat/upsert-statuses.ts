@@ -2,8 +2,8 @@ import { doubleArray, integerArray, textArray } from '../../postgres/binary-arra
 import { guardHorizon, utcNow } from '../../postgres/expressions.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import type { Fold, Refusal } from '../fold.ts';
+import { newStatus, restartRequired, type Status } from '../statuses.ts';
 import type { HeartbeatArgs } from './arguments.ts';
-import { newStatus, restartRequired, type Status } from './statuses.ts';
 
 /** RESTART_REQUIRED stays, and so does any status under a fold without a status. */
 const keepsStatus = `stored.status_id = ${restartRequired} OR ($5::jsonb -> excluded.instance_id ->> 1)::boolean`;

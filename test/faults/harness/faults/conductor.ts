@@ -15,6 +15,17 @@ export const conductorFaults: ReadonlyArray<Fault> = [
     },
   },
   {
+    name: 'conductor-kill-all',
+    lasts: [100, 2000],
+    run: async ({ replicas, sleep }, lasts) => {
+      await Promise.all(replicas.map((one) => one.kill()));
+      await sleep(lasts);
+      for (const one of replicas) one.start();
+      await Promise.all(replicas.map((one) => one.consumes()));
+      return `kill -9 of all ${replicas.length}`;
+    },
+  },
+  {
     name: 'conductor-freeze',
     lasts: [500, 7000],
     run: async ({ replicas, sleep }, lasts, random) => {

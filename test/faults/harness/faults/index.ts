@@ -1,13 +1,23 @@
 import type { Fault } from '../world.ts';
 import { brokerFaults } from './broker.ts';
 import { conductorFaults } from './conductor.ts';
+import { exhaustedFaults } from './exhausted.ts';
+import { frozenFaults } from './frozen.ts';
 import { networkFaults } from './network.ts';
 import { postgresFaults } from './postgres.ts';
+import { rowFaults } from './rows.ts';
+import { two } from './together.ts';
+import { workerFaults } from './worker.ts';
 
 /** All faults, in the order of the report. */
 export const faults: ReadonlyArray<Fault> = [
   ...conductorFaults,
+  ...workerFaults,
   ...brokerFaults,
   ...networkFaults,
   ...postgresFaults,
+  ...frozenFaults,
+  ...rowFaults,
+  ...exhaustedFaults,
+  two,
 ];

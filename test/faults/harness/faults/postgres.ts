@@ -35,7 +35,8 @@ export const postgresFaults: ReadonlyArray<Fault> = [
   },
 ];
 
-async function terminateAll({ database }: World): Promise<number> {
+/** Ends all connections of the replicas; resolves with their number. */
+export async function terminateAll({ database }: World): Promise<number> {
   const rows = await waitFor(
     () =>
       database.query(

@@ -15,7 +15,8 @@ export interface DeadLetter {
   readonly compression: string | null;
   readonly isCall: boolean;
   readonly wasDeferred: boolean;
-  /** The first 64 KiB of the body. */
+  readonly redacted: boolean;
+  /** The first 64 KiB of the body; null if nothing of it may be kept. */
   readonly body: Buffer | null;
   readonly bodySize: number;
   /** SHA-256 of the whole body. */
@@ -24,9 +25,9 @@ export interface DeadLetter {
 
 const text = `
 INSERT INTO dead_letters (transport, reason, detail, method, instance_id, message_id, sender, body, body_size, body_digest,
-  sender_proof, compression, is_call, was_deferred)
+  sender_proof, compression, is_call, was_deferred, redacted)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-  $9::integer[], $10::bytea[], $11::text[], $12::text[], $13::boolean[], $14::boolean[])`;
+  $9::integer[], $10::bytea[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $15::boolean[])`;
 
 export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLetter>): Promise<void> {
   await db.query('insert-dead-letters', text, [
@@ -44,5 +45,6 @@ export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLette
     letters.map(({ compression }) => compression),
     letters.map(({ isCall }) => isCall),
     letters.map(({ wasDeferred }) => wasDeferred),
+    letters.map(({ redacted }) => redacted),
   ]);
 }

@@ -1,0 +1,32 @@
+/** The parts of a batch that has ended its thread. */
+import { type BatchResult, HELD } from '../core/message/outcome.ts';
+
+/**
+ * Messages of one part. With the root of the batch's size, one message that ends its thread costs about twice the root in transactions: the
+ * parts, then the messages of its part. One by one, they would be as many as the batch has messages.
+ */
+export const partSize = (messages: number): number => Math.ceil(Math.sqrt(messages));
+
+/** The result of a batch from those of its first parts, in order. The messages of the other parts are HELD. */
+export function joinResults(parts: ReadonlyArray<BatchResult>, messages: number): BatchResult {
+  const codes = new Uint8Array(messages).fill(HELD);
+  const begins: number[] = [];
+  let begin = 0;
+  for (const part of parts) {
+    begins.push(begin);
+    codes.set(part.codes, begin);
+    begin += part.codes.length;
+  }
+  const moved = <Value>(of: (part: BatchResult) => ReadonlyArray<readonly [number, Value]> | undefined) =>
+    parts.flatMap((part, index) =>
+      (of(part) ?? []).map(([at, value]) => [at + (begins[index] ?? 0), value] as const),
+    );
+  return {
+    codes,
+    dead: parts.flatMap(({ dead }) => dead),
+    heldBecause: parts.at(-1)?.heldBecause,
+    putAsideBecause: parts.find(({ putAsideBecause }) => putAsideBecause !== undefined)?.putAsideBecause,
+    addresses: moved(({ addresses }) => addresses),
+    notifications: moved(({ notifications }) => notifications),
+  };
+}
