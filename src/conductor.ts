@@ -151,7 +151,7 @@ export async function startConductor(
   const parking = new Parking({
     after: config.park.after,
     supervisors: perTransport.map(({ supervisor }) => supervisor),
-    dispatcher,
+    gate: dispatcher.gate,
     committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
     probe: () => probe.ask(),
     logger,

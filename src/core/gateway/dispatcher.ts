@@ -47,7 +47,7 @@ export class Dispatcher {
   private readonly running = new Set<Batch>();
   private readonly replies: Replies;
   private readonly calls: Calls;
-  private readonly gate: Gate;
+  readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private turn = 0;
@@ -108,15 +108,6 @@ export class Dispatcher {
     if (session !== undefined) return this.replies.notify(transport, { session }, [notification]);
     this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
     return false;
-  }
-
-  /** Runs no batch until `unpark`. */
-  park(): void {
-    this.gate.park();
-  }
-
-  unpark(): void {
-    this.gate.unpark();
   }
 
   /** Resolves when nothing is in flight or the deadline has passed. Calls that wait for a status are given back at once. */

@@ -1,13 +1,13 @@
 import { pause } from '../backoff.ts';
 import type { Logger } from '../logger.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { Gate } from './gate.ts';
 import type { Supervisor } from './supervisor.ts';
 
 export interface ParkingOptions {
   /** Milliseconds that messages are held before they are given back. 0: they are never given back. */
   readonly after: number;
   readonly supervisors: ReadonlyArray<Pick<Supervisor, 'park' | 'unpark'>>;
-  readonly dispatcher: Pick<Dispatcher, 'heldBecause' | 'park' | 'unpark'>;
+  readonly gate: Pick<Gate, 'heldBecause' | 'park' | 'unpark'>;
   /** The number of messages committed so far. */
   readonly committed: () => number;
   /** Asks the database. Resolves with its problem, or undefined. Never rejects. */
@@ -75,8 +75,8 @@ export class Parking {
   }
 
   private async parkIfHeldForLong(): Promise<void> {
-    const { after, dispatcher, committed, supervisors, logger } = this.options;
-    const because = dispatcher.heldBecause;
+    const { after, gate, committed, supervisors, logger } = this.options;
+    const because = gate.heldBecause;
     const now = performance.now();
     if (because === undefined) {
       this.heldSince = undefined;
@@ -89,7 +89,7 @@ export class Parking {
     this.repeats = before === this.committedBefore ? this.repeats + 1 : 0;
     this.isParked = true;
     this.heldSince = undefined;
-    dispatcher.park();
+    gate.park();
     logger.warn(
       { because, leastMs: this.least },
       'messages are given back until the database answers, nothing is lost',
@@ -99,12 +99,12 @@ export class Parking {
   }
 
   private async unparkIfDatabaseAnswers(): Promise<void> {
-    const { probe, supervisors, dispatcher } = this.options;
+    const { probe, supervisors, gate } = this.options;
     if (performance.now() - this.parkedAt < this.least) return;
     const problem = await probe();
     if (problem !== undefined || this.stopping.signal.aborted) return;
     this.isParked = false;
-    dispatcher.unpark();
+    gate.unpark();
     for (const supervisor of supervisors) supervisor.unpark();
   }
 

@@ -26,7 +26,7 @@ function open(t: ExecutionContext, more: { after?: number } = {}) {
     supervisors: [
       { park: () => Promise.resolve(void done.push('park')), unpark: () => void done.push('unpark') },
     ],
-    dispatcher: {
+    gate: {
       get heldBecause() {
         return state.heldBecause;
       },
@@ -149,12 +149,12 @@ test('a parked dispatcher runs nothing, and what the brokers do not take back is
   const { dispatcher, workers, broker } = await setUp(t, {});
   await broker.publish('a');
   await workers.only.hold('no database');
-  dispatcher.park();
+  dispatcher.gate.park();
   mock.timers.tick(1_000_000);
   await tick();
   t.deepEqual(workers.running, []);
   t.is(dispatcher.heldBecause, 'no database');
-  dispatcher.unpark();
+  dispatcher.gate.unpark();
   await tick();
   t.is(dispatcher.heldBecause, 'no database');
   await workers.only.finish();
@@ -165,11 +165,11 @@ test('a parked dispatcher whose messages have gone back flows again at once', as
   const { dispatcher, workers, broker } = await setUp(t, {});
   await broker.publish('a');
   await workers.only.hold('no database');
-  dispatcher.park();
+  dispatcher.gate.park();
   const { session } = broker;
   session.end(undefined);
   broker.inlet.forget(session);
-  dispatcher.unpark();
+  dispatcher.gate.unpark();
   await tick();
   t.is(dispatcher.heldBecause, undefined);
 });
