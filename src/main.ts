@@ -8,6 +8,7 @@ import { CommandLine } from './commands/command-line.ts';
 import { addDead } from './commands/dead.ts';
 import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
+import { addExplain } from './commands/explain.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addStart } from './commands/start.ts';
@@ -29,6 +30,7 @@ const commands = [
   addSimulate,
   addDeferred,
   addDead,
+  addExplain,
 ];
 
 async function version(): Promise<string> {

@@ -92,10 +92,17 @@ function withoutLastNewline(edited: Buffer, before: Buffer): Buffer {
 
 /** `editor` may have arguments, so the shell reads it. */
 async function run(editor: string, file: string): Promise<void> {
-  const child = spawn('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (code !== 0) throw new Error(`the editor ended with ${code}; nothing is stored`);
+  // An interrupt from the terminal is for the editor. Otherwise the file would be left behind.
+  const ignore = () => {};
+  process.on('SIGINT', ignore);
+  try {
+    const child = spawn('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' });
+    const ended = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, signal) => resolve(signal ?? code));
+    });
+    if (ended !== 0) throw new Error(`the editor ended with ${ended}; nothing is stored`);
+  } finally {
+    process.off('SIGINT', ignore);
+  }
 }

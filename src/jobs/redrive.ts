@@ -2,7 +2,7 @@ import type { Logger } from '../core/logger.ts';
 import { LineBudget, Outage } from '../core/quiet-log.ts';
 import { type Job, perTransport } from './contract.ts';
 
-/** The result of one round of redrives. */
+/** The result of redriving one batch. */
 interface Redrives {
   /** Dead letters by their outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
@@ -19,10 +19,13 @@ export interface RedriveOptions {
 /** Milliseconds between two rounds. The rate of a redrive is kept from one round to the next. */
 const every = 1000;
 
+/** Batches in one round, at most. Then other replicas may go on. */
+const maxBatches = 20;
+
 /** Lines about redriven letters: some at once, then one in ten seconds, with the sums since the last one. */
 const lines = { atOnce: 3, interval: 10_000 };
 
-/** Redrives the dead letters of one transport that are due. */
+/** Redrives the dead letters of one transport that are due, in batches. */
 export function redriveJob({ transport, redrive, logger }: RedriveOptions): Job {
   const budget = new LineBudget(lines.atOnce, lines.interval);
   const outage = new Outage();
@@ -30,9 +33,15 @@ export function redriveJob({ transport, redrive, logger }: RedriveOptions): Job 
   return {
     name: perTransport('redrive', transport),
     every,
-    async run() {
-      const { outcomes, isUnfinished, failedBecause } = await redrive();
-      for (const [outcome, count] of Object.entries(outcomes)) sums[outcome] = (sums[outcome] ?? 0) + count;
+    async run(signal) {
+      let isUnfinished = true;
+      let failedBecause: string | undefined;
+      for (let batches = 0; isUnfinished && batches < maxBatches && !signal.aborted; batches += 1) {
+        const batch = await redrive();
+        for (const [outcome, count] of Object.entries(batch.outcomes))
+          sums[outcome] = (sums[outcome] ?? 0) + count;
+        ({ isUnfinished, failedBecause } = batch);
+      }
       if (Object.keys(sums).length > 0 && budget.take() !== undefined) {
         logger.info(sums, 'redrove dead letters');
         sums = {};

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import ava, { type ExecutionContext } from 'ava';
@@ -108,6 +108,21 @@ test('dead edit opens the editor on a file that only its owner may read, and kee
   t.deepEqual([unchanged.code, unchanged.errors], [1, ['conductor: nothing was changed']]);
   const failed = await run(t, ['dead', 'edit', '1', ...config], { EDITOR: 'false', VISUAL: '' });
   t.deepEqual([failed.code, failed.errors], [1, ['conductor: the editor ended with 1; nothing is stored']]);
+});
+
+test('dead edit leaves no file behind if it is interrupted', async (t) => {
+  const { database, config } = await prepared(t);
+  const folder = temporaryDirectory('interrupted');
+  const editor = join(folder, 'editor.sh');
+  writeFileSync(editor, `#!/bin/sh\ntrap '' INT\nkill -INT 0\necho '{"n":3}' > "$1"\n`);
+  chmodSync(editor, 0o755);
+  const room = temporaryDirectory('room');
+  const variables = { EDITOR: editor, VISUAL: '', TMPDIR: room };
+  const { code, errors } = await run(t, ['dead', 'edit', '2', ...config], variables);
+  t.is(code, 1);
+  t.regex(errors[0] ?? '', /^conductor: the editor ended with .*; nothing is stored$/);
+  t.deepEqual(readdirSync(room), []);
+  t.deepEqual(await lettersWhere(database, 'edited_body IS NOT NULL'), []);
 });
 
 test('dead edit takes a body from a file or from standard input, and refuses one that no transport could read', async (t) => {

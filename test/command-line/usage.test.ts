@@ -26,6 +26,7 @@ test('--help names every command', async (t) => {
     'simulate',
     'deferred',
     'dead',
+    'explain',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }

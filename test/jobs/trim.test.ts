@@ -31,3 +31,24 @@ for (const { limits, left, line } of [
     t.regex(lines[0] ?? '', line);
   });
 }
+
+test('a dead letter that waits for its redrive is not deleted because there are too many, but because of its age', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const logger = pino({ level: 'silent' });
+  await database.query(`
+    INSERT INTO dead_letters (transport, reason, body_size, body_digest, redrive_at, redriven_at)
+    VALUES ('plain', 'refused', 1, '', now(), NULL), ('plain', 'refused', 1, '', now(), now()), ('plain', 'refused', 1, '', NULL, NULL)`);
+  const context = openContext(t, database);
+  const trim = (limits: { maxRows: number; maxAge: number }) =>
+    trimDeadLettersJob({ database: jobsDatabaseOf(context), ...limits, logger }).run(
+      new AbortController().signal,
+    );
+  await trim({ maxRows: 1, maxAge: 3_600_000 });
+  t.deepEqual(await database.query('SELECT id::integer AS id FROM dead_letters ORDER BY id'), [
+    { id: 1 },
+    { id: 3 },
+  ]);
+  await database.query("UPDATE dead_letters SET died_at = now() - interval '2 hours'");
+  await trim({ maxRows: 10, maxAge: 3_600_000 });
+  t.deepEqual(await database.query('SELECT FROM dead_letters'), []);
+});
