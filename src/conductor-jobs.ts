@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import type { Config } from './core/config/load.ts';
 import type { Logger } from './core/logger.ts';
+import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
 import type { JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
+import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
 import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
 import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
@@ -16,6 +18,10 @@ import type { WorkerSettings } from './workers/settings.ts';
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
   readonly retry: (transport: string) => Promise<RetryResult>;
+  /** Publishes due notifications. Resolves with the reason why notifications wait, if any do. Never rejects. */
+  readonly publishDue: (transport: string, signal: AbortSignal) => Promise<string | undefined>;
+  /** Takes each new dead letter, for the log. */
+  readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
 }
@@ -24,11 +30,11 @@ export interface ReplicaJobs {
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
-  const { deadLetters, calls, deferred, transitions } = config;
+  const { deadLetters, calls, deferred, transitions, outbox } = config;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -40,12 +46,16 @@ export function createJobs(
         }),
       ),
       ...config.transports.map(({ name: transport }) =>
+        publishOutboxJob({ transport, publishDue: (signal) => publishDue(transport, signal) }),
+      ),
+      ...config.transports.map(({ name: transport }) =>
         redriveJob({
           transport,
           redrive: () => redrive(transport),
           logger: logger.child({ transport }),
         }),
       ),
+      boundOutboxJob({ database, ...outbox, onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),

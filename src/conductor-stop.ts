@@ -1,4 +1,5 @@
 import type { AdminServer } from './admin/server.ts';
+import type { ReplicaOutbox } from './conductor-outbox.ts';
 import { settledBy } from './core/deadline.ts';
 import type { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
@@ -19,6 +20,7 @@ export interface StoppingParts {
   }>;
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
+  readonly outbox: Pick<ReplicaOutbox, 'stop'>;
   /** What looks at the database, at the messages in flight and at the jobs now and then. */
   readonly watches: ReadonlyArray<{ stop(): void }>;
   readonly probe: Pick<DatabaseProbe, 'close'>;
@@ -71,8 +73,19 @@ export class Stopping {
 
   private async end(): Promise<void> {
     this.isBegun = true;
-    const { deadline, transports, dispatcher, jobs, watches, probe, pool, deadLetters, admin, logger } =
-      this.parts;
+    const {
+      deadline,
+      transports,
+      dispatcher,
+      jobs,
+      outbox,
+      watches,
+      probe,
+      pool,
+      deadLetters,
+      admin,
+      logger,
+    } = this.parts;
     const { finished, closed, over } = stopDeadlines(deadline);
     for (const watch of watches) watch.stop();
     probe.close();
@@ -82,6 +95,7 @@ export class Stopping {
       ...transports.map(({ supervisor }) => supervisor.drain(finished)),
     ]);
     await dispatcher.idle(finished);
+    await outbox.stop(finished);
     dispatcher.stop();
     await Promise.all([
       // The results of batches that still run are ignored from here on.

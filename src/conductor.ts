@@ -3,6 +3,7 @@ import { type AdminServer, startAdmin } from './admin/server.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
+import { createOutbox } from './conductor-outbox.ts';
 import { Stopping } from './conductor-stop.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
@@ -19,6 +20,7 @@ import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
+import type { DeadNotice } from './core/message/outcome.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import type { Jobs } from './jobs/jobs.ts';
@@ -86,9 +88,9 @@ export async function startConductor(
       wedge.during(async () => {
         const result = await pool.run(transport, batch);
         putAside.note(result.putAsideBecause);
-        return result;
+        return outbox.note(transport, result);
       }),
-    call: (...call) => pool.call(...call),
+    call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
     waits: statusWaits(config, connections.rounds, logger),
     slots: threads * workers.concurrency,
     callSlots: threads * config.calls.concurrency,
@@ -122,24 +124,20 @@ export async function startConductor(
       }),
     };
   });
+  const outbox = createOutbox(config, pool, perTransport, logger);
+  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
   const retry = async (transport: string) => {
-    const { notifications = [], dead = [], ...round } = await pool.retry(transport);
+    const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
     const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
     for (const notice of dead) {
       counters?.countDead(notice.reason);
-      deadLetters.add(notice);
+      onDead(notice);
     }
-    // If a notification cannot be published, its message is retried.
-    for (const { notification, row } of notifications)
-      if (await dispatcher.announce(transport, notification)) await pool.forget(row);
     return round;
   };
-  const redrive = async (transport: string) => {
-    const round = await pool.redrive(transport);
-    for (const notification of round.notifications) await dispatcher.announce(transport, notification);
-    return round;
-  };
-  const jobs = createJobs(config, connections, { retry, redrive }, logger);
+  const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
+  const { publishDue } = outbox;
+  const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -173,6 +171,7 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
+    outbox,
     watches: [watch, wedge, durability, parking],
     probe,
     pool,

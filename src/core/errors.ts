@@ -35,6 +35,7 @@ export class Undeliverable extends Error {
  * | `refused` | is refused by the database or its method, while others of its method are applied |
  * | `never_known` | is about an instance or backup that was still unknown after the last retry |
  * | `never_unlocked` | still had other transactions in its way after the last retry |
+ * | `unpublished` | is a notification of our own that no broker has accepted within `outbox.maxAge`, or that was too many |
  * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
 const deadReasons = [
@@ -53,6 +54,7 @@ const deadReasons = [
   'refused',
   'never_known',
   'never_unlocked',
+  'unpublished',
   'crash',
 ] as const;
 export type DeadReason = (typeof deadReasons)[number];

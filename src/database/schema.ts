@@ -49,6 +49,18 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'next_attempt_at',
   ],
   call_results: ['id', 'principal', 'message_id', 'call_digest', 'result', 'called_at'],
+  notification_outbox: [
+    'id',
+    'transport',
+    'topic',
+    'message_id',
+    'instance_id',
+    'body',
+    'created_at',
+    'attempts',
+    'next_attempt_at',
+    'error',
+  ],
   status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
@@ -72,6 +84,7 @@ const addedColumns: Readonly<Record<string, readonly string[]>> = {
     'redriven_at',
     'redrive_outcome',
     'redrives',
+    'topic',
   ],
 };
 

@@ -111,9 +111,9 @@ export class Boss {
    */
   async lookAfter({ name }: Job): Promise<number | undefined> {
     const queue = queueOf(name);
-    await this.boss.supervise(queue);
     const rows = await this.boss.findJobs<unknown>(queue, { limit: 10 });
     if (rows.length === 0) await this.boss.send(queue, {}, {});
+    else await this.boss.supervise(queue);
     const times = rows.flatMap(({ data }) =>
       isObject(data) && typeof data.succeededAt === 'number' ? [data.succeededAt] : [],
     );

@@ -2,6 +2,7 @@
 export { CallRefused, Rejected } from '../core/errors.ts';
 export type { JsonObject } from '../core/json.ts';
 export { isObject, jsonTypeOf } from '../core/json.ts';
+export type { Notification } from '../core/message/notification.ts';
 export { applied, dead, deferred, duplicate, type Outcome, stale } from '../core/message/outcome.ts';
 export { readId, readSent, readText } from '../workers/methods/arguments.ts';
 export type { CallContext, CallMethod, CastMethod, GuestArgs } from '../workers/methods/contract.ts';

@@ -39,7 +39,6 @@ export type { Shortfall, Survival } from '../core/transport/durability.ts';
 export { establish } from '../core/transport/establish.ts';
 export { HeldDelivery } from '../core/transport/held-delivery.ts';
 export { covers, isWritableName, nameFor, type Wildcards } from '../core/transport/names.ts';
-export { Outbox } from '../core/transport/outbox.ts';
 export {
   type Credentials,
   credentialsOf,
@@ -51,3 +50,4 @@ export type { OutgoingMessage, Sender, SenderSession } from '../core/transport/s
 export { SessionLife } from '../core/transport/session-life.ts';
 export { type Settled, SettlingOrder } from '../core/transport/settling-order.ts';
 export { tlsFailure } from '../core/transport/tls-failure.ts';
+export { Unconfirmed } from '../core/transport/unconfirmed.ts';

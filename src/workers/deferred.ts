@@ -1,19 +1,4 @@
-import type { DeadNotice, Notification } from '../core/message/outcome.ts';
-
-/** Identifies one version of a deferred message's row, since a newer message may be merged into the row. */
-export interface DeferredVersion {
-  readonly method: string;
-  readonly key: string;
-  readonly sent: number;
-}
-
-/** A notification that a deferred message has caused. */
-export interface DueNotification {
-  readonly transport: string;
-  readonly notification: Notification;
-  /** The message's row. */
-  readonly row: DeferredVersion;
-}
+import type { DeadNotice } from '../core/message/outcome.ts';
 
 /** The result of one round of retries. */
 export interface RetryResult {
@@ -25,7 +10,7 @@ export interface RetryResult {
   readonly dead?: ReadonlyArray<DeadNotice>;
   /** Whether as many messages were due as a round takes, or more. */
   readonly isUnfinished: boolean;
-  /** The notifications of retried messages. Each message stays deferred until its notification is published and `forget` is called. */
-  readonly notifications?: ReadonlyArray<DueNotification>;
+  /** Whether notifications were stored. They can be published now. */
+  readonly notifies?: boolean;
   readonly failedBecause?: string;
 }

@@ -27,6 +27,6 @@ export function joinResults(parts: ReadonlyArray<BatchResult>, messages: number)
     heldBecause: parts.at(-1)?.heldBecause,
     putAsideBecause: parts.find(({ putAsideBecause }) => putAsideBecause !== undefined)?.putAsideBecause,
     addresses: moved(({ addresses }) => addresses),
-    notifications: moved(({ notifications }) => notifications),
+    notifies: parts.some(({ notifies }) => notifies),
   };
 }

@@ -1,11 +1,12 @@
 import { Piscina } from 'piscina';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
 import { LineBudget } from '../core/quiet-log.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack } from './packing.ts';
 import { joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
@@ -113,6 +114,16 @@ export class WorkerPool {
     }
   }
 
+  /** Claims notifications that are due. Rejects if the database cannot be reached. */
+  claimNotifications(transport: string): Promise<ClaimedNotification[]> {
+    return this.ordinary.run(transport, { name: 'claimNotifications' });
+  }
+
+  /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
+  settleNotifications(settled: PublishedNotifications): Promise<void> {
+    return this.ordinary.run(settled, { name: 'settleNotifications' });
+  }
+
   /** Redrives the dead letters of a transport that are due. Never rejects. */
   redrive(transport: string): Promise<RedriveRound> {
     return redriveRound(transport, {
@@ -123,15 +134,6 @@ export class WorkerPool {
       isClosing: () => this.closing,
       logger: this.options.logger,
     });
-  }
-
-  /** Deletes a deferred message whose notification is published. If that fails, both come again. */
-  async forget(row: DeferredVersion): Promise<void> {
-    try {
-      await this.ordinary.run([row], { name: 'forget' });
-    } catch (error) {
-      if (!this.closing) this.options.logger.warn({ because: messageOf(error) }, 'deferred messages wait');
-    }
   }
 
   /** Ends the threads. Running batches are cut off. */

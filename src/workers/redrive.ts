@@ -9,6 +9,7 @@ import { lockLetters } from './batch/leftovers/sql/lock-letters.ts';
 import { type LetterMark, markLetters } from './batch/leftovers/sql/mark-letters.ts';
 import { postponeLetters } from './batch/leftovers/sql/postpone-letters.ts';
 import { readLetters } from './batch/leftovers/sql/read-letters.ts';
+import { returnLetters } from './batch/outbox/sql/return-letters.ts';
 import type { Hooks } from './batch/run.ts';
 import type { ThreadState } from './batch/thread-state.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
@@ -29,6 +30,7 @@ export async function redriveLetters(
 ): Promise<RedriveResult> {
   let open = ids;
   try {
+    const returned = await transaction(state, (db) => returnLetters(db, ids));
     const letters = await transaction(state, (db) => readLetters(db, ids));
     open = letters.map(({ id }) => id);
     const { items, refused } = await letterItems(state, transport, letters);
@@ -39,28 +41,27 @@ export async function redriveLetters(
     const count = (outcome: string, more = 1) => {
       if (more > 0) outcomes[outcome] = (outcomes[outcome] ?? 0) + more;
     };
+    count('applied', returned);
     count('refused', refused.length);
     const held: string[] = [];
-    const notifications = [];
     for (const item of items) {
       const outcome = result.outcomes.get(item);
       if (outcome === undefined && item.letterId !== undefined) held.push(item.letterId);
       if (outcome === undefined || lost.has(item)) continue;
       count(outcome.kind);
-      if (outcome.kind === 'applied' && outcome.notification !== undefined)
-        notifications.push(outcome.notification);
     }
     count('held', held.length);
     open = held;
-    if (held.length === 0) return { outcomes, notifications };
+    const notifies = returned > 0 || result.notifies === true;
+    if (held.length === 0) return { outcomes, notifies };
     await transaction(state, (db) => postponeLetters(db, held));
     return {
       outcomes,
-      notifications,
+      notifies,
       failedBecause: result.heldBecause ?? 'letters were left without an outcome',
     };
   } catch (error) {
-    return { outcomes: { held: open.length }, notifications: [], failedBecause: messageOf(error) };
+    return { outcomes: { held: open.length }, notifies: false, failedBecause: messageOf(error) };
   }
 }
 
@@ -73,7 +74,7 @@ export async function giveUpLetters(state: ThreadState, { ids }: RedriveTask): P
       ids.map((id) => ({ id, outcome: 'dead', reason: 'crash', detail })),
     ),
   );
-  return { outcomes: { dead: ids.length }, notifications: [] };
+  return { outcomes: { dead: ids.length }, notifies: false };
 }
 
 /** @param lost takes the items whose letters another session redrives, or has deleted. */

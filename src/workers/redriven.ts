@@ -1,5 +1,3 @@
-import type { Notification } from '../core/message/outcome.ts';
-
 /** The letters of one transport that a worker redrives. */
 export interface RedriveTask {
   readonly transport: string;
@@ -10,7 +8,8 @@ export interface RedriveTask {
 export interface RedriveResult {
   /** Letters by their outcome. `refused`: they cannot be redriven as they are. `held`: they wait on. */
   readonly outcomes: Readonly<Record<string, number>>;
-  readonly notifications: ReadonlyArray<Notification>;
+  /** Whether notifications were stored. They can be published now. */
+  readonly notifies: boolean;
   /** Why letters are held. */
   readonly failedBecause?: string;
 }
@@ -24,7 +23,7 @@ export function sumOf(results: ReadonlyArray<RedriveResult>): RedriveResult {
   const failedBecause = results.find((one) => one.failedBecause !== undefined)?.failedBecause;
   return {
     outcomes,
-    notifications: results.flatMap(({ notifications }) => notifications),
+    notifies: results.some(({ notifies }) => notifies),
     ...(failedBecause !== undefined && { failedBecause }),
   };
 }

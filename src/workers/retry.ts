@@ -11,7 +11,7 @@ import { decode } from './batch/read.ts';
 import type { Hooks } from './batch/run.ts';
 import type { ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import { takesBatches } from './methods/contract.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
 import { wholeBody } from './raw-message.ts';
@@ -36,20 +36,13 @@ export async function retryDeferred(state: ThreadState, transport: string): Prom
   ];
   const byItem = new Map<BatchItem, ClaimedMessage>(items);
   const result = await applyBatch(state, [...byItem.keys()], retryHooks(byItem));
-  const notifications = [...result.outcomes].flatMap(([item, outcome]) => {
-    const message = byItem.get(item);
-    if (message === undefined || outcome.kind !== 'applied' || outcome.notification === undefined) return [];
-    const { method, key, sent } = message;
-    const row = { method, key, sent };
-    return [{ transport: item.transport, notification: outcome.notification, row }];
-  });
   const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
   const { heldBecause } = result;
   return {
     retried: claimed.length,
     resolved,
     isUnfinished: claimed.length === retryLimit && heldBecause === undefined,
-    notifications,
+    notifies: result.notifies === true,
     dead: result.dead,
     ...(heldBecause !== undefined && { failedBecause: heldBecause }),
   };
@@ -87,7 +80,7 @@ function retryHooks(byItem: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
         if (message === undefined) continue;
         if (outcome.kind === 'deferred') {
           if (outcome.reason !== message.reason) other.push({ ...message, reason: outcome.reason });
-        } else if (!isDue(outcome, message)) done.push(message);
+        } else done.push(message);
       }
       if (done.length > 0) await deleteDeferred(db, done);
       if (other.length > 0) await updateDeferredReasons(db, other);
@@ -117,20 +110,6 @@ function retryHooks(byItem: ReadonlyMap<BatchItem, ClaimedMessage>): Hooks {
       ),
     );
   }
-}
-
-/** Whether the message stays deferred until its notification is published, so that a crash does not lose the notification. */
-function isDue(outcome: Outcome, { last }: ClaimedMessage): boolean {
-  return outcome.kind === 'applied' && outcome.notification !== undefined && !last;
-}
-
-/** Deletes deferred messages whose notifications are published. Rejects if the database cannot be reached; then both come again. */
-export async function forget(
-  { pool, settings }: ThreadState,
-  rows: ReadonlyArray<DeferredVersion>,
-): Promise<void> {
-  const { preparedStatements } = settings.database;
-  await inTransaction(pool, { preparedStatements }, (db) => deleteDeferred(db, rows));
 }
 
 /** The outcome of a message that has reached the age limit. A reason that is not the message's fault has no entry: it waits on. */

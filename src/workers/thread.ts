@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { workerData } from 'piscina';
 import { messageOf } from '../core/errors.ts';
+import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
 import type { BatchItem } from './batch/item.ts';
@@ -10,16 +11,17 @@ import { createThreadState, type ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
 import { unsealEach } from './batch/unseal-each.ts';
 import { addressOf, runCall } from './calls/run.ts';
-import type { DeferredVersion, RetryResult } from './deferred.ts';
+import type { RetryResult } from './deferred.ts';
 import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
+import { claimOutbox, settleOutbox } from './outbox.ts';
 import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
 import { dueLetters, giveUpLetters, redriveLetters } from './redrive.ts';
 import type { RedriveResult, RedriveTask } from './redriven.ts';
-import { forget as forgetDeferred, retryDeferred } from './retry.ts';
+import { retryDeferred } from './retry.ts';
 import type { WorkerSettings } from './settings.ts';
 
-/** The entry of a worker thread. Each export is a task of the main thread. Only `forget`, `retry`, `due` and `giveUp` reject. */
+/** The entry of a worker thread. Each export is a task of the main thread. Only `retry`, `due`, `giveUp` and those of the outbox reject. */
 
 const settings: WorkerSettings = workerData;
 /** The error of the deployer's own methods, if any. Then the main thread asks this thread for `ready` only. */
@@ -87,14 +89,19 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
   });
 }
 
-/** Rejects if the database cannot be reached. The deferred messages are then tried again. */
-export function forget(rows: ReadonlyArray<DeferredVersion>): Promise<void> {
-  return forgetDeferred(state, rows);
-}
-
 /** Retries the deferred messages of a transport. Rejects if they cannot be claimed. */
 export function retry(transport: string): Promise<RetryResult> {
   return retryDeferred(state, transport);
+}
+
+/** Claims the due notifications of a transport. Rejects if the database cannot be reached. */
+export function claimNotifications(transport: string): Promise<ClaimedNotification[]> {
+  return claimOutbox(state, transport);
+}
+
+/** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
+export function settleNotifications(settled: PublishedNotifications): Promise<void> {
+  return settleOutbox(state, settled);
 }
 
 /** The letters of a transport whose redrive is due. Rejects if the database cannot be reached. */
@@ -115,8 +122,8 @@ export function giveUp(task: RedriveTask): Promise<RedriveResult> {
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, putAsideBecause, notifications, addresses } = await work();
-    return { codes, dead, heldBecause, putAsideBecause, notifications, addresses };
+    const { codes, dead, heldBecause, putAsideBecause, notifies, addresses } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifies, addresses };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

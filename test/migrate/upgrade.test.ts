@@ -18,6 +18,7 @@ test('migrate gives an empty database everything that the conductor needs', asyn
     'table dead_letters',
     'table deferred',
     'table call_results',
+    'table notification_outbox',
     'table status_transitions',
   ]);
   t.regex(await run(database), /Creates the tables instances.*The database is ready\.$/s);
@@ -29,7 +30,7 @@ test("the tables in an empty database have Trove's names, columns and types", as
   await Promise.all([run(empty), run(troves)]);
   const ours = await catalog(empty);
   const ofTables =
-    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|status_transitions)\./;
+    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|notification_outbox|status_transitions)\./;
   const columns = (lines: string[]) => lines.filter((line) => ofTables.test(line));
   t.deepEqual(columns(ours), columns(await catalog(troves)));
   t.true(ours.includes('table service_statuses {fillfactor=60}'));
@@ -44,6 +45,7 @@ test("migrate only adds to Trove's own database", async (t) => {
     'table dead_letters',
     'table deferred',
     'table call_results',
+    'table notification_outbox',
     'table status_transitions',
     'trigger conductor_keep_sent on service_statuses',
     'trigger conductor_keep_sent on backups',
@@ -187,6 +189,8 @@ test('times are UTC in any time zone of the server', async (t) => {
       'deferred.failing_since',
       'deferred.first_deferred_at',
       'deferred.next_attempt_at',
+      'notification_outbox.created_at',
+      'notification_outbox.next_attempt_at',
       'status_transitions.changed_at',
     ],
   );

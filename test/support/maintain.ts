@@ -3,7 +3,6 @@ import { messageOf } from '../../src/core/errors.ts';
 import type { JobsDatabase } from '../../src/jobs/contract.ts';
 import { trimCallResultsJob, trimDeadLettersJob } from '../../src/jobs/trim.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
-import type { DueNotification } from '../../src/workers/deferred.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
 import { retryDeferred } from '../../src/workers/retry.ts';
 
@@ -11,7 +10,6 @@ import { retryDeferred } from '../../src/workers/retry.ts';
 export interface Maintained {
   readonly retried: number;
   readonly resolved: number;
-  readonly notifications: ReadonlyArray<DueNotification>;
   readonly failedBecause?: string;
 }
 
@@ -22,14 +20,12 @@ const maxAge = 86_400_000;
 export async function maintain(context: ThreadState): Promise<Maintained> {
   const { settings } = context;
   const sums = { retried: 0, resolved: 0 };
-  const notifications: DueNotification[] = [];
   let failedBecause: string | undefined;
   for (const transport of Object.keys(settings.transports)) {
     try {
       const round = await retryDeferred(context, transport);
       sums.retried += round.retried;
       sums.resolved += round.resolved;
-      notifications.push(...(round.notifications ?? []));
       failedBecause ??= round.failedBecause;
     } catch (error) {
       failedBecause ??= messageOf(error);
@@ -42,7 +38,7 @@ export async function maintain(context: ThreadState): Promise<Maintained> {
   const { signal } = new AbortController();
   await trimDeadLettersJob({ database, maxRows, maxAge, logger }).run(signal);
   await trimCallResultsJob({ database, retention, maxRows: maxResults }).run(signal);
-  return { ...sums, notifications, ...(failedBecause !== undefined && { failedBecause }) };
+  return { ...sums, ...(failedBecause !== undefined && { failedBecause }) };
 }
 
 /** The connections of a thread, for jobs. */

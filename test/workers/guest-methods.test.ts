@@ -1,9 +1,8 @@
 import test from 'ava';
-import { isObject, type JsonObject } from '../../src/core/json.ts';
-import type { Notification } from '../../src/core/message/outcome.ts';
-import { applyBatch } from '../../src/workers/batch/apply.ts';
-import { decode } from '../../src/workers/batch/read.ts';
+import { isObject } from '../../src/core/json.ts';
+import type { ClaimedNotification } from '../../src/core/message/notification.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
+import { claimOutbox, settleOutbox } from '../../src/workers/outbox.ts';
 import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
@@ -81,19 +80,20 @@ const serialized = (more: object = {}) => ({
   ...more,
 });
 
-/** Applies one message; what is to be published, read as a listener would. */
+/** Applies one message; the stored notifications, read as a listener would. */
 async function notificationOf(context: ThreadState, rawMessage: RawMessage) {
-  const work = decode(rawMessage, 0, 'plain', context.manager, context.settings);
-  if (typeof work === 'number') throw new Error('a call');
-  const { notifications = [] } = await applyBatch(context, [work]);
-  return notifications.map(([, notification]) => read(notification));
+  const [outcome] = await apply(context, [rawMessage]);
+  if (outcome !== 'applied') throw new Error(`the message is ${outcome}`);
+  const rows = await claimOutbox(context, 'plain');
+  await settleOutbox(context, { published: rows.map(({ row }) => row), failed: [], released: [] });
+  return rows.map(read);
 }
 
-function read({ topic, body }: Notification): { topic: string; message: JsonObject } {
+function read({ topic, messageId, instanceId, body }: ClaimedNotification) {
   const outer: unknown = JSON.parse(Buffer.from(body).toString());
   const message: unknown = isObject(outer) ? JSON.parse(String(outer['oslo.message'])) : undefined;
   if (!isObject(message)) throw new Error('no message');
-  return { topic, message };
+  return { topic, messageId, instanceId, message };
 }
 
 withPostgres("notify_end is published in oslo's form, with the context but without its token", async (t) => {
@@ -114,6 +114,19 @@ withPostgres("notify_end is published in oslo's form, with the context but witho
     _context_auth_token: null,
   });
   t.is(again?.message.message_id, first?.message.message_id, 'a listener can tell that it comes again');
+  t.is(first?.message.message_id, first?.messageId, "the protocol's property has the same id");
+  t.is(first?.instanceId, 'i-1');
+});
+
+withPostgres('a notification keeps its id if its message comes again, with or without an id', async (t) => {
+  const context = openContext(t, await createDatabase(t, { migrated: true }));
+  const idOf = async (args: object, messageId?: string) =>
+    (await notificationOf(context, cast('notify_end', args, 'u1', messageId)))[0]?.messageId;
+  const one = { serialized_notification: serialized(), notification_args: { name: 'db' } };
+  const other = { serialized_notification: serialized({ instance_id: 'i-2' }) };
+  t.is(await idOf(one), await idOf(one));
+  const ids = [await idOf(one), await idOf(other), await idOf(one, 'm-1'), await idOf(other, 'm-1')];
+  t.is(new Set(ids).size, 4, 'another message, or a message of another guest, has another id');
 });
 
 withPostgres('a notification is not published without a configured topic', async (t) => {

@@ -4,6 +4,7 @@ import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
 import type { RedriveResult } from '../../src/workers/redriven.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
+import { noticeArgs } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
 import { apply, heartbeat, insertInstances, native, openContext, raw, statusOf } from '../support/worker.ts';
 
@@ -262,4 +263,36 @@ test('a letter that cannot be committed waits, and is due again later', async (t
     [{ later: true, redriven_at: null, redrive_outcome: null }],
   );
   t.like(await statusOf(database, 'i1'), { sent: 1 });
+});
+
+test('a notification that was never published returns to the outbox once, unless its body is cut', async (t) => {
+  const { database, context } = await prepared(t);
+  await database.query(`
+    INSERT INTO dead_letters (transport, reason, topic, message_id, instance_id, body, body_size, body_digest)
+    SELECT 'plain', 'unpublished', 'events', 'm-' || size, 'i1', 'x', size, '' FROM generate_series(1, 2) AS size`);
+  const { outcomes, notifies } = await redrive(context, database);
+  t.deepEqual(outcomes, { applied: 1, refused: 1 });
+  t.true(notifies);
+  t.deepEqual(
+    await database.query(
+      `SELECT transport, topic, message_id, instance_id, convert_from(body, 'utf8') AS body FROM notification_outbox`,
+    ),
+    [{ transport: 'plain', topic: 'events', message_id: 'm-1', instance_id: 'i1', body: 'x' }],
+  );
+  const [first] = await database.query<{ id: string }>('SELECT id::text FROM dead_letters ORDER BY id');
+  const again = await redriveLetters(context, { transport: 'plain', ids: [first?.id ?? ''] });
+  t.deepEqual(again.outcomes, {});
+  t.is((await database.query('SELECT FROM notification_outbox')).length, 1);
+});
+
+test('the notification of a redriven letter is stored with its mark', async (t) => {
+  const { database, context } = await prepared(t);
+  await apply(context, [native('notify_end', { serialized_notification: 7 })]);
+  await database.query('UPDATE dead_letters SET edited_body = $1', [
+    Buffer.from(JSON.stringify({ method: 'notify_end', args: noticeArgs('i1', 'r1') })),
+  ]);
+  t.like(await redrive(context, database), { outcomes: { applied: 1 }, notifies: true });
+  t.deepEqual(await database.query('SELECT topic, instance_id FROM notification_outbox'), [
+    { topic: 'notifications.info', instance_id: 'i1' },
+  ]);
 });

@@ -13,6 +13,7 @@ import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
 import { healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
+import { notificationSections } from './schema-notifications.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -93,16 +94,7 @@ export const baseSchema = {
       format: schemaName,
     },
   },
-  notifications: {
-    topic: {
-      doc: "The topic for notifications from guests. The conductor adds `.info`, as oslo.messaging does. Trove's topic is `notifications`. Empty: notifications are not published.",
-      default: '',
-    },
-    publisherHost: {
-      doc: "The host in a notification's `publisher_id`, which is `<server type>.<host>`. In Trove it is the option `host`. Empty: the replica's name.",
-      default: '',
-    },
-  },
+  ...notificationSections,
   reconnect: {
     base: {
       doc: 'The upper limit of the random delay before the first new attempt to reach a broker or Postgres, in milliseconds. The limit doubles each time.',

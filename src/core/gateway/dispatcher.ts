@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import { type BatchResult, type DeadNotice, HELD, type Notification } from '../message/outcome.ts';
+import { type BatchResult, type DeadNotice, HELD } from '../message/outcome.ts';
 import type { Deliver, Delivery, Session, Share } from '../transport/contract.ts';
 import { planBatches, worthwhile } from './batching.ts';
 import { Calls } from './calls.ts';
@@ -45,7 +45,6 @@ export class Dispatcher {
   private readonly options: DispatcherOptions;
   private readonly perTransport: InFlight[] = [];
   private readonly running = new Set<Batch>();
-  private readonly replies: Replies;
   private readonly calls: Calls;
   readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
@@ -56,8 +55,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.options = options;
-    this.replies = new Replies(options);
-    this.calls = new Calls(this.replies, options.waits, {
+    this.calls = new Calls(new Replies(options), options.waits, {
       onDead: options.onDead,
       onEnd: (inFlight, hasCommitted, heldBecause) => {
         this.ended(inFlight, hasCommitted, heldBecause);
@@ -95,19 +93,6 @@ export class Dispatcher {
   /** Why messages are held now, for health and the log; undefined while they flow. */
   get heldBecause(): string | undefined {
     return this.gate.heldBecause;
-  }
-
-  /**
-   * Publishes a notification of a deferred message. It takes the transport's open session, since the message's own session may have
-   * ended. Never rejects.
-   *
-   * @returns whether the broker has accepted it.
-   */
-  async announce(transport: string, notification: Notification): Promise<boolean> {
-    const session = this.perTransport.find((inFlight) => inFlight.transport === transport)?.openSession;
-    if (session !== undefined) return this.replies.notify(transport, { session }, [notification]);
-    this.options.logger.warn({ transport, topic: notification.topic }, 'could not publish');
-    return false;
   }
 
   /** Resolves when nothing is in flight or the deadline has passed. Calls that wait for a status are given back at once. */
@@ -194,7 +179,6 @@ export class Dispatcher {
       const codes = new Uint8Array(deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
-    if (result.notifications !== undefined) await this.notify(batch, result.notifications);
     // Stopped meanwhile: the messages have been released.
     if (!this.running.delete(batch)) return;
     for (const notice of result.dead) this.options.onDead(notice);
@@ -204,18 +188,6 @@ export class Dispatcher {
       held > 0 ? (result.heldBecause ?? 'a worker left messages without an outcome') : undefined;
     this.ended(inFlight, done > 0, heldBecause);
     this.dispatch(1);
-  }
-
-  private async notify(
-    { inFlight, deliveries }: Batch,
-    notifications: NonNullable<BatchResult['notifications']>,
-  ): Promise<void> {
-    await Promise.all(
-      notifications.map(async ([index, notification]) => {
-        const delivery = deliveries[index];
-        if (delivery !== undefined) await this.replies.notify(inFlight.transport, delivery, [notification]);
-      }),
-    );
   }
 
   /** A batch or a call has come back from its worker. */

@@ -40,11 +40,6 @@ export class InFlight {
     this.calls = new WaitingCalls(share, callSlots);
   }
 
-  /** The session for publications that belong to no delivery; undefined until something has been delivered. */
-  get openSession(): Session | undefined {
-    return this.session;
-  }
-
   /** How many deliveries wait for a slot. */
   get waiting(): number {
     return this.pending.length;

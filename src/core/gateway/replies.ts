@@ -2,7 +2,7 @@ import { within } from '../deadline.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { CallAddress } from '../message/envelope.ts';
-import type { CallResult, CallRun, Notification, Resumption } from '../message/outcome.ts';
+import type { CallResult, CallRun, Resumption } from '../message/outcome.ts';
 import { LineBudget } from '../quiet-log.ts';
 import type { Delivery, Publication } from '../transport/contract.ts';
 
@@ -16,7 +16,7 @@ export interface RepliesOptions {
   readonly logger: Logger;
 }
 
-/** Milliseconds to wait until the broker accepts an answer or a notification. */
+/** Milliseconds to wait until the broker accepts an answer. */
 const publishPatience = 10_000;
 
 /** Milliseconds to wait until the broker accepts the answer to a refused call. Short, since the call holds room of others. */
@@ -24,7 +24,7 @@ const refusalPatience = 1000;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
-/** Has calls executed, and publishes the answers and notifications of calls and casts before those are settled. */
+/** Has calls executed, and publishes their answers before they are settled. */
 export class Replies {
   private readonly options: RepliesOptions;
   /** How often a call has lost its connection while its method ran. */
@@ -43,7 +43,6 @@ export class Replies {
   async run(transport: string, call: Delivery, resumption?: Resumption): Promise<CallResult> {
     const result = await this.execute(transport, call, resumption);
     if (result.outcome === undefined) return result;
-    await this.notify(transport, call, result.notifications ?? []);
     const { replyTo, correlationId } = call.meta;
     const { reply } = result;
     // The broker may have changed the name in the property, as RabbitMQ's direct reply-to does.
@@ -76,20 +75,6 @@ export class Replies {
     });
   }
 
-  /** Resolves when the broker has the notifications of a message, with whether it has all of them. Never rejects. */
-  async notify(
-    transport: string,
-    delivery: Pick<Delivery, 'session'>,
-    notifications: ReadonlyArray<Notification>,
-  ): Promise<boolean> {
-    let all = true;
-    for (const { topic: name, body } of notifications) {
-      const published = await this.publish(transport, delivery, { to: { kind: 'topic', name }, body });
-      all &&= published;
-    }
-    return all;
-  }
-
   private lateOf(transport: string): number {
     return this.late.get(transport) ?? 0;
   }
@@ -118,22 +103,16 @@ export class Replies {
     }
   }
 
-  /** Publishes once. If the broker does not accept the publication, its receiver misses it; the message is settled all the same. */
-  private async publish(
-    transport: string,
-    { session }: Pick<Delivery, 'session'>,
-    publication: Publication,
-  ): Promise<boolean> {
+  /** Publishes once. If the broker does not accept the answer, its caller misses it; the call is settled all the same. */
+  private async publish(transport: string, { session }: Delivery, publication: Publication): Promise<void> {
     try {
       await within(session.publish(publication), publishPatience);
-      return true;
     } catch (error) {
       const { kind, name } = publication.to;
       const leftOut = this.unpublished.take();
-      if (leftOut === undefined) return false;
+      if (leftOut === undefined) return;
       const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), ...more(leftOut) };
       this.options.logger.warn(line, 'could not publish');
-      return false;
     }
   }
 }

@@ -46,6 +46,11 @@ export class Supervisor {
     this.options = options;
   }
 
+  /** The session, while one is open. */
+  get openSession(): Session | undefined {
+    return this.session;
+  }
+
   /**
    * Makes the first attempt, then reconnects by itself, whether or not the broker was there. Rejects with ConfigError if the
    * configuration cannot work: the operator learns it at once instead of after a night of retries.

@@ -1,5 +1,6 @@
 import type { DeadReason } from '../errors.ts';
 import type { CallAddress } from './envelope.ts';
+import type { Notification } from './notification.ts';
 
 /** The outcome of one message. Every message has exactly one. Every outcome settles the message as done. */
 export type Outcome =
@@ -18,12 +19,6 @@ export type Outcome =
   | { readonly kind: 'refused' }
   /** A call: not executed, since its caller no longer waits. */
   | { readonly kind: 'expired' };
-
-/** A publication that must be made before its message is settled. A redelivered message publishes it again. */
-export interface Notification {
-  readonly topic: string;
-  readonly body: Uint8Array;
-}
 
 /**
  * `unknown`: the instance or backup is not in the database yet. `locked`: another session holds the row's lock. `contended`: other
@@ -81,8 +76,8 @@ export interface BatchResult {
   readonly putAsideBecause?: string | undefined;
   /** The answers' addresses for calls whose body gives one, by the call's index in the batch. */
   readonly addresses?: ReadonlyArray<readonly [index: number, address: CallAddress]> | undefined;
-  /** By the message's index in the batch. */
-  readonly notifications?: ReadonlyArray<readonly [index: number, notification: Notification]> | undefined;
+  /** Whether notifications were stored. They can be published now. */
+  readonly notifies?: boolean | undefined;
 }
 
 /** A worker's report about a call. */
@@ -99,7 +94,8 @@ export interface CallResult {
   /** A line for the operator: a method of the Manager failed. */
   readonly problem?: string | undefined;
   readonly reply?: CallReply | undefined;
-  readonly notifications?: ReadonlyArray<Notification> | undefined;
+  /** Whether a notification was stored. It can be published now. */
+  readonly notifies?: boolean | undefined;
 }
 
 /** A call that waits until an instance has one of the statuses. */

@@ -29,7 +29,7 @@ export interface Session {
   /**
    * Publishes the answer to a call, or a notification. Resolves once the broker has it, or has said that nobody is there to
    * take it: a caller that has gone is no failure of ours. Rejects with NotConnected if the session ends before that (then the
-   * message that it belongs to comes again), with Undeliverable if the broker refuses it.
+   * call comes again, and the notification is tried again), with Undeliverable if the broker refuses it.
    */
   publish(publication: Publication): Promise<void>;
   /** Stops the flow of deliveries and keeps the connection alive. A second call does nothing. */
@@ -72,6 +72,8 @@ export interface Delivery {
 export interface Publication {
   readonly to: Address;
   readonly body: Uint8Array;
+  /** Of a notification, which may be published more than once. It goes into the protocol's property for it, if there is one. */
+  readonly messageId?: string | undefined;
   /** Of a reply: the call's own. */
   readonly correlationId?: string | undefined;
 }

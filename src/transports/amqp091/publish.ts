@@ -2,8 +2,8 @@ import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName } from '../../core/transport/names.ts';
-import { Outbox } from '../../core/transport/outbox.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
+import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { close, lifeOf } from './connect.ts';
 import { asConfigError, classify } from './connect-refusal.ts';
 
@@ -15,7 +15,7 @@ export class Outlet {
   readonly life: SessionLife;
   readonly channel: ConfirmChannel;
   private readonly connection: ChannelModel;
-  private readonly outbox: Outbox;
+  private readonly unconfirmed: Unconfirmed;
   /** Ids of returned messages. The confirm that follows a return means nothing. */
   private readonly returned = new Map<string, number>();
 
@@ -23,7 +23,7 @@ export class Outlet {
     this.connection = connection;
     this.channel = channel;
     this.life = lifeOf(connection, channel);
-    this.outbox = new Outbox(this.life, Number.POSITIVE_INFINITY);
+    this.unconfirmed = new Unconfirmed(this.life, Number.POSITIVE_INFINITY);
     channel.on('return', ({ properties }) => {
       const id = String(properties.messageId);
       this.returned.set(id, (this.returned.get(id) ?? 0) + 1);
@@ -53,7 +53,7 @@ export class Outlet {
         });
       });
     try {
-      await this.outbox.send(publish);
+      await this.unconfirmed.send(publish);
     } catch (error) {
       throw this.failureOf(error, routingKey);
     }
@@ -62,7 +62,7 @@ export class Outlet {
   /** Waits for the messages that are under way, then closes. Never rejects. */
   async stop(deadline: AbortSignal): Promise<void> {
     await this.life.stop(deadline, async () => {
-      await this.outbox.idle(deadline);
+      await this.unconfirmed.idle(deadline);
       await close(this.channel);
       await close(this.connection);
     });

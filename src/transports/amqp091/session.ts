@@ -116,14 +116,17 @@ class Amqp091Session implements Session {
     }
   }
 
-  /** Publishes an answer through the default exchange to the queue that the caller named. */
-  async publish({ to, body, correlationId }: Publication): Promise<void> {
+  /** Publishes an answer through the default exchange to the queue that the caller named, a notification through our own exchange. */
+  async publish({ to, body, messageId, correlationId }: Publication): Promise<void> {
     const { queue } = this.options;
     if (to.kind === 'reply' && to.name === queue)
       throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
     if (to.kind === 'topic') await this.ensureListened(to.name);
     const exchange = to.kind === 'reply' ? '' : this.options.exchange;
-    const own = correlationId === undefined ? {} : { correlationId };
+    const own = {
+      ...(messageId !== undefined && { messageId }),
+      ...(correlationId !== undefined && { correlationId }),
+    };
     await this.publisher.publish(exchange, to.name, body, own);
   }
 

@@ -23,14 +23,14 @@ export class Publisher {
   }
 
   /** Like `Session.publish` of the contract. */
-  async publish({ to, body, correlationId }: Publication): Promise<void> {
+  async publish({ to, body, messageId, correlationId }: Publication): Promise<void> {
     // RabbitMQ 3.10 stops answering on a connection after an address with invalid characters.
     if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
     if (to.kind === 'reply' && isOwn(broker, to.name, this.own))
       throw new Undeliverable(`no answer may go to ${to.name}: it would come back as a message of our own`);
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
-    const payload = encodeMessage({ to: address, body, correlationId });
+    const payload = encodeMessage({ to: address, body, messageId, correlationId });
     const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);
     // A caller that has gone is no failure of ours. A notification without a listener is the publisher's own affair.
     if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);

@@ -4,8 +4,8 @@ import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName } from '../../core/transport/names.ts';
-import { Outbox } from '../../core/transport/outbox.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
+import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { type Amqp10Connection, letGo, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import type { Amqp10Options } from './options.ts';
@@ -90,7 +90,7 @@ class Amqp10SenderSession implements SenderSession {
   private readonly connection: Amqp10Connection;
   private readonly target: string;
   private readonly links: SenderLinks;
-  private readonly outbox: Outbox;
+  private readonly unconfirmed: Unconfirmed;
   private readonly listen: () => Promise<unknown>;
   private listening: Promise<unknown> | undefined;
 
@@ -101,7 +101,7 @@ class Amqp10SenderSession implements SenderSession {
     this.target = target;
     this.replyTo = replyTo;
     this.links = new SenderLinks(connection);
-    this.outbox = new Outbox(connection.life, Number.MAX_SAFE_INTEGER);
+    this.unconfirmed = new Unconfirmed(connection.life, Number.MAX_SAFE_INTEGER);
   }
 
   get closed(): Promise<Error | undefined> {
@@ -113,7 +113,7 @@ class Amqp10SenderSession implements SenderSession {
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
     const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl });
-    const sent = await this.outbox.send(async () => {
+    const sent = await this.unconfirmed.send(async () => {
       if (replyTo === this.replyTo) await this.ensureListening();
       return this.links.send(address, payload);
     });
@@ -121,7 +121,7 @@ class Amqp10SenderSession implements SenderSession {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await this.connection.stop(deadline, () => this.outbox.idle(deadline));
+    await this.connection.stop(deadline, () => this.unconfirmed.idle(deadline));
   }
 
   private async ensureListening(): Promise<void> {

@@ -2,7 +2,7 @@ import type { IClientPublishOptions, MqttClient } from 'mqtt';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, mqttWildcards } from '../../core/transport/names.ts';
-import { Outbox } from '../../core/transport/outbox.ts';
+import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { type Connection, maxReceiveMaximum } from './connect.ts';
 import type { MqttOptions } from './options.ts';
 
@@ -15,22 +15,23 @@ const packetOverhead = 64;
 /** Publishes on one connection at QoS 1, within the limits that the broker has announced. */
 export class Publisher {
   /** Bounds the messages under way. The broker may disconnect over one more than its Receive Maximum (MQTT 5, section 3.3.4). */
-  readonly outbox: Outbox;
+  readonly unconfirmed: Unconfirmed;
   private readonly client: MqttClient;
   /** The largest packet in bytes; undefined if the broker has announced none. */
   private readonly maximumPacketSize: number | undefined;
 
   constructor({ client, life, connack: { properties } }: Connection) {
     this.client = client;
-    this.outbox = new Outbox(life, properties?.receiveMaximum ?? maxReceiveMaximum);
+    this.unconfirmed = new Unconfirmed(life, properties?.receiveMaximum ?? maxReceiveMaximum);
     this.maximumPacketSize = properties?.maximumPacketSize;
   }
 
   /** Publishes an answer or a notification. The PUBACK says that the broker has it, with or without a subscriber. */
-  async publish({ to, body, correlationId }: Publication, options: MqttOptions): Promise<void> {
+  async publish({ to, body, messageId, correlationId }: Publication, options: MqttOptions): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
-    await this.send(to.name, body, [correlationId], correlationDataOf(correlationId));
+    const properties = { ...messageIdProperty(messageId), ...correlationDataOf(correlationId) };
+    await this.send(to.name, body, [messageId, correlationId], properties);
   }
 
   /**
@@ -58,7 +59,7 @@ export class Publisher {
     }
     const payload = Buffer.from(body.buffer, body.byteOffset, body.length);
     try {
-      const packet = await this.outbox.send(() =>
+      const packet = await this.unconfirmed.send(() =>
         client.publishAsync(topic, payload, { qos: 1, properties }),
       );
       return packet?.messageId ?? 0;
@@ -66,6 +67,13 @@ export class Publisher {
       throw failureOf(error);
     }
   }
+}
+
+/** MQTT has no property for a message's id. */
+export function messageIdProperty(messageId: string | undefined): {
+  userProperties?: Record<string, string>;
+} {
+  return messageId === undefined ? {} : { userProperties: { 'message-id': messageId } };
 }
 
 /** Bytes of any value, kept one by one. */

@@ -8,7 +8,7 @@ import { isWritableName, mqttWildcards, nameFor } from '../../core/transport/nam
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { type Connection, lossOf, openConnection } from './connect.ts';
 import type { MqttOptions } from './options.ts';
-import { correlationDataOf, Publisher } from './publish.ts';
+import { correlationDataOf, messageIdProperty, Publisher } from './publish.ts';
 
 /** PUBACK reason code: the broker has dropped the message (MQTT 5, section 3.4.2.1). */
 const noMatchingSubscribers = 0x10;
@@ -91,7 +91,7 @@ class MqttSenderSession implements SenderSession {
     // Otherwise the broker would end the connection.
     if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
     const properties = {
-      userProperties: { 'message-id': messageId },
+      ...messageIdProperty(messageId),
       contentType: 'application/json',
       payloadFormatIndicator: true,
       ...(replyTo !== undefined && { responseTopic: replyTo }),
@@ -107,7 +107,7 @@ class MqttSenderSession implements SenderSession {
   async stop(deadline: AbortSignal): Promise<void> {
     const { client, life } = this.connection;
     await life.stop(deadline, async () => {
-      await this.publisher.outbox.idle(deadline);
+      await this.publisher.unconfirmed.idle(deadline);
       await client.endAsync();
     });
     await this.closed;

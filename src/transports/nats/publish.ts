@@ -1,5 +1,6 @@
 import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, natsWildcards } from '../../core/transport/names.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { permissionViolation } from './connect.ts';
@@ -69,16 +70,17 @@ export class Publisher {
   }
 }
 
-/** Headers for an answer; undefined if it needs none. Throws Undeliverable if the correlation id does not fit into a header. */
-export function answerHeaders(correlationId: string | undefined): MsgHdrs | undefined {
-  if (correlationId === undefined) return undefined;
-  const answer = headers();
+/** Headers for a publication; undefined if it needs none. Throws Undeliverable if an id does not fit into a header. */
+export function publicationHeaders({ messageId, correlationId }: Publication): MsgHdrs | undefined {
+  if (messageId === undefined && correlationId === undefined) return undefined;
+  const made = headers();
   try {
-    answer.set(header.correlationId, correlationId);
+    if (messageId !== undefined) made.set(header.messageId, messageId);
+    if (correlationId !== undefined) made.set(header.correlationId, correlationId);
   } catch (error) {
-    throw new Undeliverable(`the correlation id: ${messageOf(error)}`, { cause: error });
+    throw new Undeliverable(`an id does not fit into a header: ${messageOf(error)}`, { cause: error });
   }
-  return answer;
+  return made;
 }
 
 /**

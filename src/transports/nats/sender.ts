@@ -4,8 +4,8 @@ import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName, nameFor, natsWildcards } from '../../core/transport/names.ts';
-import { Outbox } from '../../core/transport/outbox.ts';
 import type { OutgoingMessage, SenderSession } from '../../core/transport/sender.ts';
+import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { classify, openConnection, permissionViolation } from './connect.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
@@ -44,13 +44,13 @@ class NatsSenderSession implements SenderSession {
   private readonly connection: Connection;
   private readonly options: NatsOptions;
   private readonly stream: JetStreamClient;
-  private readonly outbox: Outbox;
+  private readonly unconfirmed: Unconfirmed;
 
   constructor(wire: Wire, options: NatsOptions, receive: (reply: Reply) => void) {
     this.options = options;
     this.connection = new Connection(wire, [options.subject]);
     this.closed = this.connection.life.closed;
-    this.outbox = new Outbox(this.connection.life, noBound);
+    this.unconfirmed = new Unconfirmed(this.connection.life, noBound);
     this.stream = jetstream(wire.connection, { timeout: patience });
     this.replyTo = createInbox();
     this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
@@ -70,11 +70,11 @@ class NatsSenderSession implements SenderSession {
   }
 
   send(message: OutgoingMessage): Promise<void> {
-    return this.outbox.send(() => this.transmit(message));
+    return this.unconfirmed.send(() => this.transmit(message));
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
-    await this.connection.stop(deadline, () => this.outbox.idle(deadline));
+    await this.connection.stop(deadline, () => this.unconfirmed.idle(deadline));
   }
 
   private async transmit(message: OutgoingMessage): Promise<void> {

@@ -4,7 +4,7 @@ import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
 import { permissionViolation, watch } from './connect.ts';
-import { answerHeaders, mayAnswerTo, Publisher } from './publish.ts';
+import { mayAnswerTo, Publisher, publicationHeaders } from './publish.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
 
@@ -34,10 +34,11 @@ export class Connection {
     }).catch((error: unknown) => this.fail(new NotConnected(messageOf(error), { cause: error })));
   }
 
-  async publish({ to, body, correlationId }: Publication): Promise<void> {
+  async publish(publication: Publication): Promise<void> {
+    const { to, body } = publication;
     if (to.kind === 'reply' && !mayAnswerTo(to.name, this.own))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
-    const headers = answerHeaders(correlationId);
+    const headers = publicationHeaders(publication);
     await this.publisher.publish(to.name, body, headers === undefined ? {} : { headers });
   }
 

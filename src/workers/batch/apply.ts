@@ -2,7 +2,6 @@ import {
   type BatchResult,
   type DeadNotice,
   HELD,
-  type Notification,
   type Outcome,
   outcomeKinds,
 } from '../../core/message/outcome.ts';
@@ -11,6 +10,7 @@ import { explain } from './blame.ts';
 import { takeApart } from './isolate.ts';
 import type { BatchItem } from './item.ts';
 import { noticeOf } from './leftovers/notice.ts';
+import { notifies } from './outbox/store.ts';
 import type { Hooks, Run } from './run.ts';
 import type { ThreadState } from './thread-state.ts';
 
@@ -42,15 +42,14 @@ export async function applyBatch(
     heldBecause = explain(error);
   }
   const codes = new Uint8Array(size).fill(HELD);
-  const notifications: [index: number, notification: Notification][] = [];
   const deadOnes: DeadNotice[] = [];
+  let hasNotifications = false;
   for (const [item, outcome] of outcomes) {
+    hasNotifications ||= notifies(outcome);
     // It was deferred before, and was taken along by a newer message. It has no place in this batch.
     if (item.index < 0) continue;
     codes[item.index] = outcomeKinds.indexOf(outcome.kind);
     if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome, state.redact));
-    if (outcome.kind === 'applied' && outcome.notification !== undefined)
-      notifications.push([item.index, outcome.notification]);
   }
   return {
     codes,
@@ -58,7 +57,7 @@ export async function applyBatch(
     heldBecause,
     putAsideBecause,
     outcomes,
-    notifications: notifications.length === 0 ? undefined : notifications,
+    notifies: hasNotifications,
   };
 }
 

@@ -2,13 +2,7 @@ import { CallRefused, messageOf, Rejected } from '../../core/errors.ts';
 import { parseExact } from '../../core/exact-json.ts';
 import { isObject, jsonTypeOf } from '../../core/json.ts';
 import type { CallAddress, Codec, Envelope, Principal } from '../../core/message/envelope.ts';
-import {
-  type CallResult,
-  dead,
-  type Notification,
-  type Outcome,
-  type Resumption,
-} from '../../core/message/outcome.ts';
+import { type CallResult, dead, type Outcome, type Resumption } from '../../core/message/outcome.ts';
 import { applyBatch } from '../batch/apply.ts';
 import { authorize, principalOf } from '../batch/authorize.ts';
 import type { BatchItem } from '../batch/item.ts';
@@ -44,7 +38,7 @@ interface Call {
 
 interface Executed {
   readonly result: unknown;
-  readonly notifications?: ReadonlyArray<Notification>;
+  readonly notifies?: boolean;
 }
 
 /**
@@ -61,10 +55,10 @@ export async function runCall(call: Call): Promise<CallResult> {
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
-    const { result, notifications } = await execute(call, envelope);
+    const { result, notifies } = await execute(call, envelope);
     if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
-    return { outcome: 'answered', reply, notifications };
+    return { outcome: 'answered', reply, notifies };
   } catch (error) {
     const refusal = refusalOf(error, call.losses ?? 0);
     if (refusal === undefined) {
@@ -203,7 +197,7 @@ function millisecondsUntil(deadline: number): number {
 /** Calls a method of guests: a batch of one, whose sender gets the outcome. */
 async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
-  const { outcomes, heldBecause } = await applyBatch(state, [item], {
+  const { outcomes, heldBecause, notifies } = await applyBatch(state, [item], {
     waits: true,
     needsContrast: false,
     judge(_, outcome) {
@@ -216,8 +210,7 @@ async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
   if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
   const outcome = outcomes.get(item);
   if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');
-  const notifications = 'notification' in outcome ? [outcome.notification] : [];
-  return { result: { outcome: outcome.kind }, notifications };
+  return { result: { outcome: outcome.kind }, notifies: notifies === true };
 }
 
 function workOf(

@@ -122,35 +122,6 @@ test('a stop releases waiting and running calls', async (t) => {
   t.is(broker.inlet.counters.unexplained, 0);
 });
 
-test('a notification is published before its message is settled', async (t) => {
-  const { broker, workers } = await setUp(t);
-  await broker.publish('cast');
-  await workers.only.report({
-    codes: Uint8Array.of(0),
-    dead: [],
-    notifications: [[0, { topic: 'events', body: body('something ended') }]],
-  });
-  t.deepEqual(
-    broker.transport.published.map(({ to, body }) => [to.kind, to.name, textOf(body)]),
-    [['topic', 'events', 'something ended']],
-  );
-  t.deepEqual(broker.settled('done'), ['cast']);
-});
-
-test('a notification of a deferred message is published on the open session', async (t) => {
-  const { broker, dispatcher } = await setUp(t);
-  const notification = { topic: 'events', body: body('something ended') };
-  // Nobody knows of the session before it has delivered something.
-  await dispatcher.announce('broker-0', notification);
-  t.deepEqual(broker.transport.published, []);
-  await broker.publish('cast');
-  await dispatcher.announce('broker-0', notification);
-  t.deepEqual(
-    broker.transport.published.map(({ to, body }) => [to.kind, to.name, textOf(body)]),
-    [['topic', 'events', 'something ended']],
-  );
-});
-
 test('a refused call does not prove that the database is back', async (t) => {
   const { broker, workers, dispatcher } = await setUp(t);
   await publishCall(broker, 'call 1');

@@ -5,6 +5,7 @@ import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import { bodyOf, type RawMessage, type SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
+import { notifies, storeNotifications } from '../outbox/store.ts';
 import type { ThreadState } from '../thread-state.ts';
 import { type LetterFlood, type Origin, sumUp } from './flood.ts';
 import { cleanText, instanceIdOf, kept, letterOf } from './letter.ts';
@@ -18,13 +19,13 @@ export interface Resolved {
   readonly outcome: Outcome;
 }
 
-/** Records the leftovers, deferred and dead ones, in the batch's own transaction. */
+/** Records the leftovers, deferred and dead ones, and the notifications, in the batch's own transaction. */
 export async function record(
   db: Db,
   resolved: ReadonlyArray<Resolved>,
   state: Pick<ThreadState, 'manager' | 'settings' | 'flood' | 'redact'>,
 ): Promise<void> {
-  const leftovers = resolved.filter(({ outcome: { kind } }) => kind === 'deferred' || kind === 'dead');
+  const leftovers = resolved.filter(({ outcome }) => isKept(outcome));
   // Nearly always.
   if (leftovers.length === 0) return;
   const { manager, settings } = state;
@@ -41,6 +42,11 @@ export async function record(
   if (deferredOnes.length > 0) await upsertDeferred(db, manager, deferredOnes, settings.deferred.firstDelay);
   if (letters.length > 0) await insertDeadLetters(db, letters);
   if (counted.length > 0) await countDeadLetters(db, sumUp(counted));
+  await storeNotifications(db, leftovers);
+}
+
+function isKept(outcome: Outcome): boolean {
+  return outcome.kind === 'deferred' || outcome.kind === 'dead' || notifies(outcome);
 }
 
 /** A message that was deferred before is no part of a flood: `deferred.maxRows` bounds those. */

@@ -3,8 +3,9 @@ import { Rejected } from '../../../core/errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../../../core/json.ts';
 import { contextPrefix, osloBody } from '../../../core/message/codecs/oslo.ts';
 import type { RequestContext } from '../../../core/message/envelope.ts';
-import type { Notification } from '../../../core/message/outcome.ts';
+import type { Notification } from '../../../core/message/notification.ts';
 import type { NotificationSettings } from '../../settings.ts';
+import type { GuestArgs } from '../contract.ts';
 
 /** Trove's notifications, as its guests send them and as oslo.messaging publishes them. */
 
@@ -109,7 +110,7 @@ export function notificationContext(context: RequestContext | undefined): JsonOb
   };
 }
 
-export interface Publishable {
+export interface Publishable extends Pick<GuestArgs, 'instanceId' | 'key'> {
   /** `dbaas.<event>.end` or `.error`. */
   readonly eventType: string;
   readonly payload: JsonObject;
@@ -122,14 +123,16 @@ export interface Publishable {
  * Makes a notification as oslo.messaging's driver `messagingv2` sends it (notify/notifier.py, `_notify`; notify/messaging.py). Like
  * Trove, it sends errors with priority INFO, and the whole payload (common/notification.py, `_notify`).
  *
- * Its ids come from the message's ids, so that a listener can recognize a notification that was published twice.
+ * Its id is the same each time that the message is applied, so that a listener can recognize a notification that was published twice: it
+ * comes from the message's id, or from its key, which has a digest of the payload. A sender chooses its ids freely, so its instance is a
+ * part.
  */
 export function publishable(
-  { eventType, payload, context, messageId }: Publishable,
+  { eventType, payload, context, messageId, instanceId, key }: Publishable,
   { topic, publisherHost }: NotificationSettings,
 ): Notification {
-  const digest = messageId && createHash('sha256').update(`${eventType} ${messageId}`).digest('hex');
-  const id = digest ? uuidOf(digest) : randomUUID();
+  const name = `${eventType} ${instanceId} ${messageId ?? key}`;
+  const id = uuidOf(createHash('sha256').update(name).digest('hex'));
   const message = {
     message_id: id,
     publisher_id: `${String(payload.server_type)}.${publisherHost}`,
@@ -141,7 +144,7 @@ export function publishable(
     _unique_id: id.replaceAll('-', ''),
     ...Object.fromEntries(Object.entries(context).map(([name, value]) => [`${contextPrefix}${name}`, value])),
   };
-  return { topic: `${topic}.info`, body: osloBody(message) };
+  return { topic: `${topic}.info`, body: osloBody(message), id };
 }
 
 function uuidOf(hex: string): string {

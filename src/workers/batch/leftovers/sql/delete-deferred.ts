@@ -1,5 +1,11 @@
-import type { DeferredVersion } from '../../../deferred.ts';
 import type { Db } from '../../../postgres/transaction.ts';
+
+/** Identifies one version of a deferred message's row, since a newer message may be merged into the row. */
+interface DeferredVersion {
+  readonly method: string;
+  readonly key: string;
+  readonly sent: number;
+}
 
 /** A row stays if a newer message has been merged into it meanwhile. Rows are locked in the order of their keys. */
 const text = `

@@ -7,7 +7,7 @@ import type { SessionLife } from './session-life.ts';
  * The messages that a session has sent and the broker has not confirmed. Their number has a bound if the broker sets one (MQTT 5, Receive
  * Maximum): it may disconnect a client that exceeds it.
  */
-export class Outbox {
+export class Unconfirmed {
   private readonly life: SessionLife;
   private semaphore: Semaphore;
 

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { Outbox } from '../../../src/core/transport/outbox.ts';
 import { SessionLife } from '../../../src/core/transport/session-life.ts';
+import { Unconfirmed } from '../../../src/core/transport/unconfirmed.ts';
 
 /** A message that is confirmed by hand. */
 function pending() {
@@ -11,13 +11,13 @@ function pending() {
   return { confirmed, confirm };
 }
 
-test('the outbox has at most as many publications under way as the broker allows, and each confirm sends one more', async (t) => {
-  const outbox = new Outbox(new SessionLife(() => {}), 1000);
-  outbox.bound = 2;
+test('a session has at most as many publications under way as the broker allows, and each confirm sends one more', async (t) => {
+  const unconfirmed = new Unconfirmed(new SessionLife(() => {}), 1000);
+  unconfirmed.bound = 2;
   const messages = Array.from({ length: 4 }, pending);
   let sent = 0;
   const all = messages.map(({ confirmed }) =>
-    outbox.send(() => {
+    unconfirmed.send(() => {
       sent += 1;
       return confirmed;
     }),
@@ -31,40 +31,40 @@ test('the outbox has at most as many publications under way as the broker allows
   t.is(sent, 3);
   for (const { confirm } of messages) confirm();
   await Promise.all(all);
-  await outbox.idle(AbortSignal.timeout(1000));
+  await unconfirmed.idle(AbortSignal.timeout(1000));
 });
 
 test('the end of the session rejects publications that wait or are under way', async (t) => {
   const life = new SessionLife(() => {});
-  const outbox = new Outbox(life, 1);
-  const all = [1, 2].map(() => outbox.send(() => new Promise(() => {})));
+  const unconfirmed = new Unconfirmed(life, 1);
+  const all = [1, 2].map(() => unconfirmed.send(() => new Promise(() => {})));
   const settled = Promise.allSettled(all);
   life.end(new Error('cut'));
   t.deepEqual(
     (await settled).map((one) => (one.status === 'rejected' ? one.reason.message : one.status)),
     ['cut', 'cut'],
   );
-  await outbox.idle(AbortSignal.timeout(60_000));
+  await unconfirmed.idle(AbortSignal.timeout(60_000));
 });
 
-test('the outbox sends nothing after the session was asked to end', async (t) => {
+test('nothing is sent after the session was asked to end', async (t) => {
   const life = new SessionLife(() => {});
-  const outbox = new Outbox(life, 1);
+  const unconfirmed = new Unconfirmed(life, 1);
   void life.stop(AbortSignal.timeout(60_000), () => new Promise(() => {}));
   await t.throwsAsync(
-    outbox.send(async () => t.fail()),
+    unconfirmed.send(async () => t.fail()),
     { name: 'NotConnected' },
   );
   life.end(undefined);
 });
 
-test('an outbox without a bound waits at the end for publications that are under way', async (t) => {
-  const outbox = new Outbox(new SessionLife(() => {}), Number.POSITIVE_INFINITY);
+test('a session without a bound of publications waits at the end for publications that are under way', async (t) => {
+  const unconfirmed = new Unconfirmed(new SessionLife(() => {}), Number.POSITIVE_INFINITY);
   const message = pending();
-  const sending = outbox.send(() => message.confirmed);
+  const sending = unconfirmed.send(() => message.confirmed);
   await new Promise(setImmediate);
   let isIdle = false;
-  const idle = outbox.idle(AbortSignal.timeout(60_000)).then(() => {
+  const idle = unconfirmed.idle(AbortSignal.timeout(60_000)).then(() => {
     isIdle = true;
   });
   await new Promise(setImmediate);

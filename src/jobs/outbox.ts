@@ -1,0 +1,51 @@
+import type { DeadNotice } from '../core/message/outcome.ts';
+import { type Job, type JobsDatabase, perTransport } from './contract.ts';
+import { expireNotifications, expireStep } from './sql/expire-notifications.ts';
+
+/** Milliseconds between two rounds. A replica publishes its own notifications at once, without a job. */
+const every = 5000;
+
+/** Statements of one round, at most. Then other replicas may go on. */
+const maxSteps = 25;
+
+export interface PublishOutboxOptions {
+  readonly transport: string;
+  /** Publishes what is due. Resolves with the reason why notifications wait, if any do. Never rejects. */
+  readonly publishDue: (signal: AbortSignal) => Promise<string | undefined>;
+}
+
+/** Publishes the notifications that are left: of a replica that was lost, or of a broker that was away. */
+export function publishOutboxJob({ transport, publishDue }: PublishOutboxOptions): Job {
+  return {
+    name: perTransport('outbox', transport),
+    every,
+    async run(signal) {
+      const because = await publishDue(signal);
+      return because === undefined ? {} : { failedBecause: because };
+    },
+  };
+}
+
+export interface BoundOutboxOptions {
+  readonly database: JobsDatabase;
+  readonly maxRows: number;
+  /** Milliseconds. */
+  readonly maxAge: number;
+  readonly onDead: (notice: DeadNotice) => void;
+}
+
+/** Bounds the outbox by its count and its age. A notification beyond them becomes a dead letter. */
+export function boundOutboxJob({ database, maxRows, maxAge, onDead }: BoundOutboxOptions): Job {
+  return {
+    name: 'bound-outbox',
+    every,
+    async run(signal) {
+      for (let steps = 0; steps < maxSteps && !signal.aborted; steps += 1) {
+        const expired = await database.transaction((db) => expireNotifications(db, maxRows, maxAge));
+        for (const one of expired) onDead({ reason: 'unpublished', ...one });
+        if (expired.length < expireStep) return {};
+      }
+      return { isUnfinished: true };
+    },
+  };
+}
