@@ -38,7 +38,8 @@ export async function awaitDatabase(
   }
 }
 
-async function checkSchema(
+/** Rejects with ConfigError if the database or the models are not as they have to be, with NotConnected if it is away. */
+export async function checkSchema(
   database: Config['database'],
   access: Access,
   admit: (query: Query) => Promise<void>,

@@ -95,6 +95,9 @@ export function jobsConnections(settings: WorkerSettings, logger: Logger): JobsC
       transaction: (work) => inTransaction(bossPool, unprepared, work),
       script: (text) => script(bossPool, text),
     },
+    renew(address) {
+      for (const pool of [bossPool, roundsPool]) pool.renew(address);
+    },
     async close() {
       await Promise.all([bossPool.end(), roundsPool.end()]);
     },

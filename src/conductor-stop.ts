@@ -119,7 +119,8 @@ function reserveOf(deadline: number): number {
 
 /**
  * The deadlines of the steps of a stop: messages in flight are finished, connections to the brokers are closed, all is over. A session may
- * take half a second beyond the second one to write its settlements.
+ * take half a second beyond the second one to write its settlements. The rest is for the end of the process and of its threads, which
+ * takes some tenths of a second on a busy machine.
  *
  * @param deadline milliseconds.
  */
@@ -127,12 +128,12 @@ function stopDeadlines(deadline: number): Record<'finished' | 'closed' | 'over',
   const reserve = reserveOf(deadline);
   return {
     finished: AbortSignal.timeout(Math.floor(deadline - reserve)),
-    closed: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
-    over: AbortSignal.timeout(Math.floor(deadline - reserve / 4)),
+    closed: AbortSignal.timeout(Math.floor(deadline - (3 * reserve) / 4)),
+    over: AbortSignal.timeout(Math.floor(deadline - reserve / 2)),
   };
 }
 
 /** Milliseconds from the signal on after which a stop that hangs is cut off. */
 export function lastMoment(deadline: number): number {
-  return Math.floor(deadline - reserveOf(deadline) / 8);
+  return Math.floor(deadline - reserveOf(deadline) / 4);
 }

@@ -4,9 +4,11 @@ import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
+import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
+import type { ConfiguredTransport } from './core/config/transport-kind.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
@@ -58,6 +60,11 @@ export interface Conductor {
   stop(): Promise<void>;
   /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
   abandon(): Promise<void>;
+  /**
+   * Takes over the credentials, certificates, grants and log level of a configuration that was read anew. Rejects with ConfigError or
+   * NotConnected if they cannot be used; then nothing has changed. One call at a time.
+   */
+  reload(config: Config): Promise<Reloaded>;
 }
 
 /**
@@ -111,10 +118,14 @@ export async function startConductor(
     const child = logger.child({ transport: configured.name });
     for (const warning of warningsOf(configured, config)) child.warn(warning);
     const inlet = dispatcher.inlet(configured.name, share);
-    const transport = configured.create({ share, replica: config.replica, logger: child });
+    const create = ({ create }: ConfiguredTransport) =>
+      create({ share, replica: config.replica, logger: child });
+    const transport = create(configured);
     return {
       name: configured.name,
       inlet,
+      logger: child,
+      create,
       supervisor: new Supervisor({
         transport,
         inlet,
@@ -179,6 +190,7 @@ export async function startConductor(
     admin: () => admin,
     logger,
   });
+  const reloading = new Reloading({ config, pool, jobs, probe, transports: perTransport, logger });
   const conductor: Conductor = {
     counters,
     jobs,
@@ -203,6 +215,7 @@ export async function startConductor(
     },
     stop: () => stopping.stop(),
     abandon: () => stopping.abandon(),
+    reload: (next) => reloading.take(next),
   };
   onMade(conductor);
 

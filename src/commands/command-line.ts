@@ -1,15 +1,20 @@
 import { InvalidArgumentError } from 'commander';
 import { type Config, loadConfig, loadSendingConfig, secretsOf } from '../core/config/load.ts';
-import { createMasker } from '../core/config/secrets.ts';
+import { createMasker, type Secret } from '../core/config/secrets.ts';
 import { transportKinds } from '../transports/index.ts';
 
 /** Milliseconds in which a second signal counts as the first: npm passes on a Ctrl-C that the terminal has sent already. */
 const sameSignal = 500;
 
+/** Secrets that are masked at most: those of many readings of the configuration. */
+const mostSecrets = 1000;
+
 /** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
 export class CommandLine {
   /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
   mask: (text: string) => string = (text) => text;
+
+  private secrets: ReadonlyArray<Secret> = [];
 
   /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
@@ -50,8 +55,11 @@ export class CommandLine {
     return controller.signal;
   }
 
+  /** A replica that has read its configuration anew may still use the secrets of before. */
   private hide(config: Config): Config {
-    this.mask = createMasker(secretsOf(config));
+    const known = new Map([...this.secrets, ...secretsOf(config)].map((secret) => [secret.text, secret]));
+    this.secrets = [...known.values()].slice(-mostSecrets);
+    this.mask = createMasker(this.secrets);
     return config;
   }
 }

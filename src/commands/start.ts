@@ -5,6 +5,7 @@ import { unlessAborted } from '../core/deadline.ts';
 import { createLogger, type Logger } from '../core/logger.ts';
 import type { CommandLine } from './command-line.ts';
 import { HardEnd } from './hard-end.ts';
+import { reloadUponSignal } from './reload.ts';
 
 /** `conductor start`. */
 export function addStart(program: Command, line: CommandLine): void {
@@ -27,6 +28,7 @@ async function start(file: string, line: CommandLine): Promise<void> {
     replica = made;
     hardEnd.release = made.abandon;
   });
+  reloadUponSignal({ load: () => line.load(file), starting, logger });
   // A replica that waits for its database has nothing to stop.
   await unlessAborted(starting, interrupted);
   await aborted(interrupted);

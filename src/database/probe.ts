@@ -10,7 +10,7 @@ const patience = 2000;
 
 /** Asks the database now and then whether it accepts changes, over one connection of its own. */
 export class DatabaseProbe {
-  private readonly address: DatabaseAddress;
+  private address: DatabaseAddress;
   private readonly applicationName: string;
   private client: pg.Client | undefined;
   private closed = false;
@@ -39,6 +39,12 @@ export class DatabaseProbe {
       // A kept connection may have ended since. A new one sees the server's present state.
       return isKept && !this.closed ? this.ask() : messageOf(error);
     }
+  }
+
+  /** Takes other credentials, for a new connection. */
+  renew(address: DatabaseAddress): void {
+    this.address = address;
+    this.drop();
   }
 
   /** Asks something else over the same connection. Rejects if the database does not answer within a few seconds. */

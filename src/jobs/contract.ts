@@ -1,3 +1,5 @@
+import type { DatabaseAddress } from '../core/config/database-hosts.ts';
+
 /** The result of one round of a job. */
 export interface JobResult {
   /** Whether work is left that is due now. The next round is then due at once. */
@@ -56,5 +58,7 @@ export interface BossDatabase {
 export interface JobsConnections {
   readonly rounds: JobsDatabase;
   readonly boss: BossDatabase;
+  /** Takes other credentials, for new connections. */
+  renew(address: DatabaseAddress): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { type BackoffOptions, fullJitter, pause } from '../core/backoff.ts';
+import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import { messageOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import type { Logger } from '../core/logger.ts';
@@ -66,6 +67,11 @@ export class Jobs {
     if (this.stopping.signal.aborted) return;
     this.isRunning = true;
     this.loop = this.run();
+  }
+
+  /** Takes other credentials of the database, for new connections. */
+  renew(address: DatabaseAddress): void {
+    this.options.connections.renew(address);
   }
 
   /** Resolves once the rounds under way have ended and the connections are closed. A second call does nothing more. */

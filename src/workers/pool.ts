@@ -1,9 +1,8 @@
-import { Piscina } from 'piscina';
-import { ConfigError, messageOf } from '../core/errors.ts';
+import type { Piscina } from 'piscina';
+import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
-import { LineBudget } from '../core/quiet-log.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { RetryResult } from './deferred.ts';
@@ -11,6 +10,7 @@ import { type PackedBatch, type PackedCall, pack } from './packing.ts';
 import { joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
+import { Threads } from './threads.ts';
 
 export interface PoolOptions {
   readonly threads: number;
@@ -20,9 +20,6 @@ export interface PoolOptions {
   readonly logger: Logger;
 }
 
-/** Megabytes of JavaScript objects at which a thread is ended. A batch needs a small part of it. */
-const heapLimit = { ordinary: 512, quarantine: 256 };
-
 /**
  * The main thread's side of the workers. If a thread dies, no message of its batches is lost: they run again in the quarantine, in
  * small parts. If a part ends that thread too, each of its messages runs alone. One that ends its thread alone becomes a dead letter without
@@ -30,30 +27,19 @@ const heapLimit = { ordinary: 512, quarantine: 256 };
  */
 export class WorkerPool {
   private readonly options: PoolOptions;
-  private readonly ordinary: Piscina;
-  private readonly quarantine: Piscina;
+  private threads: Threads;
+  /** Threads with earlier settings, which finish their tasks, and those that start. */
+  private readonly retired = new Set<Threads>();
   /**
    * Only one part at a time is in the quarantine. When its thread ends, piscina never runs the tasks it has queued for that thread.
    * A task that the queue refuses would look like a message that ended the thread.
    */
   private readonly alone = new Semaphore(1);
-  private readonly losses = new LineBudget(10, 1000);
   private closing = false;
 
   constructor(options: PoolOptions) {
     this.options = options;
-    const { threads, settings } = options;
-    const tasks = settings.concurrency + settings.calls.concurrency;
-    this.ordinary = createPiscina(settings, threads, threads, tasks, heapLimit.ordinary);
-    // Its thread starts when it is needed, and ends when it is idle.
-    this.quarantine = createPiscina({ ...settings, concurrency: 1 }, 0, 1, 1, heapLimit.quarantine);
-    for (const piscina of [this.ordinary, this.quarantine]) piscina.on('error', (error) => this.lost(error));
-    // Lines of the threads for the operator. Each thread finds the same problem, so a line is logged once.
-    const said = new Set<unknown>();
-    this.ordinary.on('message', (line) => {
-      if (typeof line === 'string' && !said.has(line)) options.logger.warn(line);
-      said.add(line);
-    });
+    this.threads = new Threads(options.settings, options.threads, options.logger);
   }
 
   /** Runs a batch. Messages that could not be committed are HELD. Rejects only while closing. */
@@ -96,13 +82,32 @@ export class WorkerPool {
    * Resolves when the threads have started; earlier batches would only wait for them. Rejects with ConfigError if the deployer's own
    * methods cannot be used.
    */
-  async ready(): Promise<void> {
-    const { threads } = this.options;
-    const problems: unknown[] = await Promise.all(
-      Array.from({ length: threads }, () => this.ordinary.run(undefined, { name: 'ready' })),
-    );
-    for (const problem of problems)
-      if (typeof problem === 'string') throw new ConfigError(`manager: ${problem}`);
+  ready(): Promise<void> {
+    return this.threads.ready();
+  }
+
+  /**
+   * Starts threads with other settings. Resolves when they are ready, with a function that has them run all tasks from then on; the present
+   * ones finish theirs and end. Rejects with ConfigError if the new threads cannot work. Then nothing has changed.
+   */
+  async renew(settings: WorkerSettings): Promise<() => void> {
+    const { threads: count, logger } = this.options;
+    const threads = new Threads(settings, count, logger);
+    this.retired.add(threads);
+    try {
+      await threads.ready();
+    } catch (error) {
+      await threads.destroy();
+      this.retired.delete(threads);
+      throw error;
+    }
+    return () => {
+      const { threads: old } = this;
+      this.threads = threads;
+      this.retired.delete(threads);
+      this.retired.add(old);
+      void old.retire().then(() => this.retired.delete(old));
+    };
   }
 
   /** Retries the deferred messages of a transport that are due. Never rejects. */
@@ -139,18 +144,15 @@ export class WorkerPool {
   /** Ends the threads. Running batches are cut off. */
   async close(): Promise<void> {
     this.closing = true;
-    await Promise.all([this.ordinary.destroy(), this.quarantine.destroy()]);
+    await Promise.all([this.threads, ...this.retired].map((threads) => threads.destroy()));
   }
 
-  /** A thread has died without a task. Without a listener this would end the process. Piscina starts another thread. */
-  private lost(error: unknown): void {
-    if (this.closing) return;
-    const leftOut = this.losses.take();
-    if (leftOut === undefined) return;
-    this.options.logger.error(
-      { error: messageOf(error), ...(leftOut > 0 && { leftOut }) },
-      'a worker died while it had nothing to do; another one takes its place',
-    );
+  private get ordinary(): Piscina {
+    return this.threads.ordinary;
+  }
+
+  private get quarantine(): Piscina {
+    return this.threads.quarantine;
   }
 
   private async runInParts(
@@ -210,29 +212,4 @@ export class WorkerPool {
     const batch: PackedBatch = pack(transport, deliveries, this.options.maxBody);
     return piscina.run(batch, { name, transferList: [batch.buffer] });
   }
-}
-
-function createPiscina(
-  settings: WorkerSettings,
-  minThreads: number,
-  maxThreads: number,
-  concurrentTasksPerWorker: number,
-  maxOldGenerationSizeMb: number,
-): Piscina {
-  // The worker's entry is beside this file, as source or compiled.
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new Piscina({
-    filename: new URL(`./thread.${extension}`, import.meta.url).href,
-    minThreads,
-    maxThreads,
-    concurrentTasksPerWorker,
-    workerData: settings,
-    // A batch's garbage is short-lived. A small young generation is enough, and V8 never gives back the memory of a large one.
-    resourceLimits: { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: 48 },
-    // By default an idle worker blocks its event loop, and its connections to Postgres with it.
-    atomics: 'disabled',
-    idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,
-    // The dispatcher starts no more batches than there are slots. Retries and dead letters may wait beside them.
-    maxQueue: 2 * maxThreads * concurrentTasksPerWorker + 16,
-  });
 }

@@ -14,7 +14,7 @@ import { openNats } from './nats-broker.ts';
 
 const messages = 500;
 /** Milliseconds that a conductor has to stop. */
-const deadline = 3000;
+const deadline = 4000;
 /** Milliseconds in which a second signal counts as the first. */
 const sameSignal = 500;
 /** Milliseconds after which NATS delivers again what nobody has given back: longer than any of these tests. */

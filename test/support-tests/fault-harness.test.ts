@@ -148,7 +148,8 @@ test('the table has a row for each transport and fault, over all rounds, and the
     broker: 'nats-server',
     replicas: 2,
     redelivered: 0,
-    excluded: new Map(),
+    calls: { answered: 0, repeated: 0 },
+    excluded: [],
     problems: [],
   } as const;
   const lines = tableOf([

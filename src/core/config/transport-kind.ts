@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { type CodecName, codecNames } from '../message/codecs/index.ts';
-import { oneOf, type Section, type ValuesOf } from '../options.ts';
+import { isOption, oneOf, type Section, type ValuesOf } from '../options.ts';
 import type { Share, Transport } from '../transport/contract.ts';
 import { securitySchema, withPasswordFile } from '../transport/security.ts';
 import type { Sender } from '../transport/sender.ts';
@@ -62,6 +62,8 @@ export interface ConfiguredTransport {
   readonly printable: JsonObject;
   /** The values of the sensitive ones. */
   readonly secrets: ReadonlyArray<Secret>;
+  /** The keys of credentials and certificates, without `url`. */
+  readonly credentials: ReadonlyArray<string>;
   create(context: Omit<TransportSetup, 'name'>): Transport;
   /** The sending side of the same entry. Throws ConfigError if the kind has none. */
   createSender(context: SenderSetup): Sender;
@@ -92,6 +94,17 @@ export interface TransportKind {
   configure(name: string, raw: JsonObject): ConfiguredTransport;
 }
 
+/** Sensitive options, files with their values, and all that every kind has for signing in. */
+function credentialKeys(schema: Section, path: ReadonlyArray<string> = []): string[] {
+  return Object.entries(schema).flatMap(([name, node]) => {
+    const key = [...path, name].join('.');
+    if (!isOption(node)) return credentialKeys(node, [...path, name]);
+    const [section = ''] = key.split('.');
+    const isCredential = node.sensitive === true || name.endsWith('File') || section in securitySchema;
+    return isCredential && key !== 'url' ? [key] : [];
+  });
+}
+
 /**
  * Binds a kind's schema to its factories. The factories get options of the type that the schema describes.
  *
@@ -116,6 +129,7 @@ export function defineKind<Schema extends ReturnType<typeof commonSchema> & Sect
         options,
         printable: maskValues(schema, options),
         secrets: secretsIn(schema, options),
+        credentials: credentialKeys(schema),
         create: (context) => create(options, { ...context, name }),
         createSender(context) {
           if (createSender === undefined)

@@ -8,12 +8,18 @@ import type { Inlet } from './dispatcher.ts';
 
 export interface SupervisorOptions {
   readonly transport: Transport;
-  readonly inlet: Pick<Inlet, 'deliver' | 'forget'>;
+  readonly inlet: Pick<Inlet, 'deliver' | 'forget'> & { readonly counters: { readonly held: number } };
   /** Why a new session may not be used; undefined if it may. A refused session is closed. */
   readonly admit?: (session: Session) => Error | undefined;
   readonly backoff: BackoffOptions;
   readonly logger: Logger;
 }
+
+/** Milliseconds for the messages of a session that is renewed. Those that take longer are given back. */
+const renewPatience = 5000;
+
+/** Milliseconds for the end of a session that is renewed, or that nobody uses. */
+const closePatience = 1000;
 
 export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
 
@@ -30,7 +36,14 @@ export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' 
 export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly stopping = new AbortController();
+  private transport: Transport;
   private session: Session | undefined;
+  /** The session that ends because of other credentials. */
+  private renewed: Session | undefined;
+  /** Whether no session with the other credentials has been made yet. */
+  private isRenewing = false;
+  /** Aborted: the next attempt need not wait. */
+  private hurry = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   private failures = 0;
   /** Resolved by `unpark`; undefined while the transport is not parked. */
@@ -44,6 +57,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
+    this.transport = options.transport;
   }
 
   /** The session, while one is open. */
@@ -79,9 +93,31 @@ export class Supervisor {
     this.parked = undefined;
   }
 
+  /**
+   * Ends the present session in good order and connects with this transport at once. Between the two no message is lost: the broker keeps
+   * what comes, and delivers again what was not settled. Never rejects. Resolves once the old session has ended.
+   */
+  async renew(transport: Transport): Promise<void> {
+    this.transport = transport;
+    this.isRenewing = true;
+    this.hurry.abort();
+    this.hurry = new AbortController();
+    const { session } = this;
+    if (session === undefined || this.stopping.signal.aborted) return;
+    this.renewed = session;
+    const deadline = AbortSignal.timeout(renewPatience);
+    await settledBy(session.drain(deadline, true), deadline);
+    while (this.options.inlet.counters.held > 0 && !deadline.aborted && this.session === session)
+      await pause(20, this.stopping.signal);
+    if (this.stopping.signal.aborted || this.session !== session) return;
+    const closing = AbortSignal.timeout(closePatience);
+    await settledBy(session.stop(closing), closing);
+  }
+
   /** Has the broker stop delivering. Never rejects. Ends at the deadline at the latest. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
+    this.hurry.abort();
     if (this.session !== undefined) await settledBy(this.session.drain(deadline), deadline);
   }
 
@@ -93,6 +129,7 @@ export class Supervisor {
    */
   async stop(deadline: AbortSignal, over: AbortSignal): Promise<void> {
     this.stopping.abort();
+    this.hurry.abort();
     if (this.session !== undefined) await settledBy(this.session.stop(deadline), over);
     await settledBy(this.loop, deadline);
     this.state = 'stopped';
@@ -107,13 +144,15 @@ export class Supervisor {
         if (error !== undefined) this.report(error, {});
         return;
       }
-      if (error !== undefined || this.parked === undefined) {
+      if ('session' in attempt && attempt.session === this.renewed && error === undefined) {
+        this.renewed = undefined;
+      } else if (error !== undefined || this.parked === undefined) {
         const delay = fullJitter(this.failures, backoff);
         this.failures += 1;
         this.state = 'waiting';
         const closed = new NotConnected('the connection was closed');
         this.report(error ?? closed, { failures: this.failures, retryInMs: Math.round(delay) });
-        await pause(delay, this.stopping.signal);
+        await pause(delay, this.hurry.signal);
       }
       await this.whileParked();
       if (this.stopping.signal.aborted) return;
@@ -141,7 +180,8 @@ export class Supervisor {
 
   /** Tries once to connect. Any error of the transport leads to another attempt, even a fault of its own. Never rejects. */
   private async attempt(): Promise<Attempt> {
-    const { transport, inlet, logger } = this.options;
+    const { inlet, logger } = this.options;
+    const { transport } = this;
     this.state = 'connecting';
     let session: Session;
     try {
@@ -160,11 +200,15 @@ export class Supervisor {
     if (this.stopping.signal.aborted) {
       await stopNow(session);
     } else if (this.parked !== undefined && session.givesBack !== false) {
-      await suspend(session, AbortSignal.timeout(shortPatience));
+      await suspend(session, AbortSignal.timeout(closePatience));
     } else {
       this.state = 'consuming';
-      const isSaid = this.outage.end() || !this.hasConsumed;
+      // A renewed session is worth a line too.
+      const isSaid = this.outage.end() || !this.hasConsumed || this.isRenewing;
       this.hasConsumed = true;
+      this.isRenewing = false;
+      // The other credentials came while connecting.
+      if (transport !== this.transport) void this.renew(this.transport);
       logger[isSaid ? 'info' : 'debug']('consuming');
     }
     return { session };
@@ -181,18 +225,16 @@ export class Supervisor {
   }
 }
 
-/** Milliseconds that a session has to end that nobody uses. */
-const shortPatience = 1000;
-
 /** Stops a session that is not used. Never rejects. Takes a second at most. */
 async function stopNow(session: Session): Promise<void> {
-  const patience = AbortSignal.timeout(shortPatience);
+  const patience = AbortSignal.timeout(closePatience);
   await settledBy(session.stop(patience), patience);
 }
 
 /** Ends a session of a consumer that comes back. Never rejects. */
 async function suspend(session: Session, deadline: AbortSignal): Promise<void> {
-  await settledBy(session.suspend?.(deadline) ?? session.stop(deadline), deadline);
+  await settledBy(session.drain(deadline, true), deadline);
+  await settledBy(session.stop(deadline), deadline);
 }
 
 /** The result of one attempt to connect. */

@@ -22,7 +22,7 @@ const longestInterval = 1000;
 
 interface Progress {
   settled: number;
-  /** When a message was last settled or none was held. */
+  /** When a message was last settled, or none was held but calls that wait for a status. */
   at: number;
 }
 

@@ -35,18 +35,17 @@ export interface Session {
   /** Stops the flow of deliveries and keeps the connection alive. A second call does nothing. */
   pause(): void;
   resume(): void;
-  /** Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline. */
-  drain(deadline: AbortSignal): Promise<void>;
+  /**
+   * Asks the broker for nothing more. Resolves once no more deliveries will come, at the end of the session, or at the deadline.
+   *
+   * @param comesBack whether the replica connects again at once. Then whatever the broker keeps for this replica stays.
+   */
+  drain(deadline: AbortSignal, comesBack?: boolean): Promise<void>;
   /**
    * Closes. Settlements reach the broker; it takes back the other deliveries. Never rejects. Resolves at the deadline, or at most a
    * second later if settlements have to be written then.
    */
   stop(deadline: AbortSignal): Promise<void>;
-  /**
-   * As `stop`, for a replica that will be back: the broker keeps what it keeps for a consumer that is away. Left out: `stop` does the
-   * same.
-   */
-  suspend?(deadline: AbortSignal): Promise<void>;
   /** False: the broker has forgotten its deliveries and does not take them back. Left out: true. */
   readonly givesBack?: boolean;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */

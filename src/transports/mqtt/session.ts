@@ -54,6 +54,8 @@ export class MqttSession implements Session {
   private withheld: MqttDelivery[] = [];
   private readonly emptyWaiters: (() => void)[] = [];
   private paused = false;
+  /** Whether the broker's session outlives the connection. */
+  private keeps: boolean;
   private arrivals = 0;
   /** Whether messages are dropped: the backlog waited too long, or the session stops. They come again with the next connection. */
   private overflowed = false;
@@ -67,6 +69,7 @@ export class MqttSession implements Session {
     this.connection = connection;
     this.setup = setup;
     this.life = connection.life;
+    this.keeps = options.keepSession;
     this.publisher = new Publisher(connection);
     this.order = new SettlingOrder(bound, (deliveries) => this.acknowledge(deliveries), {
       overtakes: options.ackOrder === 'relaxed',
@@ -115,11 +118,12 @@ export class MqttSession implements Session {
    * A session that is kept keeps its queue too. A session that is to end must be emptied first: a broker hands the messages of a shared
    * subscription to sessions, not to connections. They would wait for a replica that may never come back.
    */
-  async drain(deadline: AbortSignal): Promise<void> {
+  async drain(deadline: AbortSignal, comesBack = false): Promise<void> {
     const { life } = this;
     if (!life.open) return;
     this.draining = true;
-    if (this.setup.options.keepSession) {
+    this.keeps ||= comesBack;
+    if (this.keeps) {
       this.overflow();
       return;
     }
@@ -142,23 +146,11 @@ export class MqttSession implements Session {
     if (version === '3.1.1' && ends) await this.setup.discard(deadline);
   }
 
-  /** Ends the connection only. The broker keeps the session, whatever `keepSession` says, and goes on queueing. */
-  async suspend(deadline: AbortSignal): Promise<void> {
-    this.draining = true;
-    this.overflow();
-    await this.life.stop(deadline, async () => {
-      this.goOn();
-      this.order.flush();
-      await this.connection.client.endAsync(false, { cmd: 'disconnect' });
-    });
-    await this.closed;
-  }
-
   /** Resolves with whether the broker's session may end. */
   private async prepareToEnd(deadline: AbortSignal): Promise<boolean> {
     this.goOn();
     this.order.flush();
-    if (!this.setup.options.keepSession && !this.knownEmpty) await this.askWhetherEmpty(deadline);
+    if (!this.keeps && !this.knownEmpty) await this.askWhetherEmpty(deadline);
     return this.knownEmpty && !this.holdsSomething;
   }
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import {
+  type DatabaseAddress,
   DatabaseHosts,
   type DatabaseTarget,
   type SessionAnswer,
@@ -24,10 +25,15 @@ interface Opened {
   readonly pooled: boolean;
 }
 
+/** The servers that new connections lead to. */
+interface Leading {
+  hosts: DatabaseHosts;
+}
+
 /** A worker thread's connections to Postgres. */
 export class DatabasePool extends pg.Pool {
   private readonly settings: WorkerSettings['database'];
-  private readonly hosts: DatabaseHosts;
+  private readonly leadsTo: Leading;
   private readonly warn: (line: string) => void;
   private readonly ordinaryBegin: string;
   private readonly opened = new WeakMap<pg.ClientBase, Opened>();
@@ -36,7 +42,7 @@ export class DatabasePool extends pg.Pool {
 
   /** @param warn takes a line for the operator. */
   constructor({ database, concurrency, calls }: WorkerSettings, warn: (line: string) => void) {
-    const hosts = new DatabaseHosts(database);
+    const leadsTo: Leading = { hosts: new DatabaseHosts(database) };
     const clientOptions = {
       connectionTimeoutMillis: database.connectTimeout,
       // Otherwise a server that vanishes silently would leave the batch waiting for ever.
@@ -47,7 +53,7 @@ export class DatabasePool extends pg.Pool {
     super({
       Client: class extends HostClient {
         constructor() {
-          super(hosts, clientOptions);
+          super(leadsTo.hosts, clientOptions);
         }
       },
       onConnect: (client) => this.greet(client),
@@ -56,11 +62,21 @@ export class DatabasePool extends pg.Pool {
       idleTimeoutMillis: 0,
     });
     this.settings = database;
-    this.hosts = hosts;
+    this.leadsTo = leadsTo;
     this.warn = warn;
     this.ordinaryBegin = this.beginWith(database.lockTimeout, database.statementTimeout);
     // The next use replaces an idle connection that breaks. Without a listener the error would end the thread.
     this.on('error', () => {});
+  }
+
+  /** Takes other credentials. No connection that was opened with the old ones is used again. */
+  renew(address: DatabaseAddress): void {
+    this.leadsTo.hosts = new DatabaseHosts(address);
+    this.generation += 1;
+  }
+
+  private get hosts(): DatabaseHosts {
+    return this.leadsTo.hosts;
   }
 
   /** Takes a connection, to be given back with `release`. It is of the current generation, to a server that is fit. */

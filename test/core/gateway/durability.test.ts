@@ -67,7 +67,7 @@ function supervised(refusing: { error: Error | undefined }) {
   const forgotten: Session[] = [];
   const supervisor = new Supervisor({
     transport: broker,
-    inlet: { deliver: () => true, forget: (session) => void forgotten.push(session) },
+    inlet: { deliver: () => true, forget: (session) => void forgotten.push(session), counters: { held: 0 } },
     admit: () => refusing.error,
     backoff: { base: 1, max: 1 },
     logger: pino({ level: 'silent' }),

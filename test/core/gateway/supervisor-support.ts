@@ -33,6 +33,8 @@ interface Watched {
   /** The sessions that the inlet was told to forget. */
   readonly forgotten: Session[];
   readonly log: Record<string, unknown>[];
+  /** Those of the inlet. */
+  readonly counters: { held: number };
 }
 
 /** A supervisor of a broker, stopped at the end of the test. `through` stands between them. */
@@ -45,6 +47,7 @@ export function watch(
   const inlet = {
     deliver: (delivery: { body: Uint8Array }) => delivered.push(textOf(delivery.body)) > 0,
     forget: (session: Session) => void forgotten.push(session),
+    counters: { held: 0 },
   };
   const logger = pino(
     { base: null, level: 'debug' },
@@ -52,7 +55,7 @@ export function watch(
   );
   const supervisor = new Supervisor({ transport: through(broker), inlet, backoff, logger });
   t.teardown(() => supervisor.stop(AbortSignal.abort(), AbortSignal.abort()));
-  return { broker, supervisor, delivered, forgotten, log };
+  return { broker, supervisor, delivered, forgotten, log, counters: inlet.counters };
 }
 
 /** Moves the timers forward. */

@@ -84,6 +84,17 @@ test('a replica that settles a message now and then is not wedged', (t) => {
   wedge.stop();
 });
 
+test('calls that wait for a status count as no messages', (t) => {
+  const { wedge, counters } = watch();
+  Object.assign(counters, { received: 2, held: 2, waiting: 2 });
+  pass(300);
+  t.is(wedge.because, undefined);
+  counters.waiting = 1;
+  pass(62);
+  t.is(wedge.because, stuck);
+  wedge.stop();
+});
+
 test('the time in which the database is away, or messages are held with a reason, does not count', (t) => {
   for (const key of ['isDatabaseAway', 'isHeld'] as const) {
     const { wedge, counters, state } = watch();

@@ -35,6 +35,7 @@ async function startRabbit(cleanup: Cleanup, kind: 'amqp091' | 'amqp10'): Promis
     entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(url) }),
     // Of the node's memory; the default is 0.4 of the machine's.
     alarm: (on) => server.control('set_vm_memory_high_watermark', on ? '0.00001' : '0.4'),
+    service: { kind, url, codec: broker.form },
     open: () => (kind === 'amqp091' ? openAmqp091(url) : openAmqp10(url)),
     excluded: new Map(),
   };
@@ -56,6 +57,7 @@ async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
       keepSession: true,
       url: throughProxy(server.url),
     }),
+    service: { kind: 'mqtt', url: server.url, topic },
     open: () => openMqtt(server.url, topic),
     left: async (replicas) => {
       const kept = await Promise.all(
@@ -77,12 +79,13 @@ async function startNatsBroker(cleanup: Cleanup): Promise<RoundBroker> {
   const server = await startNats();
   cleanup.teardown(server.kill);
   const broker = await openNatsBroker(server, { restarted: true });
-  const subject = textAt(broker.entry(), 'subject');
+  const [subject, stream] = [textAt(broker.entry(), 'subject'), textAt(broker.entry(), 'stream')];
   return {
     label: 'nats-server',
     server,
     ...common(broker),
     entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(server.url) }),
+    service: { kind: 'nats', url: server.url, subject, stream },
     open: () => openNats(server.url, subject),
     excluded: new Map(),
   };

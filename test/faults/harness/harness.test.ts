@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { needs, type ServiceName } from '../../support/services.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
+import { waitFor } from '../../support/wait.ts';
 import { runHarness } from './main.ts';
 import { tableOf } from './report.ts';
 import { runRound } from './round.ts';
@@ -47,6 +48,12 @@ const sabotage: Fault = {
   lasts: [1000, 1000],
   run: async ({ database, sleep }, lasts) => {
     await sleep(lasts);
+    await waitFor(
+      async () =>
+        (await database.query("SELECT FROM service_statuses WHERE instance_id LIKE '0a%' LIMIT 1")).length >
+        0,
+      { what: 'a row to delete', timeout: 60_000 },
+    );
     const where =
       "WHERE instance_id = (SELECT max(instance_id) FROM service_statuses WHERE instance_id LIKE '0a%')";
     const [row] = await database.query<{ instance_id: string }>(

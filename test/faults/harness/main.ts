@@ -1,5 +1,5 @@
 /** `npm run test:faults -- --minutes N --seed S --transport T`: rounds of faults under load, and the table of what became of each message. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/core/errors.ts';
@@ -16,7 +16,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     console.error(messageOf(error));
     return 2;
   }
-  const { minutes, seeds, transports, rate, only, logs } = options;
+  const { minutes, seeds, transports, rate, only, logs, results } = options;
   const seconds = (minutes * 60) / transports.length;
   const folder = logs ?? mkdtempSync(join(tmpdir(), 'conductor-faults-'));
   const rounds: RoundResult[] = [];
@@ -26,13 +26,16 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     for (const transport of transports)
       try {
         const round = { seed, transport, seconds, rate, only, folder: join(folder, seed) };
-        rounds.push(await runRound({ ...round, print: (line) => console.log(line) }));
+        const result = await runRound({ ...round, print: (line) => console.log(line) });
+        rounds.push(result);
+        if (results !== undefined) appendFileSync(results, `${JSON.stringify(result)}\n`);
       } catch (error) {
         failures.push(`${seed} ${transport}: ${messageOf(error)}`);
         console.error(failures.at(-1));
       }
-  for (const line of tableOf(rounds)) console.log(line);
-  for (const line of exclusions(rounds)) console.log(line);
+  const reported = results === undefined ? rounds : readResults(results);
+  for (const line of tableOf(reported)) console.log(line);
+  for (const line of [...callsOf(reported), ...exclusions(reported)]) console.log(line);
   failures.push(
     ...rounds.flatMap(({ seed, transport, problems }) =>
       problems.map((text) => `${seed} ${transport}: ${text}`),
@@ -46,9 +49,23 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
   return 1;
 }
 
+/** The rounds of this run and of earlier ones. */
+function readResults(file: string): RoundResult[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line): RoundResult => JSON.parse(line));
+}
+
+function callsOf(rounds: ReadonlyArray<RoundResult>): string[] {
+  return [...Map.groupBy(rounds, ({ transport }) => transport)].map(([transport, own]) => {
+    const sum = (of: 'answered' | 'repeated') => own.reduce((total, { calls }) => total + calls[of], 0);
+    return `Calls on ${transport}: ${sum('answered')} answered, ${sum('repeated')} times repeated.`;
+  });
+}
+
 function exclusions(rounds: ReadonlyArray<RoundResult>): string[] {
   const lines = rounds.flatMap(({ transport, excluded }) =>
-    [...excluded].map(([fault, why]) => `Left out: ${fault} on ${transport}: ${why}.`),
+    excluded.map(([fault, why]) => `Left out: ${fault} on ${transport}: ${why}.`),
   );
   return [...new Set(lines)];
 }

@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly only: ReadonlyArray<string> | undefined;
   /** Keeps the logs of the replicas; otherwise they are kept if something is wrong. */
   readonly logs: string | undefined;
+  /** Rounds are added to it, one a line, and the table is about all that are there. */
+  readonly results: string | undefined;
 }
 
 export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]]
@@ -20,11 +22,12 @@ export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--trans
   --transport  ${transports.join(', ')}; all unless told
   --rate       messages a second; 4000 unless told
   --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told
-  --logs       a folder that keeps the logs of the replicas, also if all is well`;
+  --logs       a folder that keeps the logs of the replicas, also if all is well
+  --results    a file that the rounds are added to; the table is then about all rounds in it`;
 
 /** Whether the arguments ask for a run of the harness, instead of the test files. */
 export const isHarness = (args: ReadonlyArray<string>): boolean =>
-  args.some((arg) => /^--(minutes|seed|transport|rate|fault|logs)(=|$)/.test(arg));
+  args.some((arg) => /^--(minutes|seed|transport|rate|fault|logs|results)(=|$)/.test(arg));
 
 /** Throws Error with the usage if they are wrong. */
 export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
@@ -37,6 +40,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
       rate: { type: 'string', default: '4000' },
       fault: { type: 'string' },
       logs: { type: 'string' },
+      results: { type: 'string' },
     },
   });
   const names = faults.map(({ name }) => name);
@@ -47,6 +51,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
     rate: positive('rate', values.rate),
     only: values.fault?.split(',').map((name) => oneOf('fault', name, names)),
     logs: values.logs,
+    results: values.results,
   };
 }
 

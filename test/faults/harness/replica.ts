@@ -5,6 +5,8 @@ import { type ConductorProcess, spawnConductor } from '../../support/conductor.t
 import { freePort } from '../../support/ports.ts';
 import { startProxy, type TcpProxy } from '../../support/proxy.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
+import { waitFor } from '../../support/wait.ts';
+import { grants } from './calling.ts';
 import type { Cleanup, RoundBroker } from './world.ts';
 
 const fatalMethod = fileURLToPath(new URL('fatal-method.ts', import.meta.url));
@@ -72,6 +74,7 @@ export class Replica {
         admin: { port: this.#adminPort },
         manager: `./${relative(folder, fatalMethod)}`,
         workers: { threads: 1 },
+        ...grants,
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
         // Each poison is looked for.
@@ -87,14 +90,12 @@ export class Replica {
     });
   }
 
-  /** Resolves once it consumes, for the nth time in this life. */
-  async consumes(nth = 1): Promise<void> {
-    await this.#running().log.line('consuming', nth);
-  }
-
-  /** How many times it has begun to consume in this life. */
-  get consumed(): number {
-    return this.#running().log.lines('consuming').length;
+  /** Resolves once it has begun to consume, in this life and not before the time, in milliseconds since the epoch. */
+  async consumes(since = 0): Promise<void> {
+    const process = this.#running();
+    const hasBegun = () =>
+      process.log.lines('consuming').some(({ time }) => Date.parse(String(time)) >= since);
+    await waitFor(hasBegun, { what: `replica ${this.name} to consume`, timeout: 90_000, process });
   }
 
   signal(name: NodeJS.Signals): void {

@@ -6,6 +6,7 @@ import { messageOf } from '../../../src/core/errors.ts';
 import type { PostgresOptions } from '../../support/postgres.ts';
 import { startOwnPostgres } from '../databases.ts';
 import { startBroker } from './brokers.ts';
+import { Calling, type CallTally } from './calling.ts';
 import { mountDisk } from './disk.ts';
 import { faults as allFaults } from './faults/index.ts';
 import { Oracle, type Tally } from './oracle.ts';
@@ -13,9 +14,10 @@ import { type Gap, Progress } from './progress.ts';
 import { Publishing } from './publishing.ts';
 import { randomOf } from './random.ts';
 import { Replica } from './replica.ts';
+import { untilEmpty, untilQuiet } from './round-end.ts';
 import { planOf, type Step } from './schedule.ts';
 import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
-import type { Cleanup, Disk, Fault, RoundBroker, TransportName, World } from './world.ts';
+import type { Cleanup, Disk, Fault, TransportName, World } from './world.ts';
 
 export interface RoundOptions {
   readonly seed: string;
@@ -52,8 +54,9 @@ export interface RoundResult {
   readonly parts: ReadonlyArray<Part>;
   /** Of the lives of replicas that ended in good order. */
   readonly redelivered: number;
+  readonly calls: CallTally;
   /** Faults that were left out, and why. */
-  readonly excluded: ReadonlyMap<string, string>;
+  readonly excluded: ReadonlyArray<readonly [fault: string, why: string]>;
   /** What must not be; empty if all is well. */
   readonly problems: ReadonlyArray<string>;
 }
@@ -66,8 +69,8 @@ interface Window {
 
 /** Milliseconds before the first fault. */
 const warmUp = 1000;
-/** Messages that are published and not in the database at most. */
-const maxBacklog = 200_000;
+/** Publishers wait while more messages than this are published and not in the database. So a slow machine gets less to do. */
+const maxBacklog = 10_000;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
@@ -130,6 +133,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     backlog: () => progress.backlog,
     sent: (n) => progress.sent(n),
   });
+  const calling = await Calling.start(broker.service, problem);
+  cleanup.teardown(() => calling.close());
   const world: World = { transport, broker, postgres, database, disk, replicas, publishing, sleep };
   const auditing = setInterval(() => void Promise.all(replicas.map((one) => one.audit())), auditEvery);
   cleanup.teardown(async () => clearInterval(auditing));
@@ -149,7 +154,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     await sleep(step.calm);
   }
 
-  await publishing.stop();
+  const [calls] = await Promise.all([calling.stop(), publishing.stop()]);
   print(`${oracle.attempted} messages are published; waiting until all are in the database`);
   await progress.stop();
   await untilSettled(database, oracle, options.patience);
@@ -163,7 +168,12 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   const left = await broker.left(replicas.map(({ name }) => name)).catch(messageOf);
   if (left !== undefined) problem(`left at the broker: ${left}`);
   await judge(database, oracle);
-  for (const text of [...(await leftovers(database)), ...describeLost(oracle), ...oracle.problems])
+  for (const text of [
+    ...(await leftovers(database)),
+    ...(await calling.verify(database)),
+    ...describeLost(oracle),
+    ...oracle.problems,
+  ])
     problem(text);
 
   const parts = windows.map(
@@ -175,7 +185,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   );
   const redelivered = replicas.reduce((sum, replica) => sum + replica.redelivered, 0);
   print(problems.length === 0 ? 'all is well' : `${problems.length} problems`);
-  const { label, excluded } = broker;
+  const { label } = broker;
+  const excluded = [...broker.excluded];
   return {
     seed,
     transport,
@@ -183,6 +194,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     replicas: replicas.length,
     parts,
     redelivered,
+    calls,
     excluded,
     problems,
   };
@@ -220,33 +232,6 @@ async function strike(
   const begin = performance.now();
   const detail = await fault.run(world, step.lasts, randomOf(step.seed));
   print(`${fault.name} repaired after ${Math.round(performance.now() - begin)} ms: ${detail}`);
-}
-
-/** Until no replica holds or receives anything: messages that come again may come after everything has settled. */
-async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void> {
-  const quiet = 1500;
-  const patience = 30_000;
-  const begin = performance.now();
-  let [last, since] = ['', performance.now()];
-  while (performance.now() - since < quiet && performance.now() - begin < patience) {
-    const accounts = await Promise.all(replicas.map((replica) => replica.audit()));
-    const now = JSON.stringify(accounts);
-    if (now !== last || accounts.some((one) => one?.held !== 0)) [last, since] = [now, performance.now()];
-    await sleep(100);
-  }
-}
-
-/** What the broker keeps after a minute and a half, while the replicas run: a server may be slow to settle and to deliver again. */
-async function untilEmpty(
-  { leftYet }: RoundBroker,
-  print: (line: string) => void,
-): Promise<string | undefined> {
-  const begin = performance.now();
-  for (;;) {
-    const left = await leftYet?.().catch(messageOf);
-    if (left === undefined || performance.now() - begin > 90_000) return left;
-    print(`the broker is not empty yet: ${left}`);
-  }
 }
 
 function clock(milliseconds: number): string {

@@ -13,6 +13,8 @@ const page = 50_000;
 /** Instances that are known from the beginning, and a record of each update that does not set a newer `sent`. */
 export async function prepareDatabase(database: TestDatabase, messages: number): Promise<void> {
   await database.query(`
+    -- Of the calls.
+    CREATE TABLE harness_notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, number integer NOT NULL);
     CREATE TABLE sent_twice (instance_id text, stored double precision, written double precision);
     CREATE FUNCTION note_sent_twice() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -107,15 +109,33 @@ export async function leftovers(database: TestDatabase): Promise<string[]> {
     'SELECT method, key, reason, attempts, next_attempt_at FROM deferred LIMIT 10',
   );
   const twice = await database.query('SELECT * FROM sent_twice LIMIT 10');
+  // Each change of a status has its row in the history, written with it: of an instance, each old status is the new one before.
+  const broken = await database.query(
+    `SELECT instance_id, id, old_status, before FROM (
+       SELECT instance_id, id, old_status, lag(new_status) OVER (PARTITION BY instance_id ORDER BY id) AS before
+       FROM status_transitions) AS steps
+     WHERE before <> old_status OR (before IS NOT NULL AND old_status IS NULL) LIMIT 10`,
+  );
+  const behind = await database.query(
+    `SELECT instance_id, status_description, last.new_status FROM service_statuses CROSS JOIN LATERAL (
+       SELECT new_status FROM status_transitions AS one WHERE one.instance_id = service_statuses.instance_id
+       ORDER BY id DESC LIMIT 1) AS last
+     WHERE last.new_status <> status_description LIMIT 10`,
+  );
   return [
+    ...broken.map((row) => `the history of statuses misses a change: ${JSON.stringify(row)}`),
+    ...behind.map((row) => `the history of statuses ends with another status: ${JSON.stringify(row)}`),
     ...deferred.map((row) => `left in deferred: ${JSON.stringify(row)}`),
     ...twice.map((row) => `a row was written by a message that was not newer: ${JSON.stringify(row)}`),
   ];
 }
 
-/** The lost messages, for who looks into it. */
+/** The lost messages: their number, and the first ones. */
 export function describeLost(oracle: Oracle): string[] {
-  return oracle
+  const { lost } = oracle.tally();
+  if (lost === 0) return [];
+  const first = oracle
     .lost(10)
     .map((n) => `lost: message ${n} (${kindOf(n)}, ${messageOf(n, oracle.begin, 'native').sender})`);
+  return [`lost: ${lost} messages, of which the first ones are:`, ...first];
 }

@@ -1,4 +1,5 @@
 /** What the parts of a round share. */
+import type { ConnectOptions } from '../../../src/public/client.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import type { Postgres } from '../../support/postgres.ts';
 import type { Server } from '../../support/server.ts';
@@ -35,6 +36,8 @@ export interface RoundBroker {
   /** The transport's entry in a replica's configuration. */
   entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
   open(): Promise<Publisher>;
+  /** The entry of a service that calls. */
+  readonly service: ConnectOptions['transport'];
   /** What the broker keeps at the end, when all replicas have stopped; undefined if it is nothing. */
   left(replicas: ReadonlyArray<string>): Promise<string | undefined>;
   /** The same while the replicas still run: messages of one that was killed may be on their way to another. Absent if nobody can know. */

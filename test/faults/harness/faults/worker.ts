@@ -16,7 +16,7 @@ export const workerFaults: ReadonlyArray<Fault> = [
               [Buffer.from(instance)],
             )
           ).length > 0,
-        { what: 'the message that ends its thread to be dead', timeout: 60_000, interval: 100 },
+        { what: 'the message that ends its thread to be dead', timeout: 180_000, interval: 100 },
       );
       return 'a message that ends each thread that runs it is dead the third time';
     },
