@@ -150,28 +150,22 @@ export async function startConductor(
   const { publishDue } = outbox;
   const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
-  const watch = new DatabaseWatch({
+  const database = {
     probe: () => probe.ask(),
     committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
-    isHeld: () => dispatcher.heldBecause !== undefined,
-    interval: watchInterval,
     logger,
-  });
-  const parking = new Parking({
-    after: config.park.after,
-    supervisors: perTransport.map(({ supervisor }) => supervisor),
-    gate: dispatcher.gate,
-    committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
-    probe: () => probe.ask(),
-    logger,
-  });
+  };
+  const isHeld = () => dispatcher.heldBecause !== undefined;
+  const watch = new DatabaseWatch({ ...database, isHeld, interval: watchInterval });
+  const supervisors = perTransport.map(({ supervisor }) => supervisor);
+  const parking = new Parking({ ...database, after: config.park.after, supervisors, gate: dispatcher.gate });
   const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
   const wedge = new WedgeWatch({
     // A call may keep its transport's only message for as long as that.
     patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
     counters,
     isDatabaseAway: () => watch.problem !== undefined,
-    isHeld: () => dispatcher.heldBecause !== undefined,
+    isHeld,
     overdueJob: () => jobs.overdue,
     logger,
   });
