@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type AdminServer, startAdmin } from './admin/server.ts';
+import { watchClocks } from './conductor-clocks.ts';
 import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
@@ -12,6 +13,7 @@ import type { ConfiguredTransport } from './core/config/transport-kind.ts';
 import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
+import type { ClockReport } from './core/gateway/clock-watch.ts';
 import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
@@ -52,6 +54,8 @@ export interface Conductor {
   readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
   /** What a confirmed message survives. */
   readonly durability: DurabilityReport;
+  /** Guests whose clocks are wrong. */
+  clocks(): ClockReport;
   /** The state and the last error of each transport's connection. */
   states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
   /** Whether the replica stops or has stopped. */
@@ -90,11 +94,13 @@ export async function startConductor(
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const connections = jobsConnections(settings, logger);
+  const clocks = watchClocks(config, connections.rounds, logger);
   const dispatcher = new Dispatcher({
     run: (transport, batch) =>
       wedge.during(async () => {
         const result = await pool.run(transport, batch);
         putAside.note(result.putAsideBecause);
+        clocks.note(result.clocks);
         return outbox.note(transport, result);
       }),
     call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
@@ -136,14 +142,15 @@ export async function startConductor(
     };
   });
   const outbox = createOutbox(config, pool, perTransport, logger);
-  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
+  /** Takes a dead letter that comes from no delivery. */
+  const onDead = (notice: DeadNotice) => {
+    const own = perTransport.find(({ name }) => name === notice.transport);
+    own?.inlet.counters.countDead(notice.reason);
+    deadLetters.add(notice);
+  };
   const retry = async (transport: string) => {
     const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
-    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
-    for (const notice of dead) {
-      counters?.countDead(notice.reason);
-      onDead(notice);
-    }
+    for (const notice of dead) onDead(notice);
     return round;
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
@@ -169,7 +176,7 @@ export async function startConductor(
     overdueJob: () => jobs.overdue,
     logger,
   });
-
+  const watches = [watch, wedge, clocks, parking];
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
     deadline: config.shutdown.deadline,
@@ -177,7 +184,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watches: [watch, wedge, durability, parking],
+    watches: [...watches, durability],
     probe,
     pool,
     deadLetters,
@@ -200,6 +207,7 @@ export async function startConductor(
     get durability() {
       return durability.report;
     },
+    clocks: () => clocks.report,
     states: () =>
       Object.fromEntries(
         perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
@@ -222,11 +230,8 @@ export async function startConductor(
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
     if (signal?.aborted) return conductor;
-    jobs.start();
-    watch.start();
     durability.start(probe);
-    wedge.start();
-    parking.start();
+    for (const part of [jobs, ...watches]) part.start();
   } catch (error) {
     await conductor.stop();
     throw error;

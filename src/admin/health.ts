@@ -1,3 +1,4 @@
+import type { ClockReport } from '../core/gateway/clock-watch.ts';
 import type { Counters } from '../core/gateway/counters.ts';
 import type { DurabilityReport } from '../core/gateway/durability.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
@@ -13,6 +14,8 @@ export interface Subject {
   readonly wedgedBecause: string | undefined;
   /** Whether the replica stops or has stopped. */
   readonly isStopping: boolean;
+  /** Guests whose clocks are wrong. */
+  clocks(): ClockReport;
   states(): Readonly<Record<string, TransportState>>;
 }
 
@@ -35,6 +38,8 @@ export interface Health {
   readonly transports: Readonly<Record<string, TransportHealth>>;
   /** What a confirmed message survives, and why no more. */
   readonly durability: DurabilityReport;
+  /** Guests whose clocks are wrong. */
+  readonly clocks: ClockReport;
 }
 
 interface TransportHealth extends TransportState {
@@ -69,12 +74,18 @@ export function healthOf(subject: Subject): Health {
     wedgedBecause,
     transports: Object.fromEntries(transports),
     durability,
+    clocks: subject.clocks(),
   };
 }
 
 function statusOf(
   isConsuming: ReadonlyArray<boolean>,
-  { heldBecause, putAsideBecause, wedgedBecause, isStopping }: Omit<Subject, 'counters' | 'states'>,
+  {
+    heldBecause,
+    putAsideBecause,
+    wedgedBecause,
+    isStopping,
+  }: Omit<Subject, 'counters' | 'clocks' | 'states'>,
 ): Health['status'] {
   if (isStopping) return 'stopping';
   if (wedgedBecause !== undefined) return 'wedged';

@@ -28,5 +28,9 @@ export function joinResults(parts: ReadonlyArray<BatchResult>, messages: number)
     putAsideBecause: parts.find(({ putAsideBecause }) => putAsideBecause !== undefined)?.putAsideBecause,
     addresses: moved(({ addresses }) => addresses),
     notifies: parts.some(({ notifies }) => notifies),
+    clocks: {
+      ahead: parts.flatMap(({ clocks }) => clocks?.ahead ?? []),
+      stale: parts.flatMap(({ clocks }) => clocks?.stale ?? []),
+    },
   };
 }

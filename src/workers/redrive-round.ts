@@ -21,6 +21,8 @@ export interface RedriveWorkers {
 export interface RedriveRound extends RedriveResult {
   /** Whether as many letters were due as a round takes, or more. */
   readonly isUnfinished: boolean;
+  /** Milliseconds until the next letter is due; null if none is known to wait. */
+  readonly nextIn: number | null;
 }
 
 /**
@@ -29,11 +31,11 @@ export interface RedriveRound extends RedriveResult {
  */
 export async function redriveRound(transport: string, workers: RedriveWorkers): Promise<RedriveRound> {
   try {
-    const { ids, isFull } = await workers.due(transport);
+    const { ids, isFull, nextIn } = await workers.due(transport);
     const result = ids.length === 0 ? sumOf([]) : await redriveEach({ transport, ids }, workers);
-    return { ...result, isUnfinished: isFull && result.failedBecause === undefined };
+    return { ...result, isUnfinished: isFull && result.failedBecause === undefined, nextIn };
   } catch (error) {
-    return { ...sumOf([]), isUnfinished: false, failedBecause: messageOf(error) };
+    return { ...sumOf([]), isUnfinished: false, nextIn: null, failedBecause: messageOf(error) };
   }
 }
 

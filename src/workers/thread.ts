@@ -122,8 +122,8 @@ export function giveUp(task: RedriveTask): Promise<RedriveResult> {
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
 async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, putAsideBecause, notifies, addresses } = await work();
-    return { codes, dead, heldBecause, putAsideBecause, notifies, addresses };
+    const { codes, dead, heldBecause, putAsideBecause, notifies, addresses, clocks } = await work();
+    return { codes, dead, heldBecause, putAsideBecause, notifies, addresses, clocks };
   } catch (error) {
     return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
   }

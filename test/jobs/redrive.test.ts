@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
+import { pino } from 'pino';
 import { markForRedrive } from '../../src/database/dead-letters-change.ts';
+import { redriveJob } from '../../src/jobs/redrive.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
@@ -8,6 +10,36 @@ import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf } from '../support/worker.ts';
 
 const test = needs(ava, 'mosquitto', 'postgres');
+
+/** One round over the results of these batches; resolves with how many it has asked for. */
+async function roundOver(...batches: { isUnfinished?: boolean; nextIn?: number; failedBecause?: string }[]) {
+  let asked = 0;
+  const job = redriveJob({
+    transport: 'edge',
+    logger: pino({ level: 'silent' }),
+    redrive: async () => {
+      const batch = batches[asked];
+      asked += 1;
+      return { outcomes: { applied: 1 }, isUnfinished: false, nextIn: null, ...batch };
+    },
+  });
+  return { ...(await job.run(new AbortController().signal)), asked };
+}
+
+ava(
+  'a round goes on while batches are full or letters become due soon, and ends with an error',
+  async (t) => {
+    t.deepEqual(await roundOver({}), { isUnfinished: false, asked: 1 });
+    t.deepEqual(await roundOver({ isUnfinished: true }, { nextIn: 1 }, { nextIn: 60_000 }), {
+      isUnfinished: false,
+      asked: 3,
+    });
+    t.deepEqual(await roundOver({ isUnfinished: true }, { failedBecause: 'away', nextIn: 1 }), {
+      failedBecause: 'away',
+      asked: 2,
+    });
+  },
+);
 
 test('a replica redrives the letters of its transport that are due, and leaves the others', async (t) => {
   const database = await createDatabase(t, { migrated: true });

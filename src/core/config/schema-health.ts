@@ -1,5 +1,5 @@
 import type { Section } from '../options.ts';
-import { wholeNumberUpTo } from './formats.ts';
+import { positiveIntegerUpTo, wholeNumberUpTo } from './formats.ts';
 
 /** The options of a long outage. */
 export const parkSchema = {
@@ -16,5 +16,10 @@ export const healthSchema = {
     doc: 'Milliseconds. If a transport holds messages and settles none for this time although the database answers, the replica is wedged: `/health/live` answers 503. The same holds for a single batch or job that takes ten times as long. It has to be longer than a call may take, or twice `calls.timeout` counts. 0: never.',
     default: 60_000,
     format: wholeNumberUpTo(86_400_000),
+  },
+  mutedAfter: {
+    doc: 'Milliseconds. If all heartbeats of a guest are stale for this time, health and the log name the guest: its clock is behind one that it had before.',
+    default: 90_000,
+    format: positiveIntegerUpTo(86_400_000),
   },
 } satisfies Section;

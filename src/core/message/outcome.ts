@@ -78,6 +78,16 @@ export interface BatchResult {
   readonly addresses?: ReadonlyArray<readonly [index: number, address: CallAddress]> | undefined;
   /** Whether notifications were stored. They can be published now. */
   readonly notifies?: boolean | undefined;
+  /** Guests whose clocks may be wrong; undefined if there are none. */
+  readonly clocks?: ClockNotes | undefined;
+}
+
+/** Messages of a batch whose times point to a wrong clock. Both lists are bounded. */
+export interface ClockNotes {
+  /** Seconds ahead of the clock of the replica's machine. */
+  readonly ahead: ReadonlyArray<readonly [instanceId: string, seconds: number]>;
+  /** The instances of stale heartbeats. */
+  readonly stale: ReadonlyArray<string>;
 }
 
 /** A worker's report about a call. */

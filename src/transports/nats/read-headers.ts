@@ -7,6 +7,8 @@ import type { Incoming } from './read.ts';
 export const header = {
   /** NATS's own header: within `duplicate_window` a stream drops a second message with the same id. */
   messageId: 'Nats-Msg-Id',
+  /** The message id of a call. It overrides NATS's own: a call is repeated under its id, and the stream must not drop the repetition. */
+  callId: 'Conductor-Message-Id',
   replyTo: 'Conductor-Reply-To',
   correlationId: 'Conductor-Correlation-Id',
   /** The end of the caller's patience, in milliseconds since the epoch. */
@@ -33,6 +35,7 @@ interface Wanted {
 
 const wanted: ReadonlyArray<Wanted> = [
   { field: 'messageId', name: Buffer.from(`${header.messageId}:`) },
+  { field: 'callId', name: Buffer.from(`${header.callId}:`) },
   { field: 'replyTo', name: Buffer.from(`${header.replyTo}:`) },
   { field: 'correlationId', name: Buffer.from(`${header.correlationId}:`) },
   { field: 'deadline', name: Buffer.from(`${header.deadline}:`) },
@@ -114,7 +117,7 @@ export class MetaReader {
     if (isSilent && silent?.receivedAt === receivedAt) return silent;
     const headers = block === undefined ? none : readHeaders(block);
     const meta: DeliveryMeta = {
-      messageId: headers.messageId,
+      messageId: headers.callId ?? headers.messageId,
       replyTo: headers.replyTo ?? answerTo,
       correlationId: headers.correlationId,
       deadline: deadlineOf(headers, receivedAt),

@@ -85,17 +85,27 @@ class NatsSenderSession implements SenderSession {
     const target = nameFor(sender, subject, natsWildcards);
     // Otherwise the server would end the connection.
     if (!isWritableName(target)) throw new Undeliverable(`nothing can be sent to ${target.slice(0, 64)}`);
-    if (jetstream) return await this.store(target, body, describe(message, true), message.messageId);
+    if (jetstream) {
+      // A call is repeated under its message id until its answer comes. The stream would drop the repetition.
+      const msgID = replyTo === undefined ? message.messageId : undefined;
+      return await this.store(target, body, describe(message, true), msgID);
+    }
     // The message's own reply subject is free for the answer.
     const options = { headers: describe(message, false), ...(replyTo !== undefined && { reply: replyTo }) };
     return await this.connection.publisher.publish(target, body, options);
   }
 
-  /** Resolves with the stream's acknowledgement. A second message with the same id is acknowledged too, and dropped. */
-  private async store(subject: string, body: Uint8Array, headers: MsgHdrs, msgID: string): Promise<void> {
+  /** Resolves with the stream's acknowledgement. A second message with the same `msgID` is acknowledged too, and dropped. */
+  private async store(
+    subject: string,
+    body: Uint8Array,
+    headers: MsgHdrs,
+    msgID: string | undefined,
+  ): Promise<void> {
     const { stream } = this.options;
+    const id = msgID === undefined ? {} : { msgID };
     try {
-      await this.stream.publish(subject, body, { headers, msgID, expect: { streamName: stream } });
+      await this.stream.publish(subject, body, { headers, ...id, expect: { streamName: stream } });
     } catch (error) {
       throw this.explain(error, subject);
     }
@@ -122,7 +132,7 @@ function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
   const { messageId, replyTo, correlationId, expiration } = message;
   const described = headers();
   try {
-    described.set(header.messageId, messageId);
+    described.set(replyTo === undefined ? header.messageId : header.callId, messageId);
     if (withReply && replyTo !== undefined) described.set(header.replyTo, replyTo);
     if (correlationId !== undefined) described.set(header.correlationId, correlationId);
     if (expiration !== undefined) described.set(header.deadline, String(Math.ceil(Date.now() + expiration)));

@@ -7,8 +7,9 @@ import {
 } from '../../core/message/outcome.ts';
 import { attempt } from './attempt.ts';
 import { explain } from './blame.ts';
+import { BatchClocks } from './clock-notes.ts';
 import { takeApart } from './isolate.ts';
-import type { BatchItem } from './item.ts';
+import { type BatchItem, isTask } from './item.ts';
 import { noticeOf } from './leftovers/notice.ts';
 import { notifies } from './outbox/store.ts';
 import type { Hooks, Run } from './run.ts';
@@ -44,7 +45,9 @@ export async function applyBatch(
   const codes = new Uint8Array(size).fill(HELD);
   const deadOnes: DeadNotice[] = [];
   let hasNotifications = false;
+  const clocks = new BatchClocks();
   for (const [item, outcome] of outcomes) {
+    if (isTask(item.task)) clocks.add(item.task, outcome);
     hasNotifications ||= notifies(outcome);
     // It was deferred before, and was taken along by a newer message. It has no place in this batch.
     if (item.index < 0) continue;
@@ -58,6 +61,7 @@ export async function applyBatch(
     putAsideBecause,
     outcomes,
     notifies: hasNotifications,
+    clocks: clocks.notes,
   };
 }
 
