@@ -7,6 +7,8 @@ import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
 import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
+import { SweepWitness } from './conductor-sweep.ts';
+import { startTransport } from './conductor-transport.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import type { ConfiguredTransport } from './core/config/transport-kind.ts';
@@ -155,7 +157,13 @@ export async function startConductor(
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
   const { publishDue } = outbox;
-  const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
+  const witness = new SweepWitness(config, perTransport, dispatcher, () => watch.problem !== undefined);
+  const jobs = createJobs(
+    config,
+    connections,
+    { retry, redrive, publishDue, onDead, witness: () => witness.tell() },
+    logger,
+  );
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const database = {
     probe: () => probe.ask(),
@@ -176,7 +184,7 @@ export async function startConductor(
     overdueJob: () => jobs.overdue,
     logger,
   });
-  const watches = [watch, wedge, clocks, parking];
+  const watches = [watch, wedge, witness, clocks, parking];
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
     deadline: config.shutdown.deadline,
@@ -237,14 +245,4 @@ export async function startConductor(
     throw error;
   }
   return conductor;
-}
-
-async function startTransport(name: string, supervisor: Supervisor): Promise<void> {
-  try {
-    await supervisor.start();
-  } catch (error) {
-    throw error instanceof ConfigError
-      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
-      : error;
-  }
 }
