@@ -20,7 +20,7 @@ export interface ReplicaJobs {
   readonly retry: (transport: string) => Promise<RetryResult>;
   /** Publishes due notifications. Resolves with the reason why notifications wait, if any do. Never rejects. */
   readonly publishDue: (transport: string, signal: AbortSignal) => Promise<string | undefined>;
-  /** Takes each new dead letter, for the log. */
+  /** Takes each new dead letter, for the log and the counters. */
   readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
@@ -55,7 +55,8 @@ export function createJobs(
           logger: logger.child({ transport }),
         }),
       ),
-      boundOutboxJob({ database, ...outbox, onDead }),
+      // A notification may have the values that dead letters must not keep.
+      boundOutboxJob({ database, ...outbox, keepsBody: deadLetters.redact === '', onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),

@@ -141,14 +141,15 @@ export async function startConductor(
     };
   });
   const outbox = createOutbox(config, pool, perTransport, logger);
-  const onDead = (notice: DeadNotice) => deadLetters.add(notice);
+  /** Takes a dead letter that comes from no delivery. */
+  const onDead = (notice: DeadNotice) => {
+    const own = perTransport.find(({ name }) => name === notice.transport);
+    own?.inlet.counters.countDead(notice.reason);
+    deadLetters.add(notice);
+  };
   const retry = async (transport: string) => {
     const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
-    const counters = perTransport.find(({ name }) => name === transport)?.inlet.counters;
-    for (const notice of dead) {
-      counters?.countDead(notice.reason);
-      onDead(notice);
-    }
+    for (const notice of dead) onDead(notice);
     return round;
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));

@@ -45,6 +45,7 @@ function textOf(letter: StoredLetter, body: Buffer | null): string {
     ['transport', letter.transport],
     ['method', letter.method],
     ['instance', letter.instance],
+    ['topic', letter.topic],
     ['message id', letter.messageId],
     [
       'sender',

@@ -63,6 +63,8 @@ export interface StoredLetter extends ListedLetter {
   readonly senderProof: string | null;
   readonly compression: string | null;
   readonly wasDeferred: boolean;
+  /** Of a notification that was not published. */
+  readonly topic: string | null;
   readonly body: Buffer | null;
   readonly bodyDigest: Buffer;
   readonly editedBody: Buffer | null;
@@ -111,8 +113,8 @@ const listed = `
 const list = `SELECT ${listed} FROM dead_letters WHERE ${selected} ORDER BY dead_letters.id DESC LIMIT $12`;
 
 const show = `
-SELECT ${listed}, sender_proof AS "senderProof", compression, was_deferred AS "wasDeferred", body, body_digest AS "bodyDigest",
-  edited_body AS "editedBody"
+SELECT ${listed}, sender_proof AS "senderProof", compression, was_deferred AS "wasDeferred", topic, body,
+  body_digest AS "bodyDigest", edited_body AS "editedBody"
 FROM dead_letters WHERE id = $1`;
 
 const count = `

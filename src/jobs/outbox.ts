@@ -1,6 +1,6 @@
 import type { DeadNotice } from '../core/message/outcome.ts';
 import { type Job, type JobsDatabase, perTransport } from './contract.ts';
-import { expireNotifications, expireStep } from './sql/expire-notifications.ts';
+import { expireNotifications, expireStep, type OutboxBounds } from './sql/expire-notifications.ts';
 
 /** Milliseconds between two rounds. A replica publishes its own notifications at once, without a job. */
 const every = 5000;
@@ -26,22 +26,19 @@ export function publishOutboxJob({ transport, publishDue }: PublishOutboxOptions
   };
 }
 
-export interface BoundOutboxOptions {
+export interface BoundOutboxOptions extends OutboxBounds {
   readonly database: JobsDatabase;
-  readonly maxRows: number;
-  /** Milliseconds. */
-  readonly maxAge: number;
   readonly onDead: (notice: DeadNotice) => void;
 }
 
 /** Bounds the outbox by its count and its age. A notification beyond them becomes a dead letter. */
-export function boundOutboxJob({ database, maxRows, maxAge, onDead }: BoundOutboxOptions): Job {
+export function boundOutboxJob({ database, onDead, ...bounds }: BoundOutboxOptions): Job {
   return {
     name: 'bound-outbox',
     every,
     async run(signal) {
       for (let steps = 0; steps < maxSteps && !signal.aborted; steps += 1) {
-        const expired = await database.transaction((db) => expireNotifications(db, maxRows, maxAge));
+        const expired = await database.transaction((db) => expireNotifications(db, bounds));
         for (const one of expired) onDead({ reason: 'unpublished', ...one });
         if (expired.length < expireStep) return {};
       }

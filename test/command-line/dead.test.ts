@@ -52,8 +52,11 @@ test('dead show prints all of a letter, its body without control characters', as
   ]);
   const plain = await run(t, ['dead', 'show', '3', '--json', ...config]);
   t.like(JSON.parse(plain.stdout), { id: '3', body: '{"plain":1}', compression: 'gzip' });
-  await database.query(`UPDATE dead_letters SET body = '\\xff00' WHERE id = 4`);
-  t.regex((await run(t, ['dead', 'show', '4', ...config])).stdout, /\(no text; in hex\) ff00\n$/);
+  await database.query(`UPDATE dead_letters SET body = '\\xff00', topic = 'events.info' WHERE id = 4`);
+  t.regex(
+    (await run(t, ['dead', 'show', '4', ...config])).stdout,
+    /\ntopic: events\.info\n.*\(no text; in hex\) ff00\n$/s,
+  );
   const unknown = await run(t, ['dead', 'show', '99', ...config]);
   t.deepEqual([unknown.code, unknown.errors], [1, ['conductor: there is no dead letter 99']]);
 });

@@ -38,6 +38,7 @@ for (const { limits, kept, detail } of [
     const job = boundOutboxJob({
       database: jobsDatabaseOf(openContext(t, database)),
       ...limits,
+      keepsBody: true,
       onDead: (notice) => dead.push(notice),
     });
     t.deepEqual(await job.run(new AbortController().signal), {});
@@ -73,6 +74,20 @@ for (const { limits, kept, detail } of [
   });
 }
 
+test('a dead letter keeps no body if values have to be kept out of dead letters', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await database.query(
+    "INSERT INTO notification_outbox (transport, topic, message_id, body, created_at) VALUES ('gone', 'events', 'm', 'abc', '-infinity')",
+  );
+  const bounds = { maxRows: 10, maxAge: hour, keepsBody: false, onDead: () => {} };
+  await boundOutboxJob({ database: jobsDatabaseOf(openContext(t, database)), ...bounds }).run(
+    new AbortController().signal,
+  );
+  t.deepEqual(await database.query('SELECT body, body_size, redacted FROM dead_letters'), [
+    { body: null, body_size: 3, redacted: true },
+  ]);
+});
+
 test('thousands of notifications that are too old become dead letters in one round, in steps', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await database.query(`
@@ -83,6 +98,7 @@ test('thousands of notifications that are too old become dead letters in one rou
     database: jobsDatabaseOf(openContext(t, database)),
     maxRows: 10_000,
     maxAge: hour,
+    keepsBody: true,
     onDead: () => {
       count += 1;
     },

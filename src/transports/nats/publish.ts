@@ -1,4 +1,12 @@
-import { errors, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { setImmediate } from 'node:timers/promises';
+import {
+  errors,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type RequestOptions,
+} from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, natsWildcards } from '../../core/transport/names.ts';
@@ -39,6 +47,34 @@ export class Publisher {
         ? new NotConnected(messageOf(error), { cause: error })
         : new Undeliverable(`cannot be published to ${subject}: ${messageOf(error)}`, { cause: error });
     }
+    await this.unlessRefused(subject, this.flush());
+  }
+
+  /**
+   * Publishes and resolves with the answer. Rejects with Undeliverable if the server refuses the message, with NoRespondersError if nobody
+   * is there, with another error if no answer comes in so many milliseconds.
+   */
+  async request(subject: string, body: Uint8Array, timeout: number, headers?: MsgHdrs): Promise<Uint8Array> {
+    if (!this.life.open) throw new NotConnected('the connection is closed');
+    const options = { timeout, ...(headers !== undefined && { headers }) };
+    const { data } = await this.unlessRefused(subject, this.answerTo(subject, body, options));
+    return data;
+  }
+
+  private async answerTo(subject: string, body: Uint8Array, options: RequestOptions): Promise<Msg> {
+    try {
+      return await this.connection.request(subject, body, options);
+    } catch (error) {
+      const { cause } = error instanceof Error ? error : {};
+      if (cause instanceof errors.NoRespondersError) throw cause;
+      throw permissionViolation(error) === undefined
+        ? error
+        : new Undeliverable(`the broker refuses it: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Settles as the promise does, or rejects with Undeliverable if the server refuses a message to this subject. */
+  private async unlessRefused<Result>(subject: string, promise: Promise<Result>): Promise<Result> {
     let reject: (error: Error) => void = () => {};
     const refused = new Promise<never>((_resolve, rejectIt) => {
       reject = rejectIt;
@@ -46,7 +82,7 @@ export class Publisher {
     const entry = { subject, reject };
     this.underWay.add(entry);
     try {
-      await this.life.wait(Promise.race([this.flush(), refused]));
+      return await this.life.wait(Promise.race([promise, refused]));
     } finally {
       this.underWay.delete(entry);
     }
@@ -55,6 +91,8 @@ export class Publisher {
   private async flush(): Promise<void> {
     try {
       await this.connection.flush();
+      // The library passes on the server's complaint a few microtasks later, and its answer to the ping at once.
+      await setImmediate();
     } catch (error) {
       throw new NotConnected(messageOf(error), { cause: error });
     }

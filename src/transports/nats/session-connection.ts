@@ -5,6 +5,7 @@ import type { Publication } from '../../core/transport/contract.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
 import { permissionViolation, watch } from './connect.ts';
 import { mayAnswerTo, Publisher, publicationHeaders } from './publish.ts';
+import { TopicPublisher } from './publish-topic.ts';
 import type { Take } from './read.ts';
 import type { Wire } from './read-library.ts';
 
@@ -18,14 +19,21 @@ export class Connection {
   private readonly wire: Wire;
   private readonly own: ReadonlyArray<string>;
 
-  /** @param own the consumed subjects. No answer may go there. */
-  constructor(wire: Wire, own: ReadonlyArray<string>) {
+  /** For a server with JetStream. */
+  private readonly topics: TopicPublisher | undefined;
+
+  /**
+   * @param own the consumed subjects. No answer may go there.
+   * @param hasStreams whether a stream may keep a notification.
+   */
+  constructor(wire: Wire, own: ReadonlyArray<string>, hasStreams = false) {
     const { connection } = wire;
     this.wire = wire;
     this.own = own;
     // The library's closing does not reject.
     this.life = new SessionLife(() => void connection.close());
     this.publisher = new Publisher(connection, this.life);
+    this.topics = hasStreams ? new TopicPublisher(this.publisher) : undefined;
     void connection.closed().then((error) => this.life.end(lost(error)));
     // The loop ends with the connection.
     watch(connection, {
@@ -39,6 +47,7 @@ export class Connection {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, this.own))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const headers = publicationHeaders(publication);
+    if (to.kind === 'topic' && this.topics !== undefined) return this.topics.publish(to.name, body, headers);
     await this.publisher.publish(to.name, body, headers === undefined ? {} : { headers });
   }
 

@@ -89,7 +89,7 @@ export class NatsSession implements Session {
     this.share = share;
     this.deliver = deliver;
     this.meta = new MetaReader(options);
-    this.connection = new Connection(wire, terms.subjects);
+    this.connection = new Connection(wire, terms.subjects, true);
     this.closed = this.connection.life.closed;
     this.puller = new Puller({
       connection: wire.connection,
