@@ -4,8 +4,9 @@ import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
 import { formatRounds, formatTransports } from './report.ts';
+import { benchSweep } from './sweep.ts';
 
-/** `npm run bench -- drain` and `calls`: the figures, and the versions behind them. */
+/** `npm run bench -- drain`, `calls` and `sweep`: the figures, and the versions behind them. */
 
 function count(text: string): number {
   const value = Number(text);
@@ -64,5 +65,15 @@ program
   .action(async (options) => {
     printParameters('calls', options);
     await benchCalls(options, (line) => console.log(line));
+  });
+program
+  .command('sweep')
+  .description('sweep a fleet while heartbeats are written as fast as Postgres takes them')
+  .option('--instances <n>', 'the fleet', count, 1_000_000)
+  .option('--silent <share>', 'the part of it that is silent', Number, 0.01)
+  .option('--rounds <n>', 'how often', count, 3)
+  .action(async (options) => {
+    printParameters('sweep', options);
+    await benchSweep(options, (line) => console.log(line));
   });
 await program.parseAsync();

@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS status_transitions (
   cause text NOT NULL
 );
 CREATE INDEX IF NOT EXISTS status_transitions_instance_id ON status_transitions (instance_id, id);
+-- By it the sweep counts what it has marked in the last minute.
+CREATE INDEX IF NOT EXISTS status_transitions_swept_at ON status_transitions (changed_at) WHERE cause = 'sweep';
 
 -- A trigger sees the changes of every writer, and sees the old row under the row's lock. The conditions of the triggers below are
 -- all that a heartbeat without a change costs.

@@ -8,6 +8,8 @@ import { Jobs } from './jobs/jobs.ts';
 import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
 import { redriveJob } from './jobs/redrive.ts';
 import { retryDeferredJob } from './jobs/retry-deferred.ts';
+import { sweepJob } from './jobs/sweep.ts';
+import type { Witness } from './jobs/sweep-policy.ts';
 import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
 import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
@@ -24,17 +26,20 @@ export interface ReplicaJobs {
   readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
+  /** What the replica knows of itself, for the sweep. */
+  readonly witness: () => Witness;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive, publishDue, onDead }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead, witness }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
-  const { deadLetters, calls, deferred, transitions, outbox } = config;
+  const { deadLetters, calls, deferred, transitions, outbox, sweep } = config;
+  const { mode } = sweep;
   return new Jobs({
     jobs: [
       ...config.transports.map(({ name: transport }) =>
@@ -60,6 +65,9 @@ export function createJobs(
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
+      ...(mode === 'off'
+        ? []
+        : [sweepJob({ ...sweep, isDryRun: mode === 'dry-run', database, witness, logger })]),
     ],
     connections,
     schema: config.jobs.schema,

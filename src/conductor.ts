@@ -7,6 +7,8 @@ import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
 import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
+import { SweepWitness } from './conductor-sweep.ts';
+import { startTransport } from './conductor-transport.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import type { ConfiguredTransport } from './core/config/transport-kind.ts';
@@ -154,7 +156,13 @@ export async function startConductor(
   };
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
   const { publishDue } = outbox;
-  const jobs = createJobs(config, connections, { retry, redrive, publishDue, onDead }, logger);
+  const witness = new SweepWitness(config, perTransport, dispatcher, () => watch.problem !== undefined);
+  const jobs = createJobs(
+    config,
+    connections,
+    { retry, redrive, publishDue, onDead, witness: () => witness.tell() },
+    logger,
+  );
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
   const watch = new DatabaseWatch({
     probe: () => probe.ask(),
@@ -181,7 +189,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watches: [watch, wedge, clocks, durability],
+    watches: [watch, wedge, clocks, durability, witness],
     probe,
     pool,
     deadLetters,
@@ -231,20 +239,11 @@ export async function startConductor(
     watch.start();
     durability.start(probe);
     wedge.start();
+    witness.start();
     clocks.start();
   } catch (error) {
     await conductor.stop();
     throw error;
   }
   return conductor;
-}
-
-async function startTransport(name: string, supervisor: Supervisor): Promise<void> {
-  try {
-    await supervisor.start();
-  } catch (error) {
-    throw error instanceof ConfigError
-      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
-      : error;
-  }
 }

@@ -49,3 +49,14 @@ needs(
   t.regex(bench.stdout(), /200 answered, 0 lost, 0 answered twice, 0 errors/);
   t.regex(bench.stdout(), /calls\/s, p50 [\d.]+ ms, p99 [\d.]+ ms/);
 });
+
+needs(test, 'postgres')(
+  'the bench sweeps a fleet and prints the rates of heartbeats and who was marked',
+  async (t) => {
+    const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+    const bench = startProcess(process.execPath, [main, 'sweep', '--instances', '5000', '--rounds', '1']);
+    const { code } = await bench.exited;
+    t.is(code, 0, bench.output());
+    t.regex(bench.stdout(), /^round 1: [\d.]+ s, 50 marked, 0 of them wrongly; heartbeats\/s \d+ before/m);
+  },
+);

@@ -8,6 +8,7 @@ import { Gate, type GateOptions } from './gate.ts';
 import { InFlight } from './in-flight.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
 import type { StatusWaitsOptions } from './status-waits.ts';
+import { type Batch, oldestUnsettled } from './unsettled.ts';
 
 export interface DispatcherOptions extends RepliesOptions, GateOptions {
   /** Runs one batch in a worker. It should not reject; if it rejects, the whole batch is held. */
@@ -93,6 +94,11 @@ export class Dispatcher {
   /** Why messages are held now, for health and the log; undefined while they flow. */
   get heldBecause(): string | undefined {
     return this.gate.heldBecause;
+  }
+
+  /** Milliseconds for which the oldest message waits for its outcome. */
+  get oldestUnsettled(): number {
+    return oldestUnsettled(this.perTransport, this.running);
   }
 
   /** Resolves when nothing is in flight or the deadline has passed. Calls that wait for a status are given back at once. */
@@ -211,9 +217,4 @@ export class Dispatcher {
     if (this.idleWaiters.size === 0 || !this.isIdle) return;
     for (const done of [...this.idleWaiters]) done();
   }
-}
-
-interface Batch {
-  readonly inFlight: InFlight;
-  readonly deliveries: ReadonlyArray<Delivery>;
 }

@@ -40,6 +40,11 @@ export class InFlight {
     this.calls = new WaitingCalls(share, callSlots);
   }
 
+  /** The delivery that waits for longest; undefined if none waits. */
+  get oldest(): Delivery | undefined {
+    return this.pending[0];
+  }
+
   /** How many deliveries wait for a slot. */
   get waiting(): number {
     return this.pending.length;

@@ -1,0 +1,75 @@
+import type { JobDb } from '../contract.ts';
+import { sweepStatuses } from '../sweep-statuses.ts';
+
+export interface CensusLimits {
+  /** Milliseconds. */
+  readonly heartbeatExpiry: number;
+  /** Milliseconds. */
+  readonly buildTimeout: number;
+}
+
+/** What a portion of the table says. */
+export interface Portion extends Record<string, unknown> {
+  /** Guests that were heard of in half of the expiry. */
+  readonly fresh: number;
+  /** Guests that were not. */
+  readonly late: number;
+  /** Those of them that were not heard of for the whole of it. */
+  readonly silent: number;
+  /** Builds beyond their time. */
+  readonly overdue: number;
+  /** The ids of the silent ones and the overdue builds. */
+  readonly ids: ReadonlyArray<string>;
+  /** The fresh ones whose last heartbeat has a time of sending. */
+  readonly recent: number;
+  /** Those of them whose heartbeat was on its way for half of the expiry. */
+  readonly delayed: number;
+}
+
+const [alive, building] = [sweepStatuses.alive, sweepStatuses.building].map((ids) => ids.join(', '));
+
+/**
+ * Reads a range of the table's blocks, in their order on disk, since the time of the last contact has no index. A scan by the index on
+ * the id takes 15 times as long. Of a partitioned table it reads the same range of each partition. The instances are only looked up for
+ * those that are late.
+ */
+const text = `
+WITH clock AS MATERIALIZED (
+  SELECT now() AT TIME ZONE 'utc' AS now, $1::double precision * interval '1 ms' AS expiry,
+    $2::double precision * interval '1 ms' AS build
+), portion AS MATERIALIZED (
+  SELECT instance_id, updated_at, sent, status_id IN (${building}) AS builds,
+    updated_at >= (SELECT now - expiry / 2 FROM clock) AS is_fresh
+  FROM service_statuses
+  WHERE ctid >= format('(%s,0)', $3::bigint)::tid AND ctid < format('(%s,0)', $3::bigint + $4::bigint)::tid
+    AND (status_id IN (${alive}) OR (status_id IN (${building}) AND updated_at < (SELECT now - build FROM clock)))
+), quiet AS MATERIALIZED (
+  SELECT portion.instance_id, builds, builds OR portion.updated_at < (SELECT now - expiry FROM clock) AS is_due
+  FROM portion JOIN instances ON instances.id = portion.instance_id
+  WHERE (builds OR NOT is_fresh) AND NOT coalesce(instances.deleted, false)
+), fresh AS MATERIALIZED (
+  SELECT count(*) AS all, count(*) FILTER (WHERE sent > '-infinity') AS recent,
+    count(*) FILTER (
+      WHERE sent > '-infinity' AND extract(epoch FROM updated_at)::double precision - sent > $1::double precision / 2000
+    ) AS delayed
+  FROM portion WHERE is_fresh AND NOT builds
+)
+SELECT fresh.all::integer AS fresh, recent::integer, delayed::integer,
+  (SELECT count(*) FROM quiet WHERE NOT builds)::integer AS late,
+  (SELECT count(*) FROM quiet WHERE NOT builds AND is_due)::integer AS silent,
+  (SELECT count(*) FROM quiet WHERE builds)::integer AS overdue,
+  ARRAY(SELECT instance_id::text FROM quiet WHERE is_due LIMIT $5::bigint) AS ids
+FROM fresh`;
+
+/** Counts the statuses in a range of blocks. @param most ids at most. */
+export async function countPortion(
+  db: JobDb,
+  { heartbeatExpiry, buildTimeout }: CensusLimits,
+  blocks: { readonly from: number; readonly count: number },
+  most: number,
+): Promise<Portion> {
+  const values = [heartbeatExpiry, buildTimeout, blocks.from, blocks.count, most];
+  const [row] = await db.query<Portion>('count-portion', text, values);
+  if (row === undefined) throw new Error('a count has no row');
+  return row;
+}
