@@ -20,6 +20,7 @@ import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
 import type { DurabilityReport } from './core/gateway/durability.ts';
+import { Parking } from './core/gateway/parking.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
@@ -164,24 +165,26 @@ export async function startConductor(
     logger,
   );
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
-  const watch = new DatabaseWatch({
+  const database = {
     probe: () => probe.ask(),
     committed: () => perTransport.reduce((sum, { inlet }) => sum + inlet.counters.committed, 0),
-    isHeld: () => dispatcher.heldBecause !== undefined,
-    interval: watchInterval,
     logger,
-  });
+  };
+  const isHeld = () => dispatcher.heldBecause !== undefined;
+  const watch = new DatabaseWatch({ ...database, isHeld, interval: watchInterval });
+  const supervisors = perTransport.map(({ supervisor }) => supervisor);
+  const parking = new Parking({ ...database, after: config.park.after, supervisors, gate: dispatcher.gate });
   const counters = new Map(perTransport.map(({ name, inlet }) => [name, inlet.counters]));
   const wedge = new WedgeWatch({
     // A call may keep its transport's only message for as long as that.
     patience: config.health.wedgedAfter && Math.max(config.health.wedgedAfter, 2 * config.calls.timeout),
     counters,
     isDatabaseAway: () => watch.problem !== undefined,
-    isHeld: () => dispatcher.heldBecause !== undefined,
+    isHeld,
     overdueJob: () => jobs.overdue,
     logger,
   });
-
+  const watches = [watch, wedge, witness, clocks, parking];
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
     deadline: config.shutdown.deadline,
@@ -189,7 +192,7 @@ export async function startConductor(
     dispatcher,
     jobs,
     outbox,
-    watches: [watch, wedge, clocks, durability, witness],
+    watches: [...watches, durability],
     probe,
     pool,
     deadLetters,
@@ -235,12 +238,8 @@ export async function startConductor(
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
     if (signal?.aborted) return conductor;
-    jobs.start();
-    watch.start();
     durability.start(probe);
-    wedge.start();
-    witness.start();
-    clocks.start();
+    for (const part of [jobs, ...watches]) part.start();
   } catch (error) {
     await conductor.stop();
     throw error;

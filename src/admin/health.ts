@@ -65,7 +65,8 @@ export function healthOf(subject: Subject): Health {
     return [name, { state, lastError, ...counts }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
-  const isConsuming = transports.map(([, { state }]) => state === 'consuming');
+  // A parked transport waits for the database only.
+  const isConsuming = transports.map(([, { state }]) => state === 'consuming' || state === 'parked');
   return {
     status: statusOf(isConsuming, subject),
     heldBecause,

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import { within } from '../core/deadline.ts';
 import { messageOf } from '../core/errors.ts';
+import { Semaphore } from '../core/semaphore.ts';
 import { type Query, queryOn } from './query.ts';
 import { openSession } from './session.ts';
 
@@ -12,6 +13,8 @@ const patience = 2000;
 export class DatabaseProbe {
   private address: DatabaseAddress;
   private readonly applicationName: string;
+  /** One question at a time, since they share the connection. */
+  private readonly turn = new Semaphore(1);
   private client: pg.Client | undefined;
   private closed = false;
 
@@ -21,7 +24,11 @@ export class DatabaseProbe {
   }
 
   /** Resolves within a few seconds with the fault; undefined if there is none. Never rejects. */
-  async ask(): Promise<string | undefined> {
+  ask(): Promise<string | undefined> {
+    return this.inTurn(() => this.askNow());
+  }
+
+  private async askNow(): Promise<string | undefined> {
     const isKept = this.client !== undefined;
     try {
       this.client ??= await this.connect();
@@ -37,7 +44,7 @@ export class DatabaseProbe {
     } catch (error) {
       this.drop();
       // A kept connection may have ended since. A new one sees the server's present state.
-      return isKept && !this.closed ? this.ask() : messageOf(error);
+      return isKept && !this.closed ? this.askNow() : messageOf(error);
     }
   }
 
@@ -48,15 +55,26 @@ export class DatabaseProbe {
   }
 
   /** Asks something else over the same connection. Rejects if the database does not answer within a few seconds. */
-  async read<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
+  read<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
+    return this.inTurn(async () => {
+      try {
+        this.client ??= await this.connect();
+        return await within(work(queryOn(this.client)), patience);
+      } catch (error) {
+        this.drop();
+        throw error;
+      } finally {
+        if (this.closed) this.drop();
+      }
+    });
+  }
+
+  private async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    await this.turn.take();
     try {
-      this.client ??= await this.connect();
-      return await within(work(queryOn(this.client)), patience);
-    } catch (error) {
-      this.drop();
-      throw error;
+      return await work();
     } finally {
-      if (this.closed) this.drop();
+      this.turn.give();
     }
   }
 

@@ -4,6 +4,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import type { Health } from '../../src/admin/health.ts';
 import { DatabaseProbe } from '../../src/database/probe.ts';
+import type { Query } from '../../src/database/query.ts';
 import { DatabaseWatch } from '../../src/jobs/database-watch.ts';
 import { tick } from '../core/gateway/support.ts';
 import { makeReadOnly, startOwnPostgres } from '../faults/databases.ts';
@@ -111,8 +112,10 @@ needs(test, 'postgres')(
     t.teardown(proxy.stop);
     const probe = new DatabaseProbe({ url: proxy.url(database.url) }, 'test');
     t.teardown(() => probe.close());
+    t.deepEqual(await Promise.all([probe.ask(), probe.ask()]), [undefined, undefined]);
     t.is(await probe.ask(), undefined);
-    t.is(await probe.ask(), undefined);
+    const backend = (query: Query) => query('SELECT pg_backend_pid() AS pid');
+    await Promise.all([probe.ask(), probe.read(backend), probe.ask()]);
     t.is(proxy.connections, 1, 'one connection serves all');
     // It is restarted between two looks: that is over by now.
     proxy.cut();

@@ -28,6 +28,7 @@ for (const [states, heldBecause, status, ready] of [
   [['consuming', 'consuming'], undefined, 'ok', true],
   [['consuming', 'waiting'], undefined, 'degraded', true],
   [['consuming', 'consuming'], 'the database is gone', 'held', false],
+  [['parked', 'parked'], 'the database is gone', 'held', false],
   [['waiting', 'connecting'], undefined, 'down', false],
   [['stopped'], undefined, 'down', false],
 ] as const) {

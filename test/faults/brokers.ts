@@ -67,7 +67,7 @@ export async function openRabbitmq(t: Test, rabbitmq: Rabbitmq, form: WireForm):
   };
   await withChannel(async (channel) => {
     await channel.assertExchange(exchange, 'topic', { durable: true });
-    await channel.assertQueue(queue, { durable: true });
+    await channel.assertQueue(queue, { durable: true, arguments: rabbitmq.queueArguments ?? {} });
     await channel.bindQueue(queue, exchange, key);
   });
   return {

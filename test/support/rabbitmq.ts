@@ -9,6 +9,8 @@ import { temporaryDirectory } from './temporary.ts';
 export interface RabbitmqOptions {
   /** Further lines of rabbitmq.conf. */
   readonly settings?: readonly string[];
+  /** Settings of the application `rabbit` that rabbitmq.conf does not know, as Erlang terms: `{channel_tick_interval, 1000}`. */
+  readonly advanced?: readonly string[];
   /** Plugins beside the management and AMQP 1.0. */
   readonly plugins?: readonly string[];
   /** Of one node of a cluster, where the cluster knows them beforehand. */
@@ -88,17 +90,16 @@ async function control(
 }
 
 /** Figures are sampled every second and kept for a minute; the plain configuration file knows no less than 5 s. */
-const advancedConfig = `[{rabbitmq_management, [{sample_retention_policies,
-  [{global, [{60, 1}]}, {basic, [{60, 1}]}, {detailed, [{60, 1}]}]}]}].
-`;
+const sampling = `{rabbitmq_management, [{sample_retention_policies,
+  [{global, [{60, 1}]}, {basic, [{60, 1}]}, {detailed, [{60, 1}]}]}]}`;
 
 function writeFiles(
   directory: string,
   ports: RabbitmqPorts,
-  { settings = [], plugins = [] }: RabbitmqOptions,
+  { settings = [], advanced = [], plugins = [] }: RabbitmqOptions,
 ): void {
   mkdirSync(join(directory, 'home'));
-  writeFileSync(join(directory, 'advanced.config'), advancedConfig);
+  writeFileSync(join(directory, 'advanced.config'), `[{rabbit, [${advanced.join(', ')}]}, ${sampling}].\n`);
   const enabled = ['rabbitmq_management', 'rabbitmq_amqp1_0', ...plugins];
   writeFileSync(join(directory, 'plugins'), `[${enabled.join(',')}].\n`);
   const lines = [

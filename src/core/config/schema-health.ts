@@ -1,6 +1,15 @@
 import type { Section } from '../options.ts';
 import { positiveIntegerUpTo, wholeNumberUpTo } from './formats.ts';
 
+/** The options of a long outage. */
+export const parkSchema = {
+  after: {
+    doc: 'Milliseconds. If messages are held for longer, because Postgres is away, the replica gives all of them back to the brokers once and consumes again when Postgres answers. It has to be less than the time after which the broker takes messages back (RabbitMQ: `consumer_timeout`, 30 minutes by default). 0: messages are held for as long as it takes.',
+    default: 300_000,
+    format: wholeNumberUpTo(86_400_000),
+  },
+} satisfies Section;
+
 /** The options of what a replica finds out about itself. */
 export const healthSchema = {
   wedgedAfter: {

@@ -11,7 +11,7 @@ import {
 } from './formats.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
-import { healthSchema } from './schema-health.ts';
+import { healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
 import { statusSections } from './schema-statuses.ts';
@@ -111,6 +111,7 @@ export const baseSchema = {
     },
   },
   health: healthSchema,
+  park: parkSchema,
   admin: {
     host: {
       doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',

@@ -47,7 +47,7 @@ export class Dispatcher {
   private readonly perTransport: InFlight[] = [];
   private readonly running = new Set<Batch>();
   private readonly calls: Calls;
-  private readonly gate: Gate;
+  readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
   private turn = 0;

@@ -25,6 +25,8 @@ export interface GateEvents {
  *     │                                       └─────────────────────────────────────┤ held again
  *     └─────────────────────────────────────────────────────────────────────────────┘ committed, or nothing to probe with
  * ```
+ *
+ * While the replica is parked, the gate holds and has no pause. Its next probe is at the end of the park.
  */
 export class Gate {
   private readonly options: GateOptions;
@@ -68,6 +70,20 @@ export class Gate {
     this.failures = 0;
     this.options.logger[this.outage.end() ? 'info' : 'debug']({ failures }, 'messages flow again');
     this.events.onFlow();
+  }
+
+  /** Holds without probes until `unpark`: the messages go back to the brokers, and nothing is left to probe with. */
+  park(): void {
+    if (this.state === 'flowing') return;
+    clearTimeout(this.retry);
+    this.state = 'holding';
+  }
+
+  /** Ends the hold, unless messages are left that the brokers do not take back. Then these are the probe. */
+  unpark(): void {
+    if (this.state !== 'holding') return;
+    this.state = 'probing';
+    this.events.onProbe();
   }
 
   /** Cancels the next probe. */

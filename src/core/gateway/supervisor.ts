@@ -18,10 +18,10 @@ export interface SupervisorOptions {
 /** Milliseconds for the messages of a session that is renewed. Those that take longer are given back. */
 const renewPatience = 5000;
 
-/** Milliseconds for the end of a session that is renewed. */
+/** Milliseconds for the end of a session that is renewed, or that nobody uses. */
 const closePatience = 1000;
 
-export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'stopped';
+export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
 
 /**
  * Reconnects a transport. Nothing else does: the client libraries' own reconnecting is off. A session that closes is dropped whole and
@@ -30,6 +30,7 @@ export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'stopped'
  * ```
  *  connecting ──► consuming ──► waiting ──► connecting ...      stop() from anywhere ──► stopped
  *       └────── not connected ─────▲
+ *  park() from any of these ──► parked ──unpark()──► connecting
  * ```
  */
 export class Supervisor {
@@ -45,6 +46,8 @@ export class Supervisor {
   private hurry = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   private failures = 0;
+  /** Resolved by `unpark`; undefined while the transport is not parked. */
+  private parked: PromiseWithResolvers<void> | undefined;
   private hasConsumed = false;
   /** The outage that the log has reported. */
   private readonly outage = new Outage();
@@ -72,6 +75,22 @@ export class Supervisor {
     this.loop = first.then((attempt) => (isHopeless(attempt) ? undefined : this.keepConnected(attempt)));
     const attempt = await first;
     if (isHopeless(attempt)) throw attempt.error;
+  }
+
+  /**
+   * Ends the session, so that the broker has all unsettled messages again, and connects no more until `unpark`. Does nothing if the
+   * broker would not take the messages back. A second call does nothing. Never rejects.
+   */
+  async park(deadline: AbortSignal): Promise<void> {
+    if (this.parked !== undefined || this.session?.givesBack === false) return;
+    this.parked = Promise.withResolvers();
+    if (this.session !== undefined) await suspend(this.session, deadline);
+  }
+
+  /** Connects again. Does nothing if the transport is not parked. */
+  unpark(): void {
+    this.parked?.resolve();
+    this.parked = undefined;
   }
 
   /**
@@ -127,15 +146,24 @@ export class Supervisor {
       }
       if ('session' in attempt && attempt.session === this.renewed && error === undefined) {
         this.renewed = undefined;
-        continue;
+      } else if (error !== undefined || this.parked === undefined) {
+        const delay = fullJitter(this.failures, backoff);
+        this.failures += 1;
+        this.state = 'waiting';
+        const closed = new NotConnected('the connection was closed');
+        this.report(error ?? closed, { failures: this.failures, retryInMs: Math.round(delay) });
+        await pause(delay, this.hurry.signal);
       }
-      const delay = fullJitter(this.failures, backoff);
-      this.failures += 1;
-      this.state = 'waiting';
-      const closed = new NotConnected('the connection was closed');
-      this.report(error ?? closed, { failures: this.failures, retryInMs: Math.round(delay) });
-      await pause(delay, this.hurry.signal);
+      await this.whileParked();
       if (this.stopping.signal.aborted) return;
+    }
+  }
+
+  private async whileParked(): Promise<void> {
+    const { signal } = this.stopping;
+    while (this.parked !== undefined && !signal.aborted) {
+      this.state = 'parked';
+      await settledBy(this.parked.promise, signal);
     }
   }
 
@@ -171,6 +199,8 @@ export class Supervisor {
     // A stop came while connecting. Nobody else knows this session yet.
     if (this.stopping.signal.aborted) {
       await stopNow(session);
+    } else if (this.parked !== undefined && session.givesBack !== false) {
+      await suspend(session, AbortSignal.timeout(closePatience));
     } else {
       this.state = 'consuming';
       // A renewed session is worth a line too.
@@ -197,8 +227,14 @@ export class Supervisor {
 
 /** Stops a session that is not used. Never rejects. Takes a second at most. */
 async function stopNow(session: Session): Promise<void> {
-  const patience = AbortSignal.timeout(1000);
+  const patience = AbortSignal.timeout(closePatience);
   await settledBy(session.stop(patience), patience);
+}
+
+/** Ends a session of a consumer that comes back. Never rejects. */
+async function suspend(session: Session, deadline: AbortSignal): Promise<void> {
+  await settledBy(session.drain(deadline, true), deadline);
+  await settledBy(session.stop(deadline), deadline);
 }
 
 /** The result of one attempt to connect. */

@@ -46,6 +46,8 @@ export interface Session {
    * second later if settlements have to be written then.
    */
   stop(deadline: AbortSignal): Promise<void>;
+  /** False: the broker has forgotten its deliveries and does not take them back. Left out: true. */
+  readonly givesBack?: boolean;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */
   readonly closed: Promise<Error | undefined>;
   /**

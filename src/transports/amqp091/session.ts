@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { NotConnected, Undeliverable } from '../../core/errors.ts';
+import { Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
@@ -14,7 +14,7 @@ import { acknowledge, readMessages, requeue } from './read.ts';
 import { MetaReader } from './read-meta.ts';
 import type { Message } from './read-properties.ts';
 import { Prefetch } from './session-prefetch.ts';
-import { ensureTopicQueue, ensureTopology } from './topology.ts';
+import { ensureTopicQueue, ensureTopology, whyCancelled } from './topology.ts';
 
 /** The largest prefetch: a short on the wire (AMQP 0-9-1, basic.qos). 0 would mean no bound. */
 const maxPrefetch = 65_535;
@@ -183,8 +183,9 @@ class Amqp091Session implements Session {
       await this.channel.prefetch(prefetch.grant(order.size));
       const { queue } = this.options;
       // The library does not see the channel's messages.
-      const cancelled = () =>
-        life.fail(new NotConnected(`the broker cancelled the consumer: was queue ${queue} deleted?`));
+      const cancelled = () => {
+        void whyCancelled(this.connection, queue).then((why) => life.fail(why));
+      };
       const { consumerTag } = await this.channel.consume(queue, cancelled);
       this.consumerTag = consumerTag;
     }

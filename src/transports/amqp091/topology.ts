@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import { ConfigError, messageOf } from '../../core/errors.ts';
+import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
@@ -77,6 +77,23 @@ async function checkExchangeType(
   throw new ConfigError(
     `exchange: ${exchange} is of type ${type}, not topic, and does not route by ${routingKey}: delete it on the broker, so that it is made anew, or name another one`,
   );
+}
+
+/**
+ * Why the broker has cancelled the consumer of a queue. It does so if the queue is deleted, and RabbitMQ from 4.3 on also if a consumer
+ * keeps messages for too long. Never rejects.
+ */
+export async function whyCancelled(connection: ChannelModel, queue: string): Promise<NotConnected> {
+  const what = `the broker cancelled the consumer of queue ${queue}`;
+  try {
+    return new NotConnected(
+      (await exists(connection, (channel) => channel.checkQueue(queue)))
+        ? `${what}, which is still there: if messages were held for long, set park.after below consumer_timeout`
+        : `${what}, which was deleted`,
+    );
+  } catch (error) {
+    return new NotConnected(`${what}: was it deleted? ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /**

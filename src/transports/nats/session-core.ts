@@ -26,6 +26,7 @@ const largestKept = 4096;
  */
 export class CoreSession implements Session {
   readonly durability: ReadonlyArray<Shortfall> = nothingKept;
+  readonly givesBack = false;
   readonly closed: Promise<Error | undefined>;
   private readonly connection: Connection;
   private readonly options: NatsOptions;

@@ -5,7 +5,8 @@ import { temporaryDirectory } from '../../support/temporary.ts';
 import type { Cleanup, Disk } from './world.ts';
 
 /** Bytes that are left on a full disk. */
-const rest = 128 * 1024;
+const rest = 512 * 1024;
+const attempts = 50;
 
 /** Undefined where nobody may mount one: on Linux only root may. */
 export function mountDisk(cleanup: Cleanup, bytes: number): Disk | undefined {
@@ -30,8 +31,16 @@ export function mountDisk(cleanup: Cleanup, bytes: number): Disk | undefined {
   return {
     folder,
     fill: () => {
-      const { blocks, bfree, bsize } = statfsSync(folder);
-      resize((blocks - bfree) * bsize + rest);
+      for (let attempt = 1; ; attempt += 1) {
+        const { blocks, bfree, bsize } = statfsSync(folder);
+        try {
+          resize((blocks - bfree) * bsize + rest);
+          return;
+        } catch (error) {
+          // Postgres has written more than the rest meanwhile.
+          if (attempt === attempts) throw error;
+        }
+      }
     },
     free: () => resize(bytes),
   };

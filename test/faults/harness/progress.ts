@@ -60,6 +60,8 @@ export class Progress {
   async #watch(): Promise<void> {
     while (!this.#stopped) {
       await this.#look().catch(() => {});
+      // While nothing is to be committed, there is no gap.
+      if (this.#pending.size === 0) this.#last = performance.now();
       this.#owner.longest = Math.max(this.#owner.longest, performance.now() - this.#last);
       await sleep(interval);
     }

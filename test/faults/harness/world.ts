@@ -36,8 +36,8 @@ export interface RoundBroker {
   /** The transport's entry in a replica's configuration. */
   entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
   open(): Promise<Publisher>;
-  /** The entry of a service that calls. */
-  readonly service: ConnectOptions['transport'];
+  /** The entry of a service that calls; undefined: none does. */
+  readonly service: ConnectOptions['transport'] | undefined;
   /** What the broker keeps at the end, when all replicas have stopped; undefined if it is nothing. */
   left(replicas: ReadonlyArray<string>): Promise<string | undefined>;
   /** The same while the replicas still run: messages of one that was killed may be on their way to another. Absent if nobody can know. */
