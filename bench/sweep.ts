@@ -160,10 +160,11 @@ function databaseOn(client: pg.Client): JobsDatabase {
   };
 }
 
-/** Heartbeats of random guests, without an end. */
+/** Heartbeats of all guests that are alive, one after the other, without an end. */
 class Beats {
   private readonly alive: string[];
   private readonly loops: Promise<void>[] = [];
+  private next = 0;
   private ended = false;
   /** How many were written. */
   written = 0;
@@ -196,12 +197,9 @@ class Beats {
     };
     while (!this.ended) {
       const guard = Date.now() / 1000;
-      const ids = new Set<string>();
-      while (ids.size < load.batch) {
-        const id = this.alive[Math.floor(Math.random() * this.alive.length)];
-        if (id !== undefined) ids.add(id);
-      }
-      const folds = [...ids].map((id) => ({
+      const ids = this.alive.slice(this.next, this.next + load.batch);
+      this.next = this.next + load.batch < this.alive.length ? this.next + load.batch : 0;
+      const folds = ids.map((id) => ({
         of: { instanceId: id, key: id, guard, status: running },
         first: guard,
         guard,
