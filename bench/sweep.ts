@@ -84,21 +84,17 @@ async function connectTo(url: string): Promise<pg.Client> {
 /** The last contact of those that are alive lies in the future, until the first heartbeat. */
 async function prepare(admin: pg.Client, url: string, { instances }: SweepBenchOptions): Promise<void> {
   await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
-  for (let first = 1; first <= instances; first += 100_000) {
-    const ids = Array.from({ length: Math.min(100_000, instances - first + 1) }, (_, index) =>
-      instanceId(first + index),
-    );
-    await admin.query(
-      "INSERT INTO instances (id, name, created, deleted) SELECT id, id, now() AT TIME ZONE 'utc', false FROM unnest($1::text[]) AS id",
-      [ids],
-    );
-    await admin.query(
-      `INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at)
-       SELECT id, id, 1, 'running', now() AT TIME ZONE 'utc' + interval '1 day' FROM unnest($1::text[]) AS id`,
-      [ids],
-    );
-  }
-  await admin.query('TRUNCATE status_transitions');
+  // The ids of `instanceId`.
+  const ids = `(SELECT md5('i' || g)::uuid::text AS id FROM generate_series(1, ${instances}) AS g) AS fleet`;
+  await admin.query(
+    `INSERT INTO instances (id, name, created, deleted) SELECT id, id, now() AT TIME ZONE 'utc', false FROM ${ids}`,
+  );
+  await admin.query('ALTER TABLE service_statuses DISABLE TRIGGER conductor_record_new_status');
+  await admin.query(
+    `INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at)
+     SELECT id, id, 1, 'running', now() AT TIME ZONE 'utc' + interval '1 day' FROM ${ids}`,
+  );
+  await admin.query('ALTER TABLE service_statuses ENABLE TRIGGER conductor_record_new_status');
   await admin.query('VACUUM ANALYZE');
   await admin.query('CHECKPOINT');
 }
