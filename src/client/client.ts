@@ -133,6 +133,7 @@ export class Client {
             sender,
             messageId,
             body: this.encode(inBody ? { ...request, call } : request),
+            expectsReply: true,
             ...(!inBody && call),
             expiration: left,
           };

@@ -31,6 +31,8 @@ export interface OutgoingMessage {
   readonly sender: string;
   readonly body: Uint8Array;
   readonly messageId: string;
+  /** Whether a reply to this session is expected. Its address is `replyTo` here, or stands in the body. */
+  readonly expectsReply?: boolean;
   /** Of a call: its `replyTo`, usually the session's own. */
   readonly replyTo?: string | undefined;
   readonly correlationId?: string | undefined;

@@ -109,12 +109,12 @@ class Amqp10SenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { sender, body, messageId, replyTo, correlationId, expiration: ttl } = message;
+    const { sender, body, messageId, replyTo, correlationId, expiration: ttl, expectsReply } = message;
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
     const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl });
     const sent = await this.unconfirmed.send(async () => {
-      if (replyTo === this.replyTo) await this.ensureListening();
+      if (expectsReply === true || replyTo === this.replyTo) await this.ensureListening();
       return this.links.send(address, payload);
     });
     if (sent === 'unroutable') throw new Undeliverable(`nobody is at ${address}`);

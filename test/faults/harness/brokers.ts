@@ -35,7 +35,7 @@ async function startRabbit(cleanup: Cleanup, kind: 'amqp091' | 'amqp10'): Promis
     entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(url) }),
     // Of the node's memory; the default is 0.4 of the machine's.
     alarm: (on) => server.control('set_vm_memory_high_watermark', on ? '0.00001' : '0.4'),
-    service: kind === 'amqp091' ? { kind, url, codec: broker.form } : undefined,
+    service: { kind, url, codec: broker.form },
     open: () => (kind === 'amqp091' ? openAmqp091(url) : openAmqp10(url)),
     excluded: new Map(),
   };
