@@ -87,7 +87,7 @@ class NatsSenderSession implements SenderSession {
     if (!isWritableName(target)) throw new Undeliverable(`nothing can be sent to ${target.slice(0, 64)}`);
     if (jetstream) {
       // A call is repeated under its message id until its answer comes. The stream would drop the repetition.
-      const msgID = replyTo === undefined ? message.messageId : undefined;
+      const msgID = isCall(message) ? undefined : message.messageId;
       return await this.store(target, body, describe(message, true), msgID);
     }
     // The message's own reply subject is free for the answer.
@@ -132,7 +132,7 @@ function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
   const { messageId, replyTo, correlationId, expiration } = message;
   const described = headers();
   try {
-    described.set(replyTo === undefined ? header.messageId : header.callId, messageId);
+    described.set(isCall(message) ? header.callId : header.messageId, messageId);
     if (withReply && replyTo !== undefined) described.set(header.replyTo, replyTo);
     if (correlationId !== undefined) described.set(header.correlationId, correlationId);
     if (expiration !== undefined) described.set(header.deadline, String(Math.ceil(Date.now() + expiration)));
@@ -140,4 +140,9 @@ function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
     throw new Undeliverable(messageOf(error), { cause: error });
   }
   return described;
+}
+
+/** Whether the message is a call, with its reply address as a header or in its body. */
+function isCall({ expectsReply, replyTo }: OutgoingMessage): boolean {
+  return expectsReply === true || replyTo !== undefined;
 }

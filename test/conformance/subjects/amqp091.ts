@@ -95,7 +95,10 @@ export function amqp091Subject(name: string, brokers: Brokers<Rabbitmq>): Confor
       const broker = await brokers.plain();
       const opened = await openPlain(t);
       const remove = async () => void (await broker.request('DELETE', `/queues/${opened.vhost}/conductor`));
-      return { ...opened, deletions: { 'the queue': { delete: remove, says: /queue conductor deleted/ } } };
+      return {
+        ...opened,
+        deletions: { 'the queue': { delete: remove, says: /queue conductor, which was deleted/ } },
+      };
     },
     ...(secure && {
       async openSecure(t) {
