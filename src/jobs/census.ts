@@ -30,7 +30,7 @@ const mostIds = 50_000;
 /** Blocks of one statement: 4 MB, some ten milliseconds. */
 const step = 500;
 /** The pause after a statement, as a multiple of its time, so that heartbeats have the database for themselves most of the time. */
-const rest = 2;
+const rest = 1;
 
 /** Counts the fleet, in steps. It reads each status once and locks nothing. Undefined if the signal is aborted. */
 export async function takeCensus(

@@ -22,7 +22,7 @@ const lines = { atOnce: 3, interval: 60_000 };
 /** Ids in one line. */
 const sample = 5;
 /** The pause after a step, as a multiple of its time, so that heartbeats have the database for themselves most of the time. */
-const rest = 2;
+const rest = 1;
 
 /** Finds guests that are silent. Their instances become `unknown`, builds beyond their time `guestagent error`. */
 export function sweepJob(options: SweepOptions): Job {

@@ -28,8 +28,11 @@ export interface Portion extends Record<string, unknown> {
 
 const [alive, building] = [sweepStatuses.alive, sweepStatuses.building].map((ids) => ids.join(', '));
 
+const inRange =
+  "ctid >= format('(%s,0)', $3::bigint)::tid AND ctid < format('(%s,0)', $3::bigint + $4::bigint)::tid";
+
 /**
- * Reads a range of the table's blocks, in their order on disk, since the time of the last contact has no index. A scan by the index on
+ * Reads a range of the table's blocks, twice, in their order on disk, since the time of the last contact has no index. A scan by the index on
  * the id takes 15 times as long. Of a partitioned table it reads the same range of each partition. The instances are only looked up for
  * those that are late. OFFSET 0 keeps that a look-up for each: otherwise each portion would read the whole table of instances.
  */
@@ -37,22 +40,23 @@ const text = `
 WITH clock AS MATERIALIZED (
   SELECT now() AT TIME ZONE 'utc' AS now, $1::double precision * interval '1 ms' AS expiry,
     $2::double precision * interval '1 ms' AS build
-), portion AS MATERIALIZED (
-  SELECT instance_id, updated_at, sent, status_id IN (${building}) AS builds,
-    updated_at >= (SELECT now - expiry / 2 FROM clock) AS is_fresh
-  FROM service_statuses
-  WHERE ctid >= format('(%s,0)', $3::bigint)::tid AND ctid < format('(%s,0)', $3::bigint + $4::bigint)::tid
-    AND (status_id IN (${alive}) OR (status_id IN (${building}) AND updated_at < (SELECT now - build FROM clock)))
 ), quiet AS MATERIALIZED (
-  SELECT portion.instance_id, builds, builds OR portion.updated_at < (SELECT now - expiry FROM clock) AS is_due
-  FROM portion, LATERAL (SELECT deleted FROM instances WHERE instances.id = portion.instance_id OFFSET 0) AS instance
-  WHERE (builds OR NOT is_fresh) AND NOT coalesce(instance.deleted, false)
+  SELECT stored.instance_id, builds, builds OR stored.updated_at < (SELECT now - expiry FROM clock) AS is_due
+  FROM (
+    SELECT instance_id, updated_at, status_id IN (${building}) AS builds
+    FROM service_statuses
+    WHERE ${inRange} AND (
+      (status_id IN (${alive}) AND updated_at < (SELECT now - expiry / 2 FROM clock))
+      OR (status_id IN (${building}) AND updated_at < (SELECT now - build FROM clock)))
+  ) AS stored, LATERAL (SELECT deleted FROM instances WHERE instances.id = stored.instance_id OFFSET 0) AS instance
+  WHERE NOT coalesce(instance.deleted, false)
 ), fresh AS MATERIALIZED (
   SELECT count(*) AS all, count(*) FILTER (WHERE sent > '-infinity') AS recent,
     count(*) FILTER (
       WHERE sent > '-infinity' AND extract(epoch FROM updated_at)::double precision - sent > $1::double precision / 2000
     ) AS delayed
-  FROM portion WHERE is_fresh AND NOT builds
+  FROM service_statuses
+  WHERE ${inRange} AND status_id IN (${alive}) AND updated_at >= (SELECT now - expiry / 2 FROM clock)
 )
 SELECT fresh.all::integer AS fresh, recent::integer, delayed::integer,
   (SELECT count(*) FROM quiet WHERE NOT builds)::integer AS late,
