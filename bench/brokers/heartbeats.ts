@@ -11,7 +11,11 @@ export function heartbeats(messages: number, instances: number): Iterable<Buffer
   return (function* () {
     for (let k = 0; k < messages; k += 1) {
       lastSent = Math.max(lastSent + 0.000_001, Date.now() / 1000);
-      yield osloHeartbeat(instanceId((k % instances) + 1), lastSent, k % otherStatusEvery === 0 ? 'healthy' : 'running');
+      yield osloHeartbeat(
+        instanceId((k % instances) + 1),
+        lastSent,
+        k % otherStatusEvery === 0 ? 'healthy' : 'running',
+      );
     }
   })();
 }
