@@ -15,6 +15,22 @@ export class Undeliverable extends Error {
   override readonly name = 'Undeliverable';
 }
 
+/** Reasons that are the mistakes of senders. Any sender may make as many as it likes. */
+export const sendersMistakes = [
+  'empty',
+  'too_large',
+  'not_utf8',
+  'not_json',
+  'bad_envelope',
+  'bad_version',
+  'unknown_method',
+  'not_a_cast',
+  'bad_argument',
+  'forbidden',
+  'undecryptable',
+  'foreign_backup',
+] as const;
+
 /**
  * Why a message can never be applied. It is kept as a dead letter under this code.
  *
@@ -39,18 +55,7 @@ export class Undeliverable extends Error {
  * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
 const deadReasons = [
-  'empty',
-  'too_large',
-  'not_utf8',
-  'not_json',
-  'bad_envelope',
-  'bad_version',
-  'unknown_method',
-  'not_a_cast',
-  'bad_argument',
-  'forbidden',
-  'undecryptable',
-  'foreign_backup',
+  ...sendersMistakes,
   'refused',
   'never_known',
   'never_unlocked',

@@ -8,6 +8,7 @@ import { brokerKinds } from './broker-kinds.ts';
 import type { TestBroker } from './brokers.ts';
 import { slowDown } from './databases.ts';
 import { Fleet } from './fleet.ts';
+import { assertStopsInTime } from './stopping.ts';
 
 const messages = 8000;
 const later = 2000;
@@ -156,10 +157,6 @@ needs(test.serial, 'postgres')(
       process: conductor,
       timeout: 30_000,
     });
-    const begin = performance.now();
-    conductor.signal('SIGTERM');
-    t.deepEqual(await conductor.exited, { code: 0, signal: null }, conductor.output());
-    const took = performance.now() - begin;
-    t.true(took < deadline, `it took ${took} ms`);
+    await assertStopsInTime(t, conductor, deadline);
   },
 );

@@ -1,23 +1,10 @@
-import type { DeadReason } from '../../../core/errors.ts';
+import { type DeadReason, sendersMistakes } from '../../../core/errors.ts';
 
 /** Milliseconds over which dead letters are counted. */
 const window = 60_000;
 
-/** Reasons that are the mistakes of senders. Any sender may make as many as it likes, so they must not push out other letters. */
-const sendersMistakes: ReadonlySet<DeadReason> = new Set<DeadReason>([
-  'empty',
-  'too_large',
-  'not_utf8',
-  'not_json',
-  'bad_envelope',
-  'bad_version',
-  'unknown_method',
-  'not_a_cast',
-  'bad_argument',
-  'forbidden',
-  'undecryptable',
-  'foreign_backup',
-]);
+/** They must not push out other letters. */
+const counted: ReadonlySet<DeadReason> = new Set(sendersMistakes);
 
 /** A sender, as far as it is known. */
 export interface Origin {
@@ -55,7 +42,7 @@ export class LetterFlood {
 
   /** Whether a letter is kept whole; otherwise the origin under which it is counted. The same for the same message. */
   judge(message: object, origin: Origin, now = performance.now()): Verdict {
-    if (!sendersMistakes.has(origin.reason)) return 'whole';
+    if (!counted.has(origin.reason)) return 'whole';
     const verdict = this.verdicts.get(message) ?? this.decide(origin, now);
     this.verdicts.set(message, verdict);
     return verdict;
