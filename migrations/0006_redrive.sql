@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS dead_letters_counted ON dead_letters (transport, reas
 -- Down Migration
 -- Drops what it added to dead_letters, if that table is empty.
 
--- A row may hold an edited body or a count. What stays does not disturb an earlier release, whose rows take the defaults.
+-- A row may hold an edited body or a count. A column that stays does not disturb an earlier release: its rows take the default.
 DO $$
 BEGIN
   IF to_regclass('dead_letters') IS NULL THEN

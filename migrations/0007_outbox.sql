@@ -1,7 +1,7 @@
 -- Up Migration
 -- Creates the table notification_outbox, for notifications that wait to be published, and adds dead_letters.topic for those that never were.
 
--- IF NOT EXISTS: a rollback keeps what holds notifications.
+-- IF NOT EXISTS: a rollback keeps a table that holds notifications.
 
 -- One row a notification, written in the transaction of its message, deleted when the broker has it.
 CREATE TABLE IF NOT EXISTS notification_outbox (

@@ -26,7 +26,7 @@ export interface ReplicaJobs {
   readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
-  /** What the replica knows of itself, for the sweep. */
+  /** The replica's knowledge of itself, for the sweep. */
   readonly witness: () => Witness;
 }
 

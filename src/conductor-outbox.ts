@@ -24,7 +24,7 @@ interface Notifying {
 export interface ReplicaOutbox {
   /** Passes on a result. If notifications were stored, they are published at once. */
   note<Result extends Notifying>(transport: string, result: Result): Result;
-  /** Publishes what is due. Resolves with the reason why notifications wait, if any do. Never rejects. */
+  /** Publishes the due notifications. Resolves with the reason why some wait, if any do. Never rejects. */
   publishDue(transport: string, signal: AbortSignal): Promise<string | undefined>;
   /** Publishes what the last batches have stored. Never rejects. Ends at the deadline at the latest. */
   stop(deadline: AbortSignal): Promise<void>;

@@ -27,7 +27,7 @@ export interface ReloadingParts {
   readonly logger: Logger;
 }
 
-/** What a replica has taken over, and what it cannot without a restart. Keys, without values. */
+/** The changed keys that a replica has taken over, and those that need a restart. Without values. */
 export interface Reloaded {
   readonly changed: ReadonlyArray<string>;
   readonly needRestart: ReadonlyArray<string>;

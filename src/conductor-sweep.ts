@@ -4,7 +4,7 @@ import type { Supervisor } from './core/gateway/supervisor.ts';
 import { Calm } from './jobs/calm.ts';
 import type { Witness } from './jobs/sweep-policy.ts';
 
-/** What the replica knows of itself, for the sweep. */
+/** The replica's knowledge of itself, for the sweep. */
 export class SweepWitness {
   private readonly dispatcher: Pick<Dispatcher, 'heldBecause' | 'oldestUnsettled'>;
   private readonly calm: Calm;

@@ -145,8 +145,8 @@ export class Client {
   }
 
   /**
-   * Waits until an instance has one of the statuses, for `timeout` milliseconds (60 000 by default). A status that it has only for a
-   * moment meanwhile counts too. It goes on over lost connections. Nothing polls the database for it.
+   * Waits until an instance has one of the statuses, for `timeout` milliseconds (60 000 by default). A status that it had for a
+   * moment only counts too. It goes on over lost connections. Nothing polls the database for it.
    *
    * Rejects with CallTimeout, whose message names the instance's status; with RemoteError if the conductor refuses the call, and otherwise as a
    * call does.

@@ -2,7 +2,7 @@ import type { ListedLetter } from '../database/dead-letters.ts';
 import type { ListedDeferred } from '../database/deferred.ts';
 import type { InstanceRow, StatusRow } from '../database/explain.ts';
 
-/** What is known of an instance. */
+/** The facts about an instance. */
 export interface Known {
   readonly instance: InstanceRow | null;
   readonly status: StatusRow | null;

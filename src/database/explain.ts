@@ -44,7 +44,7 @@ const transitionsText = `
 SELECT changed_at AS "changedAt", old_status AS from, new_status AS to, nullif(sent, '-infinity') AS sent, cause
 FROM status_transitions WHERE instance_id = $1 ORDER BY id DESC LIMIT $2`;
 
-/** What the database has about an instance. */
+/** The database's rows about an instance. */
 export async function readInstance(
   query: Query,
   id: string,

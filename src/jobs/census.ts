@@ -3,7 +3,7 @@ import type { JobsDatabase } from './contract.ts';
 import { type CensusLimits, countPortion, type Portion } from './sql/count-portion.ts';
 import { readFleet } from './sql/read-fleet.ts';
 
-/** What the fleet looks like, by the database's clock. Instances that are deleted do not count. */
+/** The state of the fleet, by the database's clock. Deleted instances do not count. */
 export interface Census {
   /** Instances whose status says that the guest is alive. */
   readonly watched: number;

@@ -10,7 +10,7 @@ const maxSteps = 25;
 
 export interface PublishOutboxOptions {
   readonly transport: string;
-  /** Publishes what is due. Resolves with the reason why notifications wait, if any do. Never rejects. */
+  /** Publishes the due notifications. Resolves with the reason why some wait, if any do. Never rejects. */
   readonly publishDue: (signal: AbortSignal) => Promise<string | undefined>;
 }
 

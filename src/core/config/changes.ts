@@ -46,7 +46,7 @@ export function checkFiles(config: Config): void {
   }
 }
 
-/** What has changed. If a transport has a change that needs a restart, all of its changes do. */
+/** The changed keys. If one change of a transport needs a restart, all of its changes do. */
 export function changesBetween(before: Snapshot, after: Snapshot): Changes {
   const live: string[] = [];
   const restart: string[] = [];

@@ -10,7 +10,7 @@ import type { Session } from '../transport/contract.ts';
 export interface OutboxOptions {
   /** Claims due notifications of the transport for half a minute. Rejects if the database is away. */
   readonly claim: () => Promise<ReadonlyArray<ClaimedNotification>>;
-  /** Stores what became of them. Rejects if the database is away. */
+  /** Stores their results. Rejects if the database is away. */
   readonly settle: (settled: PublishedNotifications) => Promise<void>;
   /** The transport's open session; undefined while there is none. */
   readonly session: () => Pick<Session, 'publish'> | undefined;
@@ -88,7 +88,7 @@ export class OutboxPublisher {
     return this.problem;
   }
 
-  /** Publishes what is due until the deadline, then gives up its claims. Never rejects. */
+  /** Publishes the due notifications until the deadline, then gives up its claims. Never rejects. */
   async stop(deadline: AbortSignal, end: AbortSignal): Promise<void> {
     await this.publishDue(deadline);
     this.ending.abort();

@@ -21,7 +21,7 @@ const longestInterval = 1000;
 /** The longest time that replicas stay parked although the database answers, in milliseconds. */
 const longestPark = 3_600_000;
 
-/** Milliseconds in which the sessions give back what they hold. */
+/** Milliseconds in which the sessions give back their messages. */
 const patience = 5000;
 
 /**

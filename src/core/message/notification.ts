@@ -23,7 +23,7 @@ export interface ClaimedNotification {
   readonly body: Uint8Array;
 }
 
-/** What became of claimed notifications. Each list has the ids of rows. */
+/** The results of claimed notifications. Each list has the ids of rows. */
 export interface PublishedNotifications {
   /** The broker has them. */
   readonly published: ReadonlyArray<string>;

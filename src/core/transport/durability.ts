@@ -12,13 +12,13 @@ export interface Shortfall {
   readonly survives: Exclude<Survival, 'failover'>;
   /** A clause that names the object. */
   readonly because: string;
-  /** What the operator can do, as an imperative. */
+  /** The remedy, as an imperative. */
   readonly raise: string;
   /** Whether the other side does not tell, and the worst is assumed. The operator's word counts then. */
   readonly isUnknown?: boolean;
 }
 
-/** What a message survives with these shortfalls. */
+/** The level that remains with these shortfalls. */
 export function survivalOf(shortfalls: ReadonlyArray<Shortfall>): Survival {
   return leastOf(shortfalls.map(({ survives }) => survives));
 }
@@ -34,7 +34,7 @@ export function isLess(one: Survival, other: Survival): boolean {
 }
 
 /**
- * The shortfalls that are left if the operator's word is taken for what the other side does not tell. What is known stays.
+ * The shortfalls that remain after the operator's word. The word counts for unknown facts only; known shortfalls stay.
  *
  * @param word what a confirmed message survives, as the operator says; `unknown` if the operator says nothing.
  */

@@ -8,7 +8,7 @@ export interface CensusLimits {
   readonly buildTimeout: number;
 }
 
-/** What a portion of the table says. */
+/** The counts of a portion of the table. */
 export interface Portion extends Record<string, unknown> {
   /** Guests that were heard of in half of the expiry. */
   readonly fresh: number;

@@ -1,6 +1,6 @@
 import type { JobDb } from '../contract.ts';
 
-/** What has to be known before the fleet is counted. */
+/** The facts that the sweep needs before it counts the fleet. */
 export interface Fleet extends Record<string, unknown> {
   /** Blocks of the table; of its largest partition if it has partitions. */
   readonly blocks: number;
