@@ -1,14 +1,9 @@
 import { hostname } from 'node:os';
 import type { JsonObject } from '../json.ts';
 import { oneOf, type Section, type ValuesOf } from '../options.ts';
-import {
-  milliseconds,
-  nonEmptyText,
-  positiveInteger,
-  schemaName,
-  wholeNumber,
-  wholeNumberUpTo,
-} from './formats.ts';
+import { milliseconds, nonEmptyText, schemaName } from './formats.ts';
+import { adminSections } from './schema-admin.ts';
+import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
 import { healthSchema, parkSchema } from './schema-health.ts';
@@ -35,19 +30,7 @@ export const baseSchema = {
     doc: 'A module with methods of your own: a path that begins with `./`, relative to this file, or the name of a package. Its methods are added to the built-in ones. A method with the name of a built-in one replaces it.',
     default: '',
   },
-  workers: {
-    threads: {
-      doc: 'The number of worker threads. 0: one less than the number of cores, because one core is for the brokers, but at least one.',
-      default: 0,
-      format: wholeNumber,
-    },
-    concurrency: {
-      doc: 'The number of batches that one thread runs at once. Each uses a connection to Postgres. One batch is decoded while another waits for Postgres.',
-      default: 4,
-      format: positiveInteger,
-    },
-    maxBatch: { doc: 'The most messages in one batch.', default: 1000, format: positiveInteger },
-  },
+  workers: workersSchema,
   ...callSections,
   models: {
     doc:
@@ -63,21 +46,7 @@ export const baseSchema = {
       'transport with `auth.mode: none`.',
     default: noEntries,
   },
-  maxInFlight: {
-    doc: 'The most messages in memory. Each transport gets an equal share, which is also its prefetch.',
-    default: 4000,
-    format: positiveInteger,
-  },
-  maxInFlightBytes: {
-    doc: 'The most bytes of bodies in memory. Each transport gets an equal share.',
-    default: 64 * 1024 * 1024,
-    format: positiveInteger,
-  },
-  maxBody: {
-    doc: 'The most bytes of a body. A message with a longer body becomes a dead letter with the prefix and the digest of the body.',
-    default: 256 * 1024,
-    format: positiveInteger,
-  },
+  ...boundSections,
   guests: {
     autoRegister: {
       doc: '`true`: the first heartbeat of an unknown instance inserts its row into `instances`. `false`: the heartbeat is deferred.',
@@ -112,25 +81,7 @@ export const baseSchema = {
   },
   health: healthSchema,
   park: parkSchema,
-  admin: {
-    host: {
-      doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
-      default: '127.0.0.1',
-      format: nonEmptyText,
-    },
-    port: {
-      doc: 'The port for `/health`, `/health/live` and `/health/ready`. 0: no server starts.',
-      default: 0,
-      format: wholeNumberUpTo(65_535),
-    },
-  },
-  log: {
-    level: {
-      doc: 'The lowest level that is logged.',
-      default: 'info',
-      format: ['fatal', 'error', 'warn', 'info', 'debug', 'trace'],
-    },
-  },
+  ...adminSections,
 } satisfies Section;
 
 export type BaseConfig = ValuesOf<typeof baseSchema>;
