@@ -9,6 +9,7 @@ import { addDead } from './commands/dead.ts';
 import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
 import { addExplain } from './commands/explain.ts';
+import { addKeys } from './commands/keys.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addStart } from './commands/start.ts';
@@ -31,6 +32,7 @@ const commands = [
   addDeferred,
   addDead,
   addExplain,
+  addKeys,
 ];
 
 async function version(): Promise<string> {

@@ -62,6 +62,16 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'error',
   ],
   status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
+  sender_keys: [
+    'sender',
+    'key_id',
+    'encrypted_key',
+    'created_at',
+    'created_by',
+    'not_after',
+    'revoked_at',
+    'changed_at',
+  ],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

@@ -26,6 +26,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     concurrency: 2,
     maxBody: 262_144,
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
+    keys: { masterKey: '', refresh: 2000 },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },

@@ -3,6 +3,7 @@ import type { JsonObject } from '../json.ts';
 import { oneOf, type Section, type ValuesOf } from '../options.ts';
 import { milliseconds, nonEmptyText, schemaName } from './formats.ts';
 import { adminSections } from './schema-admin.ts';
+import { keySections } from './schema-auth.ts';
 import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
@@ -46,6 +47,7 @@ export const baseSchema = {
       'transport with `auth.mode: none`.',
     default: noEntries,
   },
+  ...keySections,
   ...boundSections,
   guests: {
     autoRegister: {

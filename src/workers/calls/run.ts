@@ -8,6 +8,7 @@ import { authorize, principalOf } from '../batch/authorize.ts';
 import type { BatchItem } from '../batch/item.ts';
 import { entryOf, envelopeOf, methodOf, refuseOversize, taskOf } from '../batch/read.ts';
 import type { ThreadState } from '../batch/thread-state.ts';
+import { refusalOfAge } from '../batch/verify.ts';
 import { requireGrant } from '../grants.ts';
 import { type CallMethod, takesBatches } from '../methods/contract.ts';
 import { RunAgain } from '../methods/run-again.ts';
@@ -20,6 +21,9 @@ import { problemOf, refusalOf, timedOut, tries } from './errors.ts';
 import { actOnce, identityOf } from './idempotency.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { ConnectionLost, inCallTransaction } from './transaction.ts';
+
+/** Seconds for which a signed call is valid. Only a mutating call is recognized when it is repeated, so a captured one must end soon. */
+const longestSignedCall = 300;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
@@ -55,6 +59,8 @@ export async function runCall(call: Call): Promise<CallResult> {
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
+    const tooOld = raw.signed && refusalOfAge(raw.signed, longestSignedCall);
+    if (tooOld !== undefined) throw tooOld;
     const { result, notifies } = await execute(call, envelope);
     if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
