@@ -1,12 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { benchAuth } from './auth.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
 import { formatRounds, formatTransports } from './report.ts';
 import { benchSweep } from './sweep.ts';
 
-/** `npm run bench -- drain`, `calls` and `sweep`: the figures, and the versions behind them. */
+/** `npm run bench -- drain`, `calls`, `sweep` and `auth`: the figures, and the versions behind them. */
 
 function count(text: string): number {
   const value = Number(text);
@@ -75,5 +76,15 @@ program
   .action(async (options) => {
     printParameters('sweep', options);
     await benchSweep(options, (line) => console.log(line));
+  });
+program
+  .command('auth')
+  .description('drain heartbeats without a proof of the sender, and signed, in turns')
+  .option('--messages <n>', 'messages in the queue', count, 100_000)
+  .option('--instances <n>', 'instances that send them, each with a key', count, 10_000)
+  .option('--rounds <n>', 'how often', count, 3)
+  .action(async (options) => {
+    printParameters('auth', options);
+    await benchAuth(options, (line) => console.log(line));
   });
 await program.parseAsync();

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { encryptSenderKey, type SenderKey } from '../core/message/sender-key.ts';
 import type { Query } from './query.ts';
 
@@ -41,7 +42,7 @@ RETURNING key_id`;
 
 export interface NewKey {
   readonly key: SenderKey;
-  readonly master: Buffer;
+  readonly master: KeyObject;
   readonly by: string;
   /** Milliseconds for which it is valid; undefined: it has no end. */
   readonly validFor: number | undefined;

@@ -1,12 +1,13 @@
+import { createSecretKey } from 'node:crypto';
 import { encryptSenderKey, type SenderKey } from '../../src/core/message/sender-key.ts';
 import { HmacKey, type SignedLine, sign } from '../../src/core/message/signature.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Messages that are signed, and keys of senders in the database. */
 
-const master = Buffer.alloc(32, 0x4d);
 /** As a configuration has it. */
-export const masterKey = master.toString('base64');
+export const masterKey = Buffer.alloc(32, 0x4d).toString('base64');
+const master = createSecretKey(masterKey, 'base64');
 
 /** The key of a sender: always the same for the same names. */
 export function keyOf(sender: string, keyId = 'k1'): SenderKey {

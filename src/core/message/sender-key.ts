@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 
 /** The keys by which senders sign their messages, as a guest's file and as the table sender_keys have them. */
 
@@ -31,11 +31,12 @@ export function readSenderKey(text: string): SenderKey | undefined {
 }
 
 /** Reads a master key: 32 bytes in base64, base64url or hexadecimal; undefined if the text is none. */
-export function readMasterKey(text: string): Buffer | undefined {
+export function readMasterKey(text: string): KeyObject | undefined {
   const trimmed = text.trim();
-  if (/^[0-9a-f]{64}$/i.test(trimmed)) return Buffer.from(trimmed, 'hex');
+  // A key object, since each use of a key in bytes would prepare it again.
+  if (/^[0-9a-f]{64}$/i.test(trimmed)) return createSecretKey(trimmed, 'hex');
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(trimmed)) return undefined;
-  return Buffer.from(trimmed, 'base64');
+  return createSecretKey(trimmed, 'base64');
 }
 
 /** Bytes of the nonce and of the tag of AES-GCM (NIST SP 800-38D). */
@@ -43,7 +44,7 @@ const nonceLength = 12;
 const tagLength = 16;
 
 /** The key as the table has it: nonce, encrypted key, tag, by AES-256-GCM. The names are authenticated: no row opens under other names. */
-export function encryptSenderKey({ sender, keyId, secret }: SenderKey, master: Buffer): Buffer {
+export function encryptSenderKey({ sender, keyId, secret }: SenderKey, master: KeyObject): Buffer {
   const nonce = randomBytes(nonceLength);
   const cipher = createCipheriv('aes-256-gcm', master, nonce).setAAD(namesOf(sender, keyId));
   return Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
@@ -52,7 +53,7 @@ export function encryptSenderKey({ sender, keyId, secret }: SenderKey, master: B
 /** The key of a row; undefined if it was encrypted under another master key, or its row was altered. */
 export function decryptSenderKey(
   { sender, keyId, encrypted }: { sender: string; keyId: string; encrypted: Buffer },
-  master: Buffer,
+  master: KeyObject,
 ): Buffer | undefined {
   if (encrypted.length !== nonceLength + keyLength + tagLength) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', master, encrypted.subarray(0, nonceLength), {

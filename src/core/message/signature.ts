@@ -37,9 +37,10 @@ export interface SignedMessage extends SignedLine {
   readonly begin: number;
 }
 
-/** A key id, a sender without spaces, a time, and a message id up to the end of the line. */
+/** A key id, a sender without spaces, a time, and a message id up to the end of the line; no control characters. */
 const line =
-  /^1 ([A-Za-z0-9_-]{1,64}) ([^\p{Cc}\p{Z}]{1,255}) (\d{1,12}(?:\.\d{1,9})?) ((?:[^\p{Cc}]{0,255}))$/u;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it refuses them
+  /^1 ([A-Za-z0-9_-]{1,64}) ([^\s\x00-\x1f\x7f-\x9f]{1,255}) (\d{1,12}(?:\.\d{1,9})?) ([^\x00-\x1f\x7f-\x9f]{0,255})$/;
 
 /** Reads the two lines before a body. Returns a text with the problem if the bytes are not in the signed form. Proves nothing yet. */
 export function readSigned(bytes: Buffer): SignedMessage | string {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { decryptSenderKey, readMasterKey } from '../../core/message/sender-key.ts';
 import { HmacKey } from '../../core/message/signature.ts';
 import type { Db } from '../postgres/transaction.ts';
@@ -35,7 +36,7 @@ const longestChange = 60;
  * `keys.refresh`, with one statement, and forgets them. So a revoked key is refused soon, and a usual batch costs no statement.
  */
 export class SenderKeys {
-  private readonly master: Buffer | undefined;
+  private readonly master: KeyObject | undefined;
   private readonly refreshAfter: number;
   private readonly kept = new Map<string, KnownKey>();
   /** Milliseconds of the monotonic clock. */
