@@ -57,7 +57,7 @@ test('check-config prints the effective configuration with its secrets masked', 
   const file = configuration(
     'database: { url: "postgresql://conductor:first-secret@db/trove" }',
     'transports:',
-    '  rabbit: { kind: amqp091, url: "amqp://guest:second-secret@mq", codec: oslo }',
+    '  rabbit: { kind: amqp091, url: "amqp://guest:second-secret@mq", codec: oslo, auth: { iKnow: anyone-may-report } }',
   );
   const variables = { CONDUCTOR_TRANSPORTS__RABBIT__QUEUE: 'q', CONDUCTOR_MAX_IN_FLIGHT: '7' };
   const { code, stdout, errors } = await run(t, ['check-config', file], variables);

@@ -16,8 +16,6 @@ export interface Attack {
   readonly reason: string;
 }
 
-/** The attacker's own instance. A mode that takes the user of the connection proves this name. */
-export const ownOf = (mode: Mode) => (mode === 'user-id' ? 'guest' : 'own');
 /** An instance of somebody else. */
 export const victim = 'victim';
 /** Backups of the attacker and of the victim. */
@@ -47,8 +45,7 @@ const called = (method: string, args: object, reply_to: string) => ({
 });
 
 /** All that is refused in the same way under each mode of the native form. */
-function usual(mode: Mode, write: (sender: string, message: unknown) => Buffer): Attack[] {
-  const own = ownOf(mode);
+function usual(mode: Mode, own: string, write: (sender: string, message: unknown) => Buffer): Attack[] {
   const by = (what: string, reason: string, message: (replyTo: string) => unknown, sender = own): Attack => ({
     what,
     reason,
@@ -146,20 +143,21 @@ const sealed: ReadonlyArray<Attack> = [
   },
 ];
 
-export function attacksOn(mode: Mode): ReadonlyArray<Attack> {
+/** @param own the attacker's own instance: the name that the mode proves. */
+export function attacksOn(mode: Mode, own: string): ReadonlyArray<Attack> {
   switch (mode) {
     case 'trove':
       return sealed;
     case 'hmac':
-      return [...unsigned, ...usual(mode, (sender, message) => signedBy(keyOf(sender), message))];
+      return [...unsigned, ...usual(mode, own, (sender, message) => signedBy(keyOf(sender), message))];
     default:
-      return usual(mode, (_, message) => json(message));
+      return usual(mode, own, (_, message) => json(message));
   }
 }
 
 /** A message that has to be applied: the last one, so that all others have come when it is there. */
-export function honest(mode: Mode): Buffer {
-  const message = heartbeatMessage(ownOf(mode), 9);
+export function honest(mode: Mode, own: string): Buffer {
+  const message = heartbeatMessage(own, 9);
   if (mode === 'trove') return sealedBy('own', 'key-own', message);
   return mode === 'hmac' ? signedBy(keys.own, message) : json(message);
 }

@@ -12,7 +12,7 @@ import { needs, service } from '../support/services.ts';
 import { masterKey, storeSenderKeys } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
-import { attacksOn, backups, honest, keys, type Mode, ownOf, reader, victim } from './attack-list.ts';
+import { attacksOn, backups, honest, keys, type Mode, reader, victim } from './attack-list.ts';
 
 /** Attacks in each mode over each transport that has it: all are refused, and write nothing but their dead letters. */
 
@@ -47,7 +47,7 @@ const kinds: Record<
     modes: ['subject', 'trove', 'hmac'],
     open: async () => {
       const name = `attacks-${randomUUID()}`;
-      return { kind: 'mqtt', url: service('mosquitto').url, topic: `${name}/+`, group: name };
+      return { kind: 'mqtt', url: service('mosquitto').url, topic: `${name}/+`, group: name, clientId: name };
     },
   },
   nats: {
@@ -63,7 +63,8 @@ const kinds: Record<
 
 async function virtualHost(t: ExecutionContext): Promise<string> {
   const rabbitmq = service('rabbitmq');
-  const vhost = `attacks-${randomUUID()}`;
+  // The name of the user too, and so with mode user-id the id of the instance.
+  const vhost = `attacks-${randomUUID().slice(0, 13)}`;
   const url = await rabbitmq.createVhost(vhost);
   t.teardown(() => rabbitmq.deleteVhost(vhost));
   return url;
@@ -71,7 +72,7 @@ async function virtualHost(t: ExecutionContext): Promise<string> {
 
 async function prepare(t: ExecutionContext): Promise<TestDatabase> {
   const database = await createDatabase(t, { migrated: true });
-  await insertInstances(database, 'own', 'guest', victim);
+  await insertInstances(database, 'own', victim);
   await insertBackup(database, backups.own, 'own');
   await insertBackup(database, backups.victim, victim);
   for (const id of ['own', victim]) await storeKey(database, id, `key-${id}`);
@@ -114,8 +115,11 @@ for (const [kind, { service: needed, modes, open }] of Object.entries(kinds)) {
       'postgres',
     )(`no attack over ${kind} gets past ${mode}`, async (t) => {
       const database = await prepare(t);
+      const opened = await open(t);
+      const own = mode === 'user-id' ? new URL(String(opened.url)).username : 'own';
+      if (own !== 'own') await insertInstances(database, own);
       const entry = {
-        ...(await open(t)),
+        ...opened,
         codec: mode === 'trove' ? 'oslo' : 'native',
         auth: { mode, ...(mode === 'trove' && { instRpcKeyEncrKey: encryptionKey }) },
       };
@@ -130,7 +134,7 @@ for (const [kind, { service: needed, modes, open }] of Object.entries(kinds)) {
       });
       const before = await written(database);
       const session = await connectSender(t, entry);
-      const attacks = attacksOn(mode);
+      const attacks = attacksOn(mode, own);
       for (const { what, sender, body } of attacks)
         await session.send({
           sender,
@@ -148,8 +152,8 @@ for (const [kind, { service: needed, modes, open }] of Object.entries(kinds)) {
         attacks.map(({ reason }) => reason).toSorted(),
       );
       t.deepEqual(await written(database), before);
-      await session.send({ sender: ownOf(mode), messageId: 'honest', body: honest(mode) });
-      await waitFor(() => statusOf(database, ownOf(mode)), { what: 'the honest heartbeat' });
+      await session.send({ sender: own, messageId: 'honest', body: honest(mode, own) });
+      await waitFor(() => statusOf(database, own), { what: 'the honest heartbeat' });
       t.is(await statusOf(database, victim), undefined);
       t.is(conductor.counters.get('broker')?.outcomes.dead, attacks.length);
     });

@@ -96,12 +96,12 @@ for (const [what, make, detail] of [
   [
     'a message of two hours ago',
     () => signedBy(own, heartbeatMessage('i-1'), { sent: seconds() - 7200 }),
-    /it was signed 7200 s ago; 3600 s are accepted$/,
+    /it was signed 72\d\d s ago; 3600 s are accepted$/,
   ],
   [
     'a message of the next hour',
     () => signedBy(own, heartbeatMessage('i-1'), { sent: seconds() + 3600 }),
-    /it was signed 3600 s ahead of this clock; 300 s are accepted$/,
+    /it was signed 3[56]\d\d s ahead of this clock; 300 s are accepted$/,
   ],
   [
     'a method of services',
