@@ -30,8 +30,14 @@ export interface Publisher {
 export interface RoundBroker {
   /** For example "RabbitMQ 3.10". */
   readonly label: string;
-  readonly server: Server;
-  readonly port: number;
+  /** All nodes, to be stopped and killed together. */
+  readonly server: Pick<Server, 'stop' | 'kill' | 'restart'>;
+  /** One, or those of a cluster. */
+  readonly nodes: ReadonlyArray<Server>;
+  /** Of the nodes. */
+  readonly ports: ReadonlyArray<number>;
+  /** The node that leads the queue or stream; absent if there is one node. */
+  readonly leader?: () => Promise<Server | undefined>;
   readonly form: WireForm;
   /** The transport's entry in a replica's configuration. */
   entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
@@ -57,10 +63,32 @@ export interface Disk {
   free(): void;
 }
 
+/** The standby of a primary. */
+export interface Standby {
+  readonly server: Server;
+  /** It becomes the primary, and the one before, which has been killed, the standby. */
+  promote(): Promise<void>;
+  /** Starts the standby with a new copy of the primary's data; resolves once commits wait for it. */
+  rebuild(): Promise<void>;
+  isSynchronous(): Promise<boolean>;
+}
+
+export interface DatabaseServers {
+  /** The primary of the moment. */
+  readonly postgres: Postgres & Server;
+  readonly database: TestDatabase;
+  /** For a replica: it names all servers. */
+  readonly url: string;
+  readonly ports: ReadonlyArray<number>;
+  readonly standby: Standby | undefined;
+}
+
 export interface World {
   readonly transport: TransportName;
   readonly broker: RoundBroker;
+  /** The primary of the moment. */
   readonly postgres: Postgres & Server;
+  readonly standby: Standby | undefined;
   readonly database: TestDatabase;
   /** Where Postgres keeps its data; undefined without the right to mount one. */
   readonly disk: Disk | undefined;
@@ -72,7 +100,7 @@ export interface World {
 
 export interface Fault extends FaultTimes {
   /** Whether this world lets it happen. */
-  possible?(world: Pick<World, 'broker' | 'disk'>): boolean;
+  possible?(world: Pick<World, 'broker' | 'disk' | 'standby'>): boolean;
   /** Strikes, waits for so many milliseconds, repairs. Resolves with a few words about what it struck. */
   run(world: World, lasts: number, random: Random): Promise<string>;
 }

@@ -2,8 +2,10 @@ import type { Fault } from '../world.ts';
 import { brokerFaults } from './broker.ts';
 import { conductorFaults } from './conductor.ts';
 import { exhaustedFaults } from './exhausted.ts';
+import { failoverFaults } from './failover.ts';
 import { frozenFaults } from './frozen.ts';
 import { networkFaults } from './network.ts';
+import { nodeFaults } from './node.ts';
 import { postgresFaults } from './postgres.ts';
 import { rowFaults } from './rows.ts';
 import { two } from './together.ts';
@@ -14,8 +16,10 @@ export const faults: ReadonlyArray<Fault> = [
   ...conductorFaults,
   ...workerFaults,
   ...brokerFaults,
+  ...nodeFaults,
   ...networkFaults,
   ...postgresFaults,
+  ...failoverFaults,
   ...frozenFaults,
   ...rowFaults,
   ...exhaustedFaults,
