@@ -98,6 +98,21 @@ export class Replica {
     await waitFor(hasBegun, { what: `replica ${this.name} to consume`, timeout: 90_000, process });
   }
 
+  /** Resolves once it has logged such a line with such a reason, not before the time, in milliseconds since the epoch. */
+  async says(message: RegExp, because: RegExp, since: number): Promise<void> {
+    const process = this.#running();
+    const hasSaid = () =>
+      process.log
+        .all()
+        .some(
+          (line) =>
+            message.test(line.msg) &&
+            because.test(JSON.stringify(line)) &&
+            Date.parse(String(line.time)) >= since,
+        );
+    await waitFor(hasSaid, { what: `replica ${this.name} to log ${message}`, timeout: 90_000, process });
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#running().signal(name);
   }

@@ -71,8 +71,8 @@ interface Window {
 
 /** Milliseconds before the first fault. */
 const warmUp = 1000;
-/** Publishers wait while more messages than this are published and not in the database. So a slow machine gets less to do. */
-const maxBacklog = 10_000;
+/** Publishers wait while the messages of so many seconds are published and not in the database. So a slow machine gets less to do. */
+const maxBacklog = 5;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
@@ -136,7 +136,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     form: broker.form,
     rate,
     most,
-    maxBacklog,
+    maxBacklog: maxBacklog * rate,
     backlog: () => progress.backlog,
     sent: (n) => progress.sent(n),
   });

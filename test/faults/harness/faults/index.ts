@@ -8,6 +8,7 @@ import { networkFaults } from './network.ts';
 import { nodeFaults } from './node.ts';
 import { postgresFaults } from './postgres.ts';
 import { rowFaults } from './rows.ts';
+import { schemaFaults } from './schema.ts';
 import { two } from './together.ts';
 import { workerFaults } from './worker.ts';
 
@@ -22,6 +23,7 @@ export const faults: ReadonlyArray<Fault> = [
   ...failoverFaults,
   ...frozenFaults,
   ...rowFaults,
+  ...schemaFaults,
   ...exhaustedFaults,
   two,
 ];
