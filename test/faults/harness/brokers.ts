@@ -1,77 +1,25 @@
 /** The broker of a round, by transport: servers of its own, to be stopped and killed. */
-import { startRabbitmqNodes } from '../../support/brokers/rabbitmq-cluster.ts';
 import { startMosquitto } from '../../support/mosquitto.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Server } from '../../support/server.ts';
-import { openMosquitto, openRabbitmq, openRabbitmqAmqp10, type TestBroker } from '../brokers.ts';
+import { openMosquitto, type TestBroker } from '../brokers.ts';
+import { listenOnMqtt } from './listening.ts';
 import { startNatsBroker } from './nats-servers.ts';
-import { openAmqp10 } from './publishers/amqp10.ts';
-import { openAmqp091 } from './publishers/amqp091.ts';
 import { openMqtt } from './publishers/mqtt.ts';
-import type { Cleanup, Publisher, RoundBroker, TransportName } from './world.ts';
+import { startRabbit } from './rabbitmq-servers.ts';
+import type { BrokerChoice, Cleanup, Publisher, RoundBroker, TransportName } from './world.ts';
 
 /** Seconds between two signs of life. */
 export const keepalive = 2;
 
-/** Where a cluster is asked for and the broker has none, it is one server. */
+/** A transport whose broker has no cluster, or no secure form, does without. */
 export const startBroker: Readonly<
-  Record<TransportName, (cleanup: Cleanup, isClustered: boolean) => Promise<RoundBroker>>
+  Record<TransportName, (cleanup: Cleanup, choice: BrokerChoice) => Promise<RoundBroker>>
 > = {
-  amqp091: (cleanup, isClustered) => startRabbit(cleanup, 'amqp091', isClustered),
-  amqp10: (cleanup, isClustered) => startRabbit(cleanup, 'amqp10', isClustered),
+  amqp091: (cleanup, choice) => startRabbit(cleanup, 'amqp091', choice),
+  amqp10: (cleanup, choice) => startRabbit(cleanup, 'amqp10', choice),
   mqtt: startMqtt,
   nats: startNatsBroker,
 };
-
-async function startRabbit(
-  cleanup: Cleanup,
-  kind: 'amqp091' | 'amqp10',
-  isClustered: boolean,
-): Promise<RoundBroker> {
-  const { nodes, end } = isClustered
-    ? await startRabbitmqNodes()
-    : { nodes: [await startRabbitmq()] as const, end: async () => {} };
-  const server = together(nodes);
-  cleanup.teardown(end);
-  cleanup.teardown(server.kill);
-  const [first] = nodes;
-  // The virtual host goes with its server.
-  const test = { teardown: () => {} };
-  const broker =
-    kind === 'amqp091' ? await openRabbitmq(test, first, 'native') : await openRabbitmqAmqp10(test, first);
-  const url = textAt(broker.entry(), 'url');
-  const urls = nodes.map(({ port }) => url.replace(`:${first.port}`, `:${port}`));
-  const queue = kind === 'amqp091' ? 'conductor' : 'trove-conductor';
-  const leader = async () => {
-    const found = await first.request('GET', `/queues${new URL(url).pathname}/${queue}`);
-    return nodes.find(
-      (one) =>
-        typeof found === 'object' &&
-        found !== null &&
-        'leader' in found &&
-        'name' in one &&
-        found.leader === one.name,
-    );
-  };
-  return {
-    label: isClustered ? 'RabbitMQ, three nodes, quorum queue' : 'RabbitMQ',
-    server,
-    nodes,
-    ports: nodes.map(({ port }) => port),
-    ...(isClustered && { leader }),
-    ...common(broker),
-    entry: (_, throughProxy) => ({
-      ...broker.entry({ keepalive }),
-      ...(isClustered && kind === 'amqp091' && { queueArguments: { 'x-queue-type': 'quorum' } }),
-      url: throughProxy(urls.join(',')),
-    }),
-    // Of the node's memory; the default is 0.4 of the machine's.
-    alarm: (on) => first.control('set_vm_memory_high_watermark', on ? '0.00001' : '0.4'),
-    service: { kind, url: urls.join(','), codec: broker.form },
-    open: inTurn(urls, kind === 'amqp091' ? openAmqp091 : openAmqp10),
-    excluded: new Map(),
-  };
-}
 
 async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
   const server = await startMosquitto();
@@ -90,6 +38,7 @@ async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
       keepSession: true,
       url: throughProxy(server.url),
     }),
+    listen: () => listenOnMqtt(cleanup, server.url),
     service: { kind: 'mqtt', url: server.url, topic },
     open: () => openMqtt(server.url, topic),
     left: async (replicas) => {

@@ -5,10 +5,11 @@ import { startNatsNodes, whenComplete } from '../../support/brokers/nats-server.
 import { startNats } from '../../support/nats.ts';
 import { openNats as openNatsBroker } from '../nats-broker.ts';
 import { common, inTurn, keepalive, textAt, together } from './brokers.ts';
+import { listenOnNats } from './listening.ts';
 import { openNats } from './publishers/nats.ts';
-import type { Cleanup, RoundBroker } from './world.ts';
+import type { BrokerChoice, Cleanup, RoundBroker } from './world.ts';
 
-export async function startNatsBroker(cleanup: Cleanup, isClustered: boolean): Promise<RoundBroker> {
+export async function startNatsBroker(cleanup: Cleanup, { isClustered }: BrokerChoice): Promise<RoundBroker> {
   const nodes = isClustered ? await startNatsNodes() : [Object.assign(await startNats(), { name: '' })];
   const server = together(nodes);
   cleanup.teardown(server.kill);
@@ -32,6 +33,7 @@ export async function startNatsBroker(cleanup: Cleanup, isClustered: boolean): P
     ...(isClustered && { leader }),
     ...common(broker),
     entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(url) }),
+    listen: () => listenOnNats(urls, nodes.length),
     service: { kind: 'nats', url, subject, stream },
     open: inTurn(urls, (one) => openNats(one, subject)),
     excluded: new Map(),

@@ -6,6 +6,7 @@ import { freePort } from '../../support/ports.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait.ts';
 import { grants } from './calling.ts';
+import { noticeTopic } from './listening.ts';
 import { type Network, startProxies } from './proxies.ts';
 import type { Cleanup, RoundBroker } from './world.ts';
 
@@ -75,6 +76,7 @@ export class Replica {
         manager: `./${relative(folder, fatalMethod)}`,
         workers: { threads: 1 },
         ...grants,
+        notifications: { topic: noticeTopic },
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
         // Each poison is looked for.

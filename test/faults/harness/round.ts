@@ -15,7 +15,7 @@ import { Publishing } from './publishing.ts';
 import { randomOf } from './random.ts';
 import { Replica } from './replica.ts';
 import { untilEmpty, untilQuiet } from './round-end.ts';
-import { isClustered, planOf, type Step } from './schedule.ts';
+import { isClustered, isSealed, planOf, type Step } from './schedule.ts';
 import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
 import type { Cleanup, Disk, Fault, TransportName, World } from './world.ts';
 
@@ -99,18 +99,22 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   };
 
   const most = Math.ceil((seconds + 60) * rate);
-  const clustered = options.cluster ?? isClustered(`${seed} ${transport}`);
-  const hasStandby = clustered && mayHaveStandby();
+  const choice = {
+    isClustered: options.cluster ?? isClustered(`${seed} ${transport}`),
+    isSealed: isSealed(`${seed} ${transport}`),
+  };
+  const hasStandby = choice.isClustered && mayHaveStandby();
   // A disk that is full ends a primary and its standby.
   const disk = hasStandby ? undefined : mountDisk(cleanup, diskOf(most));
   const [broker, servers] = await Promise.all([
-    startBroker[transport](cleanup, clustered),
+    startBroker[transport](cleanup, choice),
     (hasStandby ? startPair : startSingle)(cleanup, postgresOptions(disk)),
   ]);
   const { postgres, database, standby } = servers;
   await prepareDatabase(database, most);
   const chosen = chooseFaults({ broker, disk, standby }, options);
   const plan = planOf(`${seed} ${transport}`, chosen);
+  const listener = await broker.listen();
   const replicas = await Promise.all(
     Array.from({ length: plan.replicas }, (_, index) =>
       Replica.create(
@@ -164,7 +168,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   const [calls] = await Promise.all([calling.stop(), publishing.stop()]);
   print(`${oracle.attempted} messages are published; waiting until all are in the database`);
   await progress.stop();
-  await untilSettled(database, oracle, options.patience);
+  await untilSettled(database, oracle, listener, options.patience);
   print('settled; waiting until the replicas hold nothing');
   await untilQuiet(replicas);
   print('stopping the replicas');

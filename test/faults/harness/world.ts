@@ -3,8 +3,7 @@ import type { ConnectOptions } from '../../../src/public/client.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import type { Postgres } from '../../support/postgres.ts';
 import type { Server } from '../../support/server.ts';
-import type { WireForm } from '../brokers.ts';
-import type { Numbered } from './messages.ts';
+import type { Numbered, RoundForm } from './messages.ts';
 import type { Publishing } from './publishing.ts';
 import type { Random } from './random.ts';
 import type { Replica } from './replica.ts';
@@ -27,6 +26,16 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
+/** Waits for so many different notifications; resolves with how often each has come, by request id. */
+export type Listener = (expected: number) => Promise<ReadonlyMap<string, number>>;
+
+export interface BrokerChoice {
+  /** Three nodes. */
+  readonly isClustered: boolean;
+  /** The guests encrypt. */
+  readonly isSealed: boolean;
+}
+
 export interface RoundBroker {
   /** For example "RabbitMQ 3.10". */
   readonly label: string;
@@ -38,10 +47,12 @@ export interface RoundBroker {
   readonly ports: ReadonlyArray<number>;
   /** The node that leads the queue or stream; absent if there is one node. */
   readonly leader?: () => Promise<Server | undefined>;
-  readonly form: WireForm;
+  readonly form: RoundForm;
   /** The transport's entry in a replica's configuration. */
   entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
   open(): Promise<Publisher>;
+  /** Begins to keep the notifications. */
+  listen(): Promise<Listener>;
   /** The entry of a service that calls; undefined: none does. */
   readonly service: ConnectOptions['transport'] | undefined;
   /** What the broker keeps at the end, when all replicas have stopped; undefined if it is nothing. */
