@@ -23,7 +23,7 @@ export interface Numbered extends Message {
 export const busyInstances = 2003;
 export const noticeInstances = 503;
 /** In the secure form, of each guest. */
-const guestKey = 'a guest’s key';
+const guestKey = 'a-guest';
 /** The same as the table of instances has it. */
 export const storedKey = encrypt(guestKey, cipherKeyOf(encryptionKey));
 

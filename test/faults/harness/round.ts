@@ -72,7 +72,7 @@ interface Window {
 /** Milliseconds before the first fault. */
 const warmUp = 1000;
 /** Publishers wait while the messages of so many seconds are published and not in the database. So a slow machine gets less to do. */
-const maxBacklog = 5;
+const maxBacklog = 2;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
