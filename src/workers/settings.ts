@@ -42,6 +42,12 @@ export interface WorkerSettings {
     /** Milliseconds after which a thread looks for changed keys. */
     readonly refresh: number;
   };
+  readonly quotas: {
+    /** Messages of one guest within a second, on one thread. 0: there are no quotas. */
+    readonly perSecond: number;
+    /** Messages beyond that which are deferred. */
+    readonly burst: number;
+  };
   readonly autoRegister: boolean;
   readonly deferred: {
     readonly firstDelay: number;
@@ -100,6 +106,7 @@ export function workerSettingsOf(config: Config): WorkerSettings {
       ]),
     ),
     keys: config.keys,
+    quotas: config.quotas,
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
     deadLetters: { ...config.deadLetters, redact: namesIn(config.deadLetters.redact) },

@@ -10,6 +10,7 @@ import { databaseSchema } from './schema-database.ts';
 import { healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
+import { quotaSections } from './schema-quotas.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -52,6 +53,7 @@ export const baseSchema = {
   },
   ...keySections,
   ...boundSections,
+  ...quotaSections,
   guests: {
     autoRegister: {
       doc: '`true`: the first heartbeat of an unknown instance inserts its row into `instances`. `false`: the heartbeat is deferred.',
