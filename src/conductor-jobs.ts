@@ -3,7 +3,7 @@ import type { Config } from './core/config/load.ts';
 import type { Logger } from './core/logger.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
-import type { JobsConnections } from './jobs/contract.ts';
+import type { Job, JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
 import { redriveJob } from './jobs/redrive.ts';
@@ -26,6 +26,8 @@ export interface ReplicaJobs {
   readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
+  /** The jobs that take over the sessions of peers that are gone. */
+  readonly adoptions: ReadonlyArray<Job>;
   /** The replica's knowledge of itself, for the sweep. */
   readonly witness: () => Witness;
 }
@@ -34,7 +36,7 @@ export interface ReplicaJobs {
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive, publishDue, onDead, witness }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead, adoptions, witness }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
@@ -60,6 +62,7 @@ export function createJobs(
           logger: logger.child({ transport }),
         }),
       ),
+      ...adoptions,
       // A notification may have the values that dead letters must not keep.
       boundOutboxJob({ database, ...outbox, keepsBody: deadLetters.redact === '', onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),

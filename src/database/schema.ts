@@ -61,6 +61,17 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'next_attempt_at',
     'error',
   ],
+  replicas: [
+    'transport',
+    'client_id',
+    'replica',
+    'started_at',
+    'seen_at',
+    'oldest_unsettled',
+    'subscription',
+    'adopter',
+    'claimed_until',
+  ],
   status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
