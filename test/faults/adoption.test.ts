@@ -14,7 +14,9 @@ const before = 1000;
 /** Messages after the kill. The broker deals half of them, or more, to the session of the replica that is gone. */
 const messages = 8000;
 /** Milliseconds. */
-const after = 2000;
+const after = 4000;
+
+const patience = 30_000;
 
 const took = 'took over the messages of a replica that is gone';
 const leaves = 'a replica that was gone has its session again: the rest of its messages is left to it';
@@ -63,6 +65,7 @@ for (const version of ['5', '3.1.1'] as const) {
       await waitFor(async () => (await registered(database)).some(({ adopter }) => adopter === 'two'), {
         what: 'the session to be adopted',
         process: two,
+        timeout: patience,
       });
       const again = await start('one');
       const line = await two.log.line(leaves);
@@ -97,7 +100,7 @@ for (const version of ['5', '3.1.1'] as const) {
       const adopter = await waitFor(
         async () =>
           (await registered(database)).find(({ adopter }) => adopter !== null)?.adopter ?? undefined,
-        { what: 'the session to be adopted' },
+        { what: 'the session to be adopted', timeout: patience },
       );
       await replicas.get(adopter)?.kill();
       await everything.release();
