@@ -61,6 +61,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'next_attempt_at',
     'error',
   ],
+  status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
   replicas: [
     'transport',
     'client_id',
@@ -72,7 +73,6 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'adopter',
     'claimed_until',
   ],
-  status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };
