@@ -70,7 +70,16 @@ export function createJobs(
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
       ...(mode === 'off'
         ? []
-        : [sweepJob({ ...sweep, isDryRun: mode === 'dry-run', database, witness, logger })]),
+        : [
+            sweepJob({
+              ...sweep,
+              isDryRun: mode === 'dry-run',
+              goneAfter: goneAfter(config),
+              database,
+              witness,
+              logger,
+            }),
+          ]),
     ],
     connections,
     schema: config.jobs.schema,
@@ -78,6 +87,18 @@ export function createJobs(
     logger,
   });
 }
+
+/**
+ * Milliseconds without a sign of life after which a replica holds no message any more: a peer has had the time to adopt its session, and the
+ * replica itself to give its messages back.
+ */
+function goneAfter({ adopt, park }: Config): number {
+  return Math.min(longestGone, Math.max(adopt.after || ordinaryGone, park.after || ordinaryGone) + 60_000);
+}
+
+const ordinaryGone = 300_000;
+/** A replica that was lost must not keep the sweep from its work for days. */
+const longestGone = 900_000;
 
 /**
  * A statement of a job runs every few seconds, so preparing it saves nothing. A pooler that forgets prepared statements would make a
