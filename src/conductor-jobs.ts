@@ -53,7 +53,11 @@ export function createJobs(
         }),
       ),
       ...config.transports.map(({ name: transport }) =>
-        publishOutboxJob({ transport, publishDue: (signal) => publishDue(transport, signal) }),
+        publishOutboxJob({
+          transport,
+          publishesTransitions: transitions.publish === transport,
+          publishDue: (signal) => publishDue(transport, signal),
+        }),
       ),
       ...config.transports.map(({ name: transport }) =>
         redriveJob({
