@@ -15,7 +15,7 @@ import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
 import type { RedriveRound } from './workers/redrive-round.ts';
-import type { WorkerSettings } from './workers/settings.ts';
+import { namesIn, type WorkerSettings } from './workers/settings.ts';
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
@@ -67,8 +67,7 @@ export function createJobs(
         }),
       ),
       ...adoptions,
-      // A notification may have the values that dead letters must not keep.
-      boundOutboxJob({ database, ...outbox, keepsBody: deadLetters.redact === '', onDead }),
+      boundOutboxJob({ database, ...outbox, redact: namesIn(deadLetters.redact), onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),

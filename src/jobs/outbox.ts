@@ -8,8 +8,8 @@ const every = 5000;
 /** The same for a transport that publishes changes of status. Triggers write those, so no replica knows of them. */
 const everyWithTransitions = 1000;
 
-/** Statements of one round, at most. Then other replicas may go on. */
-const maxSteps = 25;
+/** Steps of one round, at most. Then other replicas may go on. */
+const maxSteps = 100;
 
 export interface PublishOutboxOptions {
   readonly transport: string;

@@ -130,7 +130,7 @@ function publishSetting({
 }
 
 /** Names that are separated by commas. */
-function namesIn(text: string): string[] {
+export function namesIn(text: string): string[] {
   return text
     .split(',')
     .map((name) => name.trim())
