@@ -92,7 +92,7 @@ test('a notification that was not published keeps what deadLetters.redact lets i
     new AbortController().signal,
   );
   const letters = await database.query(
-    "SELECT message_id AS id, convert_from(body, 'utf8') AS body, body_size AS size, redacted FROM dead_letters ORDER BY id",
+    "SELECT message_id AS id, convert_from(body, 'utf8') AS body, body_size AS size, redacted FROM dead_letters ORDER BY dead_letters.id",
   );
   const sizes = Object.fromEntries(Object.entries(bodies).map(([id, body]) => [id, body.length]));
   t.deepEqual(letters, [

@@ -1,5 +1,6 @@
 import ava from 'ava';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { jobsDatabaseOf } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { apply, heartbeat, insertInstances, openContext } from '../support/worker.ts';
 
@@ -19,9 +20,17 @@ test('a change of status puts a notification into the outbox, and a heartbeat wi
   const publishTransitions = JSON.stringify({ transport: 'plain', topic });
   const context = openContext(t, database, { database: { publishTransitions } });
   await insertInstances(database, 'i1', 'i2');
-  await apply(context, [heartbeat('i1', 1, 'building'), heartbeat('i2', undefined, 'running')]);
+  await apply(context, [heartbeat('i1', 1, 'building')]);
   await apply(context, [heartbeat('i1', 2, 'building')]);
   await apply(context, [heartbeat('i1', 3, 'running'), heartbeat('i1', 4)]);
+  // Another change by the replica, such as a call's.
+  await jobsDatabaseOf(context).transaction((db) =>
+    db.query(
+      '',
+      "INSERT INTO service_statuses (id, instance_id, status_id, status_description) VALUES ('s', 'i2', 1, 'running')",
+      [],
+    ),
+  );
   const rows = await outbox(database);
   const ofFirst = rows.filter((row) => row.instance_id === 'i1');
   t.like(ofFirst, [
@@ -43,7 +52,7 @@ test('a change of status puts a notification into the outbox, and a heartbeat wi
     t.true(Math.abs(Date.parse(body.changed_at) - Date.now()) < 60_000);
   }
   t.is(new Set(rows.map(({ message_id }) => message_id)).size, 3);
-  t.is(rows.find((row) => row.instance_id === 'i2')?.body.sent, null);
+  t.like(rows.find((row) => row.instance_id === 'i2')?.body, { sent: null, cause: 'other' });
 });
 
 test('with a publisher the notification of a change has the form of oslo.messaging', async (t) => {
