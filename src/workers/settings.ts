@@ -109,7 +109,7 @@ export function workerSettingsOf(config: Config): WorkerSettings {
   };
 }
 
-/** For the triggers of migrations/0010_publish-transitions.sql. */
+/** For the triggers of migrations/0009_transitions-published.sql. */
 function publishSetting({
   transitions: { publish, topic },
   transports,
