@@ -14,7 +14,7 @@ const before = 1000;
 /** Messages after the kill. The broker deals half of them, or more, to the session of the replica that is gone. */
 const messages = 8000;
 /** Milliseconds. */
-const after = 4000;
+const after = 6000;
 
 const patience = 30_000;
 
@@ -23,7 +23,7 @@ const leaves = 'a replica that was gone has its session again: the rest of its m
 
 for (const version of ['5', '3.1.1'] as const) {
   needs(
-    test,
+    test.serial,
     'mosquitto',
     'postgres',
   )(
@@ -51,7 +51,7 @@ for (const version of ['5', '3.1.1'] as const) {
   );
 
   needs(
-    test,
+    test.serial,
     'mosquitto',
     'postgres',
   )(
@@ -85,7 +85,7 @@ for (const version of ['5', '3.1.1'] as const) {
   );
 
   needs(
-    test,
+    test.serial,
     'mosquitto',
     'postgres',
   )(
@@ -116,7 +116,7 @@ for (const version of ['5', '3.1.1'] as const) {
 }
 
 needs(
-  test,
+  test.serial,
   'mosquitto',
   'postgres',
 )('mqtt: a replica that ends its session when it stops leaves nothing to adopt', async (t) => {
