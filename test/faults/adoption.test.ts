@@ -13,8 +13,9 @@ const instances = 500;
 const before = 1000;
 /** Messages after the kill. The broker deals half of them, or more, to the session of the replica that is gone. */
 const messages = 8000;
-/** Milliseconds. */
-const after = 6000;
+/** Milliseconds: time enough to publish, and the usual time. */
+const late = 6000;
+const after = 3000;
 
 const patience = 30_000;
 
@@ -29,7 +30,7 @@ for (const version of ['5', '3.1.1'] as const) {
   )(
     `mqtt ${version}: a peer applies the messages of a replica that was killed and never comes back, and ends its session`,
     async (t) => {
-      const { database, fleet, broker, start, hasSession } = await prepare(t, { version });
+      const { database, fleet, broker, start, hasSession } = await prepare(t, { version }, late);
       const [one, two] = await Promise.all([start('one'), start('two')]);
       await broker.publish(fleet.heartbeats(before, broker.form));
       await fleet.arrives(database);
@@ -127,7 +128,7 @@ needs(
 });
 
 /** A fleet, a database, and a room of its own on the broker, whose sessions end with the test. */
-async function prepare(t: ExecutionContext, form: MosquittoForm) {
+async function prepare(t: ExecutionContext, form: MosquittoForm, adoptAfter = after) {
   const database = await createDatabase(t, { migrated: true });
   const fleet = new Fleet(instances);
   await fleet.register(database);
@@ -148,7 +149,7 @@ async function prepare(t: ExecutionContext, form: MosquittoForm) {
       startConductorProcess(t, {
         database: database.url,
         transports: { guests: { ...broker.entry({ replica }), keepSession: true, ...more } },
-        settings: { replica, adopt: { after }, database: { lockTimeout: 60_000 } },
+        settings: { replica, adopt: { after: adoptAfter }, database: { lockTimeout: 60_000 } },
       }),
     hasSession: async (replica: string) => {
       const client = mqtt.connect(mosquitto.url, {

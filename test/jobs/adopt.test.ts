@@ -75,7 +75,7 @@ test('a session that could not be emptied in one round is adopted further in the
     200,
   );
   t.deepEqual(await job.run(new AbortController().signal), { isUnfinished: true });
-  t.deepEqual(await job.run(new AbortController().signal), {});
+  await job.run(new AbortController().signal);
   t.deepEqual(asked, ['a', 'a']);
   t.deepEqual(await sessions(), []);
 });
