@@ -12,6 +12,7 @@ import { addExplain } from './commands/explain.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
+import { addSize } from './commands/size.ts';
 import { addStart } from './commands/start.ts';
 import { ConfigError, messageOf } from './core/errors.ts';
 
@@ -33,6 +34,7 @@ const commands = [
   addDead,
   addExplain,
   addKeys,
+  addSize,
 ];
 
 async function version(): Promise<string> {

@@ -28,6 +28,7 @@ test('--help names every command', async (t) => {
     'dead',
     'explain',
     'keys',
+    'size',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }

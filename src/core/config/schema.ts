@@ -7,7 +7,7 @@ import { keySections } from './schema-auth.ts';
 import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
-import { healthSchema, parkSchema } from './schema-health.ts';
+import { adoptSchema, healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
 import { quotaSections } from './schema-quotas.ts';
@@ -88,6 +88,7 @@ export const baseSchema = {
   },
   health: healthSchema,
   park: parkSchema,
+  adopt: adoptSchema,
   ...adminSections,
 } satisfies Section;
 
