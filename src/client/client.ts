@@ -10,6 +10,7 @@ import type { SenderSession } from '../core/transport/sender.ts';
 import { awaitStatus } from './await-status.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
+import { type HeartbeatInterval, intervalIn } from './heartbeat-interval.ts';
 import { Link, type LinkState } from './link.ts';
 import { type ArgumentsOf, type AwaitedStatus, completeArguments, type ServiceStatus } from './methods.ts';
 import {
@@ -166,6 +167,11 @@ export class Client {
       status,
       options,
     );
+  }
+
+  /** Asks how often this guest is to send heartbeats. Rejects as a call does. */
+  async heartbeatInterval(options?: CallOptions): Promise<HeartbeatInterval> {
+    return intervalIn(await this.call<'heartbeat_interval'>('heartbeat_interval', {}, options));
   }
 
   /**

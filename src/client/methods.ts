@@ -168,6 +168,7 @@ export interface Methods {
   model_delete: ModelDelete;
   await_status: AwaitStatus;
   ping: Readonly<Record<string, never>>;
+  heartbeat_interval: Readonly<Record<string, never>>;
 }
 
 /** For an unknown method: any JSON. */

@@ -44,6 +44,14 @@ export interface WorkerSettings {
     /** Milliseconds after which a thread looks for changed keys. */
     readonly refresh: number;
   };
+  /** How often guests are to report, for the call `heartbeat_interval`. */
+  readonly pacing: {
+    /** Milliseconds: the shortest and the longest interval. */
+    readonly least: number;
+    readonly most: number;
+    /** Heartbeats of the whole fleet within a second. 0: no limit. */
+    readonly perSecond: number;
+  };
   readonly quotas: {
     /** Messages of one guest within a second, on one thread. 0: there are no quotas. */
     readonly perSecond: number;
@@ -113,6 +121,12 @@ export function workerSettingsOf(config: Config): WorkerSettings {
     ),
     keys: config.keys,
     quotas: config.quotas,
+    pacing: {
+      least: config.guests.heartbeatInterval,
+      // A guest must not seem silent, even if one of its heartbeats is lost.
+      most: Math.max(config.guests.heartbeatInterval, config.sweep.heartbeatExpiry / 3),
+      perSecond: config.guests.maxHeartbeatsPerSecond,
+    },
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
     deadLetters: { ...config.deadLetters, redact: namesIn(config.deadLetters.redact) },

@@ -29,6 +29,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     keys: { masterKey: '', refresh: 2000 },
     quotas: { perSecond: 0, burst: 1000 },
+    pacing: { least: 30_000, most: 90_000, perSecond: 1000 },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },

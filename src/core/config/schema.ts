@@ -7,6 +7,7 @@ import { keySections } from './schema-auth.ts';
 import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
+import { guestSections } from './schema-guests.ts';
 import { adoptSchema, healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
@@ -54,12 +55,7 @@ export const baseSchema = {
   ...keySections,
   ...boundSections,
   ...quotaSections,
-  guests: {
-    autoRegister: {
-      doc: '`true`: the first heartbeat of an unknown instance inserts its row into `instances`. `false`: the heartbeat is deferred.',
-      default: false,
-    },
-  },
+  ...guestSections,
   deferred: deferredSchema,
   deadLetters: deadLettersSchema,
   ...statusSections,

@@ -1,6 +1,7 @@
 import { awaitStatus } from './await-status/index.ts';
 import type { Manager } from './contract.ts';
 import { heartbeat } from './heartbeat/index.ts';
+import { heartbeatInterval } from './heartbeat-interval/index.ts';
 import { modelMethods } from './models/index.ts';
 import { notifyEnd, notifyExcInfo } from './notify/index.ts';
 import { ping } from './ping/index.ts';
@@ -16,6 +17,7 @@ export function createManager(): Manager {
     notify_exc_info: notifyExcInfo,
     notify_end: notifyEnd,
     ping,
+    heartbeat_interval: heartbeatInterval,
     await_status: awaitStatus,
     ...modelMethods(),
   };
