@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Config } from './core/config/load.ts';
+import type { JobFigures } from './core/job-figures.ts';
 import type { Logger } from './core/logger.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
@@ -28,13 +29,14 @@ export interface ReplicaJobs {
   readonly redrive: (transport: string) => Promise<RedriveRound>;
   /** The replica's knowledge of itself, for the sweep. */
   readonly witness: () => Witness;
+  readonly figures: JobFigures;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive, publishDue, onDead, witness }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead, witness, figures }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
@@ -67,7 +69,7 @@ export function createJobs(
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
       ...(mode === 'off'
         ? []
-        : [sweepJob({ ...sweep, isDryRun: mode === 'dry-run', database, witness, logger })]),
+        : [sweepJob({ ...sweep, isDryRun: mode === 'dry-run', database, witness, figures, logger })]),
     ],
     connections,
     schema: config.jobs.schema,

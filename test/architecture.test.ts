@@ -81,7 +81,7 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commander'],
   'public/': ['pino'],
   'commands/': ['commander', 'pino', 'yaml'],
-  'admin/': ['fastify'],
+  'admin/': ['fastify', 'prom-client'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
   'transports/amqp10/': ['rhea', 'convict'],

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Conductor, startConductor } from '../conductor.ts';
+import { startConductor } from '../conductor.ts';
+import type { Conductor } from '../conductor-replica.ts';
 import { lastMoment } from '../conductor-stop.ts';
 import { unlessAborted } from '../core/deadline.ts';
 import { createLogger, type Logger } from '../core/logger.ts';

@@ -54,7 +54,7 @@ export const sendersMistakes = [
  * | `unpublished` | is a notification of our own that no broker has accepted within `outbox.maxAge`, or that was too many |
  * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
-const deadReasons = [
+export const deadReasons = [
   ...sendersMistakes,
   'refused',
   'never_known',

@@ -86,6 +86,10 @@ export class Jobs {
     await this.options.connections.close();
   }
 
+  get names(): string[] {
+    return [...this.running.keys()];
+  }
+
   /**
    * When a round of this job last succeeded, on this replica or, as far as it knows, on another one. Milliseconds since the epoch.
    * Undefined if it knows of none. It may lag by the longer of 15 s and three intervals of the job.

@@ -1,4 +1,5 @@
 import { pause } from '../core/backoff.ts';
+import type { JobFigures } from '../core/job-figures.ts';
 import type { Logger } from '../core/logger.ts';
 import { LineBudget, Outage } from '../core/quiet-log.ts';
 import { takeCensus } from './census.ts';
@@ -14,6 +15,7 @@ export interface SweepOptions extends SweepLimits, CensusLimits {
   readonly interval: number;
   readonly database: JobsDatabase;
   readonly witness: () => Witness;
+  readonly figures: JobFigures;
   readonly logger: Logger;
 }
 
@@ -26,7 +28,7 @@ const rest = 1;
 
 /** Finds guests that are silent. Their instances become `unknown`, builds beyond their time `guestagent error`. */
 export function sweepJob(options: SweepOptions): Job {
-  const { database, logger, isDryRun, witness } = options;
+  const { database, logger, isDryRun, witness, figures } = options;
   const waiting = new Outage();
   const suspicion = new Outage();
   const slowness = new Outage();
@@ -35,6 +37,7 @@ export function sweepJob(options: SweepOptions): Job {
 
   const report = (count: number, ids: ReadonlyArray<string>) => {
     sum += count;
+    figures.sweepMarked += count;
     if (count === 0 || budget.take() === undefined) return;
     const text = isDryRun
       ? 'guests are silent; nothing is marked (sweep.mode: dry-run)'
@@ -44,6 +47,7 @@ export function sweepJob(options: SweepOptions): Job {
   };
 
   const wait = (because: string) => {
+    figures.sweepRounds.waited += 1;
     if (waiting.fail('')) logger.info({ because }, 'the sweep judges nobody for now');
     return {};
   };
@@ -56,9 +60,12 @@ export function sweepJob(options: SweepOptions): Job {
       if (before !== undefined) return wait(before);
       const census = await takeCensus(database, options, signal);
       if (census === undefined) return {};
+      const { watched, late, silent, overdue } = census;
+      figures.fleet = { at: Date.now(), watched, late, silent, overdue };
       const verdict = judge(census, options);
       if ('because' in verdict) {
         if (!verdict.isSuspect) return wait(verdict.because);
+        figures.sweepRounds.suspect += 1;
         if (suspicion.fail(''))
           logger.warn(
             { because: verdict.because },
@@ -66,13 +73,14 @@ export function sweepJob(options: SweepOptions): Job {
           );
         return {};
       }
+      figures.sweepRounds.judged += 1;
       if (waiting.end()) logger.info('the sweep judges again');
       if (suspicion.end()) logger.info('most guests are heard again');
       const { marks, slowly } = verdict;
       if (!slowly) slowness.end();
       else if (slowness.fail(''))
         logger.warn(
-          { silent: census.silent, overdue: census.overdue, watched: census.watched },
+          { silent, overdue, watched },
           'more guests are silent than may be marked in a minute (sweep.maxShare): the sweep goes on slowly',
         );
       const ids = census.ids.slice(0, marks);

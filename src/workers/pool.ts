@@ -36,6 +36,8 @@ export class WorkerPool {
    */
   private readonly alone = new Semaphore(1);
   private closing = false;
+  /** Batches and calls whose worker died. */
+  deaths = 0;
 
   constructor(options: PoolOptions) {
     this.options = options;
@@ -49,6 +51,7 @@ export class WorkerPool {
     } catch (error) {
       if (this.closing) throw error;
       const { logger } = this.options;
+      this.deaths += 1;
       logger.error(
         { error: messageOf(error), messages: deliveries.length },
         'a worker died; its messages run again in small parts',
@@ -69,13 +72,16 @@ export class WorkerPool {
         return await send();
       } catch (error) {
         if (this.closing) throw error;
+        this.deaths += 1;
         logger.error({ error: messageOf(error) }, 'a worker died with a call');
       }
     }
-    const { dead, heldBecause } = await this.send(this.ordinary, 'deadLetter', transport, [delivery]);
+    const { dead, heldBecause, heldCause } = await this.send(this.ordinary, 'deadLetter', transport, [
+      delivery,
+    ]);
     return heldBecause === undefined
       ? { outcome: 'dead', dead: dead[0] }
-      : { outcome: undefined, heldBecause };
+      : { outcome: undefined, heldBecause, heldCause };
   }
 
   /**
@@ -145,6 +151,11 @@ export class WorkerPool {
   async close(): Promise<void> {
     this.closing = true;
     await Promise.all([this.threads, ...this.retired].map((threads) => threads.destroy()));
+  }
+
+  /** Tasks that wait for a worker thread. */
+  get queued(): number {
+    return this.ordinary.queueSize;
   }
 
   private get ordinary(): Piscina {

@@ -52,6 +52,8 @@ export class Supervisor {
   /** The outage that the log has reported. */
   private readonly outage = new Outage();
   state: SupervisorState = 'connecting';
+  /** How often it has connected, and how often an attempt or a session has failed. */
+  readonly counts = { connected: 0, failed: 0 };
   /** The error of the last session or the last attempt. */
   lastError: string | undefined;
 
@@ -203,6 +205,7 @@ export class Supervisor {
       await suspend(session, AbortSignal.timeout(closePatience));
     } else {
       this.state = 'consuming';
+      this.counts.connected += 1;
       // A renewed session is worth a line too.
       const isSaid = this.outage.end() || !this.hasConsumed || this.isRenewing;
       this.hasConsumed = true;
@@ -218,6 +221,7 @@ export class Supervisor {
   private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
     const text = messageOf(error);
     this.lastError = text;
+    this.counts.failed += 1;
     this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
       { error: text, ...more },
       'not connected',
