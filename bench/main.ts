@@ -44,6 +44,7 @@ program
     (text: string) => JSON.parse(text),
     {},
   )
+  .option('--scrape', "scrape the conductor's metrics each second meanwhile")
   .option('--profile <folder>', 'where to write CPU profiles of the measured processes')
   .action(async ({ transport: chosen, ...options }) => {
     printParameters('drain', { transport: chosen, ...options });

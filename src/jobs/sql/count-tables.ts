@@ -12,11 +12,17 @@ const counted = (table: string, key: string) => `
   (SELECT CASE WHEN count(*) < ${exactRows} THEN count(*) ELSE greatest(count(*), ${estimated(table)}) END
    FROM (SELECT FROM ${table} ORDER BY ${key} LIMIT ${exactRows}) AS first_rows)::double precision AS ${table}`;
 
-/** A partitioned table has its rows in its partitions. */
+/**
+ * A partitioned table has its rows in its partitions. Without statistics (`track_counts` is off, or the server has crashed) the estimate of
+ * the last ANALYZE counts.
+ */
 const estimated = (table: string) => `
-  (SELECT coalesce(sum(pg_stat_get_live_tuples(relid)), 0) FROM pg_partition_tree('${table}') WHERE isleaf)`;
+  (SELECT coalesce(sum(CASE WHEN pg_stat_get_live_tuples(oid) > 0 THEN pg_stat_get_live_tuples(oid)
+      ELSE greatest(reltuples, 0) END), 0)
+   FROM (SELECT '${table}'::regclass AS relid UNION SELECT relid FROM pg_partition_tree('${table}')) AS parts
+   JOIN pg_class ON oid = relid AND relkind = 'r')`;
 
-const text = `
+export const countTablesText = `
 SELECT ${counted('deferred', 'method, key')},
   ${counted('dead_letters', 'id')},
   ${counted('notification_outbox', 'id')},
@@ -33,7 +39,7 @@ type Row = TableCounts['rows'] & Pick<TableCounts, 'deferredOverdue' | 'outboxAg
 /** Counts the rows of the tables. The statement scans no table: it reads at most 1000 entries of an index for each. */
 export async function countTables(db: JobDb): Promise<TableCounts> {
   await db.query('', `SET LOCAL statement_timeout = ${patience}`, []);
-  const [row] = await db.query<Row>('count-tables', text, []);
+  const [row] = await db.query<Row>('count-tables', countTablesText, []);
   if (row === undefined) throw new Error('the counts have no row');
   const { deferredOverdue, outboxAge, ...rows } = row;
   return { rows, deferredOverdue, outboxAge };
