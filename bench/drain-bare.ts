@@ -17,4 +17,4 @@ const drains: Record<BenchTransport, (task: DrainTask, stopwatch: Stopwatch) => 
   nats: drainNats,
 };
 const task = readTask();
-await drains[task.transport](task, new Stopwatch(task.messages));
+await drains[task.transport](task, new Stopwatch(task));

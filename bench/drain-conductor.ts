@@ -6,7 +6,8 @@ import { transportKinds } from '../src/transports/index.ts';
 import { readTask, report, Stopwatch } from './child.ts';
 
 /** Drains the queue with a conductor, started as `conductor start` does it. */
-const { config: transport, databaseUrl, messages, settings } = readTask();
+const task = readTask();
+const { config: transport, databaseUrl, settings } = task;
 const text = stringify({
   database: { url: databaseUrl },
   transports: { bench: transport },
@@ -14,7 +15,7 @@ const text = stringify({
   ...settings,
 });
 const config = parseConfig(text, 'bench', {}, transportKinds);
-const stopwatch = new Stopwatch(messages);
+const stopwatch = new Stopwatch(task);
 const conductor = await startConductor(config, createLogger('warn'));
 const account = conductor.counters.get('bench');
 const poll = setInterval(() => {
@@ -22,7 +23,7 @@ const poll = setInterval(() => {
   const { applied, stale, duplicate, deferred, dead } = account.outcomes;
   stopwatch.tick(account.received, applied + stale + duplicate + deferred + dead);
 }, 2);
-await report(stopwatch.finished, () => {
+await report(stopwatch, () => {
   clearInterval(poll);
   // With few instances one batch may overtake another. Messages that are stale then count as drained too.
   if (account === undefined || account.outcomes.deferred + account.outcomes.dead > 0)

@@ -5,7 +5,6 @@ import { freePort } from '../test/support/ports.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/processes.ts';
 import { type BenchTransport, startBroker } from './brokers/index.ts';
-import { cpuTime } from './cpu.ts';
 import { instanceId } from './messages.ts';
 
 export interface DrainOptions {
@@ -27,11 +26,20 @@ export interface DrainTask {
   readonly config: Readonly<Record<string, unknown>>;
   readonly databaseUrl: string;
   readonly messages: number;
+  readonly instances: number;
   readonly prefetch: number;
   readonly settings: Record<string, unknown>;
+  /** The process ids of the servers. */
+  readonly servers: ServersCpu;
 }
 
-export interface DrainResult {
+/** A figure of each server: CPU time in microseconds from the first message on, or its process id. */
+export interface ServersCpu {
+  readonly broker: number;
+  readonly postgres: number;
+}
+
+export interface DrainResult extends ServersCpu {
   readonly messages: number;
   readonly seconds: number;
   /** CPU time of the process with all its threads, in microseconds. */
@@ -39,15 +47,12 @@ export interface DrainResult {
   readonly peakBytes: number;
 }
 
-/** CPU time in microseconds that the servers used while the queue was drained, and while the process started and ended. */
-interface ServersCpu {
-  readonly broker: number;
-  readonly postgres: number;
-}
-
 export interface DrainRound {
-  readonly bare: DrainResult & ServersCpu;
-  readonly conductor: DrainResult & ServersCpu;
+  /** Receives and acknowledges. */
+  readonly bare: DrainResult;
+  /** Writes rows that were packed before. */
+  readonly writer: DrainResult;
+  readonly conductor: DrainResult;
 }
 
 /** The start of `conductor` (src/main.ts, package.json). */
@@ -57,8 +62,8 @@ const nodeOptions = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 const prefetch = 4000;
 
 /**
- * Fills the queue and drains it, first with a bare consumer, then with the conductor, once a round. Both are processes of their own beside the
- * same broker. Postgres commits to disk.
+ * Once a round: fills the queue and drains it with a bare consumer, writes the same rows with a bare writer, fills the queue again and drains
+ * it with the conductor. Each is a process of its own beside the same servers. Postgres commits to disk.
  */
 export async function drain(options: DrainOptions, tell: (line: string) => void): Promise<DrainRound[]> {
   const { transport, messages, instances, rounds, settings } = options;
@@ -68,20 +73,25 @@ export async function drain(options: DrainOptions, tell: (line: string) => void)
     const databaseUrl = postgres.url();
     await prepareDatabase(databaseUrl, instances);
     const servers = { broker: broker.pid, postgres: postgres.pid };
-    const task = { transport, config: broker.config, databaseUrl, messages, prefetch, settings };
+    const { config } = broker;
+    const task = { transport, config, databaseUrl, messages, instances, prefetch, settings, servers };
+    // Each row is updated once. The first update after an insert costs Postgres more than the later ones.
+    await measure('drain-writer.ts', { ...task, messages: instances });
     const results: DrainRound[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       tell(`round ${round} of ${rounds}: bare consumer`);
       await broker.fill(messages, instances);
-      const bare = await measure('drain-bare.ts', task, servers, options.profile);
+      const bare = await measure('drain-bare.ts', task, options.profile);
+      tell(`round ${round} of ${rounds}: bare writer`);
+      const writer = await measure('drain-writer.ts', task, options.profile);
       tell(`round ${round} of ${rounds}: conductor`);
       await broker.fill(messages, instances);
       const conductor = options.scrape
         ? await whileScraped((admin) =>
-            measure('drain-conductor.ts', withAdmin(task, admin), servers, options.profile),
+            measure('drain-conductor.ts', withAdmin(task, admin), options.profile),
           )
-        : await measure('drain-conductor.ts', task, servers, options.profile);
-      results.push({ bare, conductor });
+        : await measure('drain-conductor.ts', task, options.profile);
+      results.push({ bare, writer, conductor });
     }
     return results;
   } finally {
@@ -128,23 +138,11 @@ async function prepareDatabase(url: string, instances: number): Promise<void> {
   await client.end();
 }
 
-async function measure(
-  file: string,
-  task: DrainTask,
-  servers: { readonly broker: number; readonly postgres: number },
-  profile: string | undefined,
-): Promise<DrainResult & ServersCpu> {
+async function measure(file: string, task: DrainTask, profile?: string): Promise<DrainResult> {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  const before = { broker: cpuTime(servers.broker), postgres: cpuTime(servers.postgres) };
   const child = startProcess(process.execPath, [...nodeOptions, ...profiling, path, JSON.stringify(task)]);
   const { code } = await child.exited;
   if (code !== 0) throw new Error(`${file} ended with ${code}:\n${child.output()}`);
-  const result: DrainResult = JSON.parse(child.stdout().trim().split('\n').at(-1) ?? '');
-  return {
-    ...result,
-    broker: cpuTime(servers.broker) - before.broker,
-    // Its backends have ended with their connections, and they are its children.
-    postgres: cpuTime(servers.postgres) - before.postgres,
-  };
+  return JSON.parse(child.stdout().trim().split('\n').at(-1) ?? '');
 }

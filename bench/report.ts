@@ -4,20 +4,42 @@ type Figure = readonly [who: string, what: string, digits: number, of: (round: D
 
 const rate = ({ messages, seconds }: DrainResult) => messages / seconds;
 
+/** CPU microseconds a message of a process, and those of its servers. */
+const own = ({ cpuMicroseconds, messages }: DrainResult) => cpuMicroseconds / messages;
+const ofBroker = ({ broker, messages }: DrainResult) => broker / messages;
+const ofPostgres = ({ postgres, messages }: DrainResult) => postgres / messages;
+
 const figures: ReadonlyArray<Figure> = [
   ['bare consumer', 'messages/s', 0, ({ bare }) => rate(bare)],
   ['conductor', 'messages/s', 0, ({ conductor }) => rate(conductor)],
   ['ratio', 'conductor / bare', 2, ({ bare, conductor }) => rate(conductor) / rate(bare)],
-  ['bare consumer', 'CPU µs/message', 1, ({ bare }) => bare.cpuMicroseconds / bare.messages],
-  ['  its broker', 'CPU µs/message', 1, ({ bare }) => bare.broker / bare.messages],
-  ['conductor', 'CPU µs/message', 1, ({ conductor }) => conductor.cpuMicroseconds / conductor.messages],
-  ['  its broker', 'CPU µs/message', 1, ({ conductor }) => conductor.broker / conductor.messages],
-  ['  Postgres', 'CPU µs/message', 1, ({ conductor }) => conductor.postgres / conductor.messages],
+  ['bare consumer', 'CPU µs/message', 1, ({ bare }) => own(bare)],
+  ['  its broker', 'CPU µs/message', 1, ({ bare }) => ofBroker(bare)],
+  ['bare writer', 'CPU µs/message', 1, ({ writer }) => own(writer)],
+  ['  its Postgres', 'CPU µs/message', 1, ({ writer }) => ofPostgres(writer)],
+  ['conductor', 'CPU µs/message', 1, ({ conductor }) => own(conductor)],
+  ['  its broker', 'CPU µs/message', 1, ({ conductor }) => ofBroker(conductor)],
+  ['  its Postgres', 'CPU µs/message', 1, ({ conductor }) => ofPostgres(conductor)],
+  ['CPU', 'conductor / bare', 2, ({ bare, conductor }) => own(conductor) / own(bare)],
+  ['efficiency', 'own CPU', 2, ({ bare, writer, conductor }) => (own(bare) + own(writer)) / own(conductor)],
+  [
+    'efficiency',
+    'with servers',
+    2,
+    ({ bare, writer, conductor }) =>
+      (own(bare) + ofBroker(bare) + own(writer) + ofPostgres(writer)) /
+      (own(conductor) + ofBroker(conductor) + ofPostgres(conductor)),
+  ],
   ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
 ];
 
-/** Prints the limits of the figures. */
-const footnote = 'One replica beside broker and database on one machine: no network, no other load.';
+/** Prints what the efficiency is, and the limits of the figures. */
+const footnote = [
+  "Efficiency: the floor's CPU a message ÷ the conductor's. The floor is a bare consumer, which receives and acknowledges, and a bare writer,",
+  'which sends the same rows by the same statement from arrays that were packed before. Own CPU: the processes alone. With servers: with the',
+  "CPU of the bare consumer's broker and the bare writer's Postgres, and of the conductor's broker and Postgres.",
+  'One replica beside broker and database on one machine: no network, no other load.',
+].join('\n');
 
 /** One table of one transport: the median of each figure, with its least and greatest. */
 export function formatRounds(rounds: ReadonlyArray<DrainRound>): string {

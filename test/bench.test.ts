@@ -20,6 +20,9 @@ needs(
   t.regex(bench.stdout(), /^bare consumer +messages\/s( +\d+){4}$/m);
   t.regex(bench.stdout(), /^conductor +messages\/s( +\d+){4}$/m);
   t.regex(bench.stdout(), /^ratio +conductor \/ bare( +\d+\.\d\d \(\d+\.\d\d to \d+\.\d\d\)){4}$/m);
+  t.regex(bench.stdout(), /^bare writer +CPU µs\/message( +\d+\.\d){4}$/m);
+  t.regex(bench.stdout(), /^efficiency +own CPU( +\d+\.\d\d){4}$/m);
+  t.regex(bench.stdout(), /^efficiency +with servers( +\d+\.\d\d){4}$/m);
   t.regex(bench.stdout(), /^conductor +peak memory MB( +\d+){4}$/m);
 });
 

@@ -21,7 +21,7 @@ export async function drainAmqp091({ config, prefetch }: DrainTask, stopwatch: S
       stopwatch.tick(received, received);
     });
   });
-  await report(stopwatch.finished, async () => {
+  await report(stopwatch, async () => {
     await channel.close();
     await connection.close();
   });

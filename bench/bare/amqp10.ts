@@ -29,7 +29,7 @@ export async function drainAmqp10({ config, prefetch }: DrainTask, stopwatch: St
     stopwatch.tick(received, received);
   });
   await report(
-    stopwatch.finished,
+    stopwatch,
     () =>
       new Promise((resolve) => {
         connection.once('connection_close', resolve);

@@ -21,5 +21,5 @@ export async function drainMqtt({ config, prefetch }: DrainTask, stopwatch: Stop
     stopwatch.tick(received, received);
   };
   // Ends and keeps the session, which the conductor drains next.
-  await report(stopwatch.finished, () => client.endAsync());
+  await report(stopwatch, () => client.endAsync());
 }

@@ -31,7 +31,7 @@ export async function drainNats(
       if (received === 1 || received === messages) stopwatch.tick(received, received);
     },
   });
-  await report(stopwatch.finished, async () => {
+  await report(stopwatch, async () => {
     await connection.flush();
     await connection.close();
   });

@@ -1,7 +1,7 @@
 import { connect } from 'amqplib';
 import { startRabbitmq } from '../../test/support/rabbitmq.ts';
 import type { BenchBroker } from './broker.ts';
-import { heartbeats } from './heartbeats.ts';
+import { heartbeatBodies } from './heartbeats.ts';
 
 /** RabbitMQ with a durable queue and persistent messages. */
 export async function startAmqp091(): Promise<BenchBroker> {
@@ -16,7 +16,7 @@ export async function startAmqp091(): Promise<BenchBroker> {
     config: { kind: 'amqp091', url: server.url, codec: 'oslo' },
     async fill(messages, instances) {
       let unconfirmed = 0;
-      for (const body of heartbeats(messages, instances)) {
+      for (const body of heartbeatBodies(messages, instances)) {
         channel.publish('trove', 'trove-conductor', body, {
           persistent: true,
           contentType: 'application/json',

@@ -1,7 +1,7 @@
 import rhea, { type EventContext } from 'rhea';
 import { startRabbitmq } from '../../test/support/rabbitmq.ts';
 import type { BenchBroker } from './broker.ts';
-import { heartbeats } from './heartbeats.ts';
+import { heartbeatBodies } from './heartbeats.ts';
 
 /** The address that both the bare consumer and the conductor consume from. */
 export const benchAddress = '/amq/queue/trove-conductor';
@@ -34,7 +34,7 @@ export async function startAmqp10(): Promise<BenchBroker> {
       };
       sender.on('accepted', onAccepted);
       let sent = 0;
-      for (const body of heartbeats(messages, instances)) {
+      for (const body of heartbeatBodies(messages, instances)) {
         sender.send({
           durable: true,
           content_type: 'application/json',

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt from 'mqtt';
 import { startMosquitto } from '../../test/support/mosquitto.ts';
 import type { BenchBroker } from './broker.ts';
-import { heartbeats } from './heartbeats.ts';
+import { heartbeatBodies } from './heartbeats.ts';
 
 /** Mosquitto, with the messages queued for the session of the one replica. */
 export async function startMqtt(): Promise<BenchBroker> {
@@ -33,7 +33,7 @@ export async function startMqtt(): Promise<BenchBroker> {
     config,
     async fill(messages, instances) {
       const unconfirmed: Promise<unknown>[] = [];
-      for (const body of heartbeats(messages, instances)) {
+      for (const body of heartbeatBodies(messages, instances)) {
         unconfirmed.push(publisher.publishAsync('trove/guest', body, { qos: 1 }));
         if (unconfirmed.length === 1000) await Promise.all(unconfirmed.splice(0));
       }

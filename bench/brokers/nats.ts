@@ -2,7 +2,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { startNats as startServer } from '../../test/support/nats.ts';
 import type { BenchBroker } from './broker.ts';
-import { heartbeats } from './heartbeats.ts';
+import { heartbeatBodies } from './heartbeats.ts';
 
 /** nats-server with a work queue stream on disk, as the conductor makes it. */
 export async function startNats(): Promise<BenchBroker> {
@@ -17,7 +17,7 @@ export async function startNats(): Promise<BenchBroker> {
     config,
     async fill(messages, instances) {
       const unconfirmed: Promise<unknown>[] = [];
-      for (const body of heartbeats(messages, instances)) {
+      for (const body of heartbeatBodies(messages, instances)) {
         unconfirmed.push(stream.publish('trove.guest', body));
         if (unconfirmed.length === 1000) await Promise.all(unconfirmed.splice(0));
       }

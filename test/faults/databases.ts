@@ -18,7 +18,7 @@ export async function startOwnPostgres(
   const postgres = await startPostgres(options);
   t.teardown(postgres.kill);
   const url = postgres.url();
-  await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
+  await migrateDatabase(url);
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   // The server goes; the next query makes a new connection.
   pool.on('error', () => {});
@@ -26,6 +26,11 @@ export async function startOwnPostgres(
   const query = async <Row extends QueryResultRow>(sql: string, parameters: readonly unknown[] = []) =>
     (await pool.query<Row>(sql, [...parameters])).rows;
   return { postgres, database: { url, query } };
+}
+
+/** As `conductor migrate` does. */
+export async function migrateDatabase(url: string): Promise<void> {
+  await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
 }
 
 /** A transaction of another session that stays open. */

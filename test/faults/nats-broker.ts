@@ -13,12 +13,16 @@ const ackWait = 2000;
  *
  * @param restarted the server is restarted amid the test. nats-server 2.9 then keeps messages that are acknowledged, which it
  * delivers to nobody; what is up to the consumer's ack floor is removed as the conductor's log says, and counts as gone.
+ * @param replicas servers of a cluster that keep each message; `url` may name several, separated by commas.
  */
-export async function openNats({ port, url }: Nats, { restarted = false } = {}): Promise<TestBroker> {
+export async function openNats(
+  { port, url }: Pick<Nats, 'port' | 'url'>,
+  { restarted = false, replicas = 1 } = {},
+): Promise<TestBroker> {
   const name = `faults-${randomUUID()}`;
   const subject = `${name}.*`;
   const withConnection = async <T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> => {
-    const connection = await connect({ servers: url, reconnect: false, noAsyncTraces: true });
+    const connection = await connect({ servers: url.split(','), reconnect: false, noAsyncTraces: true });
     try {
       return await work(connection);
     } finally {
@@ -27,7 +31,13 @@ export async function openNats({ port, url }: Nats, { restarted = false } = {}):
   };
   await withConnection(async (connection) => {
     const manager = await jetstream(connection).jetstreamManager();
-    await manager.streams.add({ name, subjects: [subject], retention: 'workqueue', storage: 'file' });
+    await manager.streams.add({
+      name,
+      subjects: [subject],
+      retention: 'workqueue',
+      storage: 'file',
+      num_replicas: replicas,
+    });
   });
   return {
     port,

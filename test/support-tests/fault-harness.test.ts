@@ -6,6 +6,7 @@ import {
   isCheckpoint,
   kindOf,
   messageOf,
+  noticeInstances,
   readInstance,
   readPoison,
   sentOf,
@@ -63,14 +64,15 @@ test('random numbers fill their range evenly', (t) => {
   );
 });
 
-test('a message can be told from its instance, or its poison from its body, in both wire forms', (t) => {
+test('a message can be told from its instance, or its poison from its body, in each wire form', (t) => {
   for (let n = 0; n < 10_000; n += 1) {
     const read = readInstance(instanceOf(n));
     t.is(read?.kind, kindOf(n));
-    t.is(read?.number, kindOf(n) === 'busy' ? n % busyInstances : n);
+    const shared = { busy: busyInstances, notice: noticeInstances }[String(read?.kind)];
+    t.is(read?.number, shared === undefined ? n : n % shared);
     if (isCheckpoint(n)) t.is(kindOf(n), 'once');
     if (kindOf(n) !== 'poison') continue;
-    for (const form of ['native', 'oslo'] as const)
+    for (const form of ['native', 'oslo', 'sealed'] as const)
       t.is(readPoison(Buffer.from(messageOf(n, 0, form).body).toString('latin1')), n);
   }
 });
@@ -84,6 +86,7 @@ function judged(count: number, butFor: ReadonlyArray<number> = []): Oracle {
     oracle.acknowledge(n);
     if (butFor.includes(n)) continue;
     if (kindOf(n) === 'poison') oracle.deadLetter({ reason: 'not_json', body: instanceOf(n) });
+    else if (kindOf(n) === 'notice') oracle.notification(String(n), 1);
     else newest.set(instanceOf(n), n);
   }
   for (const [instance, n] of newest) oracle.row({ instance, status: statusOf(n), sent: sentOf(1000, n) });
@@ -104,11 +107,11 @@ test('the oracle finds nothing wrong where all rows and dead letters are there',
 });
 
 test('the oracle finds each kind of message that is lost, and only a newest one of a busy instance', (t) => {
-  const [once, late, poison, newest, superseded] = [5, 1500, 3000, 8998, 2];
-  t.deepEqual([once, late, poison, newest].map(kindOf), ['once', 'late', 'poison', 'busy']);
-  const oracle = judged(9000, [once, late, poison, newest, superseded]);
-  t.deepEqual(oracle.lost(10), [once, late, poison, newest]);
-  t.is(oracle.tally().lost, 4);
+  const [once, late, poison, notice, newest, superseded] = [5, 1500, 3000, 4050, 8998, 2];
+  t.deepEqual([once, late, poison, notice, newest].map(kindOf), ['once', 'late', 'poison', 'notice', 'busy']);
+  const oracle = judged(9000, [once, late, poison, notice, newest, superseded]);
+  t.deepEqual(oracle.lost(10), [once, late, poison, notice, newest]);
+  t.is(oracle.tally().lost, 5);
   t.is(oracle.tally(0, 10).lost, 1);
 });
 
@@ -128,8 +131,13 @@ test('the oracle finds values and dead letters that no message has made, and a d
   t.like(oracle.tally(), { unexpected: 2, duplicated: 0 });
   oracle.deadLetter({ reason: 'not_json', body: instanceOf(1000) });
   t.is(oracle.tally().duplicated, 1);
+  oracle.notification('1050', 2);
+  oracle.notification('1051', 1);
+  t.is(oracle.tally().duplicated, 2);
+  t.is(oracle.problemCount, 7);
   oracle.clear();
-  t.is(oracle.tally().ok, 0);
+  // What listeners have heard stays.
+  t.is(oracle.tally().ok, 20);
 });
 
 test('the table has a row for each transport and fault, over all rounds, and their sum', (t) => {
@@ -169,6 +177,10 @@ test('a run of the harness is told from a run of test files, and wrong arguments
   t.false(isHarness(['--faults', '--concurrency=2', 'test/faults/kill.test.ts']));
   const options = parseOptions(['--faults', '--minutes', '2', '--transport', 'nats,mqtt'], () => 'drawn');
   t.like(options, { minutes: 2, seeds: ['drawn'], transports: ['nats', 'mqtt'] });
+  t.is(options.cluster, undefined);
+  t.is(parseOptions(['--servers', 'cluster'], () => '').cluster, true);
+  t.is(parseOptions(['--servers', 'single'], () => '').cluster, false);
+  t.throws(() => parseOptions(['--servers', 'x'], () => ''), { message: /^--servers x: there is none/ });
   t.throws(() => parseOptions(['--minutes', 'x'], () => ''), { message: /^--minutes x: / });
   t.throws(() => parseOptions(['--fault', 'x'], () => ''), { message: /^--fault x: there is none/ });
 });

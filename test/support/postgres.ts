@@ -15,6 +15,8 @@ export interface PostgresOptions {
   /** Of postgresql.conf, over those of the tests. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly dataDirectory?: string;
+  /** A free one unless told. */
+  readonly port?: number;
 }
 
 /** How to reach a Postgres server. */
@@ -57,7 +59,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const binaries = options.binaries ?? systemBinaries() ?? (await embeddedBinaries());
   const dataDirectory = options.dataDirectory ?? join(temporaryDirectory('postgres'), 'data');
   const settings = { ...testSettings, ...options.settings };
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const server = await startServer(async (): Promise<Run> => {
     const { pid, stop, exited } = await startEmbedded({ binaries, dataDirectory, port, settings });
     const kill = () => {

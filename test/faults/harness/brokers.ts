@@ -1,45 +1,25 @@
-/** The broker of a round, by transport: a server of its own, to be stopped and killed. */
+/** The broker of a round, by transport: servers of its own, to be stopped and killed. */
 import { startMosquitto } from '../../support/mosquitto.ts';
-import { startNats } from '../../support/nats.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
-import { openMosquitto, openRabbitmq, openRabbitmqAmqp10, type TestBroker } from '../brokers.ts';
-import { openNats as openNatsBroker } from '../nats-broker.ts';
-import { openAmqp10 } from './publishers/amqp10.ts';
-import { openAmqp091 } from './publishers/amqp091.ts';
+import type { Server } from '../../support/server.ts';
+import { openMosquitto, type TestBroker } from '../brokers.ts';
+import { listenOnMqtt } from './listening.ts';
+import { startNatsBroker } from './nats-servers.ts';
 import { openMqtt } from './publishers/mqtt.ts';
-import { openNats } from './publishers/nats.ts';
-import type { Cleanup, RoundBroker, TransportName } from './world.ts';
+import { startRabbit } from './rabbitmq-servers.ts';
+import type { BrokerChoice, Cleanup, Publisher, RoundBroker, TransportName } from './world.ts';
 
 /** Seconds between two signs of life. */
-const keepalive = 2;
+export const keepalive = 2;
 
-export const startBroker: Readonly<Record<TransportName, (cleanup: Cleanup) => Promise<RoundBroker>>> = {
-  amqp091: (cleanup) => startRabbit(cleanup, 'amqp091'),
-  amqp10: (cleanup) => startRabbit(cleanup, 'amqp10'),
+/** A transport whose broker has no cluster, or no secure form, does without. */
+export const startBroker: Readonly<
+  Record<TransportName, (cleanup: Cleanup, choice: BrokerChoice) => Promise<RoundBroker>>
+> = {
+  amqp091: (cleanup, choice) => startRabbit(cleanup, 'amqp091', choice),
+  amqp10: (cleanup, choice) => startRabbit(cleanup, 'amqp10', choice),
   mqtt: startMqtt,
   nats: startNatsBroker,
 };
-
-async function startRabbit(cleanup: Cleanup, kind: 'amqp091' | 'amqp10'): Promise<RoundBroker> {
-  const server = await startRabbitmq();
-  cleanup.teardown(server.kill);
-  // The virtual host goes with its server.
-  const test = { teardown: () => {} };
-  const broker =
-    kind === 'amqp091' ? await openRabbitmq(test, server, 'native') : await openRabbitmqAmqp10(test, server);
-  const url = textAt(broker.entry(), 'url');
-  return {
-    label: 'RabbitMQ',
-    server,
-    ...common(broker),
-    entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(url) }),
-    // Of the node's memory; the default is 0.4 of the machine's.
-    alarm: (on) => server.control('set_vm_memory_high_watermark', on ? '0.00001' : '0.4'),
-    service: { kind, url, codec: broker.form },
-    open: () => (kind === 'amqp091' ? openAmqp091(url) : openAmqp10(url)),
-    excluded: new Map(),
-  };
-}
 
 async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
   const server = await startMosquitto();
@@ -49,7 +29,8 @@ async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
   return {
     label: 'Mosquitto',
     server,
-    port: broker.port,
+    nodes: [server],
+    ports: [broker.port],
     form: broker.form,
     // A replica that is killed comes back under its name, and its session waits for it.
     entry: (replica, throughProxy) => ({
@@ -57,6 +38,7 @@ async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
       keepSession: true,
       url: throughProxy(server.url),
     }),
+    listen: () => listenOnMqtt(cleanup, server.url),
     service: { kind: 'mqtt', url: server.url, topic },
     open: () => openMqtt(server.url, topic),
     left: async (replicas) => {
@@ -75,28 +57,34 @@ async function startMqtt(cleanup: Cleanup): Promise<RoundBroker> {
   };
 }
 
-async function startNatsBroker(cleanup: Cleanup): Promise<RoundBroker> {
-  const server = await startNats();
-  cleanup.teardown(server.kill);
-  const broker = await openNatsBroker(server, { restarted: true });
-  const [subject, stream] = [textAt(broker.entry(), 'subject'), textAt(broker.entry(), 'stream')];
+export function common(broker: TestBroker): Pick<RoundBroker, 'form' | 'left' | 'leftYet'> {
+  const left = async () => ((await broker.isEmptied()) ? undefined : 'messages in the queue');
+  return { form: broker.form, left, leftYet: left };
+}
+
+/** All nodes at once. */
+export function together(nodes: ReadonlyArray<Server>): RoundBroker['server'] {
+  const all = (act: (node: Server) => Promise<void>) => async () => void (await Promise.all(nodes.map(act)));
   return {
-    label: 'nats-server',
-    server,
-    ...common(broker),
-    entry: (_, throughProxy) => ({ ...broker.entry({ keepalive }), url: throughProxy(server.url) }),
-    service: { kind: 'nats', url: server.url, subject, stream },
-    open: () => openNats(server.url, subject),
-    excluded: new Map(),
+    stop: all((node) => node.stop()),
+    kill: all((node) => node.kill()),
+    restart: all((node) => node.restart()),
   };
 }
 
-function common(broker: TestBroker): Pick<RoundBroker, 'port' | 'form' | 'left' | 'leftYet'> {
-  const left = async () => ((await broker.isEmptied()) ? undefined : 'messages in the queue');
-  return { port: broker.port, form: broker.form, left, leftYet: left };
+/** Each connection goes to the next address. */
+export function inTurn(
+  urls: ReadonlyArray<string>,
+  open: (url: string) => Promise<Publisher>,
+): () => Promise<Publisher> {
+  let count = 0;
+  return () => {
+    count += 1;
+    return open(urls[count % urls.length] ?? '');
+  };
 }
 
-function textAt(entry: Record<string, unknown>, key: string): string {
+export function textAt(entry: Record<string, unknown>, key: string): string {
   const value = entry[key];
   if (typeof value !== 'string') throw new TypeError(`the entry has no ${key}`);
   return value;

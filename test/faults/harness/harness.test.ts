@@ -33,6 +33,7 @@ for (const transport of transports)
         transport,
         seconds,
         rate: 2000,
+        cluster: false,
         folder,
         print: (line) => t.log(line),
       });

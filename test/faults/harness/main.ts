@@ -16,7 +16,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     console.error(messageOf(error));
     return 2;
   }
-  const { minutes, seeds, transports, rate, only, logs, results } = options;
+  const { minutes, seeds, transports, rate, cluster, only, logs, results } = options;
   const seconds = (minutes * 60) / transports.length;
   const folder = logs ?? mkdtempSync(join(tmpdir(), 'conductor-faults-'));
   const rounds: RoundResult[] = [];
@@ -25,7 +25,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
   for (const seed of seeds)
     for (const transport of transports)
       try {
-        const round = { seed, transport, seconds, rate, only, folder: join(folder, seed) };
+        const round = { seed, transport, seconds, rate, cluster, only, folder: join(folder, seed) };
         const result = await runRound({ ...round, print: (line) => console.log(line) });
         rounds.push(result);
         if (results !== undefined) appendFileSync(results, `${JSON.stringify(result)}\n`);

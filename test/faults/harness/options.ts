@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly seeds: ReadonlyArray<string>;
   readonly transports: ReadonlyArray<TransportName>;
   readonly rate: number;
+  /** Whether the servers are clusters; undefined: the seed decides. */
+  readonly cluster: boolean | undefined;
   readonly only: ReadonlyArray<string> | undefined;
   /** Keeps the logs of the replicas; otherwise they are kept if something is wrong. */
   readonly logs: string | undefined;
@@ -16,18 +18,19 @@ export interface RunOptions {
   readonly results: string | undefined;
 }
 
-export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]]
+export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]] [--servers single|cluster]
   --minutes    minutes of faults for each seed; the transports share them
   --seed       any text; a new one unless told. Several make several runs
   --transport  ${transports.join(', ')}; all unless told
   --rate       messages a second; 4000 unless told
   --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told
+  --servers    single: one broker and one Postgres; cluster: three nodes, and a Postgres with a standby; the seed decides unless told
   --logs       a folder that keeps the logs of the replicas, also if all is well
   --results    a file that the rounds are added to; the table is then about all rounds in it`;
 
 /** Whether the arguments ask for a run of the harness, instead of the test files. */
 export const isHarness = (args: ReadonlyArray<string>): boolean =>
-  args.some((arg) => /^--(minutes|seed|transport|rate|fault|logs|results)(=|$)/.test(arg));
+  args.some((arg) => /^--(minutes|seed|transport|rate|fault|servers|logs|results)(=|$)/.test(arg));
 
 /** Throws Error with the usage if they are wrong. */
 export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
@@ -39,6 +42,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
       transport: { type: 'string', default: transports.join(',') },
       rate: { type: 'string', default: '4000' },
       fault: { type: 'string' },
+      servers: { type: 'string' },
       logs: { type: 'string' },
       results: { type: 'string' },
     },
@@ -49,6 +53,10 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
     seeds: values.seed?.split(',') ?? [newSeed()],
     transports: values.transport.split(',').map((name) => oneOf('transport', name, transports)),
     rate: positive('rate', values.rate),
+    cluster:
+      values.servers === undefined
+        ? undefined
+        : oneOf('servers', values.servers, ['single', 'cluster']) === 'cluster',
     only: values.fault?.split(',').map((name) => oneOf('fault', name, names)),
     logs: values.logs,
     results: values.results,

@@ -11,7 +11,7 @@ export interface Tally {
   readonly ok: number;
   /** Acknowledged, and its effect is not there. */
   readonly lost: number;
-  /** Its dead letter is there more than once. Rows have a check of their own: see `sentTwice` in verify.ts. */
+  /** Its dead letter is there more than once, or its notification has come more than once. Rows have a check of their own: see `sentTwice` in verify.ts. */
   readonly duplicated: number;
   /** Its first confirm did not come, so that it was published again, and its effect is there. */
   readonly recovered: number;
@@ -30,6 +30,10 @@ const repeated = 2;
 const found = 4;
 const duplicated = 8;
 const unexpected = 16;
+const heard = 32;
+const heardAgain = 64;
+/** What is known of a message beside rows and dead letters. */
+const lasting = acknowledged | repeated | heard | heardAgain;
 
 export class Oracle {
   /** Seconds since the epoch: the `sent` of message 0. */
@@ -83,6 +87,7 @@ export class Oracle {
       kindOf(n) === read.kind &&
       (read.kind !== 'busy' || n % busyInstances === read.number) &&
       read.kind !== 'poison' &&
+      read.kind !== 'notice' &&
       row.sent === sentOf(this.begin, n) &&
       row.status === statusOf(n);
     if (!isOurs) {
@@ -98,6 +103,14 @@ export class Oracle {
     if (n === undefined || n >= this.#count || kindOf(n) !== 'poison')
       this.#problem(`a dead letter of a message that is no poison: ${reason}: ${body.slice(0, 300)}`);
     else this.#mark(n, this.#has(n, found) ? duplicated : found);
+  }
+
+  /** A notification has come so often, with this request id. */
+  notification(requestId: string, times: number): void {
+    const n = Number(requestId);
+    if (!(n >= 0 && n < this.#count && kindOf(n) === 'notice'))
+      this.#problem(`a notification of a message that leads to none: ${requestId}`);
+    else this.#mark(n, times > 1 ? heard | heardAgain : heard);
   }
 
   /** Of the messages from number `from` to before `to`. Rows and dead letters must have been judged. */
@@ -118,7 +131,7 @@ export class Oracle {
         sums[isThere ? 'ok' : 'lost'] += 1;
       }
       if (isThere && this.#has(n, repeated)) sums.recovered += 1;
-      if (this.#has(n, duplicated)) sums.duplicated += 1;
+      if (this.#has(n, duplicated | heardAgain)) sums.duplicated += 1;
       if (this.#has(n, unexpected)) sums.unexpected += 1;
     }
     return sums;
@@ -137,12 +150,13 @@ export class Oracle {
     this.problems.length = 0;
     this.problemCount = 0;
     this.#stored.fill(-1);
-    for (let n = 0; n < this.#count; n += 1)
-      this.#flags[n] = (this.#flags[n] ?? 0) & (acknowledged | repeated);
+    for (let n = 0; n < this.#count; n += 1) this.#flags[n] = (this.#flags[n] ?? 0) & lasting;
   }
 
   #isThere(n: number): boolean {
-    if (kindOf(n) !== 'busy') return this.#has(n, found);
+    const kind = kindOf(n);
+    if (kind === 'notice') return this.#has(n, heard);
+    if (kind !== 'busy') return this.#has(n, found);
     return (this.#stored[n % busyInstances] ?? -1) >= n;
   }
 

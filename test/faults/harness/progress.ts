@@ -1,7 +1,7 @@
 /** Looks into the database, while the round runs, for the messages that have arrived there. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestDatabase } from '../../support/database.ts';
-import { checkpointEvery, instanceOf, isCheckpoint, kindOf } from './messages.ts';
+import { checkpointEvery, instanceOf, isCheckpoint, kindOf, storedKey } from './messages.ts';
 
 /** The longest time without a new commit that began in this part of the round, in milliseconds. */
 export interface Gap {
@@ -105,8 +105,8 @@ export class Progress {
 
 export async function registerInstances(database: TestDatabase, ids: ReadonlyArray<string>): Promise<void> {
   await database.query(
-    `INSERT INTO instances (id, name, created, deleted)
-     SELECT id, id, now() AT TIME ZONE 'utc', false FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING`,
-    [ids],
+    `INSERT INTO instances (id, name, created, deleted, encrypted_key)
+     SELECT id, id, now() AT TIME ZONE 'utc', false, $2 FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING`,
+    [ids, storedKey],
   );
 }

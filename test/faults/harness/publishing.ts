@@ -1,15 +1,14 @@
 /** Publishes at a steady rate, and each message again until the broker has confirmed it, as a guest does. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../support/wait.ts';
-import type { WireForm } from '../brokers.ts';
-import { kindOf, messageOf, type Numbered } from './messages.ts';
+import { kindOf, messageOf, type Numbered, type RoundForm } from './messages.ts';
 import type { Oracle } from './oracle.ts';
 import type { Publisher } from './world.ts';
 
 export interface PublishingOptions {
   readonly open: () => Promise<Publisher>;
   readonly oracle: Oracle;
-  readonly form: WireForm;
+  readonly form: RoundForm;
   /** Messages a second, of all publishers. */
   readonly rate: number;
   /** The most messages of the round: so many instances are known to the database. */

@@ -3,10 +3,11 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ConductorProcess, spawnConductor } from '../../support/conductor.ts';
 import { freePort } from '../../support/ports.ts';
-import { startProxy, type TcpProxy } from '../../support/proxy.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait.ts';
 import { grants } from './calling.ts';
+import { noticeTopic } from './listening.ts';
+import { type Network, startProxies } from './proxies.ts';
 import type { Cleanup, RoundBroker } from './world.ts';
 
 const fatalMethod = fileURLToPath(new URL('fatal-method.ts', import.meta.url));
@@ -15,7 +16,7 @@ const outcomes = ['applied', 'stale', 'duplicate', 'deferred', 'dead', 'answered
 export interface ReplicaOptions {
   readonly name: string;
   readonly broker: RoundBroker;
-  readonly database: { readonly url: string; readonly port: number };
+  readonly database: { readonly url: string; readonly ports: ReadonlyArray<number> };
   /** Told of what must not happen. */
   readonly problem: (text: string) => void;
   /** Keeps the log of a life that has ended. */
@@ -24,8 +25,8 @@ export interface ReplicaOptions {
 
 export class Replica {
   readonly name: string;
-  readonly toBroker: TcpProxy;
-  readonly toDatabase: TcpProxy;
+  readonly toBroker: Network;
+  readonly toDatabase: Network;
   readonly #options: ReplicaOptions;
   readonly #adminPort: number;
   readonly #cleanup: Cleanup;
@@ -38,7 +39,7 @@ export class Replica {
   private constructor(
     options: ReplicaOptions,
     cleanup: Cleanup,
-    { toBroker, toDatabase, adminPort }: { toBroker: TcpProxy; toDatabase: TcpProxy; adminPort: number },
+    { toBroker, toDatabase, adminPort }: { toBroker: Network; toDatabase: Network; adminPort: number },
   ) {
     this.name = options.name;
     this.#options = options;
@@ -51,8 +52,8 @@ export class Replica {
   /** Starts it; resolves once it consumes. */
   static async create(options: ReplicaOptions, cleanup: Cleanup): Promise<Replica> {
     const [toBroker, toDatabase] = await Promise.all([
-      startProxy(options.broker.port),
-      startProxy(options.database.port),
+      startProxies(options.broker.ports),
+      startProxies(options.database.ports),
     ]);
     cleanup.teardown(() => Promise.all([toBroker.stop(), toDatabase.stop()]));
     const replica = new Replica(options, cleanup, { toBroker, toDatabase, adminPort: await freePort() });
@@ -75,6 +76,7 @@ export class Replica {
         manager: `./${relative(folder, fatalMethod)}`,
         workers: { threads: 1 },
         ...grants,
+        notifications: { topic: noticeTopic },
         shutdown: { deadline: 10_000 },
         log: { level: 'debug' },
         // Each poison is looked for.
@@ -96,6 +98,21 @@ export class Replica {
     const hasBegun = () =>
       process.log.lines('consuming').some(({ time }) => Date.parse(String(time)) >= since);
     await waitFor(hasBegun, { what: `replica ${this.name} to consume`, timeout: 90_000, process });
+  }
+
+  /** Resolves once it has logged such a line with such a reason, not before the time, in milliseconds since the epoch. */
+  async says(message: RegExp, because: RegExp, since: number): Promise<void> {
+    const process = this.#running();
+    const hasSaid = () =>
+      process.log
+        .all()
+        .some(
+          (line) =>
+            message.test(line.msg) &&
+            because.test(JSON.stringify(line)) &&
+            Date.parse(String(line.time)) >= since,
+        );
+    await waitFor(hasSaid, { what: `replica ${this.name} to log ${message}`, timeout: 90_000, process });
   }
 
   signal(name: NodeJS.Signals): void {

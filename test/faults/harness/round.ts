@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/core/errors.ts';
 import type { PostgresOptions } from '../../support/postgres.ts';
-import { startOwnPostgres } from '../databases.ts';
 import { startBroker } from './brokers.ts';
 import { Calling, type CallTally } from './calling.ts';
+import { mayHaveStandby, startPair, startSingle } from './database-servers.ts';
 import { mountDisk } from './disk.ts';
 import { faults as allFaults } from './faults/index.ts';
 import { Oracle, type Tally } from './oracle.ts';
@@ -15,7 +15,7 @@ import { Publishing } from './publishing.ts';
 import { randomOf } from './random.ts';
 import { Replica } from './replica.ts';
 import { untilEmpty, untilQuiet } from './round-end.ts';
-import { planOf, type Step } from './schedule.ts';
+import { isClustered, isSealed, planOf, type Step } from './schedule.ts';
 import { describeLost, judge, leftovers, prepareDatabase, untilSettled } from './verify.ts';
 import type { Cleanup, Disk, Fault, TransportName, World } from './world.ts';
 
@@ -26,6 +26,8 @@ export interface RoundOptions {
   readonly seconds: number;
   /** Messages a second. */
   readonly rate: number;
+  /** Whether the servers are clusters; the seed decides unless told. */
+  readonly cluster?: boolean | undefined;
   /** All faults of ours unless told. */
   readonly faults?: ReadonlyArray<Fault>;
   /** Names of faults; all that the transport has unless told. */
@@ -69,8 +71,8 @@ interface Window {
 
 /** Milliseconds before the first fault. */
 const warmUp = 1000;
-/** Publishers wait while more messages than this are published and not in the database. So a slow machine gets less to do. */
-const maxBacklog = 10_000;
+/** Publishers wait while the messages of so many seconds are published and not in the database. So a slow machine gets less to do. */
+const maxBacklog = 2;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
@@ -97,21 +99,29 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   };
 
   const most = Math.ceil((seconds + 60) * rate);
-  const disk = mountDisk(cleanup, diskOf(most));
-  const [broker, { postgres, database }] = await Promise.all([
-    startBroker[transport](cleanup),
-    startOwnPostgres(cleanup, postgresOptions(disk)),
+  const choice = {
+    isClustered: options.cluster ?? isClustered(`${seed} ${transport}`),
+    isSealed: isSealed(`${seed} ${transport}`),
+  };
+  const hasStandby = choice.isClustered && mayHaveStandby();
+  // A disk that is full ends a primary and its standby.
+  const disk = hasStandby ? undefined : mountDisk(cleanup, diskOf(most));
+  const [broker, servers] = await Promise.all([
+    startBroker[transport](cleanup, choice),
+    (hasStandby ? startPair : startSingle)(cleanup, postgresOptions(disk)),
   ]);
+  const { postgres, database, standby } = servers;
   await prepareDatabase(database, most);
-  const chosen = chooseFaults({ broker, disk }, options);
+  const chosen = chooseFaults({ broker, disk, standby }, options);
   const plan = planOf(`${seed} ${transport}`, chosen);
+  const listener = await broker.listen();
   const replicas = await Promise.all(
     Array.from({ length: plan.replicas }, (_, index) =>
       Replica.create(
         {
           name: `r${index + 1}`,
           broker,
-          database: { url: database.url, port: postgres.port },
+          database: servers,
           problem,
           keepLog: (name, text) => writeFileSync(join(folder, `${transport}-${name}.log`), text),
         },
@@ -119,7 +129,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
       ),
     ),
   );
-  print(`${broker.label}, ${replicas.length} replicas, ${rate} messages/s, ${seconds} s`);
+  const label = `${broker.label}${hasStandby ? ', Postgres with a standby' : ''}`;
+  print(`${label}, ${replicas.length} replicas, ${rate} messages/s, ${seconds} s`);
 
   const oracle = new Oracle(Math.floor(Date.now() / 1000) - 86_400);
   const progress = new Progress(database);
@@ -129,13 +140,13 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
     form: broker.form,
     rate,
     most,
-    maxBacklog,
+    maxBacklog: maxBacklog * rate,
     backlog: () => progress.backlog,
     sent: (n) => progress.sent(n),
   });
   const calling = await Calling.start(broker.service, problem);
   cleanup.teardown(() => calling.close());
-  const world: World = { transport, broker, postgres, database, disk, replicas, publishing, sleep };
+  const world: World = { transport, broker, postgres, standby, database, disk, replicas, publishing, sleep };
   const auditing = setInterval(() => void Promise.all(replicas.map((one) => one.audit())), auditEvery);
   cleanup.teardown(async () => clearInterval(auditing));
 
@@ -157,7 +168,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   const [calls] = await Promise.all([calling.stop(), publishing.stop()]);
   print(`${oracle.attempted} messages are published; waiting until all are in the database`);
   await progress.stop();
-  await untilSettled(database, oracle, options.patience);
+  await untilSettled(database, oracle, listener, options.patience);
   print('settled; waiting until the replicas hold nothing');
   await untilQuiet(replicas);
   print('stopping the replicas');
@@ -185,7 +196,6 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   );
   const redelivered = replicas.reduce((sum, replica) => sum + replica.redelivered, 0);
   print(problems.length === 0 ? 'all is well' : `${problems.length} problems`);
-  const { label } = broker;
   const excluded = [...broker.excluded];
   return {
     seed,
@@ -209,7 +219,7 @@ function postgresOptions(disk: Disk | undefined): PostgresOptions {
 }
 
 function chooseFaults(
-  world: Pick<World, 'broker' | 'disk'>,
+  world: Pick<World, 'broker' | 'disk' | 'standby'>,
   { only, faults = allFaults }: RoundOptions,
 ): Fault[] {
   return faults.filter(

@@ -33,6 +33,12 @@ export function planOf(seed: string, faults: ReadonlyArray<FaultTimes>): Plan {
   return { replicas: random.between(1, most), steps: stepsOf(seed, faults) };
 }
 
+/** Whether the guests of a round encrypt, where they can: each second seed, on average. */
+export const isSealed = (seed: string): boolean => randomOf(`${seed} form`).next() < 0.5;
+
+/** Whether the servers of a round are clusters: each second seed, on average. */
+export const isClustered = (seed: string): boolean => randomOf(`${seed} servers`).next() < 0.5;
+
 function* stepsOf(seed: string, faults: ReadonlyArray<FaultTimes>): Iterable<Step> {
   const random = randomOf(`${seed} steps`);
   for (let turn = 0; faults.length > 0; turn += 1)

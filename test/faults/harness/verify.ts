@@ -1,11 +1,12 @@
 /** Compares what is in the database with what the oracle says. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestDatabase } from '../../support/database.ts';
-import { busyInstances, instanceId, kindOf, messageOf } from './messages.ts';
+import { busyInstances, instanceId, kindOf, messageOf, noticeInstances, storedKey } from './messages.ts';
 import type { Oracle, StoredRow } from './oracle.ts';
+import type { Listener } from './world.ts';
 
-/** Milliseconds. */
-const defaultPatience = 30_000;
+/** Milliseconds. The claim of a replica that was killed on notifications holds for half a minute. */
+const defaultPatience = 60_000;
 const interval = 250;
 /** Rows that are read at once. */
 const page = 50_000;
@@ -26,30 +27,36 @@ export async function prepareDatabase(database: TestDatabase, messages: number):
       EXECUTE FUNCTION note_sent_twice()`);
   const register = (pattern: string, from: number, to: number, step: number) =>
     database.query(
-      `INSERT INTO instances (id, name, created, deleted)
-       SELECT $1::text || lpad(to_hex(n), 12, '0'), 'guest', now() AT TIME ZONE 'utc', false
+      `INSERT INTO instances (id, name, created, deleted, encrypted_key)
+       SELECT $1::text || lpad(to_hex(n), 12, '0'), 'guest', now() AT TIME ZONE 'utc', false, $5
        FROM generate_series($2::bigint, $3::bigint, $4::bigint) AS n`,
-      [pattern, from, to, step],
+      [pattern, from, to, step, storedKey],
     );
   await register(instanceId('busy', 0).slice(0, -12), 0, busyInstances - 1, 1);
   await register(instanceId('once', 1).slice(0, -12), 1, messages, 4);
+  await register(instanceId('poison', 0).slice(0, -12), 0, messages, 1000);
+  await register(instanceId('notice', 0).slice(0, -12), 0, noticeInstances - 1, 1);
 }
 
 /**
  * Waits until all is there that has to be, or nothing has changed for the milliseconds of patience; the oracle has judged everything then.
+ *
+ * @param listener has heard the notifications.
  */
 export async function untilSettled(
   database: TestDatabase,
   oracle: Oracle,
+  listener: Listener,
   patience = defaultPatience,
 ): Promise<void> {
   const expected = expectedCounts(oracle);
   let [last, changedAt] = ['', performance.now()];
   while (performance.now() - changedAt < patience) {
     const [counts] = await database
-      .query<{ rows: number; letters: number; deferred: number; newest: number | null }>(
+      .query<{ rows: number; letters: number; deferred: number; outbox: number; newest: number | null }>(
         `SELECT (SELECT count(*)::int FROM service_statuses) AS rows, (SELECT count(*)::int FROM deferred) AS deferred,
            (SELECT count(DISTINCT body)::int FROM dead_letters) AS letters,
+           (SELECT count(*)::int FROM notification_outbox) AS outbox,
            (SELECT sum(sent) FROM service_statuses WHERE instance_id LIKE '0b%') AS newest`,
       )
       .catch(() => []);
@@ -57,8 +64,10 @@ export async function untilSettled(
       counts !== undefined &&
       counts.rows >= expected.rows &&
       counts.letters >= expected.letters &&
-      counts.deferred === 0;
+      counts.deferred === 0 &&
+      counts.outbox === 0;
     if (isComplete) {
+      await hear(listener, oracle, expected.notices);
       await judge(database, oracle);
       if (oracle.tally().lost === 0) return;
     }
@@ -66,20 +75,32 @@ export async function untilSettled(
     if (now !== last) [last, changedAt] = [now, performance.now()];
     await sleep(interval);
   }
+  await hear(listener, oracle, expected.notices);
   await judge(database, oracle);
 }
 
-/** Rows and dead letters that there must be, at least. */
-function expectedCounts(oracle: Oracle): { readonly rows: number; readonly letters: number } {
-  let [rows, letters] = [0, 0];
+async function hear(listener: Listener, oracle: Oracle, expected: number): Promise<void> {
+  for (const [id, times] of await listener(expected)) oracle.notification(id, times);
+}
+
+interface Counts {
+  readonly rows: number;
+  readonly letters: number;
+  readonly notices: number;
+}
+
+/** Rows, dead letters and notifications that there must be, at least. */
+function expectedCounts(oracle: Oracle): Counts {
+  let [rows, letters, notices] = [0, 0, 0];
   const busy = new Set<number>();
   for (let n = 0; n < oracle.attempted; n += 1) {
     const kind = kindOf(n);
     if (kind === 'poison') letters += 1;
+    else if (kind === 'notice') notices += 1;
     else if (kind === 'busy') busy.add(n % busyInstances);
     else rows += 1;
   }
-  return { rows: rows + busy.size, letters };
+  return { rows: rows + busy.size, letters, notices };
 }
 
 /** Shows the oracle every row and every dead letter. */

@@ -3,8 +3,7 @@ import type { ConnectOptions } from '../../../src/public/client.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import type { Postgres } from '../../support/postgres.ts';
 import type { Server } from '../../support/server.ts';
-import type { WireForm } from '../brokers.ts';
-import type { Numbered } from './messages.ts';
+import type { Numbered, RoundForm } from './messages.ts';
 import type { Publishing } from './publishing.ts';
 import type { Random } from './random.ts';
 import type { Replica } from './replica.ts';
@@ -27,15 +26,33 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
+/** Waits for so many different notifications; resolves with how often each has come, by request id. */
+export type Listener = (expected: number) => Promise<ReadonlyMap<string, number>>;
+
+export interface BrokerChoice {
+  /** Three nodes. */
+  readonly isClustered: boolean;
+  /** The guests encrypt. */
+  readonly isSealed: boolean;
+}
+
 export interface RoundBroker {
   /** For example "RabbitMQ 3.10". */
   readonly label: string;
-  readonly server: Server;
-  readonly port: number;
-  readonly form: WireForm;
+  /** All nodes, to be stopped and killed together. */
+  readonly server: Pick<Server, 'stop' | 'kill' | 'restart'>;
+  /** One, or those of a cluster. */
+  readonly nodes: ReadonlyArray<Server>;
+  /** Of the nodes. */
+  readonly ports: ReadonlyArray<number>;
+  /** The node that leads the queue or stream; absent if there is one node. */
+  readonly leader?: () => Promise<Server | undefined>;
+  readonly form: RoundForm;
   /** The transport's entry in a replica's configuration. */
   entry(replica: string, throughProxy: (url: string) => string): Record<string, unknown>;
   open(): Promise<Publisher>;
+  /** Begins to keep the notifications. */
+  listen(): Promise<Listener>;
   /** The entry of a service that calls; undefined: none does. */
   readonly service: ConnectOptions['transport'] | undefined;
   /** What the broker keeps at the end, when all replicas have stopped; undefined if it is nothing. */
@@ -57,10 +74,32 @@ export interface Disk {
   free(): void;
 }
 
+/** The standby of a primary. */
+export interface Standby {
+  readonly server: Server;
+  /** It becomes the primary, and the one before, which has been killed, the standby. */
+  promote(): Promise<void>;
+  /** Starts the standby with a new copy of the primary's data; resolves once commits wait for it. */
+  rebuild(): Promise<void>;
+  isSynchronous(): Promise<boolean>;
+}
+
+export interface DatabaseServers {
+  /** The primary of the moment. */
+  readonly postgres: Postgres & Server;
+  readonly database: TestDatabase;
+  /** For a replica: it names all servers. */
+  readonly url: string;
+  readonly ports: ReadonlyArray<number>;
+  readonly standby: Standby | undefined;
+}
+
 export interface World {
   readonly transport: TransportName;
   readonly broker: RoundBroker;
+  /** The primary of the moment. */
   readonly postgres: Postgres & Server;
+  readonly standby: Standby | undefined;
   readonly database: TestDatabase;
   /** Where Postgres keeps its data; undefined without the right to mount one. */
   readonly disk: Disk | undefined;
@@ -72,7 +111,7 @@ export interface World {
 
 export interface Fault extends FaultTimes {
   /** Whether this world lets it happen. */
-  possible?(world: Pick<World, 'broker' | 'disk'>): boolean;
+  possible?(world: Pick<World, 'broker' | 'disk' | 'standby'>): boolean;
   /** Strikes, waits for so many milliseconds, repairs. Resolves with a few words about what it struck. */
   run(world: World, lasts: number, random: Random): Promise<string>;
 }

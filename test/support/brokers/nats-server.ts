@@ -21,30 +21,43 @@ export async function startSecureCurrentNats(): Promise<Nats & Server & Secure> 
   return Object.assign(server, { certificates, tlsPort: server.port });
 }
 
-/** Three servers. It is reached at the first one, which is the one that `restart()` restarts, while the others go on. */
-export async function startNatsCluster(): Promise<Nats & Server> {
+export type NatsNode = Nats & Server & { readonly name: string };
+
+/** Three servers of a cluster. @param ofProgram the system's unless told. */
+export async function startNatsNodes(ofProgram?: string): Promise<readonly [NatsNode, ...NatsNode[]]> {
   const ports = [await freePort(), await freePort(), await freePort()];
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`);
   const [first, ...others] = await Promise.all(
-    ports.map((port, index) =>
-      startNats({
-        program,
+    ports.map(async (port, index): Promise<NatsNode> => {
+      const name = `n${index}`;
+      const server = await startNats({
+        ...(ofProgram !== undefined && { program: ofProgram }),
         settings: [
-          `server_name: n${index}`,
+          `server_name: ${name}`,
           `cluster { name: conductor, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)} }`,
         ],
-      }),
-    ),
+      });
+      return Object.assign(server, { name });
+    }),
   );
   if (first === undefined) throw new Error('a cluster has a first server');
-  const nodes = [first, ...others];
-  const { restart } = first;
+  const nodes = [first, ...others] as const;
+  await whenComplete(nodes);
+  return nodes;
+}
+
+/** Resolves once the servers of a cluster know each other and their leader. */
+export async function whenComplete(nodes: ReadonlyArray<Nats>): Promise<void> {
+  await waitFor(() => isComplete(nodes), { what: 'the cluster to be complete', timeout: 60_000 });
+}
+
+/** Three servers. It is reached at the first one, which is the one that `restart()` restarts, while the others go on. */
+export async function startNatsCluster(): Promise<Nats & Server> {
+  const nodes = await startNatsNodes(program);
+  const [{ restart }] = nodes;
   const [stops, kills] = [nodes.map(({ stop }) => stop), nodes.map(({ kill }) => kill)];
-  const meeting = () =>
-    waitFor(() => isComplete(nodes), { what: 'the cluster to be complete', timeout: 30_000 });
-  await meeting();
-  return Object.assign(first, {
-    restart: () => restart().then(meeting),
+  return Object.assign(nodes[0], {
+    restart: () => restart().then(() => whenComplete(nodes)),
     stop: async () => void (await Promise.all(stops.map((stop) => stop()))),
     kill: async () => void (await Promise.all(kills.map((kill) => kill()))),
   });

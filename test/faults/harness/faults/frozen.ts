@@ -6,7 +6,10 @@ export const frozenFaults: ReadonlyArray<Fault> = [
     name: 'broker-freeze',
     lasts: [500, 6000],
     run: async ({ broker, sleep }, lasts) => {
-      await frozen([broker.server.pid], () => sleep(lasts));
+      await frozen(
+        broker.nodes.map(({ pid }) => pid),
+        () => sleep(lasts),
+      );
       return 'SIGSTOP of the broker';
     },
   },

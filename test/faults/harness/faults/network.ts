@@ -1,5 +1,5 @@
 /** Faults of the network between a replica and the broker, and between it and Postgres. */
-import type { TcpProxy } from '../../../support/proxy.ts';
+import type { Network } from '../proxies.ts';
 import type { Random } from '../random.ts';
 import type { Fault, World } from '../world.ts';
 
@@ -58,7 +58,7 @@ function choose(
   world: World,
   side: Side,
   random: Random,
-): { readonly proxy: TcpProxy; readonly name: string } {
+): { readonly proxy: Network; readonly name: string } {
   const replica = random.pick(world.replicas);
   return { proxy: side === 'broker' ? replica.toBroker : replica.toDatabase, name: replica.name };
 }

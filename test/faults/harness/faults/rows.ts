@@ -1,15 +1,7 @@
 /** Faults of tables and rows: what other sessions do to them. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { configurationOf } from '../../../support/conductor.ts';
-import { startProcess } from '../../../support/processes.ts';
-import { temporaryDirectory } from '../../../support/temporary.ts';
 import { lockWith } from '../../databases.ts';
 import { busyInstances, instanceId } from '../messages.ts';
 import type { Fault, World } from '../world.ts';
-
-const main = fileURLToPath(new URL('../../../../src/main.ts', import.meta.url));
 
 /** Each takes a lock on the whole table, or changes what prepared statements know of it. */
 const changes = [
@@ -47,19 +39,6 @@ export const rowFaults: ReadonlyArray<Fault> = [
         lasts,
       );
       return `all ${tables.length} tables of pg-boss`;
-    },
-  },
-  {
-    name: 'migrate-again',
-    lasts: [0, 0],
-    run: async ({ database }) => {
-      const file = join(temporaryDirectory('migrate'), 'conductor.yaml');
-      writeFileSync(file, configurationOf({ database: database.url, transports: {} }));
-      const env = { PATH: process.env.PATH };
-      const run = startProcess(process.execPath, [main, 'migrate', '--config', file], { env });
-      const { code } = await run.exited;
-      if (code !== 0) throw new Error(`conductor migrate ended with ${code}: ${run.output()}`);
-      return 'conductor migrate';
     },
   },
 ];

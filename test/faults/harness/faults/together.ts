@@ -6,7 +6,7 @@ import { postgresFaults } from './postgres.ts';
 import { rowFaults } from './rows.ts';
 
 const brokerSide = [...conductorFaults, ...networkFaults.filter(({ name }) => name.startsWith('broker-'))];
-const databaseSide = [...postgresFaults, ...rowFaults.filter(({ name }) => name !== 'migrate-again')];
+const databaseSide = [...postgresFaults, ...rowFaults];
 
 export const two: Fault = {
   name: 'two-at-once',

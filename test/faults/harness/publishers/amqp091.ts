@@ -1,8 +1,12 @@
 import { connect } from 'amqplib';
 import type { Publisher } from '../world.ts';
 
-/** Publishes persistent messages to the exchange `conductor`, on a channel with confirms. */
-export async function openAmqp091(url: string): Promise<Publisher> {
+/** Publishes persistent messages to an exchange, on a channel with confirms. */
+export async function openAmqp091(
+  url: string,
+  exchange: string,
+  keyOf: (sender: string) => string,
+): Promise<Publisher> {
   const connection = await connect(url);
   const ended = new Promise<string>((resolve) => {
     connection.on('error', (error: Error) => resolve(error.message));
@@ -13,15 +17,9 @@ export async function openAmqp091(url: string): Promise<Publisher> {
   return {
     send: ({ sender, body }, confirmed) => {
       try {
-        channel.publish(
-          'conductor',
-          `conductor.${sender}`,
-          Buffer.from(body),
-          { persistent: true },
-          (error) => {
-            if (!error) confirmed();
-          },
-        );
+        channel.publish(exchange, keyOf(sender), Buffer.from(body), { persistent: true }, (error) => {
+          if (!error) confirmed();
+        });
       } catch {
         // The channel has ended; so will the connection.
       }
