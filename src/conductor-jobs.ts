@@ -124,7 +124,7 @@ function poolOf(settings: WorkerSettings, logger: Logger): DatabasePool {
       concurrency: 1,
       calls: { ...calls, concurrency: 0 },
     },
-    (line) => logger.warn(line),
+    (line) => logger.warn({ code: 'database-pooler' }, line),
   );
 }
 

@@ -91,7 +91,8 @@ export class Reloading {
   private warn(config: Config): void {
     for (const configured of config.transports) {
       const transport = this.parts.transports.find(({ name }) => name === configured.name);
-      for (const warning of warningsOf(configured, config)) transport?.logger.warn(warning);
+      for (const warning of warningsOf(configured, config))
+        transport?.logger.warn({ code: 'configuration' }, warning);
     }
   }
 }

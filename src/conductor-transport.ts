@@ -7,7 +7,7 @@ export async function startTransport(name: string, supervisor: Supervisor): Prom
     await supervisor.start();
   } catch (error) {
     throw error instanceof ConfigError
-      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
+      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error, code: error.code })
       : error;
   }
 }

@@ -95,7 +95,7 @@ export async function startConductor(
   };
   const perTransport = config.transports.map((configured) => {
     const child = logger.child({ transport: configured.name });
-    for (const warning of warningsOf(configured, config)) child.warn(warning);
+    for (const warning of warningsOf(configured, config)) child.warn({ code: 'configuration' }, warning);
     const inlet = dispatcher.inlet(configured.name, share);
     const create = ({ create }: ConfiguredTransport) =>
       create({ share, replica: config.replica, logger: child });

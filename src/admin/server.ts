@@ -45,6 +45,8 @@ export async function startAdmin(
     const url = await server.listen({ host, port });
     return { url, stop: () => server.close() };
   } catch (error) {
-    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`);
+    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+      code: 'admin-port',
+    });
   }
 }

@@ -1,13 +1,32 @@
+import type { ErrorCode } from './error-codes.ts';
+
 /** An error's class tells its consequence, not its origin: the next step follows from the class. */
+
+/** The cause of an error for an operator, and its code, if it is not that of the class. */
+export interface OperatorErrorOptions extends ErrorOptions {
+  readonly code?: ErrorCode;
+}
 
 /** The configuration, or something it names, is wrong; trying again cannot help. The command ends with exit code 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  readonly code: ErrorCode;
+
+  constructor(message: string, options: OperatorErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? 'configuration';
+  }
 }
 
 /** A broker or database could not be reached or did not accept us now. The supervisor tries again. */
 export class NotConnected extends Error {
   override readonly name = 'NotConnected';
+  readonly code: ErrorCode;
+
+  constructor(message: string, options: OperatorErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? 'not-connected';
+  }
 }
 
 /** A broker refuses one message for good: nobody listens at its address, or it may not be sent there. Others may go on. */
@@ -91,6 +110,11 @@ export class CallRefused extends Error {
     this.errorClass = errorClass;
     this.argument = argument;
   }
+}
+
+/** The code of any thrown value, for a log line or a message to the operator. */
+export function errorCodeOf(error: unknown): ErrorCode {
+  return error instanceof ConfigError || error instanceof NotConnected ? error.code : 'fault';
 }
 
 /** The text of any thrown value, for a log line or a message to the operator. */

@@ -149,7 +149,10 @@ export class Jobs {
     const because = textOf(explained(error, schema));
     this.problem = because;
     if (this.outage.fail(because))
-      logger.warn({ because }, 'the jobs wait: deferred messages are not retried, and no table is trimmed');
+      logger.warn(
+        { code: 'jobs-wait', because },
+        'the jobs wait: deferred messages are not retried, and no table is trimmed',
+      );
   }
 
   /** Competes for the rounds of a job until the signal is aborted. Rejects if pg-boss fails. */
@@ -210,7 +213,7 @@ export class Jobs {
       result = { failedBecause: messageOf(error) };
       if (running.outage.fail(messageOf(error)))
         this.options.logger.warn(
-          { job: job.name, because: messageOf(error) },
+          { code: 'job-failed', job: job.name, because: messageOf(error) },
           'a job fails; it is tried again',
         );
     } finally {

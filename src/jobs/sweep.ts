@@ -42,7 +42,7 @@ export function sweepJob(options: SweepOptions): Job {
     const text = isDryRun
       ? 'guests are silent; nothing is marked (sweep.mode: dry-run)'
       : 'guests are silent: their instances are unknown now, their builds failed';
-    logger.warn({ instances: sum, sample: ids.slice(0, sample) }, text);
+    logger.warn({ code: 'guests-silent', instances: sum, sample: ids.slice(0, sample) }, text);
     sum = 0;
   };
 
@@ -68,7 +68,7 @@ export function sweepJob(options: SweepOptions): Job {
         figures.sweepRounds.suspect += 1;
         if (suspicion.fail(''))
           logger.warn(
-            { because: verdict.because },
+            { code: 'sweep-suspect', because: verdict.because },
             'nearly all guests are silent: the fault is probably ours, so the sweep marks nobody (sweep.suspect)',
           );
         return {};
@@ -80,7 +80,7 @@ export function sweepJob(options: SweepOptions): Job {
       if (!slowly) slowness.end();
       else if (slowness.fail(''))
         logger.warn(
-          { silent, overdue, watched },
+          { code: 'sweep-slow', silent, overdue, watched },
           'more guests are silent than may be marked in a minute (sweep.maxShare): the sweep goes on slowly',
         );
       const ids = census.ids.slice(0, marks);

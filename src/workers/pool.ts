@@ -53,7 +53,7 @@ export class WorkerPool {
       const { logger } = this.options;
       this.deaths += 1;
       logger.error(
-        { error: messageOf(error), messages: deliveries.length },
+        { code: 'worker-died', error: messageOf(error), messages: deliveries.length },
         'a worker died; its messages run again in small parts',
       );
       return this.runInParts(transport, deliveries, partSize(deliveries.length));
@@ -73,7 +73,7 @@ export class WorkerPool {
       } catch (error) {
         if (this.closing) throw error;
         this.deaths += 1;
-        logger.error({ error: messageOf(error) }, 'a worker died with a call');
+        logger.error({ code: 'worker-died', error: messageOf(error) }, 'a worker died with a call');
       }
     }
     const { dead, heldBecause, heldCause } = await this.send(this.ordinary, 'deadLetter', transport, [
@@ -188,7 +188,7 @@ export class WorkerPool {
       if (this.closing) throw error;
       if (part.length > 1) return this.runInParts(transport, part, 1);
       this.options.logger.error(
-        { error: messageOf(error) },
+        { code: 'worker-died', error: messageOf(error) },
         'a message ended its worker alone; it becomes a dead letter',
       );
       return this.send(this.ordinary, 'deadLetter', transport, part);

@@ -200,6 +200,7 @@ export class OutboxPublisher {
   private report(because: string): void {
     if (this.ending.signal.aborted) return;
     this.problem = because;
-    if (this.outage.fail(because)) this.options.logger.warn({ because }, 'notifications wait');
+    if (this.outage.fail(because))
+      this.options.logger.warn({ code: 'notifications-wait', because }, 'notifications wait');
   }
 }

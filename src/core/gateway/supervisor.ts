@@ -1,6 +1,6 @@
 import { type BackoffOptions, fullJitter, pause } from '../backoff.ts';
 import { settledBy } from '../deadline.ts';
-import { ConfigError, messageOf, NotConnected } from '../errors.ts';
+import { ConfigError, errorCodeOf, messageOf, NotConnected } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 import type { Session, Transport } from '../transport/contract.ts';
@@ -223,7 +223,7 @@ export class Supervisor {
     this.lastError = text;
     this.counts.failed += 1;
     this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
-      { error: text, ...more },
+      { code: errorCodeOf(error), error: text, ...more },
       'not connected',
     );
   }

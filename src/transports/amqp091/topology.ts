@@ -37,6 +37,7 @@ export async function ensureTopology(
     if (traits?.arguments[queueType] === 'stream')
       throw new ConfigError(
         `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
+        { code: 'broker-topology' },
       );
     warnOfLosses(connection, traits?.arguments, queue, logger);
   } else {
@@ -50,7 +51,10 @@ export async function ensureTopology(
   } catch (error) {
     if (codeOfReply(error) !== replyCode.accessRefused) throw error;
     // If an operator with the right has bound the queue, messages arrive; otherwise none ever will. We cannot see which.
-    logger.warn({ queue, exchange, routingKey }, 'may not bind the queue; make sure that it is bound');
+    logger.warn(
+      { code: 'broker-topology', queue, exchange, routingKey },
+      'may not bind the queue; make sure that it is bound',
+    );
   }
   return durabilityOf(queue, traits, brokerOf(connection));
 }
@@ -71,11 +75,15 @@ async function checkExchangeType(
   if (type === undefined || type === topic) return;
   if (type === 'direct' && !/[*#]/.test(routingKey)) return;
   if (type.startsWith('x-')) {
-    logger.warn({ exchange, type }, `a plugin's exchange: make sure that it routes by topic, ${routingKey}`);
+    logger.warn(
+      { code: 'broker-topology', exchange, type },
+      `a plugin's exchange: make sure that it routes by topic, ${routingKey}`,
+    );
     return;
   }
   throw new ConfigError(
     `exchange: ${exchange} is of type ${type}, not topic, and does not route by ${routingKey}: delete it on the broker, so that it is made anew, or name another one`,
+    { code: 'broker-topology' },
   );
 }
 

@@ -37,6 +37,7 @@ async function consume(
     return new NatsSession(wire, options, { ...terms, durability }, share, deliver);
   }
   logger.warn(
+    { code: 'broker-settings' },
     'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
   );
   const session = new CoreSession(wire, options, deliver, logger);

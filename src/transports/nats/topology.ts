@@ -33,7 +33,7 @@ export async function ensureTopology(
   logger: Logger,
 ): Promise<{ readonly terms: ConsumerTerms; readonly durability: ReadonlyArray<Shortfall> }> {
   const manager = await openManager(connection, options);
-  const warn: Warn = (fields, text) => logger.warn(fields, text);
+  const warn: Warn = (fields, text) => logger.warn({ code: 'broker-settings', ...fields }, text);
   const { stream, consumer } = options;
   const kept = await ensureStream(manager, options, logger);
   const found = await foundOr(JetStreamApiCodes.ConsumerNotFound, () =>
@@ -59,7 +59,7 @@ async function openManager(connection: NatsConnection, options: NatsOptions): Pr
     if (disabled || (error instanceof Error && error.name === 'JetStreamNotEnabled'))
       throw new ConfigError(
         `JetStream is not enabled on this server or for this account: enable it, or set jetstream to false (${messageOf(error)})`,
-        { cause: error },
+        { code: 'broker-settings', cause: error },
       );
     throw error;
   }
@@ -131,7 +131,10 @@ async function make<T>(what: string, add: () => Promise<T>): Promise<T> {
     return await add();
   } catch (error) {
     if (error instanceof JetStreamApiError && error.status < 500)
-      throw new ConfigError(`cannot make the ${what}: ${error.message}`, { cause: error });
+      throw new ConfigError(`cannot make the ${what}: ${error.message}`, {
+        code: 'broker-refuses',
+        cause: error,
+      });
     throw error;
   }
 }
