@@ -8,6 +8,7 @@ import { CommandLine } from './commands/command-line.ts';
 import { addDead } from './commands/dead.ts';
 import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
@@ -25,6 +26,7 @@ const commands = [
   addMigrate,
   addDemo,
   addCheckConfig,
+  addDoctor,
   addCast,
   addCall,
   addSimulate,

@@ -80,7 +80,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commander'],
   'public/': ['pino'],
-  'commands/': ['commander', 'pino', 'yaml'],
+  'commands/': ['commander', 'pg', 'pino', 'yaml'],
   'admin/': ['fastify', 'prom-client'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],

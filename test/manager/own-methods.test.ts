@@ -158,6 +158,6 @@ test('a package that is not installed is a configuration error that says so', as
   t.is(code, 2);
   t.regex(
     errors.join('\n'),
-    /^conductor: manager: Cannot find package 'no-such-package'.*; a file of your own begins with \.\/ \[manager\]$/,
+    /^conductor: manager: Cannot find package 'no-such-package'.*; a file of your own begins with \.\/$/,
   );
 });

@@ -11,6 +11,19 @@ export interface Transport {
    * credentials, a queue of another type) or NotConnected. Never retries: the supervisor does.
    */
   connect(deliver: Deliver): Promise<Session>;
+  /**
+   * Signs in, looks at what the broker has for this transport, and closes the connection. It changes nothing on the broker and takes no
+   * message. Warnings go to the log, as those of `connect`. Rejects as `connect`. Left out: the transport can only be started.
+   */
+  inspect?(): Promise<Inspection>;
+}
+
+/** The findings of `inspect`. */
+export interface Inspection {
+  /** What is missing and would be made by `connect`, such as `queue conductor`. */
+  readonly missing: ReadonlyArray<string>;
+  /** As a session's; undefined if it cannot be told without consuming. */
+  readonly durability: ReadonlyArray<Shortfall> | undefined;
 }
 
 /**

@@ -48,7 +48,18 @@ export async function ensureTopology(
   return { terms, durability: durabilityOf(kept.config, connection.info?.version ?? '') };
 }
 
-async function openManager(connection: NatsConnection, options: NatsOptions): Promise<JetStreamManager> {
+/** Warns that nothing keeps the messages. */
+export function warnOfCoreNats(logger: Logger): void {
+  logger.warn(
+    { code: 'broker-settings' },
+    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
+  );
+}
+
+export async function openManager(
+  connection: NatsConnection,
+  options: NatsOptions,
+): Promise<JetStreamManager> {
   const settings = { timeout: options.connectTimeout };
   try {
     return await jetstreamManager(connection, settings);
@@ -117,7 +128,7 @@ async function makeConsumer(
   return made;
 }
 
-async function foundOr<T>(code: number, find: () => Promise<T>): Promise<T | undefined> {
+export async function foundOr<T>(code: number, find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();
   } catch (error) {
