@@ -12,6 +12,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
+import { addSize } from './commands/size.ts';
 import { addStart } from './commands/start.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 
@@ -33,6 +34,7 @@ const commands = [
   addDeferred,
   addDead,
   addExplain,
+  addSize,
 ];
 
 async function version(): Promise<string> {
