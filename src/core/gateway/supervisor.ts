@@ -5,6 +5,7 @@ import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 import type { Session, Transport } from '../transport/contract.ts';
 import type { Inlet } from './dispatcher.ts';
+import { closePatience, stopNow, suspend } from './supervisor-sessions.ts';
 
 export interface SupervisorOptions {
   readonly transport: Transport;
@@ -17,9 +18,6 @@ export interface SupervisorOptions {
 
 /** Milliseconds for the messages of a session that is renewed. Those that take longer are given back. */
 const renewPatience = 5000;
-
-/** Milliseconds for the end of a session that is renewed, or that nobody uses. */
-const closePatience = 1000;
 
 export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
 
@@ -231,18 +229,6 @@ export class Supervisor {
       'not connected',
     );
   }
-}
-
-/** Stops a session that is not used. Never rejects. Takes a second at most. */
-async function stopNow(session: Session): Promise<void> {
-  const patience = AbortSignal.timeout(closePatience);
-  await settledBy(session.stop(patience), patience);
-}
-
-/** Ends a session of a consumer that comes back. Never rejects. */
-async function suspend(session: Session, deadline: AbortSignal): Promise<void> {
-  await settledBy(session.drain(deadline, true), deadline);
-  await settledBy(session.stop(deadline), deadline);
 }
 
 /** The result of one attempt to connect. */
