@@ -177,8 +177,8 @@ const checks: ReadonlyArray<Check<Opened>> = [
 export function judgeClock(seconds: number): Finding {
   const difference = `the clock of Postgres is ${Math.abs(seconds).toFixed(1)} s ${seconds > 0 ? 'ahead of' : 'behind'} this machine's`;
   const off = Math.abs(seconds);
-  if (off >= skew.late) return wrong('clock-ahead', `${difference}: let both follow NTP`);
-  if (off >= skew.early) return warning('clock-ahead', `${difference}: let both follow NTP`);
+  if (off >= skew.late) return wrong('clock-skew', `${difference}: let both follow NTP`);
+  if (off >= skew.early) return warning('clock-skew', `${difference}: let both follow NTP`);
   return ok('the clocks of Postgres and of this machine agree');
 }
 

@@ -20,6 +20,7 @@ export const errorCodes = [
   'database-schema',
   'database-privileges',
   'database-pooler',
+  'clock-skew',
   'durability',
   'admin-port',
   'manager',

@@ -23,7 +23,12 @@ export const amqp091 = defineKind(
           classify,
         ),
       inspect: () =>
-        lookAt(open, (connection) => inspect(connection, options, setup.logger), close, classify),
+        lookAt(
+          () => open(' doctor'),
+          (connection) => inspect(connection, options, setup.logger),
+          close,
+          classify,
+        ),
     };
   },
   (given, setup) => createSender(withCodecDefaults(given), setup),
