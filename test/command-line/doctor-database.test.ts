@@ -55,7 +55,7 @@ const cases: readonly Case[] = [
     check: 'sign in',
     level: 'wrong',
     code: 'database-sign-in',
-    text: /nobody.*does not exist.*database\.url/,
+    text: /nobody.*Correct database\.url/,
     breaks: async ({ url }) => url.replace(/\/\/[^@]*@/, '//nobody@'),
   },
   {
@@ -120,7 +120,7 @@ const cases: readonly Case[] = [
         `DO $$ BEGIN CREATE ROLE ${role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
          GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`,
       );
-      return url.replace(/\/\/[^@]*@/, `//${role}@`);
+      return `${url}?options=-c%20role%3D${role}`;
     },
   },
   {
