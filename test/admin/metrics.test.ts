@@ -147,3 +147,44 @@ needs(test, 'postgres')('the rows of the tables are counted, and a lost broker i
   t.is(found.sum('conductor_outbox_oldest_seconds'), 0);
   t.is(found.sum('conductor_ready'), 0);
 });
+
+withBroker('a scrape tells that messages are held, and why', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, 'i1');
+  const port = await freePort();
+  const name = `metrics-${randomUUID()}`;
+  const edge = {
+    kind: 'mqtt',
+    url: service('mosquitto').url,
+    topic: `${name}/+`,
+    group: name,
+    clientId: name,
+  };
+  await startConductorHere(t, {
+    database: database.url,
+    transports: { edge },
+    settings: { admin: { port } },
+  });
+  await database.query(
+    `ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET default_transaction_read_only = on`,
+  );
+  await database.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  const client = await connectAsync(edge.url, { protocolVersion: 5 });
+  t.teardown(() => client.endAsync());
+  const args = { instance_id: 'i1', payload: { service_status: 'running' } };
+  await client.publishAsync(`${name}/i1`, JSON.stringify({ method: 'heartbeat', args }), { qos: 1 });
+  const found = await waitFor(
+    async () => {
+      const scraped = await scrape(port);
+      return scraped.sum('conductor_held') === 1 && scraped;
+    },
+    { what: 'the message to be held' },
+  );
+  t.is(found.sum('conductor_held', { cause: 'database-read-only' }), 1);
+  t.is(found.sum('conductor_database_up'), 0);
+  t.is(found.sum('conductor_ready'), 0);
+  t.is(found.sum('conductor_messages_in_memory'), 1);
+  t.is(found.sum('conductor_unexplained_messages'), 0);
+});
