@@ -4,6 +4,7 @@ import type { BenchTransport } from './brokers/index.ts';
 import { bodyForms } from './load/body-forms.ts';
 import { count, counts, json, kinds, seconds, words } from './options.ts';
 import { openReport, type ReportFlags, reportOptions } from './report/index.ts';
+import { handleSignals } from './run/child.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
 import { missingFor } from './services/installed.ts';
 
@@ -83,6 +84,7 @@ function isScenario(name: string): name is Scenario {
 async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> {
   const { rate, limit, steps, warmUp, seconds, coolDown, outage } = flags;
   const report = openReport(name, { ...flags });
+  handleSignals();
   const runs: RunFigures[] = [];
   const setups = flags.transport.flatMap((transport) =>
     flags.instances.flatMap((instances) =>
@@ -95,7 +97,8 @@ async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> 
   );
   for (const setup of setups) {
     const missing = flags.broker === undefined ? missingFor(setup.transport) : undefined;
-    if (missing !== undefined) {
+    // Over MQTT the broker of the demo takes its place.
+    if (missing !== undefined && setup.transport !== 'mqtt') {
       report.tell(`${setup.transport} is left out: ${missing}`);
       continue;
     }
