@@ -6,6 +6,7 @@ import { count, counts, json, kinds, seconds, words } from './options.ts';
 import { openReport, type ReportFlags, reportOptions } from './report/index.ts';
 import { handleSignals } from './run/child.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
+import { authModes } from './services/auth.ts';
 import { missingFor } from './services/installed.ts';
 
 /** The commands of the scenarios: each measures every combination of what it is told. */
@@ -38,9 +39,6 @@ const descriptions: Record<Scenario, string> = {
   start: 'have all guests send at once',
   recovery: 'end all replicas for a while, and measure how long they need to catch up',
 };
-
-/** The modes of `auth.mode` that a load can be sent in. */
-const authModes = ['none', 'subject', 'user-id'] as const;
 
 export function addScenarios(program: Command): void {
   for (const [name, description] of Object.entries(descriptions)) {

@@ -80,6 +80,14 @@ needs(
   t.regex(help.stdout(), /^ +tour /m);
 });
 
+/** With each a mode of its own. */
+const modes = {
+  amqp091: ['--auth', 'trove', '--codec', 'oslo'],
+  amqp10: ['--auth', 'user-id'],
+  mqtt: ['--auth', 'subject'],
+  nats: [],
+} as const;
+
 for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
   const name = ({ amqp091: 'rabbitmq', amqp10: 'rabbitmq', mqtt: 'mosquitto', nats: 'nats' } as const)[kind];
   needs(
@@ -100,6 +108,7 @@ for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
         url,
         '--database',
         database.url,
+        ...modes[kind],
         ...short,
       );
       t.is(code, 0, output);
