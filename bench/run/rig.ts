@@ -217,8 +217,9 @@ export class Rig {
       const window = { from: metered.from, to: metered.to };
       const due = rate === null ? { from: 0, to: Number.POSITIVE_INFINITY } : window;
       const samples = await meter.samples(window, due);
+      const commits = await meter.commits(metered.to);
       const after = await this.counts();
-      return figuresOf({ rig: this.options, options, metered, samples, volleys, before, after });
+      return figuresOf({ rig: this.options, options, metered, commits, samples, volleys, before, after });
     } finally {
       clearInterval(ticker);
     }
