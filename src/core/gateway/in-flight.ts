@@ -22,10 +22,12 @@ export interface Excess {
  */
 export class InFlight {
   readonly transport: string;
-  readonly counters = new Counters();
+  readonly counters: Counters;
   private readonly share: Share;
+  /** In memory now. The counters may have more, since other inlets of the transport may share them. */
+  held = 0;
+  private heldBytes = 0;
   private readonly closed = new WeakSet<Session>();
-  /** Oldest first. */
   private pending: Delivery[] = [];
   /** Calls that wait for a call slot or run. */
   readonly calls: WaitingCalls;
@@ -33,10 +35,14 @@ export class InFlight {
   private session: Session | undefined;
   private paused = false;
 
-  /** @param callSlots how many calls can run at once. */
-  constructor(transport: string, share: Share, callSlots: number) {
+  /**
+   * @param callSlots how many calls can run at once.
+   * @param counters of another inlet of the transport, to share them.
+   */
+  constructor(transport: string, share: Share, callSlots: number, counters = new Counters()) {
     this.transport = transport;
     this.share = share;
+    this.counters = counters;
     this.calls = new WaitingCalls(share, callSlots);
   }
 
@@ -54,18 +60,25 @@ export class InFlight {
   add(delivery: Delivery): boolean {
     const { counters, share } = this;
     this.session = delivery.session;
-    if (counters.held >= share.messages || counters.heldBytes >= share.bytes) {
+    if (this.held >= share.messages || this.heldBytes >= share.bytes) {
       this.paused = true;
       return false;
     }
     this.pending.push(delivery);
     counters.received += 1;
-    counters.held += 1;
-    counters.heldBytes += delivery.body.length;
+    this.hold(1, delivery.body.length);
     if (delivery.meta.redelivered) counters.redelivered += 1;
     // The broker bounds messages by itself, but it does not know our bound on bytes.
-    if (counters.heldBytes >= share.bytes) this.pause();
+    if (this.heldBytes >= share.bytes) this.pause();
     return true;
+  }
+
+  private hold(messages: number, bytes: number): void {
+    const { counters } = this;
+    this.held += messages;
+    this.heldBytes += bytes;
+    counters.held += messages;
+    counters.heldBytes += bytes;
   }
 
   /** Takes the oldest waiting deliveries, for a worker. */
@@ -100,6 +113,7 @@ export class InFlight {
     const done: Delivery[] = [];
     const held: Delivery[] = [];
     const calls: Delivery[] = [];
+    let bytes = 0;
     let index = 0;
     for (const delivery of batch) {
       const code = result.codes[index] ?? HELD;
@@ -110,10 +124,10 @@ export class InFlight {
         continue;
       }
       counters.outcomes[kind] += 1;
-      counters.held -= 1;
-      counters.heldBytes -= delivery.body.length;
+      bytes += delivery.body.length;
       done.push(delivery);
     }
+    this.hold(-done.length, -bytes);
     for (const { reason } of result.dead) counters.countDead(reason);
     this.settleOpen(done, 'done');
     const [oldest] = batch;
@@ -157,10 +171,9 @@ export class InFlight {
 
   /** Gives deliveries back to the broker. */
   release(deliveries: ReadonlyArray<Delivery>): void {
-    const { counters } = this;
-    for (const { body } of deliveries) counters.heldBytes -= body.length;
-    counters.held -= deliveries.length;
-    counters.released += deliveries.length;
+    const bytes = deliveries.reduce((sum, { body }) => sum + body.length, 0);
+    this.hold(-deliveries.length, -bytes);
+    this.counters.released += deliveries.length;
     this.settleOpen(deliveries, 'release');
   }
 
@@ -175,12 +188,11 @@ export class InFlight {
    * without the calls' part, since calls may hold theirs for long.
    */
   resumeIfLow(): void {
-    const { counters, share } = this;
+    const { share } = this;
     const { held } = this.calls;
     const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
     const low =
-      isLow(counters.held, held.messages, share.messages) &&
-      isLow(counters.heldBytes, held.bytes, share.bytes);
+      isLow(this.held, held.messages, share.messages) && isLow(this.heldBytes, held.bytes, share.bytes);
     if (!this.paused || !low) return;
     this.paused = false;
     this.session?.resume();
@@ -209,7 +221,7 @@ export class InFlight {
     return kept;
   }
 
-  /** At most one session of a transport is open: the supervisor connects again only after the last one has closed. */
+  /** At most one session of an inlet is open: the next one is made only after the last one has closed. */
   private settleOpen(deliveries: ReadonlyArray<Delivery>, settlement: 'done' | 'release'): void {
     const session = deliveries[0]?.session;
     // Nearly always all deliveries belong to one open session. Then one look-up is enough.

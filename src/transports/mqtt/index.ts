@@ -1,6 +1,6 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
-import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
+import type { Deliver, KeptSession, Session, Share, Transport } from '../../core/transport/contract.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { type Connection, lossOf, maxReceiveMaximum, openConnection } from './connect.ts';
 import { probe, warnOfForgottenSession, warnOfPassingName } from './losses.ts';
@@ -12,8 +12,7 @@ class MqttTransport implements Transport {
   readonly name: string;
   private readonly options: MqttOptions;
   private readonly setup: TransportSetup;
-  private readonly bound: number;
-  private readonly clientId: string;
+  readonly kept: KeptSession;
   /** Whether this transport has subscribed before. Then the broker has a session of ours. */
   private subscribedBefore = false;
 
@@ -21,47 +20,63 @@ class MqttTransport implements Transport {
     this.name = setup.name;
     this.options = options;
     this.setup = setup;
-    this.bound = Math.min(setup.share.messages, maxReceiveMaximum);
-    this.clientId = options.clientId || `conductor-${setup.replica}-${setup.name}`;
+    const { clientId, shared, group, topic } = options;
+    this.kept = {
+      clientId: clientId || `conductor-${setup.replica}-${setup.name}`,
+      subscription: shared ? `$share/${group}/${topic}` : topic,
+    };
     warnOfPassingName(options.clientId || setup.replica, options, setup.logger);
   }
 
   connect(deliver: Deliver): Promise<Session> {
+    const { kept, options } = this;
+    const { logger, share } = this.setup;
+    return this.begin(kept, deliver, share, async (session, { connack }) => {
+      probe(connack, options, boundOf(share), logger);
+      if (this.subscribedBefore) warnOfForgottenSession(connack, kept.clientId, logger);
+      await session.start();
+      this.subscribedBefore = true;
+    });
+  }
+
+  adopt(kept: KeptSession, deliver: Deliver, share: Share): Promise<Session> {
+    return this.begin(kept, deliver, share, (session) => session.adopt());
+  }
+
+  private begin(
+    { clientId, subscription }: KeptSession,
+    deliver: Deliver,
+    share: Share,
+    start: (session: MqttSession, connection: Connection) => Promise<void> | void,
+  ): Promise<Session> {
+    const { options } = this;
+    const bound = boundOf(share);
     return establish(
-      () => this.open(false),
-      (connection) => this.begin(connection, deliver),
+      () => this.open(clientId, bound, false),
+      async (connection) => {
+        const discard = (deadline: AbortSignal) => this.discardSession(clientId, deadline);
+        const session = new MqttSession(connection, { options, subscription, bound, deliver, discard });
+        await start(session, connection);
+        return session;
+      },
       ({ tap }) => tap.destroy(),
       lossOf,
     );
   }
 
-  private async begin(connection: Connection, deliver: Deliver): Promise<Session> {
-    const { options, bound } = this;
-    const { logger } = this.setup;
-    const session = new MqttSession(connection, {
-      options,
-      subscription: options.shared ? `$share/${options.group}/${options.topic}` : options.topic,
-      bound,
-      deliver,
-      discard: (deadline) => this.discardSession(deadline),
+  /** Ends the session that the broker keeps. In 3.1.1 only a clean connection can do so. Resolves with whether it has. Never rejects. */
+  private async discardSession(clientId: string, deadline: AbortSignal): Promise<boolean> {
+    let isDone = false;
+    const discarding = this.open(clientId, 1, true).then(({ client, life }) => {
+      isDone = true;
+      return life.stop(deadline, () => client.endAsync());
     });
-    probe(connection.connack, options, bound, logger);
-    if (this.subscribedBefore) warnOfForgottenSession(connection.connack, this.clientId, logger);
-    await session.start();
-    this.subscribedBefore = true;
-    return session;
-  }
-
-  /** Ends the session that the broker keeps. In 3.1.1 only a clean connection can do so. Never rejects. */
-  private async discardSession(deadline: AbortSignal): Promise<void> {
-    const discarding = this.open(true).then(({ client, life }) =>
-      life.stop(deadline, () => client.endAsync()),
-    );
     await settledBy(discarding, deadline);
+    return isDone;
   }
 
-  private open(clean: boolean): Promise<Connection> {
-    const { options, clientId, bound } = this;
+  private open(clientId: string, bound: number, clean: boolean): Promise<Connection> {
+    const { options } = this;
     return openConnection(options, {
       clientId,
       clean,
@@ -70,6 +85,11 @@ class MqttTransport implements Transport {
       }),
     });
   }
+}
+
+/** How many messages may be in flight to a session. */
+function boundOf({ messages }: Share): number {
+  return Math.min(messages, maxReceiveMaximum);
 }
 
 /** Brokers that speak MQTT 5 or 3.1.1, at QoS 1. */
