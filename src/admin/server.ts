@@ -1,6 +1,8 @@
 import { fastify } from 'fastify';
 import { ConfigError, messageOf } from '../core/errors.ts';
-import { healthOf, isReady, type Subject } from './health.ts';
+import { healthOf, isReady } from './health.ts';
+import { createMetrics } from './metrics/index.ts';
+import type { MetricsSubject } from './metrics/subject.ts';
 
 export interface AdminOptions {
   readonly host: string;
@@ -16,10 +18,13 @@ export interface AdminServer {
 }
 
 /**
- * Answers probes and operators over HTTP: `/health/live` (503 if only a restart helps), `/health/ready` (503 while the replica cannot work) and `/health`, which has the
- * state of each transport. Fails with ConfigError if it cannot listen.
+ * Answers probes and operators over HTTP: `/health/live` (503 if only a restart helps), `/health/ready` (503 while the replica cannot work), `/health`, which has the
+ * state of each transport, and `/metrics` in OpenMetrics 1.0. Fails with ConfigError if it cannot listen.
  */
-export async function startAdmin({ host, port }: AdminOptions, subject: Subject): Promise<AdminServer> {
+export async function startAdmin(
+  { host, port }: AdminOptions,
+  subject: MetricsSubject,
+): Promise<AdminServer> {
   if (port === 0) return { url: undefined, stop: () => Promise.resolve() };
   const server = fastify({ forceCloseConnections: true });
   server.get('/health/live', async (_, reply) => {
@@ -31,10 +36,17 @@ export async function startAdmin({ host, port }: AdminOptions, subject: Subject)
     return reply.code(isReady(health) ? 200 : 503).send({ status: health.status });
   });
   server.get('/health', async () => healthOf(subject));
+  const scrape = createMetrics(subject);
+  server.get('/metrics', async (_, reply) => {
+    const { contentType, text } = await scrape();
+    return reply.type(contentType).send(text);
+  });
   try {
     const url = await server.listen({ host, port });
     return { url, stop: () => server.close() };
   } catch (error) {
-    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`);
+    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+      code: 'admin-port',
+    });
   }
 }

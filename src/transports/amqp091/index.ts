@@ -1,7 +1,8 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
-import { establish } from '../../core/transport/establish.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { close, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
+import { inspect } from './inspect.ts';
 import { amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
 import { beginSession } from './session.ts';
@@ -18,6 +19,13 @@ export const amqp091 = defineKind(
         establish(
           open,
           (connection) => beginSession(connection, () => open(', answers'), options, setup, deliver),
+          close,
+          classify,
+        ),
+      inspect: () =>
+        lookAt(
+          () => open(' doctor'),
+          (connection) => inspect(connection, options, setup.logger),
           close,
           classify,
         ),

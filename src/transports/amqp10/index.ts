@@ -1,7 +1,8 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
-import { establish } from '../../core/transport/establish.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { letGo, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
+import { inspect } from './inspect.ts';
 import { amqp10Schema, withCodecDefaults } from './options.ts';
 import { createSender } from './sender.ts';
 import { beginSession } from './session.ts';
@@ -17,6 +18,13 @@ export const amqp10 = defineKind(
         establish(
           () => openConnection(options, `conductor ${setup.replica}`),
           (connection) => beginSession(connection, options, setup, deliver),
+          letGo,
+          classify,
+        ),
+      inspect: () =>
+        lookAt(
+          () => openConnection(options, `conductor ${setup.replica} doctor`),
+          (connection) => inspect(connection, options, setup.logger),
           letGo,
           classify,
         ),

@@ -1,13 +1,14 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session } from '../../core/transport/contract.ts';
-import { establish } from '../../core/transport/establish.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { classify, openConnection } from './connect.ts';
+import { inspect } from './inspect.ts';
 import { checkSender, type NatsOptions, natsSchema } from './options.ts';
 import type { Wire } from './read-library.ts';
 import { connectSender } from './sender.ts';
 import { NatsSession } from './session.ts';
 import { CoreSession } from './session-core.ts';
-import { ensureTopology } from './topology.ts';
+import { ensureTopology, warnOfCoreNats } from './topology.ts';
 
 /** NATS with or without JetStream. */
 export const nats = defineKind(
@@ -19,6 +20,13 @@ export const nats = defineKind(
         () => openConnection(options, `conductor ${setup.replica}`),
         (wire) => consume(wire, options, setup, deliver),
         (wire) => wire.connection.close(),
+        classify,
+      ),
+    inspect: () =>
+      lookAt(
+        () => openConnection(options, `conductor ${setup.replica} doctor`),
+        ({ connection }) => inspect(connection, options, setup),
+        ({ connection }) => connection.close(),
         classify,
       ),
   }),
@@ -36,9 +44,7 @@ async function consume(
     const { terms, durability } = await ensureTopology(wire.connection, options, share.messages, logger);
     return new NatsSession(wire, options, { ...terms, durability }, share, deliver);
   }
-  logger.warn(
-    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
-  );
+  warnOfCoreNats(logger);
   const session = new CoreSession(wire, options, deliver, logger);
   await session.subscribed();
   return session;
