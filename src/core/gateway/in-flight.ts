@@ -1,6 +1,7 @@
 import type { CallAddress } from '../message/envelope.ts';
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
+import { Bodies } from './bodies.ts';
 import { Counters } from './counters.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
@@ -9,6 +10,8 @@ interface SettledCall {
   readonly outcome: NonNullable<CallResult['outcome']>;
   readonly dead?: CallResult['dead'];
 }
+
+const nothing = new Uint8Array(0);
 
 /** A call without room. */
 export interface Excess {
@@ -24,6 +27,7 @@ export class InFlight {
   readonly transport: string;
   readonly counters = new Counters();
   private readonly share: Share;
+  private readonly bodies = new Bodies();
   private readonly closed = new WeakSet<Session>();
   /** Oldest first. */
   private pending: Delivery[] = [];
@@ -58,6 +62,8 @@ export class InFlight {
       this.paused = true;
       return false;
     }
+    // A call may stay for long, and would keep its slab.
+    if (delivery.meta.replyTo === undefined) delivery.body = this.bodies.keep(delivery.body);
     this.pending.push(delivery);
     counters.received += 1;
     counters.held += 1;
@@ -111,7 +117,7 @@ export class InFlight {
       }
       counters.outcomes[kind] += 1;
       counters.held -= 1;
-      counters.heldBytes -= delivery.body.length;
+      this.discard(delivery);
       done.push(delivery);
     }
     for (const { reason } of result.dead) counters.countDead(reason);
@@ -158,7 +164,7 @@ export class InFlight {
   /** Gives deliveries back to the broker. */
   release(deliveries: ReadonlyArray<Delivery>): void {
     const { counters } = this;
-    for (const { body } of deliveries) counters.heldBytes -= body.length;
+    for (const delivery of deliveries) this.discard(delivery);
     counters.held -= deliveries.length;
     counters.released += deliveries.length;
     this.settleOpen(deliveries, 'release');
@@ -216,6 +222,13 @@ export class InFlight {
     const same = session !== undefined && deliveries.every((delivery) => delivery.session === session);
     const open = same && !this.closed.has(session) ? deliveries : this.partition(deliveries)[1];
     open[0]?.session.settle(open, settlement);
+  }
+
+  /** The delivery is going to be settled. Its body is not needed any more. */
+  private discard(delivery: Delivery): void {
+    this.counters.heldBytes -= delivery.body.length;
+    this.bodies.free(delivery.body);
+    delivery.body = nothing;
   }
 
   /** Splits deliveries by whether their session has ended. */

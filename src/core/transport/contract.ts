@@ -63,7 +63,8 @@ export type Settlement = 'done' | 'release';
 /** One message as the transport received it: not decoded, not settled. */
 export interface Delivery {
   readonly session: Session;
-  readonly body: Uint8Array;
+  /** The dispatcher replaces it by a copy of its own, and by nothing once the delivery is settled. */
+  body: Uint8Array;
   readonly meta: DeliveryMeta;
 }
 
