@@ -1,0 +1,25 @@
+import type { Transport } from './contract.ts';
+import type { Sender } from './sender.ts';
+
+/**
+ * A transport whose code is loaded at its first connection. So a process loads the client libraries of the brokers only that it
+ * connects to, and a command that connects to none starts quickly.
+ */
+export function lazyTransport(name: string, load: () => Promise<Transport>): Transport {
+  const transport = once(load);
+  return { name, connect: async (deliver) => (await transport()).connect(deliver) };
+}
+
+/** A sender whose code is loaded at its first connection. */
+export function lazySender(load: () => Promise<Sender>): Sender {
+  const sender = once(load);
+  return { connect: async (receive) => (await sender()).connect(receive) };
+}
+
+function once<Value>(load: () => Promise<Value>): () => Promise<Value> {
+  let loaded: Promise<Value> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
+}
