@@ -52,6 +52,7 @@ export async function benchSweep(options: SweepBenchOptions, tell: (line: string
         suspect: 0.55,
         isDryRun: false,
         interval: 10_000,
+        goneAfter: 300_000,
         database: databaseOn(jobs),
         witness: () => ({ calmFor: 1e9, oldestUnsettled: 0 }),
         logger: pino({ level: 'silent' }),

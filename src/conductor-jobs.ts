@@ -3,7 +3,7 @@ import type { Config } from './core/config/load.ts';
 import type { Logger } from './core/logger.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
-import type { JobsConnections } from './jobs/contract.ts';
+import type { Job, JobsConnections } from './jobs/contract.ts';
 import { Jobs } from './jobs/jobs.ts';
 import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
 import { redriveJob } from './jobs/redrive.ts';
@@ -15,7 +15,7 @@ import type { RetryResult } from './workers/deferred.ts';
 import { DatabasePool } from './workers/postgres/pool.ts';
 import { inTransaction } from './workers/postgres/transaction.ts';
 import type { RedriveRound } from './workers/redrive-round.ts';
-import type { WorkerSettings } from './workers/settings.ts';
+import { namesIn, type WorkerSettings } from './workers/settings.ts';
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */
@@ -26,6 +26,8 @@ export interface ReplicaJobs {
   readonly onDead: (notice: DeadNotice) => void;
   /** One round of redrives, in a worker. Never rejects. */
   readonly redrive: (transport: string) => Promise<RedriveRound>;
+  /** The jobs that take over the sessions of peers that are gone. */
+  readonly adoptions: ReadonlyArray<Job>;
   /** The replica's knowledge of itself, for the sweep. */
   readonly witness: () => Witness;
 }
@@ -34,7 +36,7 @@ export interface ReplicaJobs {
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive, publishDue, onDead, witness }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead, adoptions, witness }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
@@ -51,7 +53,11 @@ export function createJobs(
         }),
       ),
       ...config.transports.map(({ name: transport }) =>
-        publishOutboxJob({ transport, publishDue: (signal) => publishDue(transport, signal) }),
+        publishOutboxJob({
+          transport,
+          publishesTransitions: transitions.publish === transport,
+          publishDue: (signal) => publishDue(transport, signal),
+        }),
       ),
       ...config.transports.map(({ name: transport }) =>
         redriveJob({
@@ -60,14 +66,23 @@ export function createJobs(
           logger: logger.child({ transport }),
         }),
       ),
-      // A notification may have the values that dead letters must not keep.
-      boundOutboxJob({ database, ...outbox, keepsBody: deadLetters.redact === '', onDead }),
+      ...adoptions,
+      boundOutboxJob({ database, ...outbox, redact: namesIn(deadLetters.redact), onDead }),
       trimDeadLettersJob({ database, ...deadLetters, logger }),
       trimCallResultsJob({ database, retention: calls.resultRetention, maxRows: calls.maxResults }),
       trimTransitionsJob({ database, retention: transitions.maxAge, maxRows: transitions.maxRows }),
       ...(mode === 'off'
         ? []
-        : [sweepJob({ ...sweep, isDryRun: mode === 'dry-run', database, witness, logger })]),
+        : [
+            sweepJob({
+              ...sweep,
+              isDryRun: mode === 'dry-run',
+              goneAfter: goneAfter(config),
+              database,
+              witness,
+              logger,
+            }),
+          ]),
     ],
     connections,
     schema: config.jobs.schema,
@@ -75,6 +90,18 @@ export function createJobs(
     logger,
   });
 }
+
+/**
+ * Milliseconds without a sign of life after which a replica holds no message any more: a peer has had the time to adopt its session, and the
+ * replica itself to give its messages back.
+ */
+function goneAfter({ adopt, park }: Config): number {
+  return Math.min(longestGone, Math.max(adopt.after || ordinaryGone, park.after || ordinaryGone) + 60_000);
+}
+
+const ordinaryGone = 300_000;
+/** A replica that was lost must not keep the sweep from its work for days. */
+const longestGone = 900_000;
 
 /**
  * A statement of a job runs every few seconds, so preparing it saves nothing. A pooler that forgets prepared statements would make a

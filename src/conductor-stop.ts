@@ -6,7 +6,9 @@ import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
 import type { Supervisor } from './core/gateway/supervisor.ts';
 import type { Logger } from './core/logger.ts';
 import type { DatabaseProbe } from './database/probe.ts';
+import type { JobsConnections } from './jobs/contract.ts';
 import type { Jobs } from './jobs/jobs.ts';
+import type { Registry } from './jobs/registry.ts';
 import type { WorkerPool } from './workers/pool.ts';
 
 /** The parts of a replica that a stop ends. */
@@ -16,10 +18,12 @@ export interface StoppingParts {
   readonly transports: ReadonlyArray<{
     readonly name: string;
     readonly inlet: Pick<Inlet, 'counters'>;
-    readonly supervisor: Pick<Supervisor, 'drain' | 'stop'>;
+    readonly supervisor: Pick<Supervisor, 'drain' | 'stop' | 'leavesNothing'>;
   }>;
   readonly dispatcher: Pick<Dispatcher, 'idle' | 'stop'>;
   readonly jobs: Pick<Jobs, 'stop'>;
+  readonly registry: Pick<Registry, 'leave'>;
+  readonly connections: Pick<JobsConnections, 'close'>;
   readonly outbox: Pick<ReplicaOutbox, 'stop'>;
   /** What looks at the database, at the messages in flight and at the jobs now and then. */
   readonly watches: ReadonlyArray<{ stop(): void }>;
@@ -78,6 +82,8 @@ export class Stopping {
       transports,
       dispatcher,
       jobs,
+      registry,
+      connections,
       outbox,
       watches,
       probe,
@@ -102,6 +108,10 @@ export class Stopping {
       settledBy(pool.close(), over),
       ...transports.map(({ supervisor }) => supervisor.stop(closed, over)),
     ]);
+    const leavesNothing = (transport: string) =>
+      transports.some(({ name, supervisor }) => name === transport && supervisor.leavesNothing);
+    await registry.leave(leavesNothing, over);
+    await settledBy(connections.close(), over);
     // Health tells of the stop until its end.
     await settledBy(Promise.resolve(admin()?.stop()), over);
     deadLetters.stop();

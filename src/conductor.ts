@@ -5,14 +5,13 @@ import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
+import { createPeers } from './conductor-peers.ts';
 import { type Reloaded, Reloading } from './conductor-reload.ts';
 import { Stopping } from './conductor-stop.ts';
 import { SweepWitness } from './conductor-sweep.ts';
-import { startTransport } from './conductor-transport.ts';
+import { createTransports, startTransport } from './conductor-transport.ts';
 import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
-import type { ConfiguredTransport } from './core/config/transport-kind.ts';
-import { warningsOf } from './core/config/warnings.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
 import type { ClockReport } from './core/gateway/clock-watch.ts';
@@ -22,7 +21,7 @@ import { Dispatcher } from './core/gateway/dispatcher.ts';
 import type { DurabilityReport } from './core/gateway/durability.ts';
 import { Parking } from './core/gateway/parking.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
-import { Supervisor, type SupervisorState } from './core/gateway/supervisor.ts';
+import type { SupervisorState } from './core/gateway/supervisor.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
@@ -118,31 +117,7 @@ export async function startConductor(
   });
   const codecNames = new Map(config.transports.map(({ name, options }) => [name, options.codec]));
   const codecOf = (transport: string) => codecs[codecNames.get(transport) ?? 'native'];
-  const share = {
-    messages: Math.floor(config.maxInFlight / config.transports.length),
-    bytes: Math.floor(config.maxInFlightBytes / config.transports.length),
-  };
-  const perTransport = config.transports.map((configured) => {
-    const child = logger.child({ transport: configured.name });
-    for (const warning of warningsOf(configured, config)) child.warn(warning);
-    const inlet = dispatcher.inlet(configured.name, share);
-    const create = ({ create }: ConfiguredTransport) =>
-      create({ share, replica: config.replica, logger: child });
-    const transport = create(configured);
-    return {
-      name: configured.name,
-      inlet,
-      logger: child,
-      create,
-      supervisor: new Supervisor({
-        transport,
-        inlet,
-        admit: (session) => durability.admitSession(configured.name, session),
-        backoff: reconnect,
-        logger: child,
-      }),
-    };
-  });
+  const perTransport = createTransports(config, dispatcher, durability, logger);
   const outbox = createOutbox(config, pool, perTransport, logger);
   /** Takes a dead letter that comes from no delivery. */
   const onDead = (notice: DeadNotice) => {
@@ -158,10 +133,17 @@ export async function startConductor(
   const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
   const { publishDue } = outbox;
   const witness = new SweepWitness(config, perTransport, dispatcher, () => watch.problem !== undefined);
+  const { registry, jobs: adoptions } = createPeers(
+    config,
+    perTransport,
+    dispatcher,
+    connections.rounds,
+    logger,
+  );
   const jobs = createJobs(
     config,
     connections,
-    { retry, redrive, publishDue, onDead, witness: () => witness.tell() },
+    { retry, redrive, publishDue, onDead, adoptions, witness: () => witness.tell() },
     logger,
   );
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
@@ -191,6 +173,8 @@ export async function startConductor(
     transports: perTransport,
     dispatcher,
     jobs,
+    registry,
+    connections,
     outbox,
     watches: [...watches, durability],
     probe,
@@ -234,6 +218,8 @@ export async function startConductor(
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await unlessAborted(pool.ready(), signal);
     // The caller need not wait until connecting to a silent broker has failed.
+    // Before a session is taken from a peer that holds it for this replica.
+    await unlessAborted(registry.start(), signal);
     if (signal?.aborted) return conductor;
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);

@@ -10,6 +10,9 @@ export class NotConnected extends Error {
   override readonly name = 'NotConnected';
 }
 
+/** Another connection has the session, or may have it. If the session is adopted, its owner is back, and the adopter gives way. */
+export class Displaced extends NotConnected {}
+
 /** A broker refuses one message for good: nobody listens at its address, or it may not be sent there. Others may go on. */
 export class Undeliverable extends Error {
   override readonly name = 'Undeliverable';

@@ -62,6 +62,17 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'error',
   ],
   status_transitions: ['id', 'instance_id', 'old_status', 'new_status', 'sent', 'changed_at', 'cause'],
+  replicas: [
+    'transport',
+    'client_id',
+    'replica',
+    'started_at',
+    'seen_at',
+    'oldest_unsettled',
+    'subscription',
+    'adopter',
+    'claimed_until',
+  ],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

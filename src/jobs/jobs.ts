@@ -74,7 +74,7 @@ export class Jobs {
     this.options.connections.renew(address);
   }
 
-  /** Resolves once the rounds under way have ended and the connections are closed. A second call does nothing more. */
+  /** Resolves once the rounds under way have ended. The connections stay open. A second call does nothing more. */
   stop(): Promise<void> {
     this.stopped ??= this.end();
     return this.stopped;
@@ -83,7 +83,6 @@ export class Jobs {
   private async end(): Promise<void> {
     this.stopping.abort();
     await this.loop;
-    await this.options.connections.close();
   }
 
   /**

@@ -5,20 +5,24 @@ import { expireNotifications, expireStep, type OutboxBounds } from './sql/expire
 /** Milliseconds between two rounds. A replica publishes its own notifications at once, without a job. */
 const every = 5000;
 
-/** Statements of one round, at most. Then other replicas may go on. */
-const maxSteps = 25;
+/** The same for a transport that publishes changes of status. Triggers write those, so no replica knows of them. */
+const everyWithTransitions = 1000;
+
+/** Steps of one round, at most. Then other replicas may go on. */
+const maxSteps = 100;
 
 export interface PublishOutboxOptions {
   readonly transport: string;
+  readonly publishesTransitions: boolean;
   /** Publishes the due notifications. Resolves with the reason why some wait, if any do. Never rejects. */
   readonly publishDue: (signal: AbortSignal) => Promise<string | undefined>;
 }
 
-/** Publishes the notifications that are left: of a replica that was lost, or of a broker that was away. */
-export function publishOutboxJob({ transport, publishDue }: PublishOutboxOptions): Job {
+/** Publishes the notifications that are left: of a replica that was lost, of a broker that was away, or of a trigger. */
+export function publishOutboxJob({ transport, publishesTransitions, publishDue }: PublishOutboxOptions): Job {
   return {
     name: perTransport('outbox', transport),
-    every,
+    every: publishesTransitions ? everyWithTransitions : every,
     async run(signal) {
       const because = await publishDue(signal);
       return because === undefined ? {} : { failedBecause: because };

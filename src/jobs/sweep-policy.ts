@@ -1,4 +1,5 @@
 import type { Census } from './census.ts';
+import type { Unsettled } from './sql/find-oldest-unsettled.ts';
 
 export interface SweepLimits {
   /** Milliseconds. */
@@ -42,6 +43,16 @@ export function reasonToWait(
   if (oldestUnsettled > heartbeatExpiry)
     return 'messages are unsettled for longer than sweep.heartbeatExpiry: heartbeats may be among them';
   return undefined;
+}
+
+/** Whether anybody may be judged, by what the peers have told of themselves. */
+export function reasonOfPeer(
+  oldest: Unsettled | undefined,
+  { heartbeatExpiry }: Pick<SweepLimits, 'heartbeatExpiry'>,
+): string | undefined {
+  return oldest !== undefined && oldest.oldestUnsettled > heartbeatExpiry
+    ? `the replica ${oldest.replica} may have messages that are unsettled for longer than sweep.heartbeatExpiry: heartbeats may be among them`
+    : undefined;
 }
 
 /** How many may be marked now. */

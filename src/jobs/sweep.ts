@@ -4,14 +4,17 @@ import { LineBudget, Outage } from '../core/quiet-log.ts';
 import { takeCensus } from './census.ts';
 import type { Job, JobsDatabase } from './contract.ts';
 import type { CensusLimits } from './sql/count-portion.ts';
+import { findOldestUnsettled } from './sql/find-oldest-unsettled.ts';
 import { markSilent, markStep } from './sql/mark-silent.ts';
-import { judge, reasonToWait, type SweepLimits, type Witness } from './sweep-policy.ts';
+import { judge, reasonOfPeer, reasonToWait, type SweepLimits, type Witness } from './sweep-policy.ts';
 
 export interface SweepOptions extends SweepLimits, CensusLimits {
   /** Nothing is marked; the log tells what would be. */
   readonly isDryRun: boolean;
   /** Milliseconds between two rounds. */
   readonly interval: number;
+  /** Milliseconds without a sign of life after which a replica holds no messages any more. */
+  readonly goneAfter: number;
   readonly database: JobsDatabase;
   readonly witness: () => Witness;
   readonly logger: Logger;
@@ -26,7 +29,7 @@ const rest = 1;
 
 /** Finds guests that are silent. Their instances become `unknown`, builds beyond their time `guestagent error`. */
 export function sweepJob(options: SweepOptions): Job {
-  const { database, logger, isDryRun, witness } = options;
+  const { database, logger, isDryRun, witness, goneAfter } = options;
   const waiting = new Outage();
   const suspicion = new Outage();
   const slowness = new Outage();
@@ -48,11 +51,15 @@ export function sweepJob(options: SweepOptions): Job {
     return {};
   };
 
+  const reason = async () =>
+    reasonToWait(witness(), options) ??
+    reasonOfPeer(await database.transaction((db) => findOldestUnsettled(db, goneAfter)), options);
+
   return {
     name: 'sweep',
     every: options.interval,
     async run(signal) {
-      const before = reasonToWait(witness(), options);
+      const before = await reason();
       if (before !== undefined) return wait(before);
       const census = await takeCensus(database, options, signal);
       if (census === undefined) return {};
@@ -84,7 +91,7 @@ export function sweepJob(options: SweepOptions): Job {
       for (let start = 0; start < ids.length && !signal.aborted; start += markStep) {
         const began = performance.now();
         // An outage may begin in the middle of a round.
-        if (reasonToWait(witness(), options) !== undefined) break;
+        if ((await reason()) !== undefined) break;
         const step = ids.slice(start, start + markStep).sort();
         marked += await database.transaction((db) => markSilent(db, step, options));
         if (start + markStep < ids.length) await pause(rest * (performance.now() - began), signal);

@@ -21,7 +21,7 @@ export {
   type TransportSetup,
 } from '../core/config/transport-kind.ts';
 export { settledBy } from '../core/deadline.ts';
-export { ConfigError, codeOf, messageOf, NotConnected, Undeliverable } from '../core/errors.ts';
+export { ConfigError, codeOf, Displaced, messageOf, NotConnected, Undeliverable } from '../core/errors.ts';
 export type { Reply } from '../core/message/request.ts';
 export { type Option, oneOf, type Section, type ValuesOf } from '../core/options.ts';
 export type {
@@ -29,10 +29,12 @@ export type {
   Deliver,
   Delivery,
   DeliveryMeta,
+  KeptSession,
   Publication,
   SenderProof,
   Session,
   Settlement,
+  Share,
   Transport,
 } from '../core/transport/contract.ts';
 export type { Shortfall, Survival } from '../core/transport/durability.ts';

@@ -4,6 +4,7 @@ import { applyBatch } from './batch/apply.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
 import { cleanText, instanceIdOf, kept } from './batch/leftovers/letter.ts';
 import { letterItems } from './batch/leftovers/letter-items.ts';
+import { redact } from './batch/leftovers/redact.ts';
 import { dueLetters as readDue } from './batch/leftovers/sql/due-letters.ts';
 import { lockLetters } from './batch/leftovers/sql/lock-letters.ts';
 import { type LetterMark, markLetters } from './batch/leftovers/sql/mark-letters.ts';
@@ -30,13 +31,13 @@ export async function redriveLetters(
 ): Promise<RedriveResult> {
   let open = ids;
   try {
-    const returned = await transaction(state, (db) => returnLetters(db, ids));
+    const returned = await transaction(state, (db) => returnLetters(db, ids, state.redact.size === 0));
     const letters = await transaction(state, (db) => readLetters(db, ids));
     open = letters.map(({ id }) => id);
     const { items, refused } = await letterItems(state, transport, letters);
     if (refused.length > 0) await transaction(state, (db) => markLetters(db, refused));
     const lost = new Set<BatchItem>();
-    const result = await applyBatch(state, items, redriveHooks(lost));
+    const result = await applyBatch(state, items, redriveHooks(lost, state.redact));
     const outcomes: Record<string, number> = {};
     const count = (outcome: string, more = 1) => {
       if (more > 0) outcomes[outcome] = (outcomes[outcome] ?? 0) + more;
@@ -77,8 +78,11 @@ export async function giveUpLetters(state: ThreadState, { ids }: RedriveTask): P
   return { outcomes: { dead: ids.length }, notifies: false };
 }
 
-/** @param lost takes the items whose letters another session redrives, or has deleted. */
-function redriveHooks(lost: Set<BatchItem>): Hooks {
+/**
+ * @param lost takes the items whose letters another session redrives, or has deleted.
+ * @param names of arguments whose values letters do not keep.
+ */
+function redriveHooks(lost: Set<BatchItem>, names: ReadonlySet<string>): Hooks {
   let overtaken: ReadonlySet<BatchItem> = new Set();
   return {
     waits: true,
@@ -96,14 +100,15 @@ function redriveHooks(lost: Set<BatchItem>): Hooks {
     judge: (_, outcome) => outcome,
     async finish(db, resolved) {
       const marks = resolved.flatMap(({ item, outcome }) =>
-        overtaken.has(item) ? [] : markOf(item, outcome),
+        overtaken.has(item) ? [] : markOf(item, outcome, names),
       );
       if (marks.length > 0) await markLetters(db, marks);
     },
   };
 }
 
-function markOf({ letterId: id, task, method, args }: BatchItem, outcome: Outcome): LetterMark[] {
+function markOf(item: BatchItem, outcome: Outcome, names: ReadonlySet<string>): LetterMark[] {
+  const { letterId: id, task, method, args } = item;
   if (id === undefined) return [];
   const mark = {
     id,
@@ -111,8 +116,13 @@ function markOf({ letterId: id, task, method, args }: BatchItem, outcome: Outcom
     method: cleanText(isTask(task) ? task.methodName : method, kept.method),
     instanceId: cleanText(instanceIdOf(task, args), kept.instanceId),
   };
-  if (outcome.kind !== 'dead') return [mark];
-  return [{ ...mark, reason: outcome.reason, detail: cleanText(outcome.detail, kept.detail) }];
+  if (outcome.kind !== 'dead') {
+    const shown = names.size === 0 ? undefined : redact(item, {}, names);
+    // An edited body keeps its values for as long as it may be redriven.
+    return [shown?.redacted ? { ...mark, editedBody: shown.body } : mark];
+  }
+  const { detail } = names.size === 0 ? outcome : redact(item, outcome, names);
+  return [{ ...mark, reason: outcome.reason, detail: cleanText(detail, kept.detail) }];
 }
 
 function transaction<Result>(

@@ -15,6 +15,8 @@ export interface WorkerSettings {
     readonly idleInTransactionTimeout: number;
     readonly synchronousCommit: string;
     readonly preparedStatements: boolean;
+    /** The setting by which the triggers publish changes of status. Empty: they publish none. */
+    readonly publishTransitions: string;
     /** The name in pg_stat_activity. */
     readonly applicationName: string;
   };
@@ -81,7 +83,11 @@ export interface NotificationSettings {
 /** Takes the workers' settings from the configuration. */
 export function workerSettingsOf(config: Config): WorkerSettings {
   return {
-    database: { ...config.database, applicationName: `conductor ${config.replica}` },
+    database: {
+      ...config.database,
+      publishTransitions: publishSetting(config),
+      applicationName: `conductor ${config.replica}`,
+    },
     concurrency: config.workers.concurrency,
     maxBody: config.maxBody,
     transports: Object.fromEntries(
@@ -103,8 +109,28 @@ export function workerSettingsOf(config: Config): WorkerSettings {
   };
 }
 
+/** For the triggers of migrations/0009_transitions-published.sql. */
+function publishSetting({
+  transitions: { publish, topic },
+  transports,
+  notifications,
+  replica,
+}: Config): string {
+  const transport = transports.find(({ name }) => name === publish);
+  if (transport === undefined) return '';
+  return JSON.stringify(
+    transport.options.codec === 'oslo'
+      ? {
+          transport: publish,
+          topic: `${topic}.info`,
+          publisher: `conductor.${notifications.publisherHost || replica}`,
+        }
+      : { transport: publish, topic },
+  );
+}
+
 /** Names that are separated by commas. */
-function namesIn(text: string): string[] {
+export function namesIn(text: string): string[] {
   return text
     .split(',')
     .map((name) => name.trim())

@@ -61,7 +61,11 @@ function declare(path: string[], option: Option, text: string): void {
   });
 }
 
-for (const { path, option } of options(baseSchema)) declare(path, option, minimal);
+/** `transitions.publish` has to name a transport. */
+const withTransport = `${minimal}\ntransports: { env: { kind: nats, url: 'nats://mq' } }`;
+
+for (const { path, option } of options(baseSchema))
+  declare(path, option, path.at(-1) === 'publish' ? withTransport : minimal);
 for (const [kind, { schema }] of Object.entries(transportKinds)) {
   for (const { path, option } of options(schema)) declare(['transports', kind, ...path], option, only(kind));
 }

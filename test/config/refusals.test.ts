@@ -196,6 +196,16 @@ for (const [what, text, message] of [
     'maxInFlightBytes: must be at least the number of transports, 2',
   ],
   [
+    'a time without a sign of life that is too short',
+    `${minimal}\nadopt: { after: 999 }`,
+    'adopt.after: must be 0, or a whole number from 1000 to 604800000',
+  ],
+  [
+    'changes of status over a transport that is not there',
+    `${minimal}\ntransitions: { publish: nowhere }`,
+    'transitions.publish: nowhere is not a transport',
+  ],
+  [
     'a model without a table',
     `${minimal}\nmodels: { instance: { read: '*' } }`,
     'models.instance.table: must be the name of a table, or schema.table',

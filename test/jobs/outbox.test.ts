@@ -38,7 +38,7 @@ for (const { limits, kept, detail } of [
     const job = boundOutboxJob({
       database: jobsDatabaseOf(openContext(t, database)),
       ...limits,
-      keepsBody: true,
+      redact: [],
       onDead: (notice) => dead.push(notice),
     });
     t.deepEqual(await job.run(new AbortController().signal), {});
@@ -74,17 +74,37 @@ for (const { limits, kept, detail } of [
   });
 }
 
-test('a dead letter keeps no body if values have to be kept out of dead letters', async (t) => {
+test('a notification that was not published keeps what deadLetters.redact lets it keep', async (t) => {
   const database = await createDatabase(t, { migrated: true });
+  const bodies = {
+    none: '{"event":"end","payload":{"flavor":1}}',
+    named: '{"event":"end","payload":{"password":"secret","flavor":1}}',
+    oslo: JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': '{"payload":{"password":"secret"}}' }),
+    unreadable: 'abc secret',
+  };
   await database.query(
-    "INSERT INTO notification_outbox (transport, topic, message_id, body, created_at) VALUES ('gone', 'events', 'm', 'abc', '-infinity')",
+    `INSERT INTO notification_outbox (transport, topic, message_id, body, created_at)
+     SELECT 'gone', 'events', id, convert_to(body, 'utf8'), '-infinity' FROM unnest($1::text[], $2::text[]) AS input(id, body)`,
+    [Object.keys(bodies), Object.values(bodies)],
   );
-  const bounds = { maxRows: 10, maxAge: hour, keepsBody: false, onDead: () => {} };
+  const bounds = { maxRows: 10, maxAge: hour, redact: ['password'], onDead: () => {} };
   await boundOutboxJob({ database: jobsDatabaseOf(openContext(t, database)), ...bounds }).run(
     new AbortController().signal,
   );
-  t.deepEqual(await database.query('SELECT body, body_size, redacted FROM dead_letters'), [
-    { body: null, body_size: 3, redacted: true },
+  const letters = await database.query(
+    "SELECT message_id AS id, convert_from(body, 'utf8') AS body, body_size AS size, redacted FROM dead_letters ORDER BY dead_letters.id",
+  );
+  const sizes = Object.fromEntries(Object.entries(bodies).map(([id, body]) => [id, body.length]));
+  t.deepEqual(letters, [
+    { id: 'none', body: bodies.none, size: sizes.none, redacted: false },
+    {
+      id: 'named',
+      body: '{"event":"end","payload":{"password":"[redacted]","flavor":1}}',
+      size: sizes.named,
+      redacted: true,
+    },
+    { id: 'oslo', body: bodies.oslo.replace('secret', '[redacted]'), size: sizes.oslo, redacted: true },
+    { id: 'unreadable', body: null, size: sizes.unreadable, redacted: true },
   ]);
 });
 
@@ -98,7 +118,7 @@ test('thousands of notifications that are too old become dead letters in one rou
     database: jobsDatabaseOf(openContext(t, database)),
     maxRows: 10_000,
     maxAge: hour,
-    keepsBody: true,
+    redact: [],
     onDead: () => {
       count += 1;
     },

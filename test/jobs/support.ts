@@ -29,15 +29,19 @@ export function startJobs(
   const settings = workerSettings(database.url, {
     database: { applicationName: `conductor ${replica}`, lockTimeout, statementTimeout: 2000 },
   });
+  const connections = jobsConnections(settings, logger);
   const jobs = new Jobs({
     jobs: list,
-    connections: jobsConnections(settings, logger),
+    connections,
     schema: 'conductor_jobs',
     backoff: { base: 50, max: 500 },
     logger,
   });
   jobs.start();
-  t.teardown(() => jobs.stop());
+  t.teardown(async () => {
+    await jobs.stop();
+    await connections.close();
+  });
   return { jobs, lines: (message) => written.filter(({ msg }) => message === undefined || msg === message) };
 }
 

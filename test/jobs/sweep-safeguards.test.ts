@@ -34,6 +34,29 @@ test('in the grace, and while messages are unsettled for long, nobody is marked'
   t.is((await statusesIn(database)).i1, 'unknown');
 });
 
+test('while a peer may have unsettled messages nobody is marked, unless it has stopped or is gone for long', async (t) => {
+  const { database, sweep, lines } = await setUp(t);
+  const statusAfter = async (peer: string) => {
+    await insertStatuses(database, [...many(9, 'running', 1), ['i1', 'running', 100]]);
+    await database.query(
+      `INSERT INTO replicas (transport, client_id, replica, started_at, seen_at, oldest_unsettled)
+       SELECT 'mqtt', 'id', 'peer', now(), now() - silent * interval '1 s', oldest FROM (${peer}) AS peer (silent, oldest)`,
+    );
+    await sweep();
+    const { i1 } = await statusesIn(database);
+    for (const table of ['replicas', 'service_statuses', 'instances'])
+      await database.query(`DELETE FROM ${table}`);
+    return i1;
+  };
+  t.is(await statusAfter('SELECT 5, 90001'), 'running');
+  t.regex(lines[0]?.because ?? '', /^the replica peer may have messages/);
+  t.is(await statusAfter('SELECT 60, 40000'), 'running', 'it may hold them still');
+  t.is(await statusAfter('SELECT 200, 0'), 'running', 'it may have taken some after its last sign');
+  t.is(await statusAfter('SELECT 5, 80000'), 'unknown');
+  t.is(await statusAfter('SELECT 301, 1000'), 'unknown', 'it is gone');
+  t.is(await statusAfter('SELECT 200, NULL::double precision'), 'unknown', 'it has stopped');
+});
+
 test('a server that has just started makes the sweep wait', async (t) => {
   const { database, sweep, lines } = await setUp(t, { grace: 1e8 });
   await insertStatuses(database, [...many(9, 'running', 1), ['i1', 'running', 100]]);

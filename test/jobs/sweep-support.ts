@@ -25,6 +25,7 @@ export async function setUp(t: Parameters<typeof createDatabase>[0], options: Pa
       suspect: 1,
       isDryRun: false,
       interval: 1000,
+      goneAfter: 300_000,
       database: jobs,
       witness: () => witness,
       logger,

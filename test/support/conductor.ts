@@ -27,6 +27,8 @@ export interface ConductorOptions {
   readonly folder?: string;
   /** Of a process: the entry to run; ours in src/ unless told. */
   readonly main?: string;
+  /** Of a process: further environment variables. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** One line of a conductor's log. */
@@ -79,7 +81,7 @@ export async function startConductorProcess(t: Test, options: ConductorOptions):
 export function spawnConductor(t: Test, options: ConductorOptions): ConductorProcess {
   const file = join(options.folder ?? temporaryDirectory('conductor'), 'conductor.yaml');
   writeFileSync(file, configurationOf(options));
-  return runConductor(t, ['start', '--config', file], {}, options.main);
+  return runConductor(t, ['start', '--config', file], options.variables, options.main);
 }
 
 /** Runs the command line with these arguments, and with further environment variables. */

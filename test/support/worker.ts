@@ -56,6 +56,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
       idleInTransactionTimeout: 5000,
       synchronousCommit: 'on',
       preparedStatements: true,
+      publishTransitions: '',
       applicationName: 'test',
       ...overrides.database,
     },

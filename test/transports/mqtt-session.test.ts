@@ -4,8 +4,9 @@ import mqtt, { type IClientOptions } from 'mqtt';
 import { pino } from 'pino';
 import { arrive, soon, until } from '../../src/conformance/harness.ts';
 import { within } from '../../src/core/deadline.ts';
+import { Displaced } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/logger.ts';
-import type { Delivery, Session, Transport } from '../../src/core/transport/contract.ts';
+import type { Deliver, Delivery, Session, Transport } from '../../src/core/transport/contract.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { openNetwork } from '../conformance/subjects/subject.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
@@ -66,6 +67,52 @@ for (const version of versions) {
       t.is(taken, 2000);
       await session.stop(soon());
       t.false(await place.hasSession());
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: an adopted session gets what the broker has kept, and nothing new, and ends`,
+    async (t) => {
+      const place = await open(t, version);
+      await place.keep();
+      await place.publish(1000);
+      const seen = new Set<string>();
+      const adopted = await place.adopt(50, (delivery) => {
+        seen.add(textOf(delivery.body));
+        setImmediate(() => delivery.session.settle([delivery], 'done'));
+        return true;
+      });
+      await adopted.drain(AbortSignal.timeout(20_000));
+      await place.publish(1, 1000);
+      t.false(adopted.leavesNothing);
+      await adopted.stop(soon());
+      t.true(adopted.leavesNothing);
+      t.is(seen.size, 1000);
+      t.false(await place.hasSession());
+    },
+  );
+
+  mosquittoTest(
+    `mqtt ${version}: an adopted session that is not empty stays at the broker, and so does one that its owner takes back`,
+    async (t) => {
+      const place = await open(t, version);
+      await place.keep();
+      await place.publish(10);
+      const deliveries: Delivery[] = [];
+      const first = await place.adopt(50, (delivery) => deliveries.push(delivery) > 0);
+      await arrive(deliveries, 10);
+      await first.stop(soon());
+      t.false(first.leavesNothing);
+      const second = await place.adopt(50, () => true);
+      const again: Delivery[] = [];
+      const owner = await place.transport(50).connect((delivery) => again.push(delivery) > 0);
+      const error = await within(second.closed, patience);
+      t.true(error instanceof Displaced, String(error));
+      await arrive(again, 10);
+      await place.publish(1, 10);
+      await arrive(again, 11);
+      owner.settle(again, 'done');
+      await owner.stop(soon());
     },
   );
 
@@ -239,6 +286,13 @@ async function open(
     endSession,
     transport: (messages: number, by = url): Transport =>
       create({ ...options, url: by }, messages, 'one', logger),
+    /** By a replica of another name, as it registers. */
+    adopt: async (messages: number, deliver: Deliver): Promise<Session> => {
+      const { kept } = create({ ...options, url }, messages, 'one', logger);
+      const peer = create({ ...options, url, clientId: '' }, messages, 'peer', logger);
+      if (kept === undefined || peer.adopt === undefined) throw new Error('mqtt keeps sessions');
+      return peer.adopt(kept, deliver, { messages, bytes: 2 ** 20 });
+    },
     /** The session as a replica leaves it that is killed. */
     keep: async (qos: 1 | 2 = 1) => {
       const client = await mqtt.connectAsync(url, asReplica);

@@ -15,6 +15,7 @@ import {
   checkStream,
   countSettled,
   type StreamFacts,
+  warnOfServer,
 } from '../../src/transports/nats/losses.ts';
 
 /** What is asked of streams and consumers that the server of the tests may be too old to make. */
@@ -101,6 +102,21 @@ test('the session warns of a work queue that is mirrored', (t) => {
   checkStream({ config: streamWith({}), alternates: alternates.slice(0, 1) }, options, true, warn);
   checkStream({ config: streamWith({ retention: RetentionPolicy.Limits }), alternates }, options, true, warn);
   t.deepEqual(lines, []);
+});
+
+test('the session warns of a replicated stream only on a server before 2.9.16', (t) => {
+  const linesOn = (version: string, replicas = 3) => {
+    const lines: string[] = [];
+    warnOfServer({ name: 'S', num_replicas: replicas }, version, (fields, text) =>
+      lines.push(`${JSON.stringify(fields)} ${text}`),
+    );
+    return lines;
+  };
+  t.regex(linesOn('2.9.10').join(), /"stream":"S","version":"2\.9\.10".*use nats-server 2\.9\.16 or later/);
+  for (const older of ['2.9.15', '2.8.99', '1.10.20', '2.9.0-beta.1']) t.is(linesOn(older).length, 1, older);
+  for (const newer of ['2.9.16', '2.9.25', '2.10.0', '2.15.3', '3.0.0', ''])
+    t.deepEqual(linesOn(newer), [], newer);
+  t.deepEqual(linesOn('2.9.10', 1), []);
 });
 
 test('settled messages are counted only on streams that should keep none', (t) => {

@@ -5,10 +5,11 @@ import { CALL } from '../../src/core/message/outcome.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
+import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
 import { createDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
-import { apply, native, openContext, raw } from '../support/worker.ts';
+import { apply, insertInstances, native, openContext, raw } from '../support/worker.ts';
 
 const test = needs(ava, 'postgres');
 const secret = 's3cret-value';
@@ -122,6 +123,34 @@ test('a message that dies in deferred keeps no redacted value either', async (t)
   );
   t.like(letter, { reason: 'never_known', redacted: true });
   t.false(letter?.body.includes(secret));
+});
+
+test('an edited letter keeps its values until it is redriven, and a redrive that fails quotes none of them', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const context = openContext(t, database, { deadLetters: { redact: ['password', 'service_status'] } });
+  await insertInstances(database, 'i1');
+  await apply(context, [native('none', {})]);
+  const redriven = async (status: string) => {
+    const args = { instance_id: 'i1', sent: 1, password: secret, payload: { service_status: status } };
+    await database.query(
+      "UPDATE dead_letters SET edited_body = $1, redrive_at = now(), redrive_by = 'me', redriven_at = NULL",
+      [JSON.stringify({ method: 'heartbeat', args })],
+    );
+    const { ids } = await dueLetters(context, 'plain');
+    const { outcomes } = await redriveLetters(context, { transport: 'plain', ids });
+    const [letter] = await database.query('SELECT detail, edited_body FROM dead_letters');
+    return { outcomes, detail: String(letter?.detail), edited: String(letter?.edited_body) };
+  };
+  const failed = await redriven(secret);
+  t.deepEqual(failed.outcomes, { dead: 1 });
+  t.false(failed.detail.includes(secret), failed.detail);
+  t.true(failed.edited.includes(secret), 'it may be redriven again');
+  const { outcomes, edited } = await redriven('running');
+  t.deepEqual(outcomes, { applied: 1 });
+  t.is(
+    edited,
+    '{"method":"heartbeat","args":{"instance_id":"i1","sent":1,"password":"[redacted]","payload":{"service_status":"[redacted]"}}}',
+  );
 });
 
 test('wherever a redacted value is, in whatever JSON, no letter has it', async (t) => {

@@ -25,6 +25,15 @@ export function wholeNumberUpTo(max: number): (value: unknown) => void {
   };
 }
 
+/** 0, which says "never", or a number between two bounds. */
+export function zeroOrFrom(least: number, most: number): (value: unknown) => void {
+  return (value) => {
+    if (value === 0) return;
+    if (!Number.isInteger(value) || Number(value) < least || Number(value) > most)
+      throw new Error(`must be 0, or a whole number from ${least} to ${most}`);
+  };
+}
+
 /** A share of a whole: from 0 to 1. */
 export function share(value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1))

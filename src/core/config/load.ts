@@ -101,6 +101,9 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
       throw new ConfigError(`${key}: must be at least the number of transports, ${config.transports.length}`);
     }
   }
+  const { publish } = config.transitions;
+  if (publish !== '' && !config.transports.some(({ name }) => name === publish))
+    throw new ConfigError(`transitions.publish: ${shown(publish)} is not a transport`);
   return config;
 }
 

@@ -19,7 +19,7 @@ export const workersSchema = {
 /** The bounds of what is in memory. */
 export const boundSections = {
   maxInFlight: {
-    doc: 'The most messages in memory. Each transport gets an equal share, which is also its prefetch.',
+    doc: 'The most messages in memory. Each transport gets an equal share, which is also its prefetch. While a transport takes over the session of a replica that is gone, it may have a tenth more.',
     default: 4000,
     format: positiveInteger,
   },

@@ -1,5 +1,5 @@
 import type { Section } from '../options.ts';
-import { positiveIntegerUpTo, wholeNumberUpTo } from './formats.ts';
+import { positiveIntegerUpTo, wholeNumberUpTo, zeroOrFrom } from './formats.ts';
 
 /** The options of a long outage. */
 export const parkSchema = {
@@ -7,6 +7,15 @@ export const parkSchema = {
     doc: 'Milliseconds. If messages are held for longer, because Postgres is away, the replica gives all of them back to the brokers once and consumes again when Postgres answers. It has to be less than the time after which the broker takes messages back (RabbitMQ: `consumer_timeout`, 30 minutes by default). 0: messages are held for as long as it takes.',
     default: 300_000,
     format: wholeNumberUpTo(86_400_000),
+  },
+} satisfies Section;
+
+/** The options of replicas that are gone. */
+export const adoptSchema = {
+  after: {
+    doc: 'Milliseconds. If a replica gives no sign of life for this time, its peers take over the messages that an MQTT broker keeps for it, and end its session there. It has to be shorter than `sessionExpiry`. Set it alike on all replicas. 0: never. Otherwise at least 1000.',
+    default: 300_000,
+    format: zeroOrFrom(1000, 7 * 86_400_000),
   },
 } satisfies Section;
 

@@ -49,7 +49,7 @@ export const deadLettersSchema = {
     format: positiveInteger,
   },
   redact: {
-    doc: 'Names of arguments, separated by commas, such as `password, token`. Dead letters do not keep their values, at any depth. A body that cannot be read is not kept at all.',
+    doc: 'Names of arguments, separated by commas, such as `password, token`. Dead letters do not keep their values, at any depth. A body that cannot be read is not kept at all. Messages that wait in `deferred` keep them, since they have still to be applied.',
     default: '',
   },
 } satisfies Section;

@@ -1,5 +1,5 @@
 import type { Section } from '../options.ts';
-import { milliseconds, positiveInteger, positiveIntegerUpTo, share } from './formats.ts';
+import { milliseconds, nonEmptyText, positiveInteger, positiveIntegerUpTo, share } from './formats.ts';
 
 /** The options about the statuses of instances. */
 export const statusSections = {
@@ -13,6 +13,15 @@ export const statusSections = {
       doc: 'Milliseconds after which a change of status is deleted. The default is 7 days.',
       default: 7 * 86_400_000,
       format: positiveIntegerUpTo(100 * 365 * 86_400_000),
+    },
+    publish: {
+      doc: 'The name of a transport. Each change of status is published over it, as a notification ([protocol.md](protocol.md#changes-of-status)). Empty: changes are not published. Set it alike on all replicas.',
+      default: '',
+    },
+    topic: {
+      doc: 'The topic of these notifications. With `codec: oslo` the conductor adds `.info`. It must not be one that the transport consumes.',
+      default: 'status-changes',
+      format: nonEmptyText,
     },
   },
   sweep: {

@@ -6,7 +6,7 @@ import { adminSections } from './schema-admin.ts';
 import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
-import { healthSchema, parkSchema } from './schema-health.ts';
+import { adoptSchema, healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
 import { statusSections } from './schema-statuses.ts';
@@ -81,6 +81,7 @@ export const baseSchema = {
   },
   health: healthSchema,
   park: parkSchema,
+  adopt: adoptSchema,
   ...adminSections,
 } satisfies Section;
 

@@ -6,7 +6,10 @@ import type { ConfiguredTransport } from './transport-kind.ts';
 const publicKey = 'emYjgHFqfXNB1NGehAFIUeoyw4V4XwWHEaKP';
 
 /** Warnings about a transport's configuration, before it runs. One line each. */
-export function warningsOf({ options }: ConfiguredTransport, { access, notifications }: Config): string[] {
+export function warningsOf(
+  { options, printable }: ConfiguredTransport,
+  { access, notifications, adopt }: Config,
+): string[] {
   const warnings: string[] = [];
   const { auth, codec } = options;
   if (auth.mode === 'none') {
@@ -20,5 +23,10 @@ export function warningsOf({ options }: ConfiguredTransport, { access, notificat
     );
   if (codec === 'oslo' && notifications.topic === '')
     warnings.push('notifications.topic is empty: the notifications of guests are not published');
+  const { sessionExpiry } = printable;
+  if (typeof sessionExpiry === 'number' && sessionExpiry * 1000 <= adopt.after)
+    warnings.push(
+      'sessionExpiry is not longer than adopt.after: the broker drops the messages of a replica that is gone before a peer takes them over',
+    );
   return warnings;
 }

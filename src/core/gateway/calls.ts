@@ -1,7 +1,8 @@
 import type { DeadNotice } from '../message/outcome.ts';
 import type { Delivery, Session } from '../transport/contract.ts';
 import { nextInTurn } from './batching.ts';
-import type { Excess, InFlight } from './in-flight.ts';
+import type { Excess } from './excess.ts';
+import type { InFlight } from './in-flight.ts';
 import type { Replies } from './replies.ts';
 import { StatusWaits, type StatusWaitsOptions } from './status-waits.ts';
 

@@ -34,6 +34,8 @@ export interface Inlet {
   /** Must be called when a session ends. The session's waiting deliveries are dropped here, since the broker delivers them again. */
   readonly forget: (session: Session) => void;
   readonly counters: Counters;
+  /** How many of its messages are in memory. The counters may be shared. */
+  readonly held: number;
 }
 
 /**
@@ -76,9 +78,13 @@ export class Dispatcher {
     });
   }
 
-  /** Makes the inlet of one transport. */
-  inlet(transport: string, share: Share): Inlet {
-    const inFlight = new InFlight(transport, share, this.options.callSlots);
+  /**
+   * Makes an inlet of a transport. An inlet has one open session at a time.
+   *
+   * @param counters of the transport's first inlet, for a second one.
+   */
+  inlet(transport: string, share: Share, counters?: Counters): Inlet {
+    const inFlight = new InFlight(transport, share, this.options.callSlots, counters);
     this.perTransport.push(inFlight);
     return {
       deliver: (delivery) => this.take(inFlight, delivery),
@@ -88,6 +94,9 @@ export class Dispatcher {
         this.tellIdle();
       },
       counters: inFlight.counters,
+      get held() {
+        return inFlight.held;
+      },
     };
   }
 

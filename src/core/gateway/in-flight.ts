@@ -1,8 +1,8 @@
-import type { CallAddress } from '../message/envelope.ts';
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
 import { Bodies } from './bodies.ts';
 import { Counters } from './counters.ts';
+import { type Excess, withAddresses } from './excess.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
 /** The part of a call's result that settles it. */
@@ -13,21 +13,18 @@ interface SettledCall {
 
 const nothing = new Uint8Array(0);
 
-/** A call without room. */
-export interface Excess {
-  readonly delivery: Delivery;
-  readonly address: CallAddress | undefined;
-}
-
 /**
  * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
  * settles them.
  */
 export class InFlight {
   readonly transport: string;
-  readonly counters = new Counters();
+  readonly counters: Counters;
   private readonly share: Share;
   private readonly bodies = new Bodies();
+  /** In memory now. The counters may have more, since other inlets of the transport may share them. */
+  held = 0;
+  private heldBytes = 0;
   private readonly closed = new WeakSet<Session>();
   /** Oldest first. */
   private pending: Delivery[] = [];
@@ -37,10 +34,14 @@ export class InFlight {
   private session: Session | undefined;
   private paused = false;
 
-  /** @param callSlots how many calls can run at once. */
-  constructor(transport: string, share: Share, callSlots: number) {
+  /**
+   * @param callSlots how many calls can run at once.
+   * @param counters of another inlet of the transport, to share them.
+   */
+  constructor(transport: string, share: Share, callSlots: number, counters = new Counters()) {
     this.transport = transport;
     this.share = share;
+    this.counters = counters;
     this.calls = new WaitingCalls(share, callSlots);
   }
 
@@ -58,7 +59,7 @@ export class InFlight {
   add(delivery: Delivery): boolean {
     const { counters, share } = this;
     this.session = delivery.session;
-    if (counters.held >= share.messages || counters.heldBytes >= share.bytes) {
+    if (this.held >= share.messages || this.heldBytes >= share.bytes) {
       this.paused = true;
       return false;
     }
@@ -66,12 +67,19 @@ export class InFlight {
     if (delivery.meta.replyTo === undefined) delivery.body = this.bodies.keep(delivery.body);
     this.pending.push(delivery);
     counters.received += 1;
-    counters.held += 1;
-    counters.heldBytes += delivery.body.length;
+    this.hold(1, delivery.body.length);
     if (delivery.meta.redelivered) counters.redelivered += 1;
     // The broker bounds messages by itself, but it does not know our bound on bytes.
-    if (counters.heldBytes >= share.bytes) this.pause();
+    if (this.heldBytes >= share.bytes) this.pause();
     return true;
+  }
+
+  private hold(messages: number, bytes: number): void {
+    const { counters } = this;
+    this.held += messages;
+    this.heldBytes += bytes;
+    counters.held += messages;
+    counters.heldBytes += bytes;
   }
 
   /** Takes the oldest waiting deliveries, for a worker. */
@@ -106,6 +114,7 @@ export class InFlight {
     const done: Delivery[] = [];
     const held: Delivery[] = [];
     const calls: Delivery[] = [];
+    let bytes = 0;
     let index = 0;
     for (const delivery of batch) {
       const code = result.codes[index] ?? HELD;
@@ -116,10 +125,10 @@ export class InFlight {
         continue;
       }
       counters.outcomes[kind] += 1;
-      counters.held -= 1;
-      this.discard(delivery);
+      bytes += this.discard(delivery);
       done.push(delivery);
     }
+    this.hold(-done.length, -bytes);
     for (const { reason } of result.dead) counters.countDead(reason);
     this.settleOpen(done, 'done');
     const [oldest] = batch;
@@ -163,10 +172,9 @@ export class InFlight {
 
   /** Gives deliveries back to the broker. */
   release(deliveries: ReadonlyArray<Delivery>): void {
-    const { counters } = this;
-    for (const delivery of deliveries) this.discard(delivery);
-    counters.held -= deliveries.length;
-    counters.released += deliveries.length;
+    const bytes = deliveries.reduce((sum, delivery) => sum + this.discard(delivery), 0);
+    this.hold(-deliveries.length, -bytes);
+    this.counters.released += deliveries.length;
     this.settleOpen(deliveries, 'release');
   }
 
@@ -181,12 +189,11 @@ export class InFlight {
    * without the calls' part, since calls may hold theirs for long.
    */
   resumeIfLow(): void {
-    const { counters, share } = this;
+    const { share } = this;
     const { held } = this.calls;
     const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
     const low =
-      isLow(counters.held, held.messages, share.messages) &&
-      isLow(counters.heldBytes, held.bytes, share.bytes);
+      isLow(this.held, held.messages, share.messages) && isLow(this.heldBytes, held.bytes, share.bytes);
     if (!this.paused || !low) return;
     this.paused = false;
     this.session?.resume();
@@ -215,7 +222,7 @@ export class InFlight {
     return kept;
   }
 
-  /** At most one session of a transport is open: the supervisor connects again only after the last one has closed. */
+  /** At most one session of an inlet is open: the next one is made only after the last one has closed. */
   private settleOpen(deliveries: ReadonlyArray<Delivery>, settlement: 'done' | 'release'): void {
     const session = deliveries[0]?.session;
     // Nearly always all deliveries belong to one open session. Then one look-up is enough.
@@ -224,11 +231,12 @@ export class InFlight {
     open[0]?.session.settle(open, settlement);
   }
 
-  /** The delivery is going to be settled. Its body is not needed any more. */
-  private discard(delivery: Delivery): void {
-    this.counters.heldBytes -= delivery.body.length;
-    this.bodies.free(delivery.body);
+  /** Drops the body of a delivery that is going to be settled. Returns its length. */
+  private discard(delivery: Delivery): number {
+    const { body } = delivery;
+    this.bodies.free(body);
     delivery.body = nothing;
+    return body.length;
   }
 
   /** Splits deliveries by whether their session has ended. */
@@ -238,14 +246,4 @@ export class InFlight {
     for (const delivery of deliveries) (this.closed.has(delivery.session) ? gone : open).push(delivery);
     return [gone, open];
   }
-}
-
-function withAddresses(
-  excess: ReadonlyArray<Delivery>,
-  batch: ReadonlyArray<Delivery>,
-  { addresses = [] }: BatchResult,
-): ReadonlyArray<Excess> {
-  if (excess.length === 0) return [];
-  const byDelivery = new Map(addresses.map(([place, address]) => [batch[place], address]));
-  return excess.map((delivery) => ({ delivery, address: byDelivery.get(delivery) }));
 }

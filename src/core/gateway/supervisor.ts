@@ -36,7 +36,8 @@ export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' 
 export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly stopping = new AbortController();
-  private transport: Transport;
+  /** The transport, as it signs in now. */
+  transport: Transport;
   private session: Session | undefined;
   /** The session that ends because of other credentials. */
   private renewed: Session | undefined;
@@ -49,9 +50,10 @@ export class Supervisor {
   /** Resolved by `unpark`; undefined while the transport is not parked. */
   private parked: PromiseWithResolvers<void> | undefined;
   private hasConsumed = false;
-  /** The outage that the log has reported. */
   private readonly outage = new Outage();
   state: SupervisorState = 'connecting';
+  /** Whether the broker keeps nothing for this replica any more. Read after `stop`. */
+  leavesNothing = false;
   /** The error of the last session or the last attempt. */
   lastError: string | undefined;
 
@@ -130,7 +132,9 @@ export class Supervisor {
   async stop(deadline: AbortSignal, over: AbortSignal): Promise<void> {
     this.stopping.abort();
     this.hurry.abort();
-    if (this.session !== undefined) await settledBy(this.session.stop(deadline), over);
+    const { session } = this;
+    if (session !== undefined) await settledBy(session.stop(deadline), over);
+    this.leavesNothing = session?.leavesNothing === true;
     await settledBy(this.loop, deadline);
     this.state = 'stopped';
   }

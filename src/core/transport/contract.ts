@@ -11,6 +11,24 @@ export interface Transport {
    * credentials, a queue of another type) or NotConnected. Never retries: the supervisor does.
    */
   connect(deliver: Deliver): Promise<Session>;
+  /** Set if the broker keeps messages for this replica alone. They wait for it while it is away, and for a peer if it is gone. */
+  readonly kept?: KeptSession;
+  /**
+   * ONE attempt to take over what the broker keeps for another replica. The session gets only what is there, not what is published from
+   * now on. `drain` resolves when it has all of it, `stop` then ends it at the broker. Fails as `connect` does. If the other replica takes
+   * its session back, the session ends with Displaced.
+   *
+   * @param share bounds what may be in flight to the session.
+   */
+  adopt?(kept: KeptSession, deliver: Deliver, share: Share): Promise<Session>;
+}
+
+/** What the broker keeps for one replica alone, as a peer needs to know it. It has no secret: the database has it. */
+export interface KeptSession {
+  /** The broker keeps it under this id. */
+  readonly clientId: string;
+  /** Messages that match it are added. */
+  readonly subscription: string;
 }
 
 /**
@@ -46,6 +64,8 @@ export interface Session {
    * second later if settlements have to be written then.
    */
   stop(deadline: AbortSignal): Promise<void>;
+  /** Whether the broker keeps nothing of a kept session any more. Read after `stop`. Left out: false. */
+  readonly leavesNothing?: boolean;
   /** False: the broker has forgotten its deliveries and does not take them back. Left out: true. */
   readonly givesBack?: boolean;
   /** Resolves when the session has ended: with the error, or with undefined if it was asked to end. */

@@ -1,7 +1,8 @@
+import { readableMessage, redactMessage } from '../../core/message/redact.ts';
 import type { JobDb } from '../contract.ts';
 
-/** Notifications that one statement looks at. */
-export const expireStep = 500;
+/** Notifications that one statement looks at. Their bodies are in memory while values are taken out of them. */
+export const expireStep = 100;
 
 /** Bytes of a dead letter's body that are kept. */
 const keptBody = 64 * 1024;
@@ -15,19 +16,27 @@ export interface ExpiredNotification extends Record<string, unknown> {
 }
 
 /**
- * Moves the oldest notifications to the dead letters: those past their age, and those beyond `maxRows`. It goes by the index on id
- * alone. A row that is claimed or published at this moment may be locked, and waits for the next round.
+ * The oldest notifications: those past their age, and those beyond `maxRows`. It goes by the index on id alone. A row that is claimed or
+ * published at this moment may be locked, and waits for the next round.
  */
-const text = `
+const choose = `
 WITH oldest AS MATERIALIZED (
-  SELECT id, created_at FROM notification_outbox ORDER BY id LIMIT ${expireStep} FOR UPDATE SKIP LOCKED
+  SELECT id, created_at, body FROM notification_outbox ORDER BY id LIMIT ${expireStep} FOR UPDATE SKIP LOCKED
 ), surplus AS (
   SELECT max(id) AS id FROM (SELECT id FROM notification_outbox ORDER BY id DESC OFFSET $1::bigint LIMIT 1) AS last
+)
+SELECT oldest.id, coalesce(oldest.id <= surplus.id, false) AS "isTooMany", CASE WHEN $3::boolean THEN body END AS body
+FROM oldest, surplus
+WHERE oldest.created_at < now() - $2::double precision * interval '1 ms' OR oldest.id <= surplus.id
+ORDER BY oldest.id`;
+
+/** Moves them to the dead letters. A redacted body takes the place of the own one; it may be null. */
+const move = `
+WITH chosen AS (
+  SELECT * FROM unnest($1::bigint[], $2::boolean[], $3::boolean[], $4::bytea[]) AS chosen (id, too_many, redacted, shown)
 ), expired AS (
-  DELETE FROM notification_outbox AS outbox USING oldest, surplus
-  WHERE outbox.id = oldest.id
-    AND (oldest.created_at < now() - $2::double precision * interval '1 ms' OR oldest.id <= surplus.id)
-  RETURNING outbox.*, coalesce(oldest.id <= surplus.id, false) AS too_many
+  DELETE FROM notification_outbox AS outbox USING chosen WHERE outbox.id = chosen.id
+  RETURNING outbox.*, too_many, redacted, CASE WHEN redacted THEN shown ELSE body END AS kept
 )
 INSERT INTO dead_letters
   (transport, reason, detail, instance_id, message_id, topic, body, body_size, body_digest, redacted)
@@ -35,8 +44,7 @@ SELECT transport, 'unpublished',
   CASE WHEN too_many THEN 'there are too many notifications (outbox.maxRows)'
     ELSE 'it could not be published in time (outbox.maxAge)' END
     || coalesce('; the last try: ' || error, '; it was not tried'),
-  instance_id, message_id, topic, CASE WHEN $3::boolean THEN substring(body FOR ${keptBody}) END, octet_length(body),
-  sha256(body), NOT $3
+  instance_id, message_id, topic, substring(kept FOR ${keptBody}), octet_length(body), sha256(body), redacted
 FROM expired ORDER BY id
 RETURNING transport, instance_id AS "instanceId", message_id AS "messageId", detail`;
 
@@ -44,21 +52,44 @@ export interface OutboxBounds {
   readonly maxRows: number;
   /** Milliseconds. */
   readonly maxAge: number;
-  /** Whether the dead letters keep the bodies. */
-  readonly keepsBody: boolean;
+  /** Names of arguments whose values the dead letters do not keep. */
+  readonly redact: ReadonlyArray<string>;
+}
+
+/** A notification that is too old, or too many. Its body is null if all of it may be kept. */
+interface Chosen extends Record<string, unknown> {
+  readonly id: string;
+  readonly isTooMany: boolean;
+  readonly body: Buffer | null;
 }
 
 /**
- * @returns the notifications that were moved, `expireStep` at most.
+ * Moves the oldest notifications to the dead letters.
+ *
+ * @returns those that were moved, `expireStep` at most.
  */
 export async function expireNotifications(
   db: JobDb,
-  { maxRows, maxAge, keepsBody }: OutboxBounds,
+  { maxRows, maxAge, redact }: OutboxBounds,
 ): Promise<ExpiredNotification[]> {
-  const rows = await db.query<ExpiredNotification & { instanceId: string | null }>(
-    'expire-notifications',
-    text,
-    [maxRows, maxAge, keepsBody],
-  );
+  const chosen = await db.query<Chosen>('choose-expired', choose, [maxRows, maxAge, redact.length > 0]);
+  if (chosen.length === 0) return [];
+  const names = new Set(redact);
+  const shown = chosen.map(({ body }) => (body === null ? undefined : shownOf(body, names)));
+  const rows = await db.query<ExpiredNotification & { instanceId: string | null }>('move-expired', move, [
+    chosen.map(({ id }) => id),
+    chosen.map(({ isTooMany }) => isTooMany),
+    shown.map((one) => one !== undefined),
+    shown.map((one) => one?.body ?? null),
+  ]);
   return rows.map((row) => ({ ...row, instanceId: row.instanceId ?? undefined }));
+}
+
+/** What may be kept of a body; undefined if all of it may. */
+function shownOf(body: Buffer, names: ReadonlySet<string>): { body: Buffer | null } | undefined {
+  const message = readableMessage(body);
+  if (message === undefined) return { body: null };
+  const found: string[] = [];
+  const redacted = redactMessage(message, names, found);
+  return found.length === 0 ? undefined : { body: Buffer.from(JSON.stringify(redacted)) };
 }

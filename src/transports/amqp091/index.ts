@@ -1,6 +1,6 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
-import { amqp091Schema, checkSubject, withCodecDefaults } from './options.ts';
+import { amqp091Schema, checkSenderKey, checkSubject, withCodecDefaults } from './options.ts';
 
 /** RabbitMQ, and other brokers that speak AMQP 0-9-1. */
 export const amqp091 = defineKind(
@@ -10,10 +10,13 @@ export const amqp091 = defineKind(
       const { createTransport } = await import('./transport.ts');
       return createTransport(withCodecDefaults(given), setup);
     }),
-  (given, setup) =>
-    lazySender(async () => {
+  (given, setup) => {
+    const options = withCodecDefaults(given);
+    checkSenderKey(options);
+    return lazySender(async () => {
       const { createSender } = await import('./sender.ts');
-      return createSender(withCodecDefaults(given), setup);
-    }),
+      return createSender(options, setup);
+    });
+  },
   checkSubject,
 );

@@ -14,10 +14,6 @@ import { openReplies } from './sender-replies.ts';
  * give each sender a routing key.
  */
 export function createSender(options: Amqp091Options, { clientName, logger }: SenderSetup): Sender {
-  if (/[*#]/.test(options.routingKey.replace(/[*#]$/, '')))
-    throw new ConfigError(
-      `routingKey: ${options.routingKey} has a wildcard before its end, so a sender has no routing key: use one at the end only`,
-    );
   return {
     connect: (receive) =>
       establish(

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect as openTls } from 'node:tls';
 import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt';
 import { streamBuilder as openWebSocket } from 'mqtt/lib/connect/ws';
-import { ConfigError, codeOf, messageOf, NotConnected } from '../../core/errors.ts';
+import { ConfigError, codeOf, Displaced, messageOf, NotConnected } from '../../core/errors.ts';
 import { connectToFirst } from '../../core/transport/addresses.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
@@ -104,18 +104,20 @@ function openSocket(url: URL, options: MqttOptions, client: MqttClient): Duplex 
 
 /** The reason of the end, in the broker's own words. */
 function disconnectReason(client: MqttClient, reasonCode: number | undefined): NotConnected {
-  return new NotConnected(
-    reasonCode === sessionTakenOver
-      ? `another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`
-      : `the broker disconnected with reason code ${reasonCode}`,
-  );
+  return reasonCode === sessionTakenOver
+    ? new Displaced(`another connection has ${sharedId(client)}`)
+    : new NotConnected(`the broker disconnected with reason code ${reasonCode}`);
 }
 
 /** The end without a reason. MQTT 3.1.1 has none, and not every broker of MQTT 5 gives one. */
-function closedSilently(client: MqttClient): NotConnected {
-  return new NotConnected(
-    `the connection was closed without a word; if this goes on, another connection has the client id ${client.options.clientId}: give each replica a name of its own (replica)`,
+function closedSilently(client: MqttClient): Displaced {
+  return new Displaced(
+    `the connection was closed without a word; if this goes on, another connection has ${sharedId(client)}`,
   );
+}
+
+function sharedId({ options }: MqttClient): string {
+  return `the client id ${options.clientId}: give each replica a name of its own (replica)`;
 }
 
 /** The error that ended an accepted connection. */

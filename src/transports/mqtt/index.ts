@@ -1,81 +1,35 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
-import { settledBy } from '../../core/deadline.ts';
-import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
-import { establish } from '../../core/transport/establish.ts';
-import { type Connection, lossOf, maxReceiveMaximum, openConnection } from './connect.ts';
-import { probe, warnOfForgottenSession, warnOfPassingName } from './losses.ts';
-import { checkSubject, type MqttOptions, mqttSchema } from './options.ts';
-import { MqttSender } from './sender.ts';
-import { MqttSession } from './session.ts';
-
-class MqttTransport implements Transport {
-  readonly name: string;
-  private readonly options: MqttOptions;
-  private readonly setup: TransportSetup;
-  private readonly bound: number;
-  private readonly clientId: string;
-  /** Whether this transport has subscribed before. Then the broker has a session of ours. */
-  private subscribedBefore = false;
-
-  constructor(options: MqttOptions, setup: TransportSetup) {
-    this.name = setup.name;
-    this.options = options;
-    this.setup = setup;
-    this.bound = Math.min(setup.share.messages, maxReceiveMaximum);
-    this.clientId = options.clientId || `conductor-${setup.replica}-${setup.name}`;
-    warnOfPassingName(options.clientId || setup.replica, options, setup.logger);
-  }
-
-  connect(deliver: Deliver): Promise<Session> {
-    return establish(
-      () => this.open(false),
-      (connection) => this.begin(connection, deliver),
-      ({ tap }) => tap.destroy(),
-      lossOf,
-    );
-  }
-
-  private async begin(connection: Connection, deliver: Deliver): Promise<Session> {
-    const { options, bound } = this;
-    const { logger } = this.setup;
-    const session = new MqttSession(connection, {
-      options,
-      subscription: options.shared ? `$share/${options.group}/${options.topic}` : options.topic,
-      bound,
-      deliver,
-      discard: (deadline) => this.discardSession(deadline),
-    });
-    probe(connection.connack, options, bound, logger);
-    if (this.subscribedBefore) warnOfForgottenSession(connection.connack, this.clientId, logger);
-    await session.start();
-    this.subscribedBefore = true;
-    return session;
-  }
-
-  /** Ends the session that the broker keeps. In 3.1.1 only a clean connection can do so. Never rejects. */
-  private async discardSession(deadline: AbortSignal): Promise<void> {
-    const discarding = this.open(true).then(({ client, life }) =>
-      life.stop(deadline, () => client.endAsync()),
-    );
-    await settledBy(discarding, deadline);
-  }
-
-  private open(clean: boolean): Promise<Connection> {
-    const { options, clientId, bound } = this;
-    return openConnection(options, {
-      clientId,
-      clean,
-      ...(options.version === '5' && {
-        properties: { receiveMaximum: bound, sessionExpiryInterval: options.sessionExpiry },
-      }),
-    });
-  }
-}
+import type { KeptSession } from '../../core/transport/contract.ts';
+import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
+import { checkSenderTopic, checkSubject, type MqttOptions, mqttSchema } from './options.ts';
 
 /** Brokers that speak MQTT 5 or 3.1.1, at QoS 1. */
 export const mqtt = defineKind(
   mqttSchema,
-  (options, setup) => new MqttTransport(options, setup),
-  (options, setup) => new MqttSender(options, setup),
+  (options, setup) => {
+    const kept = keptSession(options, setup);
+    const load = async () => {
+      const { createTransport } = await import('./transport.ts');
+      return createTransport(options, setup, kept);
+    };
+    return lazyTransport(setup.name, load, kept);
+  },
+  (options, setup) => {
+    checkSenderTopic(options);
+    return lazySender(async () => {
+      const { createSender } = await import('./sender.ts');
+      return createSender(options, setup);
+    });
+  },
   checkSubject,
 );
+
+function keptSession(
+  { clientId, shared, group, topic }: MqttOptions,
+  { replica, name }: TransportSetup,
+): KeptSession {
+  return {
+    clientId: clientId || `conductor-${replica}-${name}`,
+    subscription: shared ? `$share/${group}/${topic}` : topic,
+  };
+}

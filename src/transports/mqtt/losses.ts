@@ -65,6 +65,6 @@ export function warnOfPassingName(
   const key = clientId === '' ? 'replica' : 'clientId';
   logger.warn(
     { code: 'passing_name', [key]: name, sessionExpiry },
-    `${key}: this looks like the name of a pod or a container, which changes at each start. Messages that the broker has queued for this replica would then wait until sessionExpiry, and be lost. Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
+    `${key}: this looks like the name of a pod or a container, which changes at each start. Messages that the broker has queued for this replica would then wait until a peer takes them over (adopt.after). Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
   );
 }

@@ -28,8 +28,8 @@ export interface SessionSetup {
   /** How many messages may be in flight to the session. */
   readonly bound: number;
   readonly deliver: Deliver;
-  /** Ends the session that the broker keeps, through a connection of its own. */
-  readonly discard: (deadline: AbortSignal) => Promise<void>;
+  /** Ends the session that the broker keeps, through a connection of its own. Resolves with whether it has. */
+  readonly discard: (deadline: AbortSignal) => Promise<boolean>;
 }
 
 /**
@@ -62,6 +62,8 @@ export class MqttSession implements Session {
   private draining = false;
   /** Whether nobody sends to the session any more and the broker has nothing left for it. Only then may it end. */
   private knownEmpty = false;
+  /** Whether the broker's session has ended. */
+  leavesNothing = false;
 
   constructor(connection: Connection, setup: SessionSetup) {
     const { options, bound } = setup;
@@ -89,8 +91,18 @@ export class MqttSession implements Session {
 
   /** Starts consuming. Listens before it subscribes: the broker sends the session's queue right after its CONNACK. */
   async start(): Promise<void> {
-    this.connection.tap.start((body, meta, ack, clears) => this.receive(body, meta, ack, clears));
+    this.listen();
     await subscribe(this.connection, this.setup.subscription);
+  }
+
+  /** Takes over the session of a replica that is gone: it only takes the messages that are there, and ends with `drain` and `stop`. */
+  adopt(): void {
+    this.keeps = false;
+    this.listen();
+  }
+
+  private listen(): void {
+    this.connection.tap.start((body, meta, ack, clears) => this.receive(body, meta, ack, clears));
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
@@ -135,15 +147,16 @@ export class MqttSession implements Session {
 
   async stop(deadline: AbortSignal): Promise<void> {
     const { version } = this.setup.options;
-    let ends = false;
+    let hasEnded = false;
     await this.life.stop(deadline, async () => {
-      ends = await this.prepareToEnd(deadline);
+      const ends = await this.prepareToEnd(deadline);
       const properties = version === '5' && ends ? { properties: { sessionExpiryInterval: 0 } } : {};
       await this.connection.client.endAsync(false, { cmd: 'disconnect', ...properties });
+      hasEnded = ends;
     });
     await this.closed;
     // 3.1.1 cannot end a session when it disconnects.
-    if (version === '3.1.1' && ends) await this.setup.discard(deadline);
+    if (hasEnded) this.leavesNothing = version === '5' || (await this.setup.discard(deadline));
   }
 
   /** Resolves with whether the broker's session may end. */

@@ -194,6 +194,30 @@ export function countSettled({ consumer, stream }: Remains): number {
   return Math.min(Math.max(state.messages - unsettled, 1), floor - state.first_seq + 1);
 }
 
+/** The first version in which a replicated consumer forgets what is settled (nats-server, pull request 3980). */
+const forgets = [2, 9, 16] as const;
+
+/**
+ * Warns of a stream with several replicas on an older server. The state of its consumer keeps what is settled. After a change of the
+ * leader these count as unsettled, and while they are more than max_ack_pending the server delivers nothing new.
+ *
+ * @param version of the server, such as `2.9.10`.
+ */
+export function warnOfServer(
+  { name, num_replicas: replicas }: Pick<StreamConfig, 'name' | 'num_replicas'>,
+  version: string,
+  warn: Warn,
+): void {
+  const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
+  if (replicas < 2 || parts === undefined) return;
+  const at = forgets.findIndex((part, index) => part !== parts[index]);
+  if (at === -1 || (parts[at] ?? 0) > (forgets[at] ?? 0)) return;
+  warn(
+    { stream: name, version },
+    `the server may deliver nothing for long after another node leads the consumer: use nats-server ${forgets.join('.')} or later`,
+  );
+}
+
 /** One line about them, with the command that removes them. */
 export function warnOfSettled(remains: Remains, stream: string, warn: Warn): void {
   const messages = countSettled(remains);

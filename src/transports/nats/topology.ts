@@ -17,7 +17,14 @@ import { ConfigError, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
 import { durabilityOf } from './durability.ts';
-import { type ConsumerTerms, checkConsumer, checkStream, type Warn, warnOfSettled } from './losses.ts';
+import {
+  type ConsumerTerms,
+  checkConsumer,
+  checkStream,
+  type Warn,
+  warnOfServer,
+  warnOfSettled,
+} from './losses.ts';
 import type { NatsOptions } from './options.ts';
 
 /**
@@ -45,7 +52,9 @@ export async function ensureTopology(
   // Read after the consumer: a message that is acknowledged in between has gone from the stream.
   if (found !== undefined)
     warnOfSettled({ consumer: found, stream: await manager.streams.info(stream) }, stream, warn);
-  return { terms, durability: durabilityOf(kept.config, connection.info?.version ?? '') };
+  const version = connection.info?.version ?? '';
+  warnOfServer(kept.config, version, warn);
+  return { terms, durability: durabilityOf(kept.config, version) };
 }
 
 async function openManager(connection: NatsConnection, options: NatsOptions): Promise<JetStreamManager> {

@@ -108,7 +108,11 @@ export class DatabasePool extends pg.Pool {
   }
 
   private beginWith(lockTimeout: number, statementTimeout: number): string {
-    const { idleInTransactionTimeout, synchronousCommit } = this.settings;
+    const { idleInTransactionTimeout, synchronousCommit, publishTransitions } = this.settings;
+    const publishing =
+      publishTransitions === ''
+        ? []
+        : [`SET LOCAL conductor.publish = ${pg.escapeLiteral(publishTransitions)}`];
     return [
       'BEGIN ISOLATION LEVEL READ COMMITTED',
       `SET LOCAL statement_timeout = ${Math.ceil(statementTimeout)}`,
@@ -117,6 +121,7 @@ export class DatabasePool extends pg.Pool {
       `SET LOCAL synchronous_commit = ${synchronousCommit}`,
       // Otherwise a role that sees errors only would not learn that the wait for a standby was cancelled.
       'SET LOCAL client_min_messages = warning',
+      ...publishing,
     ].join('; ');
   }
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { body, setUp, tick } from './support.ts';
+import { Broker, body, setUp, tick } from './support.ts';
 
 test('a transport takes no more messages than its share; the broker keeps the rest', async (t) => {
   const { broker } = await setUp(t, { shares: [{ messages: 3 }] });
@@ -96,4 +96,21 @@ test('a session that follows a paused one can be paused again', async (t) => {
   await broker.connect();
   t.is(broker.inlet.counters.heldBytes, 12);
   t.true(broker.session.paused);
+});
+
+test('two inlets of a transport share its counters, and each has its own bound', async (t) => {
+  const { dispatcher, workers, broker } = await setUp(t, { shares: [{ messages: 3 }] });
+  const { counters } = broker.inlet;
+  const second = new Broker('broker-0', dispatcher.inlet('broker-0', { messages: 2, bytes: 100 }, counters));
+  await second.connect();
+  await broker.publish('a', 'b', 'c', 'd');
+  await second.publish('1', '2', '3');
+  t.deepEqual([broker.inlet.held, second.inlet.held, counters.held, counters.received], [3, 2, 5, 5]);
+  second.lose();
+  t.is(counters.unexplained, 0);
+  while (workers.running.length > 0) await workers.running[0]?.finish();
+  t.deepEqual([broker.inlet.held, second.inlet.held, counters.held], [0, 0, 0]);
+  t.deepEqual([counters.outcomes.applied, counters.released, counters.unexplained], [4, 2, 0]);
+  t.deepEqual(broker.settled('done'), ['a', 'b', 'c', 'd']);
+  t.deepEqual(second.settled('done'), []);
 });

@@ -42,52 +42,44 @@ export const mayHaveStandby = (): boolean => copyProgram() !== undefined;
  */
 export async function startPair(cleanup: Cleanup, options: PostgresOptions): Promise<DatabaseServers> {
   const ports = [await freePort(), await freePort()] as const;
-  const folders = ports.map(() => join(temporaryDirectory('postgres'), 'data'));
-  const optionsOf = (own: 0 | 1): PostgresOptions => ({
-    port: ports[own],
-    dataDirectory: folders[own] ?? '',
-    settings: {
+  const start = async (port: number, otherPort: number, dataDirectory: string) => {
+    const settings = {
       ...options.settings,
       wal_keep_size: '1GB',
       wal_retrieve_retry_interval: '200',
       // Counts on the one that is a standby.
-      primary_conninfo: `host=127.0.0.1 port=${ports[1 - own]} user=conductor application_name=standby`,
-    },
-  });
-  const first = await startPostgres(optionsOf(0));
-  cleanup.teardown(first.kill);
-  await migrateDatabase(first.url());
-  allowReplication(folders[0] ?? '');
-  await reload(first);
-  await copyTo(folders[1] ?? '', folders[0] ?? '', first.port);
-  const second = await startPostgres(optionsOf(1));
-  cleanup.teardown(second.kill);
-
-  let [primary, standby, other]: [PostgresServer, PostgresServer, string] = [first, second, folders[0] ?? ''];
-  const own = new Map([
-    [first, folders[0] ?? ''],
-    [second, folders[1] ?? ''],
-  ]);
-  await becomeSynchronous(primary);
-  const database = databaseOf(cleanup, () => primary);
+      primary_conninfo: `host=127.0.0.1 port=${otherPort} user=conductor application_name=standby`,
+    };
+    const server = await startPostgres({ port, dataDirectory, settings });
+    cleanup.teardown(server.kill);
+    return { server, dataDirectory };
+  };
+  const folder = () => join(temporaryDirectory('postgres'), 'data');
+  let primary = await start(ports[0], ports[1], folder());
+  await migrateDatabase(primary.server.url());
+  allowReplication(primary.dataDirectory);
+  await reload(primary.server);
+  const copy = folder();
+  await copyTo(copy, primary.dataDirectory, ports[0]);
+  let standby = await start(ports[1], ports[0], copy);
+  await becomeSynchronous(primary.server);
   return {
-    postgres: following(() => primary),
-    database,
+    postgres: following(() => primary.server),
+    database: databaseOf(cleanup, () => primary.server),
     url: `postgresql://conductor@127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}/postgres?target_session_attrs=read-write`,
     ports,
     standby: {
-      server: following(() => standby),
+      server: following(() => standby.server),
       promote: async () => {
-        await queryOnce(standby, 'SELECT pg_promote()');
+        await queryOnce(standby.server, 'SELECT pg_promote()');
         [primary, standby] = [standby, primary];
-        other = own.get(standby) ?? '';
       },
       rebuild: async () => {
-        await copyTo(other, own.get(primary) ?? '', primary.port);
-        await standby.restart();
-        await becomeSynchronous(primary);
+        await copyTo(standby.dataDirectory, primary.dataDirectory, primary.server.port);
+        await standby.server.restart();
+        await becomeSynchronous(primary.server);
       },
-      isSynchronous: () => isSynchronous(primary),
+      isSynchronous: () => isSynchronous(primary.server),
     },
   };
 }

@@ -6,6 +6,7 @@ import { waitFor } from '../../support/wait.ts';
 import { runHarness } from './main.ts';
 import { tableOf } from './report.ts';
 import { runRound } from './round.ts';
+import { runSoak } from './soak/soak.ts';
 import { type Fault, type TransportName, transports } from './world.ts';
 
 const seconds = 15;
@@ -87,6 +88,36 @@ needs(
     round.problems.some((text) => text.startsWith('lost: ') && text.includes(String(deleted))),
     `${deleted}: ${round.problems.join('\n')}`,
   );
+});
+
+needs(
+  test.serial,
+  'nats',
+  'postgres',
+)('a soak loses nothing, and has figures of each thread, table and connection', async (t) => {
+  t.timeout(180_000);
+  const { series, messages, problems } = await runSoak({
+    transport: 'nats',
+    seconds: 25,
+    rate: 500,
+    folder: join(temporaryDirectory('harness'), 'soak'),
+    print: (line) => t.log(line),
+  });
+  t.deepEqual(problems, []);
+  t.true(messages > 5000);
+  const names = series.filter(({ values }) => values.length >= 3).map(({ name }) => name);
+  for (const name of [
+    'memory (RSS)',
+    'main thread: heap',
+    'main thread: event-loop delay, p99',
+    'thread 1: heap',
+    'connections to Postgres',
+    'table service_statuses',
+    'dead rows of service_statuses',
+    'table deferred',
+    'backlog',
+  ])
+    t.true(names.includes(name), name);
 });
 
 needs(

@@ -3,11 +3,12 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/core/errors.ts';
-import { parseOptions } from './options.ts';
+import { parseOptions, type RunOptions } from './options.ts';
 import { tableOf } from './report.ts';
 import { type RoundResult, runRound } from './round.ts';
+import { runSoaks } from './soak/main.ts';
 
-/** Resolves with the exit code: 0 if nothing was lost and nothing is unexplained, 1 if something was, 2 if the arguments are wrong. */
+/** Resolves with the exit code: 0 if nothing was lost, nothing is unexplained and nothing grows, 1 if something was, 2 if the arguments are wrong. */
 export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
   let options: ReturnType<typeof parseOptions>;
   try {
@@ -16,9 +17,20 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
     console.error(messageOf(error));
     return 2;
   }
-  const { minutes, seeds, transports, rate, cluster, only, logs, results } = options;
+  const folder = options.logs ?? mkdtempSync(join(tmpdir(), 'conductor-faults-'));
+  const failures = options.soak ? await runSoaks(options, folder) : await runRounds(options, folder);
+  if (failures.length === 0) {
+    if (options.logs === undefined) rmSync(folder, { recursive: true });
+    return 0;
+  }
+  console.error(['', ...failures, `The logs of the replicas: ${folder}`].join('\n'));
+  return 1;
+}
+
+/** A round with each seed on each transport. Resolves with what was wrong, in words. */
+async function runRounds(options: RunOptions, folder: string): Promise<string[]> {
+  const { minutes, seeds, transports, rate = 4000, cluster, only, results } = options;
   const seconds = (minutes * 60) / transports.length;
-  const folder = logs ?? mkdtempSync(join(tmpdir(), 'conductor-faults-'));
   const rounds: RoundResult[] = [];
   const failures: string[] = [];
   console.log(`Seeds ${seeds.join(', ')}: ${seconds} s on each of ${transports.join(', ')}`);
@@ -41,12 +53,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
       problems.map((text) => `${seed} ${transport}: ${text}`),
     ),
   );
-  if (failures.length === 0) {
-    if (logs === undefined) rmSync(folder, { recursive: true });
-    return 0;
-  }
-  console.error(['', ...failures, `The logs of the replicas: ${folder}`].join('\n'));
-  return 1;
+  return failures;
 }
 
 /** The rounds of this run and of earlier ones. */

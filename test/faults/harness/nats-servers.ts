@@ -1,6 +1,10 @@
-/** The NATS of a round: one server, or a cluster of three that keeps each message three times. */
+/**
+ * The NATS of a round: one server of the system's, or a cluster of three that keeps each message three times. The servers of a cluster are
+ * the current ones: before 2.9.16 a replicated consumer stalls after a change of its leader.
+ */
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
+import { versionOf, whyMissing } from '../../support/brokers/catalog.ts';
 import { startNatsNodes, whenComplete } from '../../support/brokers/nats-server.ts';
 import { startNats } from '../../support/nats.ts';
 import { openNats as openNatsBroker } from '../nats-broker.ts';
@@ -9,7 +13,9 @@ import { listenOnNats } from './listening.ts';
 import { openNats } from './publishers/nats.ts';
 import type { BrokerChoice, Cleanup, RoundBroker } from './world.ts';
 
-export async function startNatsBroker(cleanup: Cleanup, { isClustered }: BrokerChoice): Promise<RoundBroker> {
+export async function startNatsBroker(cleanup: Cleanup, choice: BrokerChoice): Promise<RoundBroker> {
+  const missing = whyMissing('nats-server');
+  const isClustered = choice.isClustered && missing === undefined;
   const nodes = isClustered ? await startNatsNodes() : [Object.assign(await startNats(), { name: '' })];
   const server = together(nodes);
   cleanup.teardown(server.kill);
@@ -24,7 +30,9 @@ export async function startNatsBroker(cleanup: Cleanup, { isClustered }: BrokerC
     return nodes.find((node) => node.name === name);
   };
   return {
-    label: isClustered ? 'nats-server, three servers, three replicas of the stream' : 'nats-server',
+    label: isClustered
+      ? `nats-server ${versionOf('nats-server')}, three servers, three replicas of the stream`
+      : 'nats-server',
     server: isClustered
       ? { ...server, restart: () => server.restart().then(() => whenComplete(nodes)) }
       : server,
@@ -36,7 +44,14 @@ export async function startNatsBroker(cleanup: Cleanup, { isClustered }: BrokerC
     listen: () => listenOnNats(urls, nodes.length),
     service: { kind: 'nats', url, subject, stream },
     open: inTurn(urls, (one) => openNats(one, subject)),
-    excluded: new Map(),
+    excluded: new Map(
+      choice.isClustered && missing !== undefined
+        ? [
+            ['node-killed', missing],
+            ['node-restarted', missing],
+          ]
+        : [],
+    ),
   };
 }
 

@@ -8,7 +8,9 @@ export interface RunOptions {
   readonly minutes: number;
   readonly seeds: ReadonlyArray<string>;
   readonly transports: ReadonlyArray<TransportName>;
-  readonly rate: number;
+  readonly rate: number | undefined;
+  /** One replica at half of what it can do, instead of faults. */
+  readonly soak: boolean;
   /** Whether the servers are clusters; undefined: the seed decides. */
   readonly cluster: boolean | undefined;
   readonly only: ReadonlyArray<string> | undefined;
@@ -25,12 +27,13 @@ export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--trans
   --rate       messages a second; 4000 unless told
   --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told
   --servers    single: one broker and one Postgres; cluster: three nodes, and a Postgres with a standby; the seed decides unless told
+  --soak       no faults: one replica at half of what it can do, for so many minutes on each transport; nothing that it uses may grow
   --logs       a folder that keeps the logs of the replicas, also if all is well
   --results    a file that the rounds are added to; the table is then about all rounds in it`;
 
 /** Whether the arguments ask for a run of the harness, instead of the test files. */
 export const isHarness = (args: ReadonlyArray<string>): boolean =>
-  args.some((arg) => /^--(minutes|seed|transport|rate|fault|servers|logs|results)(=|$)/.test(arg));
+  args.some((arg) => /^--(minutes|seed|transport|rate|fault|servers|logs|results|soak)(=|$)/.test(arg));
 
 /** Throws Error with the usage if they are wrong. */
 export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
@@ -40,7 +43,8 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
       minutes: { type: 'string', default: '1' },
       seed: { type: 'string' },
       transport: { type: 'string', default: transports.join(',') },
-      rate: { type: 'string', default: '4000' },
+      rate: { type: 'string' },
+      soak: { type: 'boolean', default: false },
       fault: { type: 'string' },
       servers: { type: 'string' },
       logs: { type: 'string' },
@@ -52,7 +56,8 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
     minutes: positive('minutes', values.minutes),
     seeds: values.seed?.split(',') ?? [newSeed()],
     transports: values.transport.split(',').map((name) => oneOf('transport', name, transports)),
-    rate: positive('rate', values.rate),
+    rate: values.rate === undefined ? undefined : positive('rate', values.rate),
+    soak: values.soak,
     cluster:
       values.servers === undefined
         ? undefined

@@ -1,14 +1,15 @@
 /** Publishes at a steady rate, and each message again until the broker has confirmed it, as a guest does. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../support/wait.ts';
-import { kindOf, messageOf, type Numbered, type RoundForm } from './messages.ts';
+import { kindOf, type Numbered } from './messages.ts';
 import type { Oracle } from './oracle.ts';
 import type { Publisher } from './world.ts';
 
 export interface PublishingOptions {
   readonly open: () => Promise<Publisher>;
   readonly oracle: Oracle;
-  readonly form: RoundForm;
+  /** @param isFatal of a poison: it is to end the thread that runs it. */
+  readonly message: (n: number, isFatal: boolean) => Numbered;
   /** Messages a second, of all publishers. */
   readonly rate: number;
   /** The most messages of the round: so many instances are known to the database. */
@@ -117,10 +118,10 @@ export class Publishing {
   }
 
   #next(): Numbered {
-    const { oracle, form, sent } = this.#options;
+    const { oracle, sent } = this.#options;
     const n = oracle.attempt();
     const isFatal = this.#fatal !== undefined && kindOf(n) === 'poison';
-    const message = messageOf(n, oracle.begin, form, isFatal);
+    const message = this.#options.message(n, isFatal);
     if (isFatal) {
       this.#fatal?.(message.sender);
       this.#fatal = undefined;

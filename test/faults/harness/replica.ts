@@ -21,6 +21,10 @@ export interface ReplicaOptions {
   readonly problem: (text: string) => void;
   /** Keeps the log of a life that has ended. */
   readonly keepLog: (name: string, text: string) => void;
+  /** Keys of the configuration, over those of all replicas. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Of its environment. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export class Replica {
@@ -63,7 +67,7 @@ export class Replica {
   }
 
   start(): void {
-    const { name, broker, database } = this.#options;
+    const { name, broker, database, settings = {}, variables = {} } = this.#options;
     this.#lives += 1;
     const folder = temporaryDirectory(name);
     const life = spawnConductor(this.#cleanup, {
@@ -81,7 +85,9 @@ export class Replica {
         log: { level: 'debug' },
         // Each poison is looked for.
         deadLetters: { perSender: 1_000_000 },
+        ...settings,
       },
+      variables,
     });
     this.#process = life;
     const label = `${name}.${this.#lives}`;
@@ -90,6 +96,11 @@ export class Replica {
       if (this.#process === life)
         this.#options.problem(`replica ${label} ended by itself: code ${code}, signal ${signal}`);
     });
+  }
+
+  /** Of the present life. */
+  get pid(): number {
+    return this.#running().pid;
   }
 
   /** Resolves once it has begun to consume, in this life and not before the time, in milliseconds since the epoch. */

@@ -59,7 +59,8 @@ const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((total, one) => t
 const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(1);
 const format = (cell: string | number) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell);
 
-function align([head = [], ...body]: ReadonlyArray<ReadonlyArray<string>>): string[] {
+/** A table in Markdown. Its first two columns are text. */
+export function align([head = [], ...body]: ReadonlyArray<ReadonlyArray<string>>): string[] {
   const widths = head.map((name, index) =>
     Math.max(name.length, ...body.map((cells) => cells[index]?.length ?? 0)),
   );

@@ -6,9 +6,11 @@ import { messageOf } from '../../../src/core/errors.ts';
 import type { PostgresOptions } from '../../support/postgres.ts';
 import { startBroker } from './brokers.ts';
 import { Calling, type CallTally } from './calling.ts';
+import { withCleanup } from './cleanup.ts';
 import { mayHaveStandby, startPair, startSingle } from './database-servers.ts';
 import { mountDisk } from './disk.ts';
 import { faults as allFaults } from './faults/index.ts';
+import { messageOf as messageToSend } from './messages.ts';
 import { Oracle, type Tally } from './oracle.ts';
 import { type Gap, Progress } from './progress.ts';
 import { Publishing } from './publishing.ts';
@@ -76,14 +78,8 @@ const maxBacklog = 2;
 /** Milliseconds between two audits of the accounts. */
 const auditEvery = 500;
 
-export async function runRound(options: RoundOptions): Promise<RoundResult> {
-  const ends: (() => Promise<unknown>)[] = [];
-  const cleanup: Cleanup = { teardown: (end) => void ends.push(end) };
-  try {
-    return await play(options, cleanup);
-  } finally {
-    for (const end of ends.reverse()) await end().catch((error: unknown) => options.print(messageOf(error)));
-  }
+export function runRound(options: RoundOptions): Promise<RoundResult> {
+  return withCleanup(options.print, (cleanup) => play(options, cleanup));
 }
 
 async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResult> {
@@ -137,7 +133,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   const publishing = new Publishing({
     open: broker.open,
     oracle,
-    form: broker.form,
+    message: (n, isFatal) => messageToSend(n, oracle.begin, broker.form, isFatal),
     rate,
     most,
     maxBacklog: maxBacklog * rate,

@@ -23,15 +23,15 @@ export async function startSecureCurrentNats(): Promise<Nats & Server & Secure> 
 
 export type NatsNode = Nats & Server & { readonly name: string };
 
-/** Three servers of a cluster. @param ofProgram the system's unless told. */
-export async function startNatsNodes(ofProgram?: string): Promise<readonly [NatsNode, ...NatsNode[]]> {
+/** Three servers of a cluster. */
+export async function startNatsNodes(): Promise<readonly [NatsNode, ...NatsNode[]]> {
   const ports = [await freePort(), await freePort(), await freePort()];
   const routes = ports.map((port) => `nats://127.0.0.1:${port}`);
   const [first, ...others] = await Promise.all(
     ports.map(async (port, index): Promise<NatsNode> => {
       const name = `n${index}`;
       const server = await startNats({
-        ...(ofProgram !== undefined && { program: ofProgram }),
+        program,
         settings: [
           `server_name: ${name}`,
           `cluster { name: conductor, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)} }`,
@@ -53,7 +53,7 @@ export async function whenComplete(nodes: ReadonlyArray<Nats>): Promise<void> {
 
 /** Three servers. It is reached at the first one, which is the one that `restart()` restarts, while the others go on. */
 export async function startNatsCluster(): Promise<Nats & Server> {
-  const nodes = await startNatsNodes(program);
+  const nodes = await startNatsNodes();
   const [{ restart }] = nodes;
   const [stops, kills] = [nodes.map(({ stop }) => stop), nodes.map(({ kill }) => kill)];
   return Object.assign(nodes[0], {

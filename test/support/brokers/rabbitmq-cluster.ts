@@ -28,8 +28,10 @@ export async function startRabbitmqNodes(): Promise<RabbitmqNodes> {
   const [first, ...others] = await Promise.all(
     ports.map(async (one): Promise<RabbitmqNode> => {
       const server = await startRabbitmq({ ports: one, settings });
+      const { restart } = server;
       return Object.assign(server, {
         name: nodeName(one),
+        restart: () => persistently(restart),
         queueArguments: { 'x-queue-type': 'quorum' },
       });
     }),
@@ -42,6 +44,16 @@ export async function startRabbitmqNodes(): Promise<RabbitmqNodes> {
   };
   await waitFor(areJoined, { what: 'the nodes to have joined', timeout: 30_000 });
   return { nodes, end: mapping.kill };
+}
+
+/** As a service manager does: nodes of RabbitMQ 3.10 that start at the same time may end over each other (incompatible_feature_flags). */
+async function persistently(start: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1)
+    try {
+      return await start();
+    } catch (error) {
+      if (attempt === 5) throw error;
+    }
 }
 
 /**

@@ -1,5 +1,6 @@
-import { isObject, type JsonObject, textOf } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import type { Outcome } from '../../../core/message/outcome.ts';
+import { readableMessage, redactedMark, redactIn, redactMessage } from '../../../core/message/redact.ts';
 import { bodyOf } from '../../raw-message.ts';
 import type { BatchItem } from '../item.ts';
 import { plainBody } from '../read.ts';
@@ -17,13 +18,15 @@ export interface Shown {
   readonly inflated: boolean;
 }
 
-const mark = '[redacted]';
-
 /**
  * Takes the values of the named arguments out of a message, at any depth. A body that cannot be read may hold such a value anywhere,
  * so none of it is kept.
  */
-export function redact(item: BatchItem, { reason, detail }: Dead, names: ReadonlySet<string>): Shown {
+export function redact(
+  item: BatchItem,
+  { reason, detail = '' }: Partial<Pick<Dead, 'reason' | 'detail'>>,
+  names: ReadonlySet<string>,
+): Shown {
   const { raw, method, args } = item;
   const found: string[] = [];
   if (raw === undefined) {
@@ -40,66 +43,15 @@ export function redact(item: BatchItem, { reason, detail }: Dead, names: Readonl
 }
 
 /** The message as JSON; undefined if it cannot be read. A message that has ended a worker is not read again. */
-function readable({ raw }: BatchItem, reason: Dead['reason']): JsonObject | undefined {
+function readable({ raw }: BatchItem, reason: Dead['reason'] | undefined): JsonObject | undefined {
   if (raw === undefined || raw.oversize !== undefined || raw.unsealed !== undefined || reason === 'crash')
     return undefined;
   try {
-    const value: unknown = JSON.parse(textOf(plainBody(raw)));
-    if (!isObject(value)) return undefined;
-    const inner = value[osloMessage];
-    return typeof inner === 'string' && !isObject(JSON.parse(inner)) ? undefined : value;
+    return readableMessage(plainBody(raw));
   } catch {
-    // It is dead for this very reason.
+    // It cannot be inflated, and is dead for this very reason.
     return undefined;
   }
-}
-
-/** The inner object of oslo's form is a text. */
-const osloMessage = 'oslo.message';
-const contextPrefix = '_context_';
-/** The envelope's own keys. Only their contents are arguments or a context. */
-const envelopeKeys = new Set([
-  ...['method', 'args', 'version', 'context', 'message_id', 'reply_to', 'correlation_id'],
-  ...['oslo.version', 'namespace', '_unique_id', '_msg_id', '_reply_q'],
-]);
-
-function redactMessage(message: JsonObject, names: ReadonlySet<string>, found: string[]): JsonObject {
-  const inner = message[osloMessage];
-  if (typeof inner === 'string') {
-    const parsed: unknown = JSON.parse(inner);
-    const redacted = isObject(parsed) ? redactMessage(parsed, names, found) : parsed;
-    return { ...message, [osloMessage]: JSON.stringify(redacted) };
-  }
-  const entries = Object.entries(message).map(([key, value]): [string, unknown] => {
-    const name = key.startsWith(contextPrefix) ? key.slice(contextPrefix.length) : key;
-    const isNamed = !envelopeKeys.has(key) && (names.has(key) || names.has(name));
-    return [key, isNamed ? take(value, found) : redactIn(value, names, found)];
-  });
-  return Object.fromEntries(entries);
-}
-
-/** Deeper values are not looked at: no method takes them. So they are taken out whole. */
-const maxDepth = 64;
-
-function redactIn(value: unknown, names: ReadonlySet<string>, found: string[], depth = 0): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth === maxDepth) return take(value, found);
-  if (Array.isArray(value)) return value.map((one: unknown) => redactIn(one, names, found, depth + 1));
-  const entries = Object.entries(value).map(([key, one]): [string, unknown] => [
-    key,
-    names.has(key) ? take(one, found) : redactIn(one, names, found, depth + 1),
-  ]);
-  return Object.fromEntries(entries);
-}
-
-/** Replaces a value, and notes the texts in it. */
-function take(value: unknown, found: string[], depth = 0): string {
-  if (typeof value !== 'object' || value === null) found.push(String(value));
-  else {
-    found.push('');
-    if (depth < maxDepth) for (const one of Object.values(value)) take(one, found, depth + 1);
-  }
-  return mark;
 }
 
 /** Characters by which a value is recognized in a detail, since a detail quotes only the beginning of a long one. */
@@ -112,7 +64,7 @@ function withoutValues(detail: string, found: ReadonlyArray<string>): string {
     if (begin.length < 3) return words.has(begin) && begin !== '';
     return detail.includes(begin) || detail.includes(JSON.stringify(begin).slice(1, -1));
   });
-  return isQuoted ? `${mark}: it quoted a value that is not kept` : detail;
+  return isQuoted ? `${redactedMark}: it quoted a value that is not kept` : detail;
 }
 
 /** The parser of JSON quotes a part of the text behind this colon. */

@@ -13,12 +13,15 @@ export interface LetterMark {
   readonly method?: string | null | undefined;
   readonly instanceId?: string | null | undefined;
   readonly isCall?: boolean | undefined;
+  /** Takes the place of an edited body, which has values that letters do not keep. Null: nothing of it is kept. */
+  readonly editedBody?: Buffer | null | undefined;
 }
 
 const text = `
 WITH input AS (
-  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[])
-    AS input(id, outcome, reason, detail, method, instance_id, is_call)
+  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[],
+    $8::boolean[], $9::bytea[])
+    AS input(id, outcome, reason, detail, method, instance_id, is_call, hides, edited_body)
 ), waiting AS MATERIALIZED (
   SELECT input.* FROM dead_letters JOIN input USING (id)
   WHERE redrive_at IS NOT NULL AND redriven_at IS NULL
@@ -34,6 +37,8 @@ UPDATE dead_letters SET
   detail = CASE WHEN waiting.reason IS NULL THEN dead_letters.detail ELSE waiting.detail END,
   method = coalesce(waiting.method, dead_letters.method),
   instance_id = coalesce(waiting.instance_id, dead_letters.instance_id),
+  edited_body = CASE WHEN dead_letters.edited_body IS NOT NULL AND waiting.hides THEN waiting.edited_body
+    ELSE dead_letters.edited_body END,
   is_call = dead_letters.is_call OR coalesce(waiting.is_call, false)
 FROM waiting WHERE dead_letters.id = waiting.id`;
 
@@ -47,5 +52,7 @@ export async function markLetters(db: Db, marks: ReadonlyArray<LetterMark>): Pro
     marks.map(({ method }) => method ?? null),
     marks.map(({ instanceId }) => instanceId ?? null),
     marks.map(({ isCall }) => isCall ?? null),
+    marks.map(({ editedBody }) => editedBody !== undefined),
+    marks.map(({ editedBody }) => editedBody ?? null),
   ]);
 }

@@ -13,15 +13,21 @@ WITH waiting AS MATERIALIZED (
   INSERT INTO notification_outbox (transport, topic, message_id, instance_id, body)
   SELECT transport, topic, message_id, instance_id, body FROM waiting ORDER BY id
 )
-UPDATE dead_letters SET redriven_at = now(), redrive_outcome = 'applied', redrives = redrives + 1
+UPDATE dead_letters SET redriven_at = now(), redrive_outcome = 'applied', redrives = redrives + 1,
+  edited_body = CASE WHEN $2::boolean THEN edited_body END
 FROM waiting WHERE dead_letters.id = waiting.id
 RETURNING dead_letters.id`;
 
 /**
  * Returns dead letters that are notifications to the outbox, and marks them as redriven.
  *
+ * @param keepsEdited whether an edited body may be kept: it has the values that the letter may not keep.
  * @returns how many.
  */
-export async function returnLetters(db: Db, ids: ReadonlyArray<string>): Promise<number> {
-  return (await db.query('return-letters', text, [ids])).length;
+export async function returnLetters(
+  db: Db,
+  ids: ReadonlyArray<string>,
+  keepsEdited: boolean,
+): Promise<number> {
+  return (await db.query('return-letters', text, [ids, keepsEdited])).length;
 }
