@@ -1,21 +1,16 @@
 import { cpus, totalmem } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command } from 'commander';
 import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
+import { count, json, kinds } from './options.ts';
+import { addPeers } from './peers/command.ts';
 import { formatRounds, formatTransports } from './report.ts';
+import { addScenarios } from './scenario-commands.ts';
 import { benchSweep } from './sweep.ts';
+import { addTour } from './tour.ts';
 
-/** `npm run bench -- drain`, `calls` and `sweep`: the figures, and the versions behind them. */
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('a whole number above 0 is expected');
-  return value;
-}
-
-const transports: ReadonlyArray<BenchTransport> = ['amqp091', 'amqp10', 'mqtt', 'nats'];
+/** `npm run bench -- <command>`: the figures, and the versions behind them. */
 
 function printParameters(command: string, options: object): void {
   console.log(`${command} ${JSON.stringify(options)}`);
@@ -25,31 +20,24 @@ function printParameters(command: string, options: object): void {
 }
 
 const program = new Command('bench').description(
-  'Measures the conductor on private brokers and a private Postgres.',
+  'Measures the conductor, on private brokers and a private Postgres or on your own.',
 );
+addTour(program);
+addScenarios(program);
+addPeers(program);
 program
   .command('drain')
-  .description('drain a full queue, beside a bare consumer that only acknowledges')
-  .addOption(
-    new Option('--transport <kind>', 'which broker, or all of them, one after the other')
-      .choices(['all', ...transports])
-      .default('amqp091'),
-  )
+  .description('drain a full queue, beside a bare consumer that only acknowledges and a bare writer')
+  .option('--transport <kinds>', 'which brokers, separated by commas, or all', kinds, ['amqp091'])
   .option('--messages <n>', 'messages in the queue', count, 100_000)
   .option('--instances <n>', 'instances that they are about', count, 10_000)
   .option('--rounds <n>', 'how often; the medians count', count, 3)
-  .option(
-    '--settings <json>',
-    "further settings of the conductor's configuration",
-    (text: string) => JSON.parse(text),
-    {},
-  )
+  .option('--settings <json>', "further settings of the conductor's configuration", json, {})
   .option('--profile <folder>', 'where to write CPU profiles of the measured processes')
   .action(async ({ transport: chosen, ...options }) => {
     printParameters('drain', { transport: chosen, ...options });
-    const results = new Map<string, ReadonlyArray<DrainRound>>();
-    for (const transport of transports) {
-      if (chosen !== 'all' && chosen !== transport) continue;
+    const results = new Map<BenchTransport, ReadonlyArray<DrainRound>>();
+    for (const transport of chosen) {
       const tell = (line: string) => console.error(`${transport}, ${line}`);
       results.set(transport, await drain({ ...options, transport }, tell));
     }

@@ -34,13 +34,13 @@ const context = {
 
 /** A heartbeat as oslo.messaging puts it on the wire. */
 export function osloHeartbeat(instance: string, sent: number, status: string): Buffer {
-  const message = {
-    method: 'heartbeat',
-    args: { instance_id: instance, sent, payload: { service_status: status } },
-    version: '1.0',
-    _unique_id: createHash('md5').update(`${instance} ${sent}`).digest('hex'),
-    ...context,
-  };
+  const args = { instance_id: instance, sent, payload: { service_status: status } };
+  return osloMessage('heartbeat', args, createHash('md5').update(`${instance} ${sent}`).digest('hex'));
+}
+
+/** A cast as oslo.messaging puts it on the wire. */
+export function osloMessage(method: string, args: object, uniqueId: string, more: object = {}): Buffer {
+  const message = { method, args, version: '1.0', _unique_id: uniqueId, ...context, ...more };
   // With the spaces that Python's json writes after colons and commas. No value here contains such a pattern.
   const inner = JSON.stringify(message).replaceAll('":', '": ').replaceAll(',"', ', "');
   return Buffer.from(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(inner)}}`);

@@ -1,3 +1,4 @@
+import type { DrainFigures } from '../src/core/sizing/figures.ts';
 import type { DrainResult, DrainRound } from './drain.ts';
 
 type Figure = readonly [who: string, what: string, digits: number, of: (round: DrainRound) => number];
@@ -8,6 +9,13 @@ const rate = ({ messages, seconds }: DrainResult) => messages / seconds;
 const own = ({ cpuMicroseconds, messages }: DrainResult) => cpuMicroseconds / messages;
 const ofBroker = ({ broker, messages }: DrainResult) => broker / messages;
 const ofPostgres = ({ postgres, messages }: DrainResult) => postgres / messages;
+
+const efficiency = {
+  own: ({ bare, writer, conductor }: DrainRound) => (own(bare) + own(writer)) / own(conductor),
+  withServers: ({ bare, writer, conductor }: DrainRound) =>
+    (own(bare) + ofBroker(bare) + own(writer) + ofPostgres(writer)) /
+    (own(conductor) + ofBroker(conductor) + ofPostgres(conductor)),
+};
 
 const figures: ReadonlyArray<Figure> = [
   ['bare consumer', 'messages/s', 0, ({ bare }) => rate(bare)],
@@ -21,17 +29,27 @@ const figures: ReadonlyArray<Figure> = [
   ['  its broker', 'CPU µs/message', 1, ({ conductor }) => ofBroker(conductor)],
   ['  its Postgres', 'CPU µs/message', 1, ({ conductor }) => ofPostgres(conductor)],
   ['CPU', 'conductor / bare', 2, ({ bare, conductor }) => own(conductor) / own(bare)],
-  ['efficiency', 'own CPU', 2, ({ bare, writer, conductor }) => (own(bare) + own(writer)) / own(conductor)],
-  [
-    'efficiency',
-    'with servers',
-    2,
-    ({ bare, writer, conductor }) =>
-      (own(bare) + ofBroker(bare) + own(writer) + ofPostgres(writer)) /
-      (own(conductor) + ofBroker(conductor) + ofPostgres(conductor)),
-  ],
+  ['efficiency', 'own CPU', 2, efficiency.own],
+  ['efficiency', 'with servers', 2, efficiency.withServers],
   ['conductor', 'peak memory MB', 0, ({ conductor }) => conductor.peakBytes / 1e6],
 ];
+
+/** The medians of a transport's rounds, for the result file. */
+export function drainFiguresOf(transport: string, rounds: ReadonlyArray<DrainRound>): DrainFigures {
+  const median = (of: (round: DrainRound) => number) => spread(rounds.map(of))[0];
+  return {
+    transport,
+    messages: median(({ conductor }) => conductor.messages),
+    rate: median(({ conductor }) => rate(conductor)),
+    bareRate: median(({ bare }) => rate(bare)),
+    cpu: {
+      replica: median(({ conductor }) => own(conductor)),
+      broker: median(({ conductor }) => ofBroker(conductor)),
+      postgres: median(({ conductor }) => ofPostgres(conductor)),
+    },
+    efficiency: { own: median(efficiency.own), withServers: median(efficiency.withServers) },
+  };
+}
 
 /** Prints what the efficiency is, and the limits of the figures. */
 const footnote = [

@@ -11,6 +11,7 @@ import { addDemo } from './commands/demo.ts';
 import { addExplain } from './commands/explain.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
+import { addSize } from './commands/size.ts';
 import { addStart } from './commands/start.ts';
 import { ConfigError, messageOf } from './core/errors.ts';
 
@@ -31,6 +32,7 @@ const commands = [
   addDeferred,
   addDead,
   addExplain,
+  addSize,
 ];
 
 async function version(): Promise<string> {

@@ -35,7 +35,14 @@ const proven: Record<string, string> = {
   'npm run conductor -- migrate --config config/amqp091.yaml --dry-run': 'test/command-line/services.test.ts',
   'npm run conductor -- migrate --config config/amqp091.yaml': 'test/command-line/services.test.ts',
   'npm run conductor -- start --config config/amqp091.yaml': 'test/end-to-end/trove.test.ts',
-  'npm run bench -- drain --transport amqp091': 'test/bench.test.ts',
+  'npm run bench': 'test/bench/scenarios.test.ts',
+  'npm run bench -- drain --transport amqp091': 'test/bench/drain.test.ts',
+  'npm run bench -- knee --transport nats --rate 1000 --seconds 10': 'test/bench/scenarios.test.ts',
+  'npm run bench -- mixed --transport nats --rate 2000 --broker nats://broker.example:4222 --database postgresql://bench@postgres.example/conductor':
+    'test/bench/scenarios.test.ts',
+  'npm run bench -- peers': 'test/bench/peers.test.ts',
+  'conductor size --bench bench-results/bench.json --instances 100000 --interval 10':
+    'test/command-line/size.test.ts',
   'npm run conductor -- cast heartbeat --args \'{"payload": {"service_status": "running"}}\' --sender i1 --config config/mqtt.yaml':
     'test/client/documentation.test.ts',
   'npm run conductor -- call ping --sender i1 --timeout 5 --config config/mqtt.yaml':

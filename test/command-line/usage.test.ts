@@ -27,6 +27,7 @@ test('--help names every command', async (t) => {
     'deferred',
     'dead',
     'explain',
+    'size',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }

@@ -1,6 +1,6 @@
 import type { Channel } from 'amqplib';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { messageOf, NotConnected } from '../../core/errors.ts';
 import { establish } from '../../core/transport/establish.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { close, signIn } from './connect.ts';

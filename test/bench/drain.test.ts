@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { startProcess } from './support/processes.ts';
-import { needs } from './support/services.ts';
+import { startProcess } from '../support/processes.ts';
+import { needs } from '../support/services.ts';
 
 /** That the bench measures, not what: figures of a busy machine say nothing. */
 
@@ -11,7 +11,7 @@ needs(
   'mosquitto',
   'nats',
 )('the bench drains a queue over each transport and prints rates and ratios in one table', async (t) => {
-  const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
   const sizes = ['--messages', '2000', '--instances', '100', '--rounds', '1'];
   const bench = startProcess(process.execPath, [main, 'drain', '--transport', 'all', ...sizes]);
   const { code } = await bench.exited;
@@ -29,7 +29,7 @@ needs(
 needs(test, 'nats')(
   'the bench of one transport prints the median of its rounds, with the least and the greatest',
   async (t) => {
-    const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+    const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
     const sizes = ['--messages', '1000', '--instances', '100', '--rounds', '2'];
     // Of the broker that starts soonest: it is the bench's own.
     const bench = startProcess(process.execPath, [main, 'drain', '--transport', 'nats', ...sizes]);
@@ -44,7 +44,7 @@ needs(
   'rabbitmq',
   'postgres',
 )('the bench calls a method and prints the number of lost calls and the duration', async (t) => {
-  const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
   const sizes = ['--calls', '200', '--in-flight', '8', '--rounds', '1'];
   const bench = startProcess(process.execPath, [main, 'calls', ...sizes]);
   const { code } = await bench.exited;
@@ -56,7 +56,7 @@ needs(
 needs(test, 'postgres')(
   'the bench sweeps a fleet and prints the rates of heartbeats and who was marked',
   async (t) => {
-    const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+    const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
     const bench = startProcess(process.execPath, [main, 'sweep', '--instances', '5000', '--rounds', '1']);
     const { code } = await bench.exited;
     t.is(code, 0, bench.output());

@@ -1,0 +1,24 @@
+/** A connection that sends a load's messages, durable and confirmed. */
+export interface Publisher {
+  /** Whether it takes a message now. Otherwise too many are unconfirmed, and the message has to wait. */
+  readonly hasRoom: boolean;
+  /** @param sender the last part of the address. */
+  send(body: Buffer, sender: string): void;
+  /** Messages that the broker has. */
+  readonly confirmed: number;
+  /** Messages that the broker refused. */
+  readonly refused: number;
+  close(): Promise<void>;
+}
+
+/** Where the messages go: the data that a publisher of a kind needs. */
+export interface Destination {
+  readonly url: string;
+  /** AMQP 0-9-1: the exchange. AMQP 1.0: the address. NATS: the subject, and MQTT: the topic, without the last part. */
+  readonly name: string;
+  /** AMQP 0-9-1: whether the routing key is the name alone, as Trove's is. */
+  readonly isPlain: boolean;
+}
+
+/** Unconfirmed messages at most. */
+export const window = 5000;

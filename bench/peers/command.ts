@@ -1,0 +1,97 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { messageOf } from '../../src/core/errors.ts';
+import { startPostgres } from '../../test/support/postgres.ts';
+import { findRabbitmq, startRabbitmq } from '../../test/support/rabbitmq.ts';
+import { temporaryDirectory } from '../../test/support/temporary.ts';
+import { programVersions } from '../report/versions.ts';
+import { peers } from './index.ts';
+import { measurePeer, type PeerFigures } from './measure.ts';
+import type { Peer } from './peer.ts';
+
+/** `npm run bench -- peers`: the conductor beside programs that do the same work, in one run. */
+export function addPeers(program: Command): void {
+  program
+    .command('peers')
+    .description(
+      'the same messages, the same RabbitMQ and Postgres: this conductor and others, one after the other',
+    )
+    .option('--only <names>', `some of ${peers.map(({ name }) => name).join(', ')}`, chosen, peers)
+    .action(async ({ only }: { only: ReadonlyArray<Peer> }) => {
+      console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name) })}`);
+      console.log(JSON.stringify(await programVersions()));
+      if (findRabbitmq() === undefined) throw new Error('rabbitmq-server is not installed');
+      console.log(formatPeers(await measureAll(only, (line) => console.log(line))));
+    });
+}
+
+function chosen(text: string): Peer[] {
+  return text.split(',').map((name) => {
+    const peer = peers.find((one) => one.name === name);
+    if (peer === undefined) throw new InvalidArgumentError(`there is no peer ${name}`);
+    return peer;
+  });
+}
+
+async function measureAll(only: ReadonlyArray<Peer>, tell: (line: string) => void): Promise<PeerFigures[]> {
+  const figures: PeerFigures[] = [];
+  const settings = { fsync: 'on', track_commit_timestamp: 'on', max_wal_size: '4GB' };
+  const postgres = await startPostgres({ settings });
+  const broker = await startRabbitmq();
+  try {
+    for (const peer of only) {
+      const missing = await peer.missing();
+      if (missing !== undefined) {
+        tell(`${peer.name} is left out: ${missing}`);
+        continue;
+      }
+      try {
+        figures.push(await measurePeer(peer, { broker, postgres, folder: temporaryDirectory('peers') }));
+      } catch (error) {
+        // The others are measured all the same.
+        tell(`${peer.name} failed: ${messageOf(error)}`);
+      }
+    }
+  } finally {
+    await broker.kill();
+    await postgres.stop();
+  }
+  return figures;
+}
+
+/** The table, each beside the first. */
+export function formatPeers(figures: ReadonlyArray<PeerFigures>): string {
+  const [first] = figures;
+  const rows = figures.map(({ name, rate, p50, p99, cpu, lost, of }) => [
+    name,
+    rate.toFixed(0),
+    first === undefined ? '-' : (first.rate / rate).toFixed(1),
+    p50.toFixed(1),
+    p99.toFixed(1),
+    cpu.peer.toFixed(1),
+    cpu.broker.toFixed(1),
+    cpu.postgres.toFixed(1),
+    `${lost} of ${of}`,
+  ]);
+  const heads = [
+    '',
+    'messages/s',
+    `${first?.name ?? ''} ÷ it`,
+    'p50 ms',
+    'p99 ms',
+    'its CPU µs',
+    'broker µs',
+    'Postgres µs',
+    'lost',
+  ];
+  const widths = heads.map((head, column) =>
+    Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = [heads, ...rows].map((row) =>
+    row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '),
+  );
+  return [
+    ...lines,
+    'messages/s and CPU a message: of a full queue. p50, p99: from the time a message was due until it was committed, at half of that rate.',
+    'lost: acknowledged and never applied, after Postgres and half a second later the program were killed in the middle of a queue.',
+  ].join('\n');
+}

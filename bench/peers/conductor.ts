@@ -1,0 +1,21 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { startProcess } from '../../test/support/processes.ts';
+import type { Peer } from './peer.ts';
+
+/** This one, as a deployer starts it. */
+export const conductor: Peer = {
+  name: 'conductor',
+  about: 20_000,
+  missing: () => Promise.resolve(undefined),
+  start({ broker, database, folder }) {
+    const file = join(folder, 'conductor.yaml');
+    const transports = { bench: { kind: 'amqp091', url: broker, codec: 'oslo' } };
+    writeFileSync(file, stringify({ replica: 'bench', database: { url: database }, transports }));
+    const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+    const options = ['--max-semi-space-size=4', '--v8-pool-size=1'];
+    return startProcess(process.execPath, [...options, main, 'start', '--config', file]);
+  },
+};

@@ -1,0 +1,161 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { makeDatabasePlace } from '../../bench/services/database.ts';
+import { makePlace } from '../../bench/services/places.ts';
+import { readBenchFile } from '../../src/core/sizing/read.ts';
+import { createDatabase } from '../support/database.ts';
+import { startProcess } from '../support/processes.ts';
+import { needs, service } from '../support/services.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+/** That the bench measures, not what: figures of a busy machine say nothing. */
+
+const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
+const conductor = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const short = ['--warm-up', '1', '--seconds', '1', '--rate', '500', '--instances', '100'];
+
+async function bench(...args: string[]) {
+  const folder = temporaryDirectory('bench');
+  const child = startProcess(process.execPath, [main, ...args, '--out', folder]);
+  const { code } = await child.exited;
+  const data = join(folder, 'bench.json');
+  return {
+    code,
+    folder,
+    data,
+    output: child.output(),
+    stdout: child.stdout(),
+    runs: () => readBenchFile(readFileSync(data, 'utf8'), data).runs,
+  };
+}
+
+needs(
+  test,
+  'nats',
+  'postgres',
+)(
+  'the search for the knee ends with a table, a report, figures that `conductor size` reads, and a sizing',
+  async (t) => {
+    const { code, folder, data, output, stdout, runs } = await bench('knee', ...short, '--steps', '2');
+    t.is(code, 0, output);
+    t.regex(stdout, /^knee \{"transport":\["nats"\],.*"limit":250/m);
+    t.regex(stdout, /^ *scenario +transport .* missing$/m);
+    t.regex(stdout, /^report: .*bench\.html, figures: .*bench\.json$/m);
+    t.regex(stdout, /^sizing: 100000 instances every 10 s \(10000 messages\/s, nats\): \d+ replicas?,.*\n$/m);
+    t.true(existsSync(join(folder, 'bench.html')));
+    const [first] = runs();
+    t.like(first, { scenario: 'knee', transport: 'nats', offered: 500, replicas: 1, missing: 0 });
+    t.true((first?.latency.commit?.count ?? 0) > 0, 'commit times');
+    t.true((first?.latency.settle?.p50 ?? 0) >= (first?.latency.receive?.p50 ?? 1));
+    for (const part of ['replicas', 'main', 'workers', 'broker', 'postgres'] as const)
+      t.true((first?.cpu[part] ?? 0) > 0, part);
+    t.true((first?.wal ?? 0) > 0);
+
+    const args = ['size', '--bench', data, '--instances', '5000', '--interval', '60'];
+    const sized = startProcess(process.execPath, [conductor, ...args]);
+    t.is((await sized.exited).code, 0, sized.output());
+    t.regex(sized.stdout(), /^replicas +1, 83 messages\/s each/m);
+  },
+);
+
+needs(
+  test,
+  'nats',
+  'postgres',
+)('the tour ends with the tables of the knee and of the floor, a report and a sizing', async (t) => {
+  const sizes = ['--transport', 'nats', '--steps', '1', '--seconds', '1', '--messages', '2000'];
+  const { code, data, output, stdout, runs } = await bench('tour', ...sizes);
+  t.is(code, 0, output);
+  t.regex(stdout, /^efficiency +with servers +\d\.\d\d$/m);
+  t.regex(stdout, /^report: /m);
+  t.regex(stdout, /^sizing: /m);
+  t.is(runs().length, 1);
+  t.is(readBenchFile(readFileSync(data, 'utf8'), data).drains.length, 1);
+  // Without an argument it is the tour too.
+  const help = startProcess(process.execPath, [main, '--help']);
+  await help.exited;
+  t.regex(help.stdout(), /^ +tour /m);
+});
+
+for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
+  const name = ({ amqp091: 'rabbitmq', amqp10: 'rabbitmq', mqtt: 'mosquitto', nats: 'nats' } as const)[kind];
+  needs(
+    test,
+    name,
+    'postgres',
+  )(
+    `the bench measures a broker and a database of the deployer's own over ${kind}, and leaves nothing behind`,
+    async (t) => {
+      const database = await createDatabase(t, { migrated: false });
+      const { url } = service(name);
+      const mix = kind === 'nats' ? 'mixed' : 'steady';
+      const { code, output, runs } = await bench(
+        mix,
+        '--transport',
+        kind,
+        '--broker',
+        url,
+        '--database',
+        database.url,
+        ...short,
+      );
+      t.is(code, 0, output);
+      const [only] = runs();
+      t.like(only, { scenario: mix, transport: kind, missing: 0, callErrors: 0, offered: 500 });
+      // They may run anywhere.
+      t.like(only?.cpu, { broker: null, postgres: null });
+      const { applied = 0, answered = 0, deferred = 0, dead = 0 } = only?.outcomes ?? {};
+      t.true(applied > 0);
+      t.is(answered > 0, mix === 'mixed');
+      t.deepEqual([deferred, dead], [0, 0]);
+      const left = await database.query(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'conductor%' UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+      );
+      t.deepEqual(left, []);
+    },
+  );
+}
+
+needs(
+  test,
+  'nats',
+  'postgres',
+)('the bench touches nothing that it did not make', async (t) => {
+  const database = await createDatabase(t, { migrated: false });
+  await database.query('CREATE SCHEMA taken; CREATE TABLE taken.kept (id integer)');
+  await t.throwsAsync(makeDatabasePlace(database.url, 'taken'), { message: /schema "taken" already exists/ });
+  t.deepEqual(await database.query('SELECT * FROM taken.kept'), []);
+  const name = `conductor-bench-${process.pid}`;
+  const options = { url: service('nats').url, name, codec: 'native', auth: { mode: 'none' } } as const;
+  const place = await makePlace.nats(options);
+  await t.throwsAsync(makePlace.nats(options), { message: /exists on the broker/ });
+  await place.remove();
+  // It is gone, so it can be made anew.
+  await (await makePlace.nats(options)).remove();
+});
+
+needs(test, 'rabbitmq')('the bench refuses a queue that it did not make', async (t) => {
+  const name = `conductor-bench-${process.pid}`;
+  const options = { url: service('rabbitmq').url, name, codec: 'native', auth: { mode: 'none' } } as const;
+  const place = await makePlace.amqp091(options);
+  await t.throwsAsync(makePlace.amqp091(options), { message: /exists on the broker/ });
+  await t.throwsAsync(makePlace.amqp10(options), { message: /exists on the broker/ });
+  await place.remove();
+});
+
+needs(
+  test,
+  'nats',
+  'postgres',
+)('guests that all start at once, an outage and a replica without threads are measured', async (t) => {
+  const start = await bench('start', '--transport', 'nats', '--instances', '300', '--replicas', '2');
+  t.is(start.code, 0, start.output);
+  t.like(start.runs()[0], { scenario: 'start', offered: null, sent: 300, missing: 0, replicas: 2 });
+  const recovery = await bench('recovery', ...short, '--outage', '2', '--seconds', '4', '--inline');
+  t.is(recovery.code, 0, recovery.output);
+  const [only] = recovery.runs();
+  t.like(only, { scenario: 'recovery', threads: 0, missing: 0, sent: 3000 });
+  t.like(only?.recovery, { outage: 2, backlog: 1000 });
+});
