@@ -1,15 +1,13 @@
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
+import { HeldDelivery } from '../transport/held-delivery.ts';
 import { Bodies } from './bodies.ts';
 import { Counters } from './counters.ts';
 import { type Excess, withAddresses } from './excess.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
 /** The part of a call's result that settles it. */
-interface SettledCall {
-  readonly outcome: NonNullable<CallResult['outcome']>;
-  readonly dead?: CallResult['dead'];
-}
+type SettledCall = Pick<CallResult, 'dead'> & { readonly outcome: NonNullable<CallResult['outcome']> };
 
 const nothing = new Uint8Array(0);
 
@@ -63,8 +61,9 @@ export class InFlight {
       this.paused = true;
       return false;
     }
-    // A call may stay for long, and would keep its slab.
-    if (delivery.meta.replyTo === undefined) delivery.body = this.bodies.keep(delivery.body);
+    // A call may stay for long, and would keep its slab. A deployer's own transport keeps its bodies as it likes.
+    if (delivery instanceof HeldDelivery && delivery.meta.replyTo === undefined)
+      delivery.body = this.bodies.keep(delivery.body);
     this.pending.push(delivery);
     counters.received += 1;
     this.hold(1, delivery.body.length);
@@ -233,10 +232,12 @@ export class InFlight {
 
   /** Drops the body of a delivery that is going to be settled. Returns its length. */
   private discard(delivery: Delivery): number {
-    const { body } = delivery;
-    this.bodies.free(body);
-    delivery.body = nothing;
-    return body.length;
+    const { length } = delivery.body;
+    if (delivery instanceof HeldDelivery) {
+      this.bodies.free(delivery.body);
+      delivery.body = nothing;
+    }
+    return length;
   }
 
   /** Splits deliveries by whether their session has ended. */

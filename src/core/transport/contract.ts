@@ -83,8 +83,7 @@ export type Settlement = 'done' | 'release';
 /** One message as the transport received it: not decoded, not settled. */
 export interface Delivery {
   readonly session: Session;
-  /** The dispatcher replaces it by a copy of its own, and by nothing once the delivery is settled. */
-  body: Uint8Array;
+  readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
 }
 
