@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { migrate } from '../src/database/migrate.ts';
+import { freePort } from '../test/support/ports.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/processes.ts';
 import { type BenchTransport, startBroker } from './brokers/index.ts';
@@ -13,6 +14,8 @@ export interface DrainOptions {
   readonly rounds: number;
   /** Further settings of the conductor, such as `workers`. */
   readonly settings: Record<string, unknown>;
+  /** Whether the conductor's metrics are scraped each second meanwhile. */
+  readonly scrape?: boolean;
   /** A folder for CPU profiles of the measured processes. */
   readonly profile?: string;
 }
@@ -83,13 +86,36 @@ export async function drain(options: DrainOptions, tell: (line: string) => void)
       const writer = await measure('drain-writer.ts', task, options.profile);
       tell(`round ${round} of ${rounds}: conductor`);
       await broker.fill(messages, instances);
-      const conductor = await measure('drain-conductor.ts', task, options.profile);
+      const conductor = options.scrape
+        ? await whileScraped((admin) =>
+            measure('drain-conductor.ts', withAdmin(task, admin), options.profile),
+          )
+        : await measure('drain-conductor.ts', task, options.profile);
       results.push({ bare, writer, conductor });
     }
     return results;
   } finally {
     await broker.stop();
     await postgres.stop();
+  }
+}
+
+function withAdmin(task: DrainTask, admin: { readonly port: number }): DrainTask {
+  return { ...task, settings: { ...task.settings, admin } };
+}
+
+/** Scrapes the port each second, as Prometheus would. Scrapes before the start and after the end of the replica fail. */
+async function whileScraped<Result>(work: (admin: { port: number }) => Promise<Result>): Promise<Result> {
+  const port = await freePort();
+  const scrape = async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => undefined);
+    await response?.text().catch(() => {});
+  };
+  const timer = setInterval(() => void scrape(), 1000);
+  try {
+    return await work({ port });
+  } finally {
+    clearInterval(timer);
   }
 }
 

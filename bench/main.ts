@@ -33,6 +33,7 @@ program
   .option('--instances <n>', 'instances that they are about', count, 10_000)
   .option('--rounds <n>', 'how often; the medians count', count, 3)
   .option('--settings <json>', "further settings of the conductor's configuration", json, {})
+  .option('--scrape', "scrape the conductor's metrics each second meanwhile")
   .option('--profile <folder>', 'where to write CPU profiles of the measured processes')
   .action(async ({ transport: chosen, ...options }) => {
     printParameters('drain', { transport: chosen, ...options });

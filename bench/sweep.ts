@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { pino } from 'pino';
+import { JobFigures } from '../src/core/job-figures.ts';
 import { migrate } from '../src/database/migrate.ts';
 import type { JobsDatabase } from '../src/jobs/contract.ts';
 import { sweepJob } from '../src/jobs/sweep.ts';
@@ -45,6 +46,7 @@ export async function benchSweep(options: SweepBenchOptions, tell: (line: string
       const began = performance.now();
       const written = beats.written;
       await sweepJob({
+        figures: new JobFigures([]),
         heartbeatExpiry: 90_000,
         buildTimeout: 1_800_000,
         grace: 0,

@@ -1,7 +1,7 @@
 import { fullJitter, pause } from './core/backoff.ts';
 import type { Access } from './core/config/access.ts';
 import type { Config } from './core/config/load.ts';
-import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
+import { ConfigError, errorCodeOf, messageOf, NotConnected } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { Outage } from './core/quiet-log.ts';
 import { type Query, queryOn } from './database/query.ts';
@@ -30,7 +30,7 @@ export async function awaitDatabase(
       const delay = fullJitter(failures, reconnect);
       const text = messageOf(error);
       logger[outage.fail(text) ? 'error' : 'debug'](
-        { error: text, retryInMs: Math.round(delay) },
+        { code: errorCodeOf(error), error: text, retryInMs: Math.round(delay) },
         'waiting for the database',
       );
       await pause(delay, signal);
@@ -51,10 +51,11 @@ export async function checkSchema(
     if (missing.length > 0) {
       throw new ConfigError(
         `the database lacks ${missing.join(', ')}: run \`conductor migrate\` with this configuration`,
+        { code: 'database-schema' },
       );
     }
     const problem = await missingFromModels({ query: (_, text, values) => query(text, [...values]) }, access);
-    if (problem !== undefined) throw new ConfigError(problem);
+    if (problem !== undefined) throw new ConfigError(problem, { code: 'database-schema' });
     await admit(query);
   } finally {
     await client.end();

@@ -37,14 +37,14 @@ export class DurabilityWatch {
   /** Asks the database. Throws ConfigError if it falls short of what is required. */
   async admitDatabase(query: Query): Promise<void> {
     const refusal = await this.ask(query);
-    if (refusal !== undefined) throw new ConfigError(refusal);
+    if (refusal !== undefined) throw new ConfigError(refusal, { code: 'durability' });
   }
 
   /** Judges a new session of a transport. Returns the refusal, for the supervisor. */
   admitSession(transport: string, session: Session): ConfigError | undefined {
     const refusal = this.durability.judgeSession(transport, session);
     this.tell();
-    return refusal === undefined ? undefined : new ConfigError(refusal);
+    return refusal === undefined ? undefined : new ConfigError(refusal, { code: 'durability' });
   }
 
   /** Tells the log from now on, and looks at the database now and then. */
@@ -74,7 +74,7 @@ export class DurabilityWatch {
     const { synchronousCommit } = this.config.database;
     const facts = await readServerFacts(query);
     const missing = missingStandby(facts, synchronousCommit);
-    if (missing !== undefined && missing !== this.missing) this.logger.warn(missing);
+    if (missing !== undefined && missing !== this.missing) this.logger.warn({ code: 'durability' }, missing);
     this.missing = missing;
     const refusal = this.durability.judgeDatabase(durabilityOf(facts, synchronousCommit));
     return refusal && `database: ${refusal}`;
@@ -95,7 +95,11 @@ export class DurabilityWatch {
     if (text === this.told) return;
     this.told = text;
     if (refusal === undefined) this.logger.info(fields, 'durability of confirmed messages');
-    else this.logger.error({ ...fields, error: refusal }, 'durability of confirmed messages');
+    else
+      this.logger.error(
+        { code: 'durability', ...fields, error: refusal },
+        'durability of confirmed messages',
+      );
   }
 }
 

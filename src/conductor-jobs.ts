@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Config } from './core/config/load.ts';
+import type { JobFigures } from './core/job-figures.ts';
 import type { Logger } from './core/logger.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
 import { Semaphore } from './core/semaphore.ts';
@@ -30,13 +31,14 @@ export interface ReplicaJobs {
   readonly adoptions: ReadonlyArray<Job>;
   /** The replica's knowledge of itself, for the sweep. */
   readonly witness: () => Witness;
+  readonly figures: JobFigures;
 }
 
 /** The jobs of a replica. */
 export function createJobs(
   config: Config,
   connections: JobsConnections,
-  { retry, redrive, publishDue, onDead, adoptions, witness }: ReplicaJobs,
+  { retry, redrive, publishDue, onDead, adoptions, witness, figures }: ReplicaJobs,
   logger: Logger,
 ): Jobs {
   const database = connections.rounds;
@@ -80,6 +82,7 @@ export function createJobs(
               goneAfter: goneAfter(config),
               database,
               witness,
+              figures,
               logger,
             }),
           ]),
@@ -149,7 +152,7 @@ function poolOf(settings: WorkerSettings, logger: Logger): DatabasePool {
       concurrency: 1,
       calls: { ...calls, concurrency: 0 },
     },
-    (line) => logger.warn(line),
+    (line) => logger.warn({ code: 'database-pooler' }, line),
   );
 }
 

@@ -26,6 +26,8 @@ export interface ReplicaOutbox {
   note<Result extends Notifying>(transport: string, result: Result): Result;
   /** Publishes the due notifications. Resolves with the reason why some wait, if any do. Never rejects. */
   publishDue(transport: string, signal: AbortSignal): Promise<string | undefined>;
+  /** By transport. */
+  readonly counts: ReadonlyMap<string, OutboxPublisher['counts']>;
   /** Publishes what the last batches have stored. Never rejects. Ends at the deadline at the latest. */
   stop(deadline: AbortSignal): Promise<void>;
 }
@@ -51,6 +53,7 @@ export function createOutbox(
     ]),
   );
   return {
+    counts: new Map([...publishers].map(([name, { counts }]) => [name, counts])),
     note(transport, result) {
       if (result.notifies) publishers.get(transport)?.wake();
       return result;

@@ -82,16 +82,17 @@ export class Reloading {
       parts.probe.renew(taken.config.database);
     }
     this.current = taken;
-    if (live.length > 0) this.warn(taken.config);
+    if (live.length > 0) this.tellWarnings(taken.config);
     // One after the other, so that messages flow on the others.
     for (const { supervisor, renewed } of transports) await supervisor.renew(renewed);
     return { changed: live, needRestart: restart };
   }
 
-  private warn(config: Config): void {
+  private tellWarnings(config: Config): void {
     for (const configured of config.transports) {
       const transport = this.parts.transports.find(({ name }) => name === configured.name);
-      for (const warning of warningsOf(configured, config)) transport?.logger.warn(warning);
+      for (const warning of warningsOf(configured, config))
+        transport?.logger.warn({ code: 'configuration' }, warning);
     }
   }
 }

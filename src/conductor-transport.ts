@@ -38,7 +38,7 @@ export function createTransports(
   return config.transports.map((configured) => {
     const { name } = configured;
     const child = logger.child({ transport: name });
-    for (const warning of warningsOf(configured, config)) child.warn(warning);
+    for (const warning of warningsOf(configured, config)) child.warn({ code: 'configuration' }, warning);
     const inlet = dispatcher.inlet(name, share);
     const create = ({ create }: ConfiguredTransport) =>
       create({ share, replica: config.replica, logger: child });
@@ -75,7 +75,7 @@ export async function startTransport(name: string, supervisor: Supervisor): Prom
     await supervisor.start();
   } catch (error) {
     throw error instanceof ConfigError
-      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error })
+      ? new ConfigError(`transports.${name}: ${error.message}`, { cause: error, code: error.code })
       : error;
   }
 }

@@ -6,7 +6,8 @@ import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
 import { createPeers } from './conductor-peers.ts';
-import { type Reloaded, Reloading } from './conductor-reload.ts';
+import { Reloading } from './conductor-reload.ts';
+import { type Conductor, Replica } from './conductor-replica.ts';
 import { Stopping } from './conductor-stop.ts';
 import { SweepWitness } from './conductor-sweep.ts';
 import { createTransports, startTransport } from './conductor-transport.ts';
@@ -14,21 +15,19 @@ import { statusWaits } from './conductor-waits.ts';
 import type { Config } from './core/config/load.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
-import type { ClockReport } from './core/gateway/clock-watch.ts';
-import type { Counters } from './core/gateway/counters.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
-import type { DurabilityReport } from './core/gateway/durability.ts';
 import { Parking } from './core/gateway/parking.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
-import type { SupervisorState } from './core/gateway/supervisor.ts';
+import { Utilisation } from './core/gateway/utilisation.ts';
 import { WedgeWatch } from './core/gateway/wedge.ts';
+import { JobFigures } from './core/job-figures.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
 import type { DeadNotice } from './core/message/outcome.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
-import type { Jobs } from './jobs/jobs.ts';
+import { TableWatch } from './jobs/table-watch.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
 
@@ -40,37 +39,6 @@ const busy = {
   class: 'Busy',
   message: 'this conductor has as many calls as it takes at once; try again in a moment',
 };
-
-/** A running replica. */
-export interface Conductor {
-  /** The outcomes of the messages, by transport. */
-  readonly counters: ReadonlyMap<string, Counters>;
-  /** Why messages are held now, or would be if any came; undefined while they flow. */
-  readonly heldBecause: string | undefined;
-  /** Why all messages of a method are put aside now; undefined if none are. */
-  readonly putAsideBecause: string | undefined;
-  /** Why only a restart helps; undefined while the replica works. */
-  readonly wedgedBecause: string | undefined;
-  /** The times at which jobs last succeeded, and why no job can run at the moment. */
-  readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem'>;
-  /** What a confirmed message survives. */
-  readonly durability: DurabilityReport;
-  /** Guests whose clocks are wrong. */
-  clocks(): ClockReport;
-  /** The state and the last error of each transport's connection. */
-  states(): Record<string, { readonly state: SupervisorState; readonly lastError: string | undefined }>;
-  /** Whether the replica stops or has stopped. */
-  readonly isStopping: boolean;
-  /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
-  stop(): Promise<void>;
-  /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
-  abandon(): Promise<void>;
-  /**
-   * Takes over the credentials, certificates, grants and log level of a configuration that was read anew. Rejects with ConfigError or
-   * NotConnected if they cannot be used; then nothing has changed. One call at a time.
-   */
-  reload(config: Config): Promise<Reloaded>;
-}
 
 /**
  * Starts a replica: database, then workers, then transports. Waits for a database that is away. Goes on without a broker that is away,
@@ -90,10 +58,12 @@ export async function startConductor(
   await awaitDatabase(config, logger, (query) => durability.admitDatabase(query), signal);
   const { workers, reconnect } = config;
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
+  const [slots, callSlots] = [threads * workers.concurrency, threads * config.calls.concurrency];
   const settings = workerSettingsOf(config);
   const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
+  const figures = new JobFigures(config.transports.map(({ name }) => name));
   const connections = jobsConnections(settings, logger);
   const clocks = watchClocks(config, connections.rounds, logger);
   const dispatcher = new Dispatcher({
@@ -106,8 +76,8 @@ export async function startConductor(
       }),
     call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
     waits: statusWaits(config, connections.rounds, logger),
-    slots: threads * workers.concurrency,
-    callSlots: threads * config.calls.concurrency,
+    slots,
+    callSlots,
     callTimeout: config.calls.timeout,
     busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
     maxBatch: workers.maxBatch,
@@ -128,9 +98,14 @@ export async function startConductor(
   const retry = async (transport: string) => {
     const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
     for (const notice of dead) onDead(notice);
+    figures.transports.get(transport)?.countRetried(round);
     return round;
   };
-  const redrive = async (transport: string) => outbox.note(transport, await pool.redrive(transport));
+  const redrive = async (transport: string) => {
+    const round = outbox.note(transport, await pool.redrive(transport));
+    figures.transports.get(transport)?.countRedriven(round.outcomes);
+    return round;
+  };
   const { publishDue } = outbox;
   const witness = new SweepWitness(config, perTransport, dispatcher, () => watch.problem !== undefined);
   const { registry, jobs: adoptions } = createPeers(
@@ -143,7 +118,7 @@ export async function startConductor(
   const jobs = createJobs(
     config,
     connections,
-    { retry, redrive, publishDue, onDead, adoptions, witness: () => witness.tell() },
+    { retry, redrive, publishDue, onDead, adoptions, witness: () => witness.tell(), figures },
     logger,
   );
   const probe = new DatabaseProbe(config.database, `conductor ${config.replica}`);
@@ -166,7 +141,17 @@ export async function startConductor(
     overdueJob: () => jobs.overdue,
     logger,
   });
-  const watches = [watch, wedge, witness, clocks, parking];
+  const utilisation = new Utilisation({
+    messages: dispatcher.load,
+    mostMessages: Math.min(slots * workers.maxBatch, config.maxInFlight),
+    calls: dispatcher.callLoad,
+    callSlots,
+    isHeld,
+  });
+  const tables = new TableWatch(connections.rounds, figures);
+  const watches: { start(): void; stop(): void }[] = [watch, wedge, witness, clocks, parking, utilisation];
+  // They are for the metrics only.
+  if (config.admin.port !== 0) watches.push(tables);
   let admin: AdminServer | undefined;
   const stopping = new Stopping({
     deadline: config.shutdown.deadline,
@@ -184,33 +169,25 @@ export async function startConductor(
     logger,
   });
   const reloading = new Reloading({ config, pool, jobs, probe, transports: perTransport, logger });
-  const conductor: Conductor = {
+  const conductor: Conductor = new Replica({
+    config,
     counters,
     jobs,
-    get heldBecause() {
-      return dispatcher.heldBecause ?? watch.problem;
-    },
-    get wedgedBecause() {
-      return wedge.because;
-    },
-    get putAsideBecause() {
-      return putAside.because;
-    },
-    get durability() {
-      return durability.report;
-    },
-    clocks: () => clocks.report,
-    states: () =>
-      Object.fromEntries(
-        perTransport.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
-      ),
-    get isStopping() {
-      return stopping.begun;
-    },
-    stop: () => stopping.stop(),
-    abandon: () => stopping.abandon(),
-    reload: (next) => reloading.take(next),
-  };
+    figures,
+    dispatcher,
+    pool,
+    outbox,
+    transports: perTransport,
+    workers: { threads, slots, callSlots },
+    putAside,
+    wedge,
+    watch,
+    durability,
+    clocks,
+    utilisation,
+    stopping,
+    reloading,
+  });
   onMade(conductor);
 
   try {

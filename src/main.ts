@@ -8,12 +8,13 @@ import { CommandLine } from './commands/command-line.ts';
 import { addDead } from './commands/dead.ts';
 import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSize } from './commands/size.ts';
 import { addStart } from './commands/start.ts';
-import { ConfigError, messageOf } from './core/errors.ts';
+import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 usage or configuration. */
 const exit = { done: 0, failed: 1, usage: 2 } as const;
@@ -26,6 +27,7 @@ const commands = [
   addMigrate,
   addDemo,
   addCheckConfig,
+  addDoctor,
   addCast,
   addCall,
   addSimulate,
@@ -39,6 +41,14 @@ async function version(): Promise<string> {
   const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
   const { version }: { version: string } = JSON.parse(text);
   return version;
+}
+
+/** The code of an error, for docs/errors.md. The general codes say no more than the text does. */
+function codeIn(error: unknown): string {
+  const isCoded = error instanceof ConfigError || error instanceof NotConnected;
+  return isCoded && error.code !== 'configuration' && error.code !== 'not-connected'
+    ? ` [${error.code}]`
+    : '';
 }
 
 async function main(): Promise<void> {
@@ -66,7 +76,7 @@ try {
     `conductor: ${line
       .mask(messageOf(error))
       .trim()
-      .replaceAll(/\s*\n\s*/g, ' ')}\n`,
+      .replaceAll(/\s*\n\s*/g, ' ')}${codeIn(error)}\n`,
   );
   process.exit(error instanceof ConfigError ? exit.usage : exit.failed);
 }

@@ -80,8 +80,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commander'],
   'public/': ['pino'],
-  'commands/': ['commander', 'pino', 'yaml'],
-  'admin/': ['fastify'],
+  'commands/': ['commander', 'pg', 'pino', 'yaml'],
+  'admin/': ['fastify', 'prom-client'],
   'core/': ['convict', 'pino', 'yaml'],
   'transports/amqp091/': ['amqplib', 'convict'],
   'transports/amqp10/': ['rhea', 'convict'],

@@ -36,7 +36,7 @@ export class HardEnd {
       // Such as a log that cannot be written.
       if (this.hasBegun) process.exit(1);
       logger.fatal(
-        { error: messageOf(error).slice(0, longestText), origin, stack: framesOf(error) },
+        { code: 'fault', error: messageOf(error).slice(0, longestText), origin, stack: framesOf(error) },
         'the replica ends because of an error that it does not know: its messages go back to the brokers. Please report this line',
       );
       this.now();

@@ -1,4 +1,4 @@
-import type { Conductor } from '../conductor.ts';
+import type { Conductor } from '../conductor-replica.ts';
 import type { Config } from '../core/config/load.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -42,7 +42,7 @@ async function reload({ load, starting, logger }: ReloadOptions): Promise<void> 
     logger.info({ changed, needRestart }, 'the configuration was read anew');
   } catch (error) {
     logger.error(
-      { error: messageOf(error) },
+      { code: 'reload-failed', error: messageOf(error) },
       'the configuration was not read anew: the replica keeps its settings. Correct it and send SIGHUP again',
     );
   }

@@ -1,4 +1,5 @@
-import { type Conductor, startConductor } from '../conductor.ts';
+import { startConductor } from '../conductor.ts';
+import type { Conductor } from '../conductor-replica.ts';
 import { lastMoment } from '../conductor-stop.ts';
 import { unlessAborted } from '../core/deadline.ts';
 import { createLogger, type Logger } from '../core/logger.ts';
@@ -33,7 +34,10 @@ export async function start(file: string, line: CommandLine): Promise<void> {
 function boundStop(deadline: number, interrupted: AbortSignal, logger: Logger): void {
   interrupted.addEventListener('abort', () => {
     setTimeout(() => {
-      logger.error({ deadline }, 'the stop has not ended within shutdown.deadline: the process ends now');
+      logger.error(
+        { code: 'stop-late', deadline },
+        'the stop has not ended within shutdown.deadline: the process ends now',
+      );
       process.exit(1);
     }, lastMoment(deadline)).unref();
   });

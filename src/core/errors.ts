@@ -1,13 +1,32 @@
+import type { ErrorCode } from './error-codes.ts';
+
 /** An error's class tells its consequence, not its origin: the next step follows from the class. */
+
+/** The cause of an error for an operator, and its code, if it is not that of the class. */
+export interface OperatorErrorOptions extends ErrorOptions {
+  readonly code?: ErrorCode;
+}
 
 /** The configuration, or something it names, is wrong; trying again cannot help. The command ends with exit code 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  readonly code: ErrorCode;
+
+  constructor(message: string, options: OperatorErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? 'configuration';
+  }
 }
 
 /** A broker or database could not be reached or did not accept us now. The supervisor tries again. */
 export class NotConnected extends Error {
   override readonly name = 'NotConnected';
+  readonly code: ErrorCode;
+
+  constructor(message: string, options: OperatorErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? 'not-connected';
+  }
 }
 
 /** Another connection has the session, or may have it. If the session is adopted, its owner is back, and the adopter gives way. */
@@ -57,7 +76,7 @@ export const sendersMistakes = [
  * | `unpublished` | is a notification of our own that no broker has accepted within `outbox.maxAge`, or that was too many |
  * | `crash` | ended the worker that ran it, twice, or made reading it fail in a way that was not foreseen |
  */
-const deadReasons = [
+export const deadReasons = [
   ...sendersMistakes,
   'refused',
   'never_known',
@@ -94,6 +113,11 @@ export class CallRefused extends Error {
     this.errorClass = errorClass;
     this.argument = argument;
   }
+}
+
+/** The code of any thrown value, for a log line or a message to the operator. */
+export function errorCodeOf(error: unknown): ErrorCode {
+  return error instanceof ConfigError || error instanceof NotConnected ? error.code : 'fault';
 }
 
 /** The text of any thrown value, for a log line or a message to the operator. */

@@ -1,14 +1,18 @@
 import { type Logger, pino } from 'pino';
+import { readableLine } from './readable-log.ts';
 
 export type { Logger } from 'pino';
 
 /**
- * JSON lines on standard error, so that standard output stays free for a command's result.
+ * Lines on standard error, so that standard output stays free for a command's result: for a reader if standard error is a terminal, otherwise JSON.
  *
  * @param mask hides secrets in each line.
  */
 export function createLogger(level: string, mask: (text: string) => string = (text) => text): Logger {
-  const destination = { write: (line: string) => process.stderr.write(mask(line)) };
+  const { stderr } = process;
+  const hasColors = stderr.isTTY && stderr.hasColors();
+  const form = stderr.isTTY ? (line: string) => readableLine(line, hasColors) : (line: string) => line;
+  const destination = { write: (line: string) => stderr.write(form(mask(line))) };
   const children = new Set<Logger>();
   const onChild = (child: Logger) => void children.add(child);
   const logger: Logger = pino(

@@ -23,6 +23,7 @@ export async function jobsSchemaState(client: Client, schema: string): Promise<J
   if (lacking.length > 0)
     throw new ConfigError(
       `The schema ${schema} lacks ${lacking.join(', ')}. Nothing in it is needed: DROP SCHEMA ${schema} CASCADE, then run conductor migrate.`,
+      { code: 'database-schema' },
     );
   try {
     await boss.start();

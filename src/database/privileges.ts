@@ -18,6 +18,7 @@ export async function checkPrivileges(
   if (!session?.schema) {
     throw new ConfigError(
       'The database user may use no schema of its search_path: GRANT USAGE, CREATE ON SCHEMA public to it.',
+      { code: 'database-privileges' },
     );
   }
   const { user, schema } = session;
@@ -34,6 +35,7 @@ export async function checkPrivileges(
       `then GRANT SELECT, INSERT, UPDATE, DELETE ON ${[...troveTables, ...ownTables].join(', ')} TO ${user}, ` +
       `GRANT USAGE ON SCHEMA ${jobs.schema} TO ${user} and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${jobs.schema} ` +
       `TO ${user}.`,
+    { code: 'database-privileges' },
   );
 }
 

@@ -18,6 +18,7 @@ export async function rollBack(client: Client, options: MigrateOptions): Promise
   if (unknown.length > 0) {
     throw new ConfigError(
       `A newer version of the conductor has migrated this database (${unknown.join(', ')}): roll back with that version.`,
+      { code: 'database-schema' },
     );
   }
   const createdTroves = ran.includes(createsTroveTables);

@@ -94,18 +94,20 @@ function connectError(error: unknown): Error {
   const advice = tlsAdvice(error);
   if (advice !== undefined)
     return new ConfigError(`database.url: no TLS with the database: ${messageOf(error)}. ${advice}`, {
+      code: 'database-tls',
       cause: error,
     });
   // Wrong user or password, no such database.
   if (code === '28P01' || code === '28000' || code === '3D000') {
     return new ConfigError(
       `The database refuses the connection: ${messageOf(error)}. Correct database.url.`,
-      {
-        cause: error,
-      },
+      { code: 'database-sign-in', cause: error },
     );
   }
-  return new NotConnected(`The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+  return new NotConnected(`The database cannot be reached: ${messageOf(error)}.`, {
+    code: 'database-unreachable',
+    cause: error,
+  });
 }
 
 /** The same error, or one that tells the operator the next step. */
@@ -115,18 +117,18 @@ export function explained(error: unknown): unknown {
       return new ConfigError(
         `The database refuses: ${messageOf(error)}. Run conductor migrate as the owner of these tables, or grant its user ` +
           'the missing right.',
-        { cause: error },
+        { code: 'database-privileges', cause: error },
       );
     case '25006': // read_only_sql_transaction
       return new ConfigError(
         'The database is read-only: point database.url at the primary server, not at a standby.',
-        { cause: error },
+        { code: 'database-read-only', cause: error },
       );
     case '55P03': // lock_not_available
       return new NotConnected(
         `Another session has kept a table locked for ${lockTimeout} seconds; the step was undone. Look for sessions that are ` +
           '"idle in transaction" in pg_stat_activity, end them, and run conductor migrate again.',
-        { cause: error },
+        { code: 'locked', cause: error },
       );
     default:
       return error;

@@ -56,6 +56,7 @@ export function duplicatesError(found: Duplicates): ConfigError {
     `service_statuses holds several rows for some instances, and must hold one for each (instances: ${found.instances}, ` +
       `rows too many: ${found.rows}): ${found.sample}. Look at them and delete all but the right one, or run conductor ` +
       'migrate --remove-duplicates, which keeps the one of the newest updated_at.',
+    { code: 'database-schema' },
   );
 }
 

@@ -83,6 +83,7 @@ async function checkReady(query: Query): Promise<void> {
   throw new ConfigError(
     `The database was migrated, but somebody has removed: ${missing.join(', ')}. Run conductor migrate --rollback, then ` +
       'conductor migrate.',
+    { code: 'database-schema' },
   );
 }
 
@@ -98,5 +99,6 @@ async function isTroves(query: Query): Promise<boolean> {
   throw new ConfigError(
     `The database has ${existing.join(', ')}, but lacks: ${missing.join(', ')}. Point database.url at Trove's database after ` +
       'trove-manage db_sync, or at an empty database or schema.',
+    { code: 'database-schema' },
   );
 }

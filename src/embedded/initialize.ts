@@ -28,11 +28,15 @@ export async function initialize(
   const self = process.getuid?.();
   // Root runs the server as the owner. No other user can read the directory.
   if (owner !== undefined && self !== undefined && self !== 0 && owner !== self) {
-    throw new ConfigError(`the data directory ${dataDirectory} belongs to another user (uid ${owner})`);
+    throw new ConfigError(`the data directory ${dataDirectory} belongs to another user (uid ${owner})`, {
+      code: 'data-directory',
+    });
   }
   if (existsSync(join(dataDirectory, 'PG_VERSION'))) return;
   if (owner !== undefined && readdirSync(dataDirectory).length > 0) {
-    throw new ConfigError(`${dataDirectory} holds something else than a Postgres database`);
+    throw new ConfigError(`${dataDirectory} holds something else than a Postgres database`, {
+      code: 'data-directory',
+    });
   }
 
   removeUnfinished(dataDirectory);

@@ -45,7 +45,9 @@ export async function stopLeftover(dataDirectory: string): Promise<void> {
   const owner = commandOf(pid).flatMap((word) => /^cluster_name=conductor-(\d+)$/.exec(word)?.[1] ?? [])[0];
   if (owner === undefined || isRunning(Number(owner))) {
     const user = owner === undefined ? `the Postgres server ${pid}` : `process ${owner}`;
-    throw new ConfigError(`the data directory ${dataDirectory} is in use by ${user}`);
+    throw new ConfigError(`the data directory ${dataDirectory} is in use by ${user}`, {
+      code: 'data-directory',
+    });
   }
   await shutDown(
     (signal) => {

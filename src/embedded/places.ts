@@ -109,6 +109,7 @@ export function placeData(wanted: string, user: ServerUser | undefined): Placed<
     throw new ConfigError(
       `Postgres runs as ${user.name}, who may not enter ${blocked}, and ${path} exists already: ` +
         'let others enter that folder, or move the data directory',
+      { code: 'data-directory' },
     );
   }
   ownFolder(dirname(elsewhere));
@@ -126,7 +127,9 @@ function ownFolder(path: string): string {
   const { uid, mode } = lstatSync(path);
   // Everybody may make folders under /var/tmp. We do not use programs or data that another user has put there.
   if (!lstatSync(path).isDirectory() || uid !== process.getuid?.() || (mode & 0o022) !== 0) {
-    throw new ConfigError(`${path} was not made by this program, or others can write to it: remove it`);
+    throw new ConfigError(`${path} was not made by this program, or others can write to it: remove it`, {
+      code: 'data-directory',
+    });
   }
   // The umask may be stricter than usual.
   chmodSync(path, 0o711);

@@ -46,13 +46,14 @@ export async function embeddedBinaries(): Promise<PostgresBinaries> {
   const found: unknown = await import(name).catch((error: unknown) => {
     throw new ConfigError(
       `no Postgres comes with this installation for ${platform} ${process.arch} (${name}: ${messageOf(error)})`,
+      { code: 'data-directory' },
     );
   });
   if (typeof found === 'object' && found !== null && 'initdb' in found && 'postgres' in found) {
     const { initdb, postgres } = found;
     if (typeof initdb === 'string' && typeof postgres === 'string') return { initdb, postgres };
   }
-  throw new ConfigError(`${name} does not say where its initdb and postgres are`);
+  throw new ConfigError(`${name} does not say where its initdb and postgres are`, { code: 'data-directory' });
 }
 
 /**

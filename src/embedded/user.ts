@@ -30,6 +30,7 @@ export function serverUser(dataDirectory: string): ServerUser | undefined {
   if (account !== undefined) return account;
   throw new ConfigError(
     'Postgres does not run as root, and this machine has neither a user postgres nor a user nobody to run it as',
+    { code: 'data-directory' },
   );
 }
 

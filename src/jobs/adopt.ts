@@ -77,7 +77,10 @@ export function adoptJob(options: AdoptOptions): Job {
           const because = `the session ${found.clientId} cannot be taken over: ${messageOf(error)}`;
           result = { failedBecause: because };
           if (outage.fail(because))
-            logger.warn({ because, replica: found.replica }, 'the messages of a replica that is gone wait');
+            logger.warn(
+              { code: 'adoption-waits', because, replica: found.replica },
+              'the messages of a replica that is gone wait',
+            );
           await database.transaction((db) => extendClaim(db, claim, Math.min(refusedFor, after)));
         }
       }

@@ -56,7 +56,7 @@ export class DatabaseWatch {
       if (this.outage.end()) logger.info('the database answers again');
     } else if (!isHeld() && this.outage.fail(this.problem)) {
       logger.error(
-        { because: this.problem },
+        { code: 'database-unreachable', because: this.problem },
         'the database is away: new messages will be held, none is lost',
       );
     }

@@ -85,6 +85,10 @@ export class Jobs {
     await this.loop;
   }
 
+  get names(): string[] {
+    return [...this.running.keys()];
+  }
+
   /**
    * When a round of this job last succeeded, on this replica or, as far as it knows, on another one. Milliseconds since the epoch.
    * Undefined if it knows of none. It may lag by the longer of 15 s and three intervals of the job.
@@ -144,7 +148,10 @@ export class Jobs {
     const because = textOf(explained(error, schema));
     this.problem = because;
     if (this.outage.fail(because))
-      logger.warn({ because }, 'the jobs wait: deferred messages are not retried, and no table is trimmed');
+      logger.warn(
+        { code: 'jobs-wait', because },
+        'the jobs wait: deferred messages are not retried, and no table is trimmed',
+      );
   }
 
   /** Competes for the rounds of a job until the signal is aborted. Rejects if pg-boss fails. */
@@ -205,7 +212,7 @@ export class Jobs {
       result = { failedBecause: messageOf(error) };
       if (running.outage.fail(messageOf(error)))
         this.options.logger.warn(
-          { job: job.name, because: messageOf(error) },
+          { code: 'job-failed', job: job.name, because: messageOf(error) },
           'a job fails; it is tried again',
         );
     } finally {

@@ -60,7 +60,7 @@ export function redriveJob({ transport, redrive, logger }: RedriveOptions): Job 
         return { isUnfinished };
       }
       if (outage.fail(failedBecause))
-        logger.warn({ because: failedBecause }, 'the redrive of dead letters waits');
+        logger.warn({ code: 'redrive-waits', because: failedBecause }, 'the redrive of dead letters waits');
       return { failedBecause };
     },
   };

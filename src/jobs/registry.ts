@@ -108,14 +108,14 @@ export class Registry {
       if (this.outage.end()) logger.info('signs of life are given again');
       if (adopted.length > 0)
         logger.warn(
-          { clientIds: adopted },
+          { code: 'adopted-by-peer', clientIds: adopted },
           'this replica was silent for longer than adopt.after: a peer has taken over the messages that the broker kept for it',
         );
     } catch (error) {
       this.steadySince = undefined;
       if (this.outage.fail(messageOf(error)))
         logger.warn(
-          { because: messageOf(error) },
+          { code: 'no-sign-of-life', because: messageOf(error) },
           'no sign of life can be given: peers may take this replica for gone',
         );
     }

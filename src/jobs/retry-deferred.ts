@@ -44,7 +44,8 @@ export function retryDeferredJob({ transport, interval, retry, logger }: RetryDe
         if (outage.end()) logger.info('deferred messages are retried again');
         return { isUnfinished };
       }
-      if (outage.fail(failedBecause)) logger.warn({ because: failedBecause }, 'deferred messages wait');
+      if (outage.fail(failedBecause))
+        logger.warn({ code: 'deferred-wait', because: failedBecause }, 'deferred messages wait');
       return { failedBecause };
     },
   };

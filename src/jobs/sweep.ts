@@ -1,4 +1,5 @@
 import { pause } from '../core/backoff.ts';
+import type { JobFigures } from '../core/job-figures.ts';
 import type { Logger } from '../core/logger.ts';
 import { LineBudget, Outage } from '../core/quiet-log.ts';
 import { takeCensus } from './census.ts';
@@ -17,6 +18,7 @@ export interface SweepOptions extends SweepLimits, CensusLimits {
   readonly goneAfter: number;
   readonly database: JobsDatabase;
   readonly witness: () => Witness;
+  readonly figures: JobFigures;
   readonly logger: Logger;
 }
 
@@ -29,7 +31,7 @@ const rest = 1;
 
 /** Finds guests that are silent. Their instances become `unknown`, builds beyond their time `guestagent error`. */
 export function sweepJob(options: SweepOptions): Job {
-  const { database, logger, isDryRun, witness, goneAfter } = options;
+  const { database, logger, isDryRun, witness, goneAfter, figures } = options;
   const waiting = new Outage();
   const suspicion = new Outage();
   const slowness = new Outage();
@@ -38,15 +40,17 @@ export function sweepJob(options: SweepOptions): Job {
 
   const report = (count: number, ids: ReadonlyArray<string>) => {
     sum += count;
+    figures.sweepMarked += count;
     if (count === 0 || budget.take() === undefined) return;
     const text = isDryRun
       ? 'guests are silent; nothing is marked (sweep.mode: dry-run)'
       : 'guests are silent: their instances are unknown now, their builds failed';
-    logger.warn({ instances: sum, sample: ids.slice(0, sample) }, text);
+    logger.warn({ code: 'guests-silent', instances: sum, sample: ids.slice(0, sample) }, text);
     sum = 0;
   };
 
   const wait = (because: string) => {
+    figures.sweepRounds.waited += 1;
     if (waiting.fail('')) logger.info({ because }, 'the sweep judges nobody for now');
     return {};
   };
@@ -63,23 +67,27 @@ export function sweepJob(options: SweepOptions): Job {
       if (before !== undefined) return wait(before);
       const census = await takeCensus(database, options, signal);
       if (census === undefined) return {};
+      const { watched, late, silent, overdue } = census;
+      figures.fleet = { at: Date.now(), watched, late, silent, overdue };
       const verdict = judge(census, options);
       if ('because' in verdict) {
         if (!verdict.isSuspect) return wait(verdict.because);
+        figures.sweepRounds.suspect += 1;
         if (suspicion.fail(''))
           logger.warn(
-            { because: verdict.because },
+            { code: 'sweep-suspect', because: verdict.because },
             'nearly all guests are silent: the fault is probably ours, so the sweep marks nobody (sweep.suspect)',
           );
         return {};
       }
+      figures.sweepRounds.judged += 1;
       if (waiting.end()) logger.info('the sweep judges again');
       if (suspicion.end()) logger.info('most guests are heard again');
       const { marks, slowly } = verdict;
       if (!slowly) slowness.end();
       else if (slowness.fail(''))
         logger.warn(
-          { silent: census.silent, overdue: census.overdue, watched: census.watched },
+          { code: 'sweep-slow', silent, overdue, watched },
           'more guests are silent than may be marked in a minute (sweep.maxShare): the sweep goes on slowly',
         );
       const ids = census.ids.slice(0, marks);

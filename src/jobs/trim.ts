@@ -42,7 +42,7 @@ export function trimDeadLettersJob({ database, maxRows, maxAge, logger }: TrimDe
       sums.aged += aged.deleted;
       for (const { of, text } of reports) {
         if (sums[of] === 0 || budgets[of].take() === undefined) continue;
-        logger[of === 'surplus' ? 'warn' : 'info']({ trimmed: sums[of] }, text);
+        logger[of === 'surplus' ? 'warn' : 'info']({ code: 'dead-letters-trimmed', trimmed: sums[of] }, text);
         sums[of] = 0;
       }
       return { isUnfinished: surplus.isUnfinished || aged.isUnfinished };

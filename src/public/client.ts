@@ -39,7 +39,10 @@ function configure(transport: ConnectOptions['transport']) {
     throw new ConfigError('transport: is required');
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.message.replace('transports.client', 'transport'), { cause: error });
+    throw new ConfigError(error.message.replace('transports.client', 'transport'), {
+      cause: error,
+      code: error.code,
+    });
   }
 }
 

@@ -29,6 +29,7 @@ export type {
   Deliver,
   Delivery,
   DeliveryMeta,
+  Inspection,
   KeptSession,
   Publication,
   SenderProof,
@@ -38,7 +39,7 @@ export type {
   Transport,
 } from '../core/transport/contract.ts';
 export type { Shortfall, Survival } from '../core/transport/durability.ts';
-export { establish } from '../core/transport/establish.ts';
+export { establish, lookAt } from '../core/transport/establish.ts';
 export { HeldDelivery } from '../core/transport/held-delivery.ts';
 export { covers, isWritableName, nameFor, type Wildcards } from '../core/transport/names.ts';
 export {

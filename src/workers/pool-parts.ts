@@ -1,4 +1,6 @@
 /** The parts of a batch that has ended its thread. */
+import { Histogram, latencyBounds } from '../core/histogram.ts';
+import type { BatchFigures } from '../core/message/batch-figures.ts';
 import { type BatchResult, HELD } from '../core/message/outcome.ts';
 
 /**
@@ -25,6 +27,7 @@ export function joinResults(parts: ReadonlyArray<BatchResult>, messages: number)
     codes,
     dead: parts.flatMap(({ dead }) => dead),
     heldBecause: parts.at(-1)?.heldBecause,
+    heldCause: parts.at(-1)?.heldCause,
     putAsideBecause: parts.find(({ putAsideBecause }) => putAsideBecause !== undefined)?.putAsideBecause,
     addresses: moved(({ addresses }) => addresses),
     notifies: parts.some(({ notifies }) => notifies),
@@ -32,5 +35,20 @@ export function joinResults(parts: ReadonlyArray<BatchResult>, messages: number)
       ahead: parts.flatMap(({ clocks }) => clocks?.ahead ?? []),
       stale: parts.flatMap(({ clocks }) => clocks?.stale ?? []),
     },
+    figures: joinFigures(parts.flatMap(({ figures }) => figures ?? [])),
+  };
+}
+
+/** A method may stand there several times. The last commit counts. */
+function joinFigures(parts: ReadonlyArray<BatchFigures>): BatchFigures | undefined {
+  const last = parts.at(-1);
+  if (last === undefined) return undefined;
+  const sendToCommit = new Histogram(latencyBounds);
+  for (const part of parts) sendToCommit.add(part.sendToCommit);
+  const { counts, sum } = sendToCommit;
+  return {
+    methods: parts.flatMap(({ methods }) => methods),
+    sendToCommit: { counts, sum },
+    committedAt: last.committedAt,
   };
 }

@@ -36,6 +36,8 @@ export class WorkerPool {
    */
   private readonly alone = new Semaphore(1);
   private closing = false;
+  /** Batches and calls whose worker died. */
+  deaths = 0;
 
   constructor(options: PoolOptions) {
     this.options = options;
@@ -49,8 +51,9 @@ export class WorkerPool {
     } catch (error) {
       if (this.closing) throw error;
       const { logger } = this.options;
+      this.deaths += 1;
       logger.error(
-        { error: messageOf(error), messages: deliveries.length },
+        { code: 'worker-died', error: messageOf(error), messages: deliveries.length },
         'a worker died; its messages run again in small parts',
       );
       return this.runInParts(transport, deliveries, partSize(deliveries.length));
@@ -69,13 +72,16 @@ export class WorkerPool {
         return await send();
       } catch (error) {
         if (this.closing) throw error;
-        logger.error({ error: messageOf(error) }, 'a worker died with a call');
+        this.deaths += 1;
+        logger.error({ code: 'worker-died', error: messageOf(error) }, 'a worker died with a call');
       }
     }
-    const { dead, heldBecause } = await this.send(this.ordinary, 'deadLetter', transport, [delivery]);
+    const { dead, heldBecause, heldCause } = await this.send(this.ordinary, 'deadLetter', transport, [
+      delivery,
+    ]);
     return heldBecause === undefined
       ? { outcome: 'dead', dead: dead[0] }
-      : { outcome: undefined, heldBecause };
+      : { outcome: undefined, heldBecause, heldCause };
   }
 
   /**
@@ -147,6 +153,11 @@ export class WorkerPool {
     await Promise.all([this.threads, ...this.retired].map((threads) => threads.destroy()));
   }
 
+  /** Tasks that wait for a worker thread. */
+  get queued(): number {
+    return this.ordinary.queueSize;
+  }
+
   private get ordinary(): Piscina {
     return this.threads.ordinary;
   }
@@ -177,7 +188,7 @@ export class WorkerPool {
       if (this.closing) throw error;
       if (part.length > 1) return this.runInParts(transport, part, 1);
       this.options.logger.error(
-        { error: messageOf(error) },
+        { code: 'worker-died', error: messageOf(error) },
         'a message ended its worker alone; it becomes a dead letter',
       );
       return this.send(this.ordinary, 'deadLetter', transport, part);

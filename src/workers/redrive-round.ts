@@ -46,7 +46,7 @@ async function redriveEach(task: RedriveTask, workers: RedriveWorkers): Promise<
   } catch (error) {
     if (workers.isClosing()) throw error;
     logger.error(
-      { error: messageOf(error), letters: task.ids.length },
+      { code: 'worker-died', error: messageOf(error), letters: task.ids.length },
       'a worker died; the dead letters that it redrove run again, one by one',
     );
   }
@@ -57,7 +57,10 @@ async function redriveEach(task: RedriveTask, workers: RedriveWorkers): Promise<
       results.push(await workers.redriveAlone(one));
     } catch (error) {
       if (workers.isClosing()) throw error;
-      logger.error({ error: messageOf(error), id }, 'a dead letter ended two workers; it is dead again');
+      logger.error(
+        { code: 'worker-died', error: messageOf(error), id },
+        'a dead letter ended two workers; it is dead again',
+      );
       results.push(await workers.giveUp(one));
     }
     // The database is gone. The other letters would only wait for it one by one.

@@ -4,6 +4,7 @@ import { messageOf } from '../core/errors.ts';
 import type { ClaimedNotification, PublishedNotifications } from '../core/message/notification.ts';
 import { type BatchResult, CALL, type CallResult, dead, HELD } from '../core/message/outcome.ts';
 import { applyBatch } from './batch/apply.ts';
+import { holdCauseOf } from './batch/hold-cause.ts';
 import type { BatchItem } from './batch/item.ts';
 import type { DueLetters } from './batch/leftovers/sql/due-letters.ts';
 import { decode } from './batch/read.ts';
@@ -69,7 +70,7 @@ export async function call({ batch, timeout, losses, resumption }: PackedCall): 
     if (raw === undefined) throw new Error('a call without a message');
     return await runCall({ state, raw, transport, timeout, losses, resumption });
   } catch (error) {
-    return { outcome: undefined, heldBecause: messageOf(error) };
+    return { outcome: undefined, heldBecause: messageOf(error), heldCause: holdCauseOf(error) };
   }
 }
 
@@ -120,11 +121,20 @@ export function giveUp(task: RedriveTask): Promise<RedriveResult> {
 }
 
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
-async function guarded(batch: PackedBatch, work: () => Promise<BatchResult>): Promise<BatchResult> {
+async function guarded(
+  batch: PackedBatch,
+  work: () => Promise<BatchResult & { readonly outcomes: unknown }>,
+): Promise<BatchResult> {
   try {
-    const { codes, dead, heldBecause, putAsideBecause, notifies, addresses, clocks } = await work();
-    return { codes, dead, heldBecause, putAsideBecause, notifies, addresses, clocks };
+    // The outcomes as objects stay here.
+    const { outcomes: _, ...result } = await work();
+    return result;
   } catch (error) {
-    return { codes: new Uint8Array(batch.count).fill(HELD), dead: [], heldBecause: messageOf(error) };
+    return {
+      codes: new Uint8Array(batch.count).fill(HELD),
+      dead: [],
+      heldBecause: messageOf(error),
+      heldCause: holdCauseOf(error),
+    };
   }
 }

@@ -31,7 +31,7 @@ export class Threads {
     // Lines of the threads for the operator. Each thread finds the same problem, so a line is logged once.
     const said = new Set<unknown>();
     this.ordinary.on('message', (line) => {
-      if (typeof line === 'string' && !said.has(line)) logger.warn(line);
+      if (typeof line === 'string' && !said.has(line)) logger.warn({ code: 'database-pooler' }, line);
       said.add(line);
     });
   }
@@ -42,7 +42,7 @@ export class Threads {
       Array.from({ length: this.count }, () => this.ordinary.run(undefined, { name: 'ready' })),
     );
     for (const problem of problems)
-      if (typeof problem === 'string') throw new ConfigError(`manager: ${problem}`);
+      if (typeof problem === 'string') throw new ConfigError(`manager: ${problem}`, { code: 'manager' });
   }
 
   /** Ends the threads once they have nothing to do, and at the latest after half a minute. Never rejects. */
@@ -64,7 +64,7 @@ export class Threads {
     const leftOut = this.losses.take();
     if (leftOut === undefined) return;
     this.logger.error(
-      { error: messageOf(error), ...(leftOut > 0 && { leftOut }) },
+      { code: 'worker-died', error: messageOf(error), ...(leftOut > 0 && { leftOut }) },
       'a worker died while it had nothing to do; another one takes its place',
     );
   }

@@ -47,7 +47,9 @@ test('migrate ends with exit code 1 and one line if the database cannot be reach
   const file = configuration('database: { url: "postgresql://conductor:a-secret@127.0.0.1:1/trove" }');
   const { code, errors } = await run(t, ['migrate', '--config', file]);
   t.is(code, 1);
-  t.deepEqual(errors, ['conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1.']);
+  t.deepEqual(errors, [
+    'conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1. [database-unreachable]',
+  ]);
 });
 
 test('start ends with exit code 2 and says to run migrate if the database is not migrated', async (t) => {
@@ -61,7 +63,7 @@ test('start ends with exit code 2 and says to run migrate if the database is not
   t.is(errors.length, 1, errors.join('\n'));
   t.regex(
     errors[0] ?? '',
-    /^conductor: the database lacks .*: run `conductor migrate` with this configuration$/,
+    /^conductor: the database lacks .*: run `conductor migrate` with this configuration \[database-schema\]$/,
   );
 });
 

@@ -71,7 +71,10 @@ test('a second demo in the same folder is refused, and does not affect the first
   await printed(first, /The first heartbeat was in Postgres/);
   const second = startDemo(t, folder, '--for', '1');
   t.is((await second.exited).code, 2, second.output());
-  t.regex(second.stderr(), new RegExp(`^conductor: .* is in use by process ${first.pid}\n$`));
+  t.regex(
+    second.stderr(),
+    new RegExp(`^conductor: .* is in use by process ${first.pid} \\[data-directory\\]\n$`),
+  );
   const lines = first.stdout().split('\n').length;
   await waitFor(() => first.stdout().split('\n').length > lines, {
     what: 'more of the first',

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { JobFigures } from '../../src/core/job-figures.ts';
 import { type SweepOptions, sweepJob } from '../../src/jobs/sweep.ts';
 import { statuses } from '../../src/workers/methods/statuses.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -18,6 +19,7 @@ export async function setUp(t: Parameters<typeof createDatabase>[0], options: Pa
   const jobs = jobsDatabaseOf(context);
   const job = () =>
     sweepJob({
+      figures: new JobFigures([]),
       ...limits,
       // The server of the tests may have started a moment ago.
       grace: 0,

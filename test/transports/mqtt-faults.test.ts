@@ -114,7 +114,7 @@ for (const [name, warns] of [
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
     warnOfPassingName(name, { clientId: '', sessionExpiry: 60 }, logger);
     t.is(lines.length, warns ? 1 : 0);
-    if (warns) t.regex(lines.join(), /"code":"passing_name".*Set replica to a name that lasts/);
+    if (warns) t.regex(lines.join(), /"code":"passing-name".*Set replica to a name that lasts/);
   });
 }
 

@@ -125,10 +125,10 @@ for (const version of versions) {
     await within(first.closed, patience);
     t.deepEqual(place.codes(), []);
     const second = await transport.connect(() => true);
-    t.deepEqual(place.codes(), ['session_forgotten']);
+    t.deepEqual(place.codes(), ['session-forgotten']);
     await second.stop(soon());
     const third = await transport.connect(() => true);
-    t.deepEqual(place.codes(), ['session_forgotten']);
+    t.deepEqual(place.codes(), ['session-forgotten']);
     await third.stop(soon());
   });
 

@@ -5,12 +5,12 @@ import { nonEmptyText, wholeNumberUpTo } from './formats.ts';
 export const adminSections = {
   admin: {
     host: {
-      doc: 'The address on which the replica reports its health over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
+      doc: 'The address on which the replica reports its health and its metrics over HTTP. `0.0.0.0`: all addresses. The server asks for no password.',
       default: '127.0.0.1',
       format: nonEmptyText,
     },
     port: {
-      doc: 'The port for `/health`, `/health/live` and `/health/ready`. 0: no server starts.',
+      doc: 'The port for `/health`, `/health/live`, `/health/ready` and `/metrics`. 0: no server starts.',
       default: 0,
       format: wholeNumberUpTo(65_535),
     },

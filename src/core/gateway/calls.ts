@@ -1,16 +1,24 @@
+import type { HoldCause } from '../hold-causes.ts';
 import type { DeadNotice } from '../message/outcome.ts';
 import type { Delivery, Session } from '../transport/contract.ts';
 import { nextInTurn } from './batching.ts';
 import type { Excess } from './excess.ts';
 import type { InFlight } from './in-flight.ts';
+import { LoadMeter } from './load-meter.ts';
 import type { Replies } from './replies.ts';
 import { StatusWaits, type StatusWaitsOptions } from './status-waits.ts';
+
+/** Why messages have come back without an outcome. */
+export interface Hold {
+  readonly because: string;
+  readonly cause: HoldCause | undefined;
+}
 
 /** The events of a `Calls`, for the dispatcher. */
 export interface CallEvents {
   readonly onDead: (notice: DeadNotice) => void;
-  /** A call has come back from its worker. If `heldBecause` is set, the call has no outcome and waits again. */
-  readonly onEnd: (inFlight: InFlight, hasCommitted: boolean, heldBecause: string | undefined) => void;
+  /** A call has come back from its worker. If `hold` is set, the call has no outcome and waits again. */
+  readonly onEnd: (inFlight: InFlight, hasCommitted: boolean, hold: Hold | undefined) => void;
   /** A caller has been told that there is no room. */
   readonly onRefused: (inFlight: InFlight) => void;
   /** A call that has waited for a status waits for a slot again, or is settled. */
@@ -34,6 +42,8 @@ export class Calls {
   /** Calls without room, whose callers are being told. */
   private readonly refusing = new Set<RunningCall>();
   private readonly waits: StatusWaits;
+  /** The calls in workers, for the utilisation. */
+  readonly load = new LoadMeter();
   private turn = 0;
 
   constructor(replies: Replies, waits: StatusWaitsOptions, events: CallEvents) {
@@ -101,8 +111,15 @@ export class Calls {
   private async run(call: RunningCall): Promise<void> {
     const { inFlight, delivery } = call;
     this.calling.add(call);
+    this.load.add(1);
+    const startedAt = performance.now();
     const result = await this.replies.run(inFlight.transport, delivery, this.waits.resumption(delivery));
+    this.load.add(-1);
     if (!this.calling.delete(call)) return;
+    const { counters } = inFlight;
+    counters.histograms.call.record((performance.now() - startedAt) / 1000);
+    if (result.method !== undefined && result.outcome !== undefined)
+      counters.countCall(result.method, result.outcome);
     if (result.waitsFor !== undefined) {
       this.waits.hold(inFlight, delivery, result.waitsFor);
       // The worker has read the status, so the database answers.
@@ -112,10 +129,7 @@ export class Calls {
     inFlight.settleCall(delivery, result);
     // A refused or late call may never have reached the database.
     const hasCommitted = result.outcome === 'answered';
-    const heldBecause =
-      result.outcome === undefined
-        ? (result.heldBecause ?? 'a worker left a call without an outcome')
-        : undefined;
-    this.events.onEnd(inFlight, hasCommitted, heldBecause);
+    const { heldBecause: because = 'a worker left a call without an outcome', heldCause: cause } = result;
+    this.events.onEnd(inFlight, hasCommitted, result.outcome === undefined ? { because, cause } : undefined);
   }
 }

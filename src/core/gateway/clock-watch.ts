@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../error-codes.ts';
 import type { Logger } from '../logger.ts';
 import type { ClockNotes } from '../message/outcome.ts';
 
@@ -118,20 +119,22 @@ export class ClockWatch {
       },
     };
     this.say(
+      'clock-ahead',
       this.report.ahead,
       'clock_ahead: guests send times that are ahead of the clock of the database; set their clocks',
     );
     this.say(
+      'clock-behind',
       this.report.muted,
       'clock_behind: all heartbeats of these guests are older than one that was applied, so none counts; set their clocks',
     );
   }
 
-  private say({ count, guests }: NamedGuests, line: string): void {
+  private say(code: ErrorCode, { count, guests }: NamedGuests, line: string): void {
     const now = performance.now();
     const last = this.saidAt.get(line);
     if (count === 0 || (last !== undefined && now - last < quiet)) return;
     this.saidAt.set(line, now);
-    this.options.logger.warn({ count, guests }, line);
+    this.options.logger.warn({ code, count, guests }, line);
   }
 }

@@ -22,7 +22,7 @@ export class DeadLetterLog {
 
   add(notice: DeadNotice): void {
     if (this.budget.take() !== undefined) {
-      this.logger.warn(notice, 'dead letter');
+      this.logger.warn({ code: 'dead-letter', ...notice }, 'dead letter');
       return;
     }
     const key = `${notice.transport} ${notice.reason}`;
@@ -42,7 +42,7 @@ export class DeadLetterLog {
     const count = [...this.further.values()].reduce((sum, one) => sum + one, 0);
     this.further = new Map();
     this.logger.warn(
-      { count, counts },
+      { code: 'dead-letter', count, counts },
       `${count} further dead letters in the last ${summing / second} s: conductor dead list --count counts them`,
     );
   }

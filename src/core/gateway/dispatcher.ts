@@ -2,10 +2,12 @@ import { messageOf } from '../errors.ts';
 import { type BatchResult, type DeadNotice, HELD } from '../message/outcome.ts';
 import type { Deliver, Delivery, Session, Share } from '../transport/contract.ts';
 import { planBatches, worthwhile } from './batching.ts';
-import { Calls } from './calls.ts';
+import { Calls, type Hold } from './calls.ts';
 import type { Counters } from './counters.ts';
 import { Gate, type GateOptions } from './gate.ts';
 import { InFlight } from './in-flight.ts';
+import { LoadMeter } from './load-meter.ts';
+import { recordBatch } from './record-batch.ts';
 import { Replies, type RepliesOptions } from './replies.ts';
 import type { StatusWaitsOptions } from './status-waits.ts';
 import { type Batch, oldestUnsettled } from './unsettled.ts';
@@ -49,6 +51,8 @@ export class Dispatcher {
   private readonly perTransport: InFlight[] = [];
   private readonly running = new Set<Batch>();
   private readonly calls: Calls;
+  /** The messages in workers, for the utilisation. */
+  readonly load = new LoadMeter();
   readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
   private gathering: NodeJS.Timeout | undefined;
@@ -60,8 +64,8 @@ export class Dispatcher {
     this.options = options;
     this.calls = new Calls(new Replies(options), options.waits, {
       onDead: options.onDead,
-      onEnd: (inFlight, hasCommitted, heldBecause) => {
-        this.ended(inFlight, hasCommitted, heldBecause);
+      onEnd: (inFlight, hasCommitted, hold) => {
+        this.ended(inFlight, hasCommitted, hold);
         this.dispatch(this.worthwhile);
       },
       onRefused: (inFlight) => this.freed(inFlight),
@@ -103,6 +107,11 @@ export class Dispatcher {
   /** Why messages are held now, for health and the log; undefined while they flow. */
   get heldBecause(): string | undefined {
     return this.gate.heldBecause;
+  }
+
+  /** The calls in workers, for the utilisation. */
+  get callLoad(): LoadMeter {
+    return this.calls.load;
   }
 
   /** Milliseconds for which the oldest message waits for its outcome. */
@@ -187,6 +196,8 @@ export class Dispatcher {
   private async runBatch(batch: Batch): Promise<void> {
     const { inFlight, deliveries } = batch;
     this.running.add(batch);
+    this.load.add(deliveries.length);
+    const startedAt = performance.now();
     let result: BatchResult;
     try {
       result = await this.options.run(inFlight.transport, deliveries);
@@ -194,21 +205,22 @@ export class Dispatcher {
       const codes = new Uint8Array(deliveries.length).fill(HELD);
       result = { codes, dead: [], heldBecause: `a worker failed: ${messageOf(error)}` };
     }
+    this.load.add(-deliveries.length);
     // Stopped meanwhile: the messages have been released.
     if (!this.running.delete(batch)) return;
     for (const notice of result.dead) this.options.onDead(notice);
     const { done, held, excess } = inFlight.settle(deliveries, result);
+    recordBatch(inFlight.counters, deliveries, result, startedAt);
     for (const one of excess) void this.calls.refuse(inFlight, one);
-    const heldBecause =
-      held > 0 ? (result.heldBecause ?? 'a worker left messages without an outcome') : undefined;
-    this.ended(inFlight, done > 0, heldBecause);
+    const { heldBecause: because = 'a worker left messages without an outcome', heldCause: cause } = result;
+    this.ended(inFlight, done > 0, held > 0 ? { because, cause } : undefined);
     this.dispatch(1);
   }
 
   /** A batch or a call has come back from its worker. */
-  private ended(inFlight: InFlight, hasCommitted: boolean, heldBecause: string | undefined): void {
+  private ended(inFlight: InFlight, hasCommitted: boolean, hold: Hold | undefined): void {
     this.freed(inFlight);
-    if (heldBecause !== undefined) this.gate.hold(heldBecause);
+    if (hold !== undefined) this.gate.hold(hold.because, hold.cause);
     else if (hasCommitted) this.gate.flow();
   }
 

@@ -51,7 +51,7 @@ export class Durability {
   }
 
   /** Takes what a new session of a transport tells. Returns the reason to refuse it if it is less than what is required. */
-  judgeSession(transport: string, { durability = untold }: Session): string | undefined {
+  judgeSession(transport: string, { durability = untold }: Pick<Session, 'durability'>): string | undefined {
     const verdict = judged(withWord(durability, this.options.words.get(transport) ?? 'unknown'));
     this.transports.set(transport, verdict);
     return this.refusal(verdict);

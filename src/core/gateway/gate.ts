@@ -1,4 +1,5 @@
 import { type BackoffOptions, fullJitter } from '../backoff.ts';
+import type { HoldCause } from '../hold-causes.ts';
 import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 
@@ -37,13 +38,14 @@ export class Gate {
   state: 'flowing' | 'holding' | 'probing' = 'flowing';
   /** Why messages are held now; undefined while they flow. */
   heldBecause: string | undefined;
+  heldCause: HoldCause | undefined;
 
   constructor(options: GateOptions, events: GateEvents) {
     this.options = options;
     this.events = events;
   }
 
-  hold(because: string): void {
+  hold(because: string, cause: HoldCause = 'worker-failed'): void {
     // Results of batches that were already running carry no news.
     if (this.state === 'holding') return;
     const { backoff, logger } = this.options;
@@ -51,8 +53,9 @@ export class Gate {
     this.failures += 1;
     this.state = 'holding';
     this.heldBecause = because;
+    this.heldCause = cause;
     logger[this.outage.fail(because) ? 'error' : 'debug'](
-      { because, failures: this.failures, retryInMs: Math.round(delay) },
+      { code: cause, because, failures: this.failures, retryInMs: Math.round(delay) },
       'messages are held, nothing is lost',
     );
     this.events.onHold();
@@ -66,6 +69,7 @@ export class Gate {
     if (this.state !== 'probing') return;
     this.state = 'flowing';
     this.heldBecause = undefined;
+    this.heldCause = undefined;
     const { failures } = this;
     this.failures = 0;
     this.options.logger[this.outage.end() ? 'info' : 'debug']({ failures }, 'messages flow again');

@@ -62,6 +62,8 @@ export class OutboxPublisher {
   private failures = 0;
   /** Milliseconds of the monotonic clock. */
   private notBefore = 0;
+  /** Notifications that a broker has accepted, and tries that failed. */
+  readonly counts = { published: 0, failed: 0 };
   /** Why notifications wait, as far as the last run has found. */
   private problem: string | undefined;
 
@@ -183,6 +185,8 @@ export class OutboxPublisher {
 
   private note({ published, failed, lost }: Findings): void {
     const { backoff, logger } = this.options;
+    this.counts.published += published.length;
+    this.counts.failed += failed.length;
     if (published.length > 0) this.failures = 0;
     if (lost !== undefined) {
       this.notBefore = performance.now() + fullJitter(this.failures, backoff);
@@ -196,6 +200,7 @@ export class OutboxPublisher {
   private report(because: string): void {
     if (this.ending.signal.aborted) return;
     this.problem = because;
-    if (this.outage.fail(because)) this.options.logger.warn({ because }, 'notifications wait');
+    if (this.outage.fail(because))
+      this.options.logger.warn({ code: 'notifications-wait', because }, 'notifications wait');
   }
 }

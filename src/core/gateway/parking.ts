@@ -91,7 +91,7 @@ export class Parking {
     this.heldSince = undefined;
     gate.park();
     logger.warn(
-      { because, leastMs: this.least },
+      { code: 'park', because, leastMs: this.least },
       'messages are given back until the database answers, nothing is lost',
     );
     await Promise.all(supervisors.map((supervisor) => supervisor.park(AbortSignal.timeout(patience))));

@@ -28,7 +28,7 @@ export class PutAside {
     if (because !== undefined) {
       this.last = { because, at: now };
       if (this.outage.fail(because))
-        this.logger.error({ because }, 'messages are put aside, nothing is lost');
+        this.logger.error({ code: 'put-aside', because }, 'messages are put aside, nothing is lost');
     } else if (this.last !== undefined && now - this.last.at > quiet) {
       this.last = undefined;
       if (this.outage.end()) this.logger.info('messages are no longer put aside');

@@ -95,7 +95,10 @@ export class Replies {
       if (result.problem !== undefined) {
         const leftOut = this.failures.take();
         if (leftOut !== undefined)
-          logger.error({ transport, error: result.problem, ...more(leftOut) }, 'a method failed');
+          logger.error(
+            { code: 'method-failed', transport, error: result.problem, ...more(leftOut) },
+            'a method failed',
+          );
       }
       return result;
     } catch (error) {
@@ -111,8 +114,11 @@ export class Replies {
       const { kind, name } = publication.to;
       const leftOut = this.unpublished.take();
       if (leftOut === undefined) return;
-      const line = { transport, [kind]: name.slice(0, 128), error: messageOf(error), ...more(leftOut) };
-      this.options.logger.warn(line, 'could not publish');
+      const to = name.slice(0, 128);
+      this.options.logger.warn(
+        { code: 'answer-unpublished', transport, [kind]: to, error: messageOf(error), ...more(leftOut) },
+        'could not publish',
+      );
     }
   }
 }

@@ -140,7 +140,10 @@ export class StatusWaits {
     } catch (error) {
       const because = messageOf(error);
       if (!this.closed && this.outage.fail(because))
-        this.options.logger.warn({ because }, 'calls that wait for a status learn of no change');
+        this.options.logger.warn(
+          { code: 'status-waits', because },
+          'calls that wait for a status learn of no change',
+        );
     }
     const more = this.waiters.size > 0 && !this.closed;
     this.timer = more ? setTimeout(() => void this.look(), interval) : undefined;

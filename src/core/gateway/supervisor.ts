@@ -1,10 +1,11 @@
 import { type BackoffOptions, fullJitter, pause } from '../backoff.ts';
 import { settledBy } from '../deadline.ts';
-import { ConfigError, messageOf, NotConnected } from '../errors.ts';
+import { ConfigError, errorCodeOf, messageOf, NotConnected } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { Outage } from '../quiet-log.ts';
 import type { Session, Transport } from '../transport/contract.ts';
 import type { Inlet } from './dispatcher.ts';
+import { closePatience, stopNow, suspend } from './supervisor-sessions.ts';
 
 export interface SupervisorOptions {
   readonly transport: Transport;
@@ -17,9 +18,6 @@ export interface SupervisorOptions {
 
 /** Milliseconds for the messages of a session that is renewed. Those that take longer are given back. */
 const renewPatience = 5000;
-
-/** Milliseconds for the end of a session that is renewed, or that nobody uses. */
-const closePatience = 1000;
 
 export type SupervisorState = 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
 
@@ -52,6 +50,8 @@ export class Supervisor {
   private hasConsumed = false;
   private readonly outage = new Outage();
   state: SupervisorState = 'connecting';
+  /** How often it has connected, and how often an attempt or a session has failed. */
+  readonly counts = { connected: 0, failed: 0 };
   /** Whether the broker keeps nothing for this replica any more. Read after `stop`. */
   leavesNothing = false;
   /** The error of the last session or the last attempt. */
@@ -207,6 +207,7 @@ export class Supervisor {
       await suspend(session, AbortSignal.timeout(closePatience));
     } else {
       this.state = 'consuming';
+      this.counts.connected += 1;
       // A renewed session is worth a line too.
       const isSaid = this.outage.end() || !this.hasConsumed || this.isRenewing;
       this.hasConsumed = true;
@@ -222,23 +223,12 @@ export class Supervisor {
   private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
     const text = messageOf(error);
     this.lastError = text;
+    this.counts.failed += 1;
     this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
-      { error: text, ...more },
+      { code: errorCodeOf(error), error: text, ...more },
       'not connected',
     );
   }
-}
-
-/** Stops a session that is not used. Never rejects. Takes a second at most. */
-async function stopNow(session: Session): Promise<void> {
-  const patience = AbortSignal.timeout(closePatience);
-  await settledBy(session.stop(patience), patience);
-}
-
-/** Ends a session of a consumer that comes back. Never rejects. */
-async function suspend(session: Session, deadline: AbortSignal): Promise<void> {
-  await settledBy(session.drain(deadline, true), deadline);
-  await settledBy(session.stop(deadline), deadline);
 }
 
 /** The result of one attempt to connect. */

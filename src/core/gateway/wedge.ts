@@ -89,7 +89,10 @@ export class WedgeWatch {
     if (wasFrozen || isExcused) this.excusedAt = now;
     const because = this.wedgedTransport(now) ?? this.wedgedBatch(now) ?? this.wedgedJob(now);
     if (because !== undefined && this.because === undefined)
-      logger.error({ because }, 'the replica is wedged: liveness fails, so that it is started again');
+      logger.error(
+        { code: 'wedged', because },
+        'the replica is wedged: liveness fails, so that it is started again',
+      );
     if (because === undefined && this.because !== undefined) logger.info('the replica is no longer wedged');
     this.because = because;
   }

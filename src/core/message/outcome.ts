@@ -1,4 +1,6 @@
 import type { DeadReason } from '../errors.ts';
+import type { HoldCause } from '../hold-causes.ts';
+import type { BatchFigures } from './batch-figures.ts';
 import type { CallAddress } from './envelope.ts';
 import type { Notification } from './notification.ts';
 
@@ -72,6 +74,7 @@ export interface BatchResult {
   readonly dead: ReadonlyArray<DeadNotice>;
   /** Why messages are held, if any are: Postgres is gone, or fails for a reason that is no message's fault. */
   readonly heldBecause?: string | undefined;
+  readonly heldCause?: HoldCause | undefined;
   /** Why all messages of a method are put aside, if they are. The operator must act; other methods go on. */
   readonly putAsideBecause?: string | undefined;
   /** The answers' addresses for calls whose body gives one, by the call's index in the batch. */
@@ -80,6 +83,8 @@ export interface BatchResult {
   readonly notifies?: boolean | undefined;
   /** Guests whose clocks may be wrong; undefined if there are none. */
   readonly clocks?: ClockNotes | undefined;
+  /** For the metrics. */
+  readonly figures?: BatchFigures | undefined;
 }
 
 /** Messages of a batch whose times point to a wrong clock. Both lists are bounded. */
@@ -94,9 +99,12 @@ export interface ClockNotes {
 export interface CallResult {
   /** Undefined: nothing was committed, so the call is tried again. */
   readonly outcome: 'answered' | 'refused' | 'expired' | 'dead' | undefined;
+  /** The method, if the method table has it. */
+  readonly method?: string | undefined;
   /** Set if the outcome is dead. */
   readonly dead?: DeadNotice | undefined;
   readonly heldBecause?: string | undefined;
+  readonly heldCause?: HoldCause | undefined;
   /** Set if the call has no outcome because it waits for a status. It is held without a worker, and then runs again. */
   readonly waitsFor?: StatusWait | undefined;
   /** Whether the call is held because its connection was lost while its method ran. The method may be the cause. */

@@ -21,6 +21,19 @@ export interface Transport {
    * @param share bounds what may be in flight to the session.
    */
   adopt?(kept: KeptSession, deliver: Deliver, share: Share): Promise<Session>;
+  /**
+   * Signs in, looks at what the broker has for this transport, and closes the connection. It changes nothing on the broker and takes no
+   * message. Warnings go to the log, as those of `connect`. Rejects as `connect`. Left out: the transport can only be started.
+   */
+  inspect?(): Promise<Inspection>;
+}
+
+/** The findings of `inspect`. */
+export interface Inspection {
+  /** What is missing and would be made by `connect`, such as `queue conductor`. */
+  readonly missing: ReadonlyArray<string>;
+  /** As a session's; undefined if it cannot be told without consuming. */
+  readonly durability: ReadonlyArray<Shortfall> | undefined;
 }
 
 /** What the broker keeps for one replica alone, as a peer needs to know it. It has no secret: the database has it. */

@@ -17,3 +17,24 @@ export async function establish<Connection, Session>(
     throw explain(error);
   }
 }
+
+/** Opens a connection, looks at the broker over it, and closes it. Rejects with the error that `explain` returns. */
+export async function lookAt<Connection, Found>(
+  open: () => Promise<Connection>,
+  look: (connection: Connection) => Promise<Found>,
+  close: (connection: Connection) => Promise<unknown> | unknown,
+  explain: (error: unknown) => Error,
+): Promise<Found> {
+  let opened: Connection | undefined;
+  const found = await establish(
+    async () => {
+      opened = await open();
+      return opened;
+    },
+    look,
+    close,
+    explain,
+  );
+  if (opened !== undefined) await Promise.resolve(close(opened)).catch(() => {});
+  return found;
+}

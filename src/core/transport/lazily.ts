@@ -12,6 +12,11 @@ export function lazyTransport(name: string, load: () => Promise<Transport>, kept
   return {
     name,
     connect: async (deliver) => (await transport()).connect(deliver),
+    async inspect() {
+      const loaded = await transport();
+      if (loaded.inspect === undefined) throw new TypeError(`transport ${name} cannot be inspected`);
+      return loaded.inspect();
+    },
     ...(kept !== undefined && {
       kept,
       async adopt(...other) {

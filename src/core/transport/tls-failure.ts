@@ -39,7 +39,7 @@ export function tlsFailure(error: unknown, cert?: string): ConfigError | undefin
   const code = codeOf(error);
   if (code === undefined) return undefined;
   const [detail = ''] = messageOf(error).trim().split('\n');
-  const failure = (line: string) => new ConfigError(line, { cause: error });
+  const failure = (line: string) => new ConfigError(line, { code: 'broker-tls', cause: error });
   if (untrusted.has(code))
     return failure(`tls.ca: the broker's certificate is not signed by an authority that we trust: ${detail}`);
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')

@@ -23,7 +23,8 @@ export interface Attempt {
 /** Explains an error of the handshake. It names the few keys that can be at fault. */
 export async function explain(error: unknown, attempt: Attempt): Promise<Error> {
   const message = messageOf(error);
-  const because = (key: string) => new ConfigError(`${key}: ${message}`, { cause: error });
+  const because = (key: string) =>
+    new ConfigError(`${key}: ${message}`, { code: 'broker-sign-in', cause: error });
   if (message.includes('SASL mechanism EXTERNAL'))
     return because('the broker does not take a client certificate for a user: set user and password');
   if (/ACCESS.REFUSED/.test(message))
@@ -56,7 +57,10 @@ function explainEnding(ending: Ending, error: unknown, { target, tls }: Attempt)
       return explainRefusal(ending, target, cause);
     case 'foreign':
       if (tls === undefined && ending.said.readUInt8(0) === tlsAlert)
-        return new ConfigError(`url: ${host} speaks TLS at this port: write amqps:`, cause);
+        return new ConfigError(`url: ${host} speaks TLS at this port: write amqps:`, {
+          ...cause,
+          code: 'broker-tls',
+        });
       return new ConfigError(
         `url: ${host} does not speak AMQP 0-9-1: check the port and the transport's kind (it answers ${excerpt(ending.said)})`,
         cause,
@@ -86,7 +90,7 @@ function explainRefusal(
     return new NotConnected(`the broker refuses the connection to virtual host ${vhost}: ${text}`, cause);
   return new ConfigError(
     `the broker refuses the virtual host in url, ${vhost}: it is not there, or the user may not use it: ${text}`,
-    cause,
+    { ...cause, code: 'broker-refuses' },
   );
 }
 

@@ -12,7 +12,10 @@ export function warnOfLosses(
   if (queueArguments === undefined) return;
   const { version } = connection.connection.serverProperties;
   for (const loss of lossesOf(queueArguments, Number.parseInt(String(version), 10)))
-    logger.warn({ queue, arguments: queueArguments }, `the queue can lose messages: ${loss}`);
+    logger.warn(
+      { code: 'broker-settings', queue, arguments: queueArguments },
+      `the queue can lose messages: ${loss}`,
+    );
 }
 
 /** @param major of RabbitMQ. From 4 on, quorum queues have a delivery limit by default. */

@@ -39,7 +39,10 @@ export async function openReplies(
     return name;
   } catch (error) {
     if (!(asConfigError(error) instanceof ConfigError)) throw error;
-    logger.warn({ error: messageOf(error) }, 'may not make a queue for replies: no calls');
+    logger.warn(
+      { code: 'no-replies', error: messageOf(error) },
+      'may not make a queue for replies: no calls',
+    );
     return undefined;
   }
 }

@@ -3,11 +3,11 @@ import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
-import { close } from './connect.ts';
 import { asConfigError, codeOfReply, replyCode } from './connect-refusal.ts';
 import { brokerOf, durabilityOf, type QueueTraits } from './durability.ts';
 import { warnOfLosses } from './losses.ts';
 import type { Amqp091Options } from './options.ts';
+import { onChannel, probeExchangeType, probeQueue } from './topology-probe.ts';
 
 /**
  * Checks or declares exchange, queue and binding. It declares passively first, and creates only missing objects. To declare an existing
@@ -33,12 +33,7 @@ export async function ensureTopology(
   }
   let traits: QueueTraits | undefined;
   if (await exists(connection, (channel) => channel.checkQueue(queue))) {
-    traits = await probeQueue(connection, options);
-    if (traits?.arguments[queueType] === 'stream')
-      throw new ConfigError(
-        `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
-      );
-    warnOfLosses(connection, traits?.arguments, queue, logger);
+    traits = await checkQueue(connection, options, logger);
   } else {
     const made = { durable: options.queueDurability === 'durable', arguments: options.queueArguments };
     traits = made;
@@ -50,9 +45,29 @@ export async function ensureTopology(
   } catch (error) {
     if (codeOfReply(error) !== replyCode.accessRefused) throw error;
     // If an operator with the right has bound the queue, messages arrive; otherwise none ever will. We cannot see which.
-    logger.warn({ queue, exchange, routingKey }, 'may not bind the queue; make sure that it is bound');
+    logger.warn(
+      { code: 'broker-topology', queue, exchange, routingKey },
+      'may not bind the queue; make sure that it is bound',
+    );
   }
   return durabilityOf(queue, traits, brokerOf(connection));
+}
+
+/** Checks an existing queue. Returns what could be learned of it. */
+export async function checkQueue(
+  connection: ChannelModel,
+  options: Amqp091Options,
+  logger: Logger,
+): Promise<QueueTraits | undefined> {
+  const { queue } = options;
+  const traits = await probeQueue(connection, options);
+  if (traits?.arguments[queueType] === 'stream')
+    throw new ConfigError(
+      `queue: ${queue} is a stream: ${noStream}; delete it on the broker or name another one, whose ${queueType} is classic or quorum`,
+      { code: 'broker-topology' },
+    );
+  warnOfLosses(connection, traits?.arguments, queue, logger);
+  return traits;
 }
 
 const topic = 'topic';
@@ -61,7 +76,7 @@ const noStream =
   'a replica would get only messages that come after it has connected, and each replica all of them';
 
 /** Refuses an exchange of another type. It would accept the guests' messages and give the queue none of them, or too many. */
-async function checkExchangeType(
+export async function checkExchangeType(
   connection: ChannelModel,
   options: Amqp091Options,
   logger: Logger,
@@ -71,11 +86,15 @@ async function checkExchangeType(
   if (type === undefined || type === topic) return;
   if (type === 'direct' && !/[*#]/.test(routingKey)) return;
   if (type.startsWith('x-')) {
-    logger.warn({ exchange, type }, `a plugin's exchange: make sure that it routes by topic, ${routingKey}`);
+    logger.warn(
+      { code: 'broker-topology', exchange, type },
+      `a plugin's exchange: make sure that it routes by topic, ${routingKey}`,
+    );
     return;
   }
   throw new ConfigError(
     `exchange: ${exchange} is of type ${type}, not topic, and does not route by ${routingKey}: delete it on the broker, so that it is made anew, or name another one`,
+    { code: 'broker-topology' },
   );
 }
 
@@ -121,7 +140,7 @@ function kindOnly({ [queueType]: kind }: JsonObject): JsonObject {
   return kind === undefined ? {} : { [queueType]: kind };
 }
 
-async function exists(
+export async function exists(
   connection: ChannelModel,
   check: (channel: Channel) => Promise<unknown>,
 ): Promise<boolean> {
@@ -143,96 +162,5 @@ async function declare(
     await onChannel(connection, assert);
   } catch (error) {
     throw asConfigError(error, `cannot make the ${what}: `);
-  }
-}
-
-/** A refused operation closes its channel, so each has one of its own. */
-async function onChannel(
-  connection: ChannelModel,
-  operation: (channel: Channel) => Promise<unknown>,
-): Promise<void> {
-  const channel = await connection.createChannel();
-  // The rejection says the same. Without a listener the event would end the process.
-  channel.on('error', () => {});
-  await operation(channel);
-  await close(channel);
-}
-
-/** More than a queue has arguments. Each difference takes one try. */
-const tries = 16;
-
-/** RabbitMQ's words for a difference. Other brokers have others, and then nothing is learned. */
-const inequivalent = /inequivalent arg '([^']+)' for queue .* received .* but current is (.*?)"?$/;
-
-/** RabbitMQ's words for an argument that queues of that type do not have. */
-const invalid = /invalid arg '([^']+)' for queue /;
-
-/**
- * Learns the arguments of an existing queue. AMQP 0-9-1 has no way to read them. But a declaration changes no existing queue, and
- * RabbitMQ answers a different declaration with the first difference and the true value. Undefined if they cannot be learned: we may
- * not declare the queue, it is exclusive, or the broker is another one.
- */
-async function probeQueue(
-  connection: ChannelModel,
-  { queue, queueDurability, queueArguments }: Amqp091Options,
-): Promise<QueueTraits | undefined> {
-  const traits = { durable: queueDurability === 'durable', arguments: { ...queueArguments } };
-  for (let count = 0; count < tries; count += 1) {
-    try {
-      await onChannel(connection, (channel) => channel.assertQueue(queue, traits));
-      return traits;
-    } catch (error) {
-      if (codeOfReply(error) === replyCode.preconditionFailed && learn(traits, messageOf(error))) continue;
-      // If it is refused (403, 405), the arguments stay unknown. The next operation notices a lost connection.
-      return undefined;
-    }
-  }
-  return undefined;
-}
-
-/** Takes over one difference. False if it was not understood. */
-function learn(traits: { durable: boolean; arguments: JsonObject }, message: string): boolean {
-  const [, notOfItsType] = invalid.exec(message) ?? [];
-  if (notOfItsType !== undefined && notOfItsType in traits.arguments) {
-    delete traits.arguments[notOfItsType];
-    return true;
-  }
-  const [, name, current = ''] = inequivalent.exec(message) ?? [];
-  const value = /^(?:the value )?'([^']*)'(?: of type '([^']*)')?$/.exec(current);
-  if (name === 'durable') {
-    traits.durable = value?.[1] === 'true';
-  } else if (name?.startsWith('x-') && current.startsWith('none')) {
-    delete traits.arguments[name];
-  } else if (name?.startsWith('x-') && value !== null) {
-    const [, text = '', type = name === 'x-queue-type' ? 'longstr' : ''] = value;
-    traits.arguments[name] = type === 'longstr' ? text : type === 'bool' ? text === 'true' : Number(text);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-/** RabbitMQ compares the type first. */
-const anotherType = /inequivalent arg 'type' for exchange .* but current is '([^']*)'/;
-
-/**
- * Learns the type of an existing exchange in the same way. Undefined if it cannot be learned.
- *
- * @param expected the right type.
- */
-async function probeExchangeType(
-  connection: ChannelModel,
-  { exchange, exchangeDurability }: Pick<Amqp091Options, 'exchange' | 'exchangeDurability'>,
-  expected: string,
-): Promise<string | undefined> {
-  try {
-    await onChannel(connection, (channel) =>
-      channel.assertExchange(exchange, expected, { durable: exchangeDurability === 'durable' }),
-    );
-    return expected;
-  } catch (error) {
-    if (codeOfReply(error) !== replyCode.preconditionFailed) return undefined;
-    const [, type = expected] = anotherType.exec(messageOf(error)) ?? [];
-    return type;
   }
 }

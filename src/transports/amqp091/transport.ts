@@ -1,8 +1,9 @@
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Transport } from '../../core/transport/contract.ts';
-import { establish } from '../../core/transport/establish.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { close, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
+import { inspect } from './inspect.ts';
 import type { Amqp091Options } from './options.ts';
 import { beginSession } from './session.ts';
 
@@ -15,6 +16,13 @@ export function createTransport(options: Amqp091Options, setup: TransportSetup):
       establish(
         open,
         (connection) => beginSession(connection, () => open(', answers'), options, setup, deliver),
+        close,
+        classify,
+      ),
+    inspect: () =>
+      lookAt(
+        () => open(' doctor'),
+        (connection) => inspect(connection, options, setup.logger),
         close,
         classify,
       ),

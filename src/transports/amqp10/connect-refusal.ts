@@ -56,7 +56,9 @@ export function isNotFound({ condition }: Refusal): boolean {
 export function refused(what: string, refusal: Refusal): ConfigError | NotConnected {
   const because = [refusal.condition, refusal.description].filter((part) => part !== '').join(': ');
   const message = `the broker refuses ${what}: ${oneLine(because)}`;
-  return finalConditions.has(refusal.condition) ? new ConfigError(message) : new NotConnected(message);
+  return finalConditions.has(refusal.condition)
+    ? new ConfigError(message, { code: 'broker-refuses' })
+    : new NotConnected(message);
 }
 
 /** RabbitMQ 3 describes its internal errors with the whole stack, over many lines. */
@@ -124,10 +126,13 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
   const sasl = /^Failed to authenticate: (\d)/.exec(message);
   if (sasl !== null) {
     const text = `the broker refuses the credentials: look at ${credentialKeys} (SASL outcome ${sasl[1]})`;
-    return finalSaslCodes.has(sasl[1] ?? '') ? new ConfigError(text) : new NotConnected(text);
+    return finalSaslCodes.has(sasl[1] ?? '')
+      ? new ConfigError(text, { code: 'broker-sign-in' })
+      : new NotConnected(text);
   }
   const offered = /^No suitable mechanism; server supports (.*)$/.exec(message);
-  if (offered !== null) return new ConfigError(`sasl: the broker offers only ${offered[1]}`);
+  if (offered !== null)
+    return new ConfigError(`sasl: the broker offers only ${offered[1]}`, { code: 'broker-sign-in' });
   const failure = tlsFailure(error, cert);
   if (failure !== undefined) return failure;
   const refusal = refusalOf(error);
@@ -136,7 +141,9 @@ export function connectionError(error: unknown, asked: Asked): ConfigError | Not
     const what = `the virtual host in virtualHost or url, ${virtualHost}`;
     const { name, message } = refused(what, refusal);
     const text = `${message} (RabbitMQ 3 says so of one that is not there, of permissions, and of a limit of connections that is reached)`;
-    return name === 'ConfigError' ? new ConfigError(text) : new NotConnected(text);
+    return name === 'ConfigError'
+      ? new ConfigError(text, { code: 'broker-refuses' })
+      : new NotConnected(text);
   }
   if (refusal !== undefined) return refused('the connection', refusal);
   return new NotConnected(message || codeOf(error) || 'the connection failed', { cause: error });

@@ -6,7 +6,8 @@ import type { Amqp10Options } from './options.ts';
 export function warnOfForgery({ product, rabbitmq }: Broker, options: Amqp10Options, logger: Logger): void {
   if (options.auth.mode !== 'user-id') return;
   const forgery = forgeryOver(product, rabbitmq);
-  if (forgery !== undefined) logger.warn({ broker: product, ...(rabbitmq && { rabbitmq }) }, forgery);
+  if (forgery !== undefined)
+    logger.warn({ code: 'broker-settings', broker: product, ...(rabbitmq && { rabbitmq }) }, forgery);
 }
 
 function forgeryOver(product: string, rabbitmq: Broker['rabbitmq']): string | undefined {

@@ -137,5 +137,8 @@ function refusalOf(error: unknown, { tls }: MqttOptions): Error {
   if (code === undefined) return new NotConnected(`${message}: ${notMqtt}`, { cause: error });
   if (!finalCodes.has(code)) return new NotConnected(message, { cause: error });
   const hint = credentialCodes.has(code) ? ': look at user, password and passwordFile, or url' : '';
-  return new ConfigError(`the broker refuses the connection: ${message}${hint}`, { cause: error });
+  return new ConfigError(`the broker refuses the connection: ${message}${hint}`, {
+    code: 'broker-sign-in',
+    cause: error,
+  });
 }

@@ -18,23 +18,28 @@ export function probe(
 ): void {
   if (options.version !== '5') return;
   if (properties.maximumQoS === 0)
-    throw new ConfigError('url: the broker takes messages at QoS 0 only, which may be lost without a word');
+    throw new ConfigError('url: the broker takes messages at QoS 0 only, which may be lost without a word', {
+      code: 'broker-settings',
+    });
   if (options.shared && properties.sharedSubscriptionAvailable === false)
     throw new ConfigError(
       'shared: the broker has no shared subscriptions: set shared: false and run one replica',
+      { code: 'broker-settings' },
     );
   if (/[+#]/.test(options.topic) && properties.wildcardSubscriptionAvailable === false)
-    throw new ConfigError(`topic: the broker takes no wildcards, and ${options.topic} has one`);
+    throw new ConfigError(`topic: the broker takes no wildcards, and ${options.topic} has one`, {
+      code: 'broker-settings',
+    });
   const { sessionExpiryInterval: kept, receiveMaximum } = properties;
   if (kept !== undefined && kept < options.sessionExpiry)
     logger.warn(
-      { sessionExpiry: options.sessionExpiry, seconds: kept },
+      { code: 'broker-settings', sessionExpiry: options.sessionExpiry, seconds: kept },
       'the broker keeps the session of a replica that has gone for less time than it was asked for',
     );
   // Mosquitto has one setting for both directions, and reports it for one of them.
   if (receiveMaximum !== undefined && receiveMaximum < bound)
     logger.warn(
-      { receiveMaximum, bound },
+      { code: 'broker-settings', receiveMaximum, bound },
       "the broker's bound of messages in flight is below ours, so the broker may drop confirmed messages: in Mosquitto set max_inflight_messages, and max_queued_messages 0",
     );
 }
@@ -47,7 +52,7 @@ export function warnOfForgottenSession(
 ): void {
   if (!sessionPresent)
     logger.warn(
-      { code: 'session_forgotten', clientId },
+      { code: 'session-forgotten', clientId },
       'the broker has forgotten the session, and may have lost confirmed messages with it: make it keep sessions on disk (Mosquitto: persistence true) and for long enough (sessionExpiry)',
     );
 }
@@ -64,7 +69,7 @@ export function warnOfPassingName(
   if (!passingName.test(name)) return;
   const key = clientId === '' ? 'replica' : 'clientId';
   logger.warn(
-    { code: 'passing_name', [key]: name, sessionExpiry },
+    { code: 'passing-name', [key]: name, sessionExpiry },
     `${key}: this looks like the name of a pod or a container, which changes at each start. Messages that the broker has queued for this replica would then wait until a peer takes them over (adopt.after). Set ${key} to a name that lasts, such as that of a pod of a StatefulSet`,
   );
 }

@@ -49,7 +49,10 @@ class MqttSender implements Sender {
       return topic;
     } catch (error) {
       if (!life.open) throw error;
-      this.setup.logger.warn({ topic, error: messageOf(error) }, 'may not subscribe to replies: no calls');
+      this.setup.logger.warn(
+        { code: 'no-replies', topic, error: messageOf(error) },
+        'may not subscribe to replies: no calls',
+      );
       return undefined;
     }
   }

@@ -26,10 +26,15 @@ export async function subscribe({ client, life }: Connection, subscription: stri
     granted = grant?.qos;
   } catch (error) {
     if (!life.open) throw error;
-    throw new ConfigError(`the broker refuses the subscription to ${subscription}: ${messageOf(error)}`);
+    throw new ConfigError(`the broker refuses the subscription to ${subscription}: ${messageOf(error)}`, {
+      code: 'broker-refuses',
+    });
   }
   if (granted !== 1)
-    throw new ConfigError(`the broker grants the subscription to ${subscription} with QoS ${granted}, not 1`);
+    throw new ConfigError(
+      `the broker grants the subscription to ${subscription} with QoS ${granted}, not 1`,
+      { code: 'broker-refuses' },
+    );
 }
 
 /**

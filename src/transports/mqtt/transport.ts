@@ -1,11 +1,22 @@
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
-import type { Deliver, KeptSession, Session, Share, Transport } from '../../core/transport/contract.ts';
-import { establish } from '../../core/transport/establish.ts';
+import type {
+  Deliver,
+  Inspection,
+  KeptSession,
+  Session,
+  Share,
+  Transport,
+} from '../../core/transport/contract.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { type Connection, lossOf, maxReceiveMaximum, openConnection } from './connect.ts';
+import { durabilityOf } from './durability.ts';
 import { probe, warnOfForgottenSession, warnOfPassingName } from './losses.ts';
 import type { MqttOptions } from './options.ts';
 import { MqttSession } from './session.ts';
+
+/** Milliseconds for the end of a connection that only looked. */
+const closePatience = 1000;
 
 class MqttTransport implements Transport {
   readonly name: string;
@@ -55,6 +66,20 @@ class MqttTransport implements Transport {
         return session;
       },
       ({ tap }) => tap.destroy(),
+      lossOf,
+    );
+  }
+
+  /** With a client id of its own, since the broker would end the session of a running replica with the same one. It does not subscribe. */
+  inspect(): Promise<Inspection> {
+    const { options, kept, setup } = this;
+    return lookAt(
+      () => openConnection(options, { clientId: `${kept.clientId}-doctor`, clean: true }),
+      async ({ connack }) => {
+        probe(connack, options, boundOf(setup.share), setup.logger);
+        return { missing: [], durability: durabilityOf(connack, options) };
+      },
+      ({ client, life }) => life.stop(AbortSignal.timeout(closePatience), () => client.endAsync()),
       lossOf,
     );
   }

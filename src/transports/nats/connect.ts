@@ -73,11 +73,14 @@ function explain(error: unknown, options: NatsOptions): Error {
   if (tlsSettings(options).tls !== undefined && [error, cause].some((one) => codeOf(one) === 'ECONNRESET'))
     return new NotConnected(cutOff(message, cert), { cause: error });
   if (message.includes("does not support 'tls'"))
-    return new ConfigError('url: the broker does not speak TLS at this port', { cause: error });
+    return new ConfigError('url: the broker does not speak TLS at this port', {
+      code: 'broker-tls',
+      cause: error,
+    });
   if (isRefusal(error))
     return new ConfigError(
       `the broker refuses the credentials: look at ${credentialKeys(options)} (${message})`,
-      { cause: error },
+      { code: 'broker-sign-in', cause: error },
     );
   return classify(error);
 }
@@ -160,13 +163,19 @@ export function classify(error: unknown): Error {
   if (error instanceof ConfigError || error instanceof NotConnected) return error;
   const message = error === undefined ? 'the connection was closed' : messageOf(error);
   if (isRefusal(error))
-    return new ConfigError(`the broker refuses the credentials: ${message}`, { cause: error });
+    return new ConfigError(`the broker refuses the credentials: ${message}`, {
+      code: 'broker-sign-in',
+      cause: error,
+    });
   const violation = permissionViolation(error);
   if (violation !== undefined)
-    return new ConfigError(`the broker does not allow it: ${violation.message}`, { cause: error });
+    return new ConfigError(`the broker does not allow it: ${violation.message}`, {
+      code: 'broker-refuses',
+      cause: error,
+    });
   // Code 503: the cluster has no leader now, or is starting.
   if (error instanceof JetStreamApiError && error.status < 500)
-    return new ConfigError(message, { cause: error });
+    return new ConfigError(message, { code: 'broker-refuses', cause: error });
   return new NotConnected(message, { cause: error });
 }
 

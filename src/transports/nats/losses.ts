@@ -55,12 +55,15 @@ export function checkStream(
   if (config.mirror !== undefined)
     throw new ConfigError(
       `stream: ${stream} is a mirror of ${config.mirror.name}, where senders publish and from where nothing is removed by it: set stream to ${config.mirror.name}`,
+      { code: 'broker-topology' },
     );
   const sources = (config.sources ?? []).map(({ name }) => name);
   const keeps = (config.subjects ?? []).some((pattern) => covers(pattern, subject, natsWildcards));
   // A message from another stream keeps the subject that it was published to.
   if (!keeps && sources.length === 0)
-    throw new ConfigError(`stream ${stream} does not keep ${subject}: add it to the stream's subjects`);
+    throw new ConfigError(`stream ${stream} does not keep ${subject}: add it to the stream's subjects`, {
+      code: 'broker-topology',
+    });
   if (sources.length > 0)
     warn(
       { stream, sources },
@@ -99,7 +102,9 @@ export function checkConsumer(
 ): ConsumerTerms {
   const { stream, subject, consumer, ackWait, expectedReplicas } = options;
   const refuse = (why: string, right: string) => {
-    throw new ConfigError(`consumer ${consumer} of stream ${stream} ${why}: make it with ${right}`);
+    throw new ConfigError(`consumer ${consumer} of stream ${stream} ${why}: make it with ${right}`, {
+      code: 'broker-topology',
+    });
   };
   if (config.deliver_subject) refuse('is a push consumer', 'no deliver_subject');
   if (config.ack_policy !== AckPolicy.Explicit)

@@ -113,7 +113,10 @@ export class CoreSession implements Session {
     clearTimeout(this.complaint);
     this.complaint = undefined;
     if (this.dropped > 0)
-      this.logger.warn({ dropped: this.dropped }, 'more came than there was room for: the rest is lost');
+      this.logger.warn(
+        { code: 'messages-dropped', dropped: this.dropped },
+        'more came than there was room for: the rest is lost',
+      );
     this.dropped = 0;
   }
 }

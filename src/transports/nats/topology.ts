@@ -40,7 +40,7 @@ export async function ensureTopology(
   logger: Logger,
 ): Promise<{ readonly terms: ConsumerTerms; readonly durability: ReadonlyArray<Shortfall> }> {
   const manager = await openManager(connection, options);
-  const warn: Warn = (fields, text) => logger.warn(fields, text);
+  const warn: Warn = (fields, text) => logger.warn({ code: 'broker-settings', ...fields }, text);
   const { stream, consumer } = options;
   const kept = await ensureStream(manager, options, logger);
   const found = await foundOr(JetStreamApiCodes.ConsumerNotFound, () =>
@@ -57,7 +57,18 @@ export async function ensureTopology(
   return { terms, durability: durabilityOf(kept.config, version) };
 }
 
-async function openManager(connection: NatsConnection, options: NatsOptions): Promise<JetStreamManager> {
+/** Warns that nothing keeps the messages. */
+export function warnOfCoreNats(logger: Logger): void {
+  logger.warn(
+    { code: 'broker-settings' },
+    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
+  );
+}
+
+export async function openManager(
+  connection: NatsConnection,
+  options: NatsOptions,
+): Promise<JetStreamManager> {
   const settings = { timeout: options.connectTimeout };
   try {
     return await jetstreamManager(connection, settings);
@@ -68,7 +79,7 @@ async function openManager(connection: NatsConnection, options: NatsOptions): Pr
     if (disabled || (error instanceof Error && error.name === 'JetStreamNotEnabled'))
       throw new ConfigError(
         `JetStream is not enabled on this server or for this account: enable it, or set jetstream to false (${messageOf(error)})`,
-        { cause: error },
+        { code: 'broker-settings', cause: error },
       );
     throw error;
   }
@@ -126,7 +137,7 @@ async function makeConsumer(
   return made;
 }
 
-async function foundOr<T>(code: number, find: () => Promise<T>): Promise<T | undefined> {
+export async function foundOr<T>(code: number, find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();
   } catch (error) {
@@ -140,7 +151,10 @@ async function make<T>(what: string, add: () => Promise<T>): Promise<T> {
     return await add();
   } catch (error) {
     if (error instanceof JetStreamApiError && error.status < 500)
-      throw new ConfigError(`cannot make the ${what}: ${error.message}`, { cause: error });
+      throw new ConfigError(`cannot make the ${what}: ${error.message}`, {
+        code: 'broker-refuses',
+        cause: error,
+      });
     throw error;
   }
 }

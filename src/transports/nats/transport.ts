@@ -1,12 +1,13 @@
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import type { Deliver, Session, Transport } from '../../core/transport/contract.ts';
-import { establish } from '../../core/transport/establish.ts';
+import { establish, lookAt } from '../../core/transport/establish.ts';
 import { classify, openConnection } from './connect.ts';
+import { inspect } from './inspect.ts';
 import type { NatsOptions } from './options.ts';
 import type { Wire } from './read-library.ts';
 import { NatsSession } from './session.ts';
 import { CoreSession } from './session-core.ts';
-import { ensureTopology } from './topology.ts';
+import { ensureTopology, warnOfCoreNats } from './topology.ts';
 
 /** Connects to a NATS server, and starts a session. */
 export function createTransport(options: NatsOptions, setup: TransportSetup): Transport {
@@ -17,6 +18,13 @@ export function createTransport(options: NatsOptions, setup: TransportSetup): Tr
         () => openConnection(options, `conductor ${setup.replica}`),
         (wire) => consume(wire, options, setup, deliver),
         (wire) => wire.connection.close(),
+        classify,
+      ),
+    inspect: () =>
+      lookAt(
+        () => openConnection(options, `conductor ${setup.replica} doctor`),
+        ({ connection }) => inspect(connection, options, setup),
+        ({ connection }) => connection.close(),
         classify,
       ),
   };
@@ -32,9 +40,7 @@ async function consume(
     const { terms, durability } = await ensureTopology(wire.connection, options, share.messages, logger);
     return new NatsSession(wire, options, { ...terms, durability }, share, deliver);
   }
-  logger.warn(
-    'jetstream is off: messages are delivered AT MOST ONCE. Messages are LOST that come while no replica is connected, while the database is away, or while a replica stops',
-  );
+  warnOfCoreNats(logger);
   const session = new CoreSession(wire, options, deliver, logger);
   await session.subscribed();
   return session;

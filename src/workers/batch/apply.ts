@@ -1,3 +1,4 @@
+import type { HoldCause } from '../../core/hold-causes.ts';
 import {
   type BatchResult,
   type DeadNotice,
@@ -8,11 +9,13 @@ import {
 import { attempt } from './attempt.ts';
 import { explain } from './blame.ts';
 import { BatchClocks } from './clock-notes.ts';
+import { holdCauseOf } from './hold-cause.ts';
 import { takeApart } from './isolate.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { noticeOf } from './leftovers/notice.ts';
 import { notifies } from './outbox/store.ts';
 import type { Hooks, Run } from './run.ts';
+import { BatchTally } from './tally.ts';
 import type { ThreadState } from './thread-state.ts';
 
 const noHooks: Hooks = {
@@ -35,33 +38,40 @@ export async function applyBatch(
 ): Promise<BatchResult & { readonly outcomes: ReadonlyMap<BatchItem, Outcome> }> {
   const outcomes = new Map<BatchItem, Outcome>();
   let heldBecause: string | undefined;
+  let heldCause: HoldCause | undefined;
   let putAsideBecause: string | undefined;
   try {
     if (batch.length > 0)
       putAsideBecause = await commit({ ...state, hooks, outcomes, startedAt: performance.now() }, batch);
   } catch (error) {
     heldBecause = explain(error);
+    heldCause = holdCauseOf(error);
   }
   const codes = new Uint8Array(size).fill(HELD);
   const deadOnes: DeadNotice[] = [];
   let hasNotifications = false;
   const clocks = new BatchClocks();
+  const tally = new BatchTally(state.manager);
   for (const [item, outcome] of outcomes) {
     if (isTask(item.task)) clocks.add(item.task, outcome);
     hasNotifications ||= notifies(outcome);
     // It was deferred before, and was taken along by a newer message. It has no place in this batch.
     if (item.index < 0) continue;
-    codes[item.index] = outcomeKinds.indexOf(outcome.kind);
+    const code = outcomeKinds.indexOf(outcome.kind);
+    codes[item.index] = code;
+    tally.add(item, code);
     if (outcome.kind === 'dead') deadOnes.push(noticeOf(item, outcome, state.redact));
   }
   return {
     codes,
     dead: deadOnes,
     heldBecause,
+    heldCause,
     putAsideBecause,
     outcomes,
     notifies: hasNotifications,
     clocks: clocks.notes,
+    figures: tally.figures,
   };
 }
 

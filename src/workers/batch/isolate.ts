@@ -4,6 +4,7 @@ import { byGuard } from '../methods/fold.ts';
 import type { Db } from '../postgres/transaction.ts';
 import { attempt, type Failure } from './attempt.ts';
 import { explain } from './blame.ts';
+import { MethodHeld } from './hold-cause.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { record, recordMinimal } from './leftovers/record.ts';
 import { countOtherDeferred } from './leftovers/sql/count-other-deferred.ts';
@@ -62,11 +63,6 @@ export async function takeApart(run: Run, failure: Failure): Promise<string | un
   return problems.length === 0 ? undefined : problems.join('; ');
 }
 
-/** The rest of one method's messages is to be held. Other methods go on. */
-class MethodHeld extends Error {
-  override readonly name = 'MethodHeld';
-}
-
 /** Tries a part of a batch. The slot stays busy, so a part waits for a lock only a tenth as long as a batch. */
 function tryPart(run: Run, items: ReadonlyArray<BatchItem>): Promise<Failure | undefined> {
   return attempt(run, items, { lockTimeout: run.settings.database.lockTimeout / 10, looksForLocks: false });
@@ -115,7 +111,7 @@ async function judge(run: Run, method: string | undefined, trial: Trial): Promis
   if (open.length === 0 || method === undefined) return undefined;
   const { error, cause } = trial.failure;
   // For example a locked table. It will soon be free, and to put all messages aside would take longer.
-  if (cause === 'contention') throw new MethodHeld(explain(error), { cause: error });
+  if (cause === 'contention') throw new MethodHeld('locked', explain(error), { cause: error });
   return putAside(run, method, open, error);
 }
 
@@ -150,6 +146,7 @@ function refuse(run: Run, method: string | undefined, item: BatchItem, error: un
   run.storm.refuses(`${method} ${key}`);
   if (run.storm.rages()) {
     throw new MethodHeld(
+      'refusal-storm',
       `the database refuses more than deadLetters.stormShare of all messages; those are held. The last one: ${explain(error)}`,
       { cause: error },
     );
@@ -184,7 +181,9 @@ async function putAside(
     for (const { item, outcome } of resolved) await keep(run, item, outcome);
   }
   if (!hasRoom)
-    throw new MethodHeld(`${because}; no more can be put aside (deferred.maxRows)`, { cause: error });
+    throw new MethodHeld('deferred-full', `${because}; no more can be put aside (deferred.maxRows)`, {
+      cause: error,
+    });
   return because;
 }
 

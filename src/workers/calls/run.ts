@@ -5,6 +5,7 @@ import type { CallAddress, Codec, Envelope, Principal } from '../../core/message
 import { type CallResult, dead, type Outcome, type Resumption } from '../../core/message/outcome.ts';
 import { applyBatch } from '../batch/apply.ts';
 import { authorize, principalOf } from '../batch/authorize.ts';
+import { holdCauseOf } from '../batch/hold-cause.ts';
 import type { BatchItem } from '../batch/item.ts';
 import { entryOf, envelopeOf, methodOf, refuseOversize, taskOf } from '../batch/read.ts';
 import type { ThreadState } from '../batch/thread-state.ts';
@@ -46,6 +47,13 @@ interface Executed {
  * call.
  */
 export async function runCall(call: Call): Promise<CallResult> {
+  const seen: { method?: string } = {};
+  const result = await respond(call, seen);
+  return { ...result, method: seen.method };
+}
+
+/** @param seen takes the name of the method once it is known to be in the method table. */
+async function respond(call: Call, seen: { method?: string }): Promise<CallResult> {
   const { state, raw, transport } = call;
   const { codec } = entryOf(transport, state.settings);
   let address = noAddress;
@@ -55,6 +63,7 @@ export async function runCall(call: Call): Promise<CallResult> {
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
+    if (Object.hasOwn(state.manager, envelope.method)) seen.method = envelope.method;
     const { result, notifies } = await execute(call, envelope);
     if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
     const reply = { body: encodeResult(call, address, result), name: address.replyTo };
@@ -63,14 +72,16 @@ export async function runCall(call: Call): Promise<CallResult> {
     const refusal = refusalOf(error, call.losses ?? 0);
     if (refusal === undefined) {
       const lost = error instanceof ConnectionLost;
-      return { outcome: undefined, heldBecause: messageOf(error), lost };
+      return { outcome: undefined, heldBecause: messageOf(error), heldCause: holdCauseOf(error), lost };
     }
     if (error instanceof Rejected && error.reason === 'forbidden') {
       // A forbidden call is recorded as a dead letter, whether or not its sender waits for an answer.
-      const { heldBecause, dead: letters } = await applyBatch(state, [
-        workOf(call, dead('forbidden', error.message)),
-      ]);
-      if (heldBecause !== undefined) return { outcome: undefined, heldBecause };
+      const {
+        heldBecause,
+        heldCause,
+        dead: letters,
+      } = await applyBatch(state, [workOf(call, dead('forbidden', error.message))]);
+      if (heldBecause !== undefined) return { outcome: undefined, heldBecause, heldCause };
       return { outcome: 'dead', dead: letters[0], reply: replyWith(codec, address, refusal) };
     }
     return { outcome: 'refused', reply: replyWith(codec, address, refusal), problem: problemOf(refusal) };

@@ -1,5 +1,5 @@
+import { version } from '../../../core/version.ts';
 import type { CallMethod } from '../contract.ts';
-import { version } from './version.ts';
 
 /** Answers with the conductor's version. */
 export const ping: CallMethod<undefined> = {

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import type { Config } from '../core/config/load.ts';
+import type { CommandLine } from './command-line.ts';
+import { brokerTopic } from './doctor-broker.ts';
+import { examine, type Found } from './doctor-check.ts';
+import { databaseTopic } from './doctor-database.ts';
+import { printable } from './table.ts';
+
+/** `conductor doctor`. */
+export function addDoctor(program: Command, line: CommandLine): void {
+  program
+    .command('doctor <file>')
+    .description(
+      'try every connection, permission and setting of a configuration, and say what is wrong and what to do',
+    )
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nIt changes nothing on a broker or in the database, and takes no message.\n')
+    .action(async (file: string, { json }: { json: boolean }) => {
+      const config = await line.load(file);
+      const found = await examineAll(config, (subject) => line.progress(`looking at ${subject}`));
+      line.progress('');
+      const text = json ? JSON.stringify({ ok: !found.some(isWrong), findings: found }) : reportOf(found);
+      line.print(line.mask(text));
+      const count = found.filter(isWrong).length;
+      if (count > 0) throw new Error(`${count} ${count === 1 ? 'thing is' : 'things are'} wrong`);
+    });
+}
+
+/** Looks at all that the configuration names. Changes nothing there. Never rejects. */
+export async function examineAll(
+  config: Config,
+  progress: (subject: string) => void = () => {},
+): Promise<Found[]> {
+  progress('the database');
+  const found = await examine(databaseTopic(config));
+  for (const configured of config.transports) {
+    progress(`transports.${configured.name}`);
+    found.push(...(await examine(brokerTopic(config, configured))));
+  }
+  return found;
+}
+
+const isWrong = ({ level }: Found) => level === 'wrong';
+
+function reportOf(found: ReadonlyArray<Found>): string {
+  const lines = found.map(({ level, subject, check, text, code }) => {
+    const codeText = code === undefined ? '' : ` [${code}]`;
+    return `${level.padEnd(7)}  ${subject}: ${check}: ${printable(text)}${codeText}`;
+  });
+  const [wrong, warnings] = (['wrong', 'warning'] as const).map(
+    (level) => found.filter((one) => one.level === level).length,
+  );
+  return [
+    ...lines,
+    '',
+    `${found.length} looks: ${wrong} wrong, ${warnings} to be warned of. docs/errors.md explains the codes.`,
+  ].join('\n');
+}

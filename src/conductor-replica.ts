@@ -1,0 +1,142 @@
+import type { MetricsSubject, WorkerFigures } from './admin/metrics/subject.ts';
+import type { DurabilityWatch } from './conductor-durability.ts';
+import type { ReplicaOutbox } from './conductor-outbox.ts';
+import type { Reloaded, Reloading } from './conductor-reload.ts';
+import type { Stopping } from './conductor-stop.ts';
+import type { Config } from './core/config/load.ts';
+import type { ClockWatch } from './core/gateway/clock-watch.ts';
+import type { Counters } from './core/gateway/counters.ts';
+import type { Dispatcher } from './core/gateway/dispatcher.ts';
+import type { PutAside } from './core/gateway/put-aside.ts';
+import type { Supervisor } from './core/gateway/supervisor.ts';
+import type { Utilisation } from './core/gateway/utilisation.ts';
+import type { WedgeWatch } from './core/gateway/wedge.ts';
+import type { JobFigures } from './core/job-figures.ts';
+import { version } from './core/version.ts';
+import type { DatabaseWatch } from './jobs/database-watch.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import type { WorkerPool } from './workers/pool.ts';
+
+/** A running replica. */
+export interface Conductor extends MetricsSubject {
+  /** Takes no more messages, finishes those in flight, and gives back the rest, within `shutdown.deadline`. A second call does nothing more. */
+  stop(): Promise<void>;
+  /** Gives all messages back at once, for a process that is about to end. Resolves within a third of a second. Never rejects. */
+  abandon(): Promise<void>;
+  /**
+   * Takes over the credentials, certificates, grants and log level of a configuration that was read anew. Rejects with ConfigError or
+   * NotConnected if they cannot be used; then nothing has changed. One call at a time.
+   */
+  reload(config: Config): Promise<Reloaded>;
+}
+
+export interface ReplicaParts {
+  readonly config: Config;
+  readonly counters: ReadonlyMap<string, Counters>;
+  readonly transports: ReadonlyArray<{
+    readonly name: string;
+    readonly supervisor: Pick<Supervisor, 'state' | 'lastError' | 'counts'>;
+  }>;
+  readonly dispatcher: Dispatcher;
+  readonly pool: Pick<WorkerPool, 'queued' | 'deaths'>;
+  readonly workers: Pick<WorkerFigures, 'threads' | 'slots' | 'callSlots'>;
+  readonly outbox: Pick<ReplicaOutbox, 'counts'>;
+  readonly jobs: Pick<Jobs, 'lastSuccess' | 'problem' | 'names'>;
+  readonly figures: JobFigures;
+  readonly putAside: Pick<PutAside, 'because'>;
+  readonly wedge: Pick<WedgeWatch, 'because'>;
+  readonly watch: Pick<DatabaseWatch, 'problem'>;
+  readonly durability: Pick<DurabilityWatch, 'report'>;
+  readonly clocks: Pick<ClockWatch, 'report'>;
+  readonly utilisation: Pick<Utilisation, 'value' | 'parts'>;
+  readonly stopping: Pick<Stopping, 'begun' | 'stop' | 'abandon'>;
+  readonly reloading: Pick<Reloading, 'take'>;
+}
+
+/** Reads the state of a replica from its parts. */
+export class Replica implements Conductor {
+  private readonly parts: ReplicaParts;
+  readonly replica: string;
+  readonly version = version;
+  readonly counters: ReadonlyMap<string, Counters>;
+  readonly kinds: ReadonlyMap<string, string>;
+  readonly connections: MetricsSubject['connections'];
+  readonly notifications: MetricsSubject['notifications'];
+  readonly utilisation: MetricsSubject['utilisation'];
+  readonly jobs: MetricsSubject['jobs'];
+  readonly jobFigures: JobFigures;
+
+  constructor(parts: ReplicaParts) {
+    const { config, counters, transports, outbox, utilisation, jobs, figures } = parts;
+    this.parts = parts;
+    this.replica = config.replica;
+    this.counters = counters;
+    this.kinds = new Map(config.transports.map(({ name, printable }) => [name, String(printable.kind)]));
+    this.connections = new Map(transports.map(({ name, supervisor: { counts } }) => [name, counts]));
+    this.notifications = outbox.counts;
+    this.utilisation = utilisation;
+    this.jobs = jobs;
+    this.jobFigures = figures;
+  }
+
+  get heldBecause() {
+    return this.parts.dispatcher.heldBecause ?? this.parts.watch.problem;
+  }
+
+  get heldCause() {
+    return this.parts.dispatcher.gate.heldCause;
+  }
+
+  get isDatabaseAway() {
+    const { heldCause } = this;
+    return this.parts.watch.problem !== undefined || heldCause?.startsWith('database-') === true;
+  }
+
+  get putAsideBecause() {
+    return this.parts.putAside.because;
+  }
+
+  get wedgedBecause() {
+    return this.parts.wedge.because;
+  }
+
+  get durability() {
+    return this.parts.durability.report;
+  }
+
+  get oldestUnsettled() {
+    return this.parts.dispatcher.oldestUnsettled;
+  }
+
+  get workers(): WorkerFigures {
+    const { workers, dispatcher, pool } = this.parts;
+    const { queued, deaths } = pool;
+    return { ...workers, messages: dispatcher.load.now, calls: dispatcher.callLoad.now, queued, deaths };
+  }
+
+  get isStopping() {
+    return this.parts.stopping.begun;
+  }
+
+  clocks() {
+    return this.parts.clocks.report;
+  }
+
+  states() {
+    return Object.fromEntries(
+      this.parts.transports.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
+    );
+  }
+
+  stop(): Promise<void> {
+    return this.parts.stopping.stop();
+  }
+
+  abandon(): Promise<void> {
+    return this.parts.stopping.abandon();
+  }
+
+  reload(next: Config): Promise<Reloaded> {
+    return this.parts.reloading.take(next);
+  }
+}
