@@ -7,6 +7,7 @@ import { type DrainRound, drain } from './drain.ts';
 import { count, json, kinds } from './options.ts';
 import { addPeers } from './peers/command.ts';
 import { formatRounds, formatTransports } from './report.ts';
+import { Interrupted } from './run/child.ts';
 import { addScenarios } from './scenario-commands.ts';
 import { benchSweep } from './sweep.ts';
 import { addTour } from './tour.ts';
@@ -76,4 +77,10 @@ program
     printParameters('auth', options);
     await benchAuth(options, (line) => console.log(line));
   });
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error;
+  console.error(error.message);
+  process.exit(130);
+}

@@ -95,22 +95,22 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
 
 /** Retries the deferred messages of a transport. Rejects if they cannot be claimed. */
 export function retry(transport: string): Promise<RetryResult> {
-  return retryDeferred(state, transport);
+  return told(retryDeferred(state, transport));
 }
 
 /** Claims the due notifications of a transport. Rejects if the database cannot be reached. */
 export function claimNotifications(transport: string): Promise<ClaimedNotification[]> {
-  return claimOutbox(state, transport);
+  return told(claimOutbox(state, transport));
 }
 
 /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
 export function settleNotifications(settled: PublishedNotifications): Promise<void> {
-  return settleOutbox(state, settled);
+  return told(settleOutbox(state, settled));
 }
 
 /** The letters of a transport whose redrive is due. Rejects if the database cannot be reached. */
 export function due(transport: string): Promise<DueLetters> {
-  return dueLetters(state, transport);
+  return told(dueLetters(state, transport));
 }
 
 /** Redrives letters. */
@@ -120,7 +120,16 @@ export function redrive(task: RedriveTask): Promise<RedriveResult> {
 
 /** Marks letters as dead that have ended two workers. Rejects if the database cannot be reached. */
 export function giveUp(task: RedriveTask): Promise<RedriveResult> {
-  return giveUpLetters(state, task);
+  return told(giveUpLetters(state, task));
+}
+
+/** The main thread gets a copy of an error. The copy of an AggregateError, such as of a URL with several hosts, has lost its reasons. */
+async function told<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new Error(messageOf(error));
+  }
 }
 
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */

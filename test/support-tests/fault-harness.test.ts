@@ -51,6 +51,14 @@ test('a plan has 1 to 4 replicas, each fault once in each turn, and each length 
   );
 });
 
+test('a turn begins with the faults that come first', (t) => {
+  const first = { name: 'd', lasts: [10, 20] as const, comesFirst: true };
+  for (const seed of ['1', '2', '3', '4', '5']) {
+    const [one, , , , five] = planOf(seed, [...faults, first]).steps;
+    t.deepEqual([one?.fault, five?.fault], ['d', 'd']);
+  }
+});
+
 test('random numbers fill their range evenly', (t) => {
   const random = randomOf('even');
   const counts = new Array<number>(10).fill(0);

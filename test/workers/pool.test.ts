@@ -7,6 +7,7 @@ import { pack, unpack } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
 import { bodyOf } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
+import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
 import { lateDeath } from './programs/dangerous-manager.ts';
@@ -91,6 +92,15 @@ async function openPool(
   t.teardown(() => pool.close());
   return pool;
 }
+
+test('an error of a worker tells of each server of the database that does not answer', async (t) => {
+  const [one, other] = [await freePort(), await freePort()];
+  const pool = await openPool(t, `postgresql://conductor@127.0.0.1:${one},127.0.0.1:${other}/postgres`);
+  const message = new RegExp(
+    `ECONNREFUSED.*:${one}.*ECONNREFUSED.*:${other}|ECONNREFUSED.*:${other}.*ECONNREFUSED.*:${one}`,
+  );
+  await t.throwsAsync(pool.claimNotifications('plain'), { message });
+});
 
 test('a message that ends its worker is run apart the second time, and is dead when it ends one alone; the others are applied', async (t) => {
   const database = await createDatabase(t, { migrated: true });

@@ -5,6 +5,8 @@ export interface FaultTimes {
   readonly name: string;
   /** Milliseconds that the fault lasts, the least and the most. */
   readonly lasts: readonly [number, number];
+  /** Each turn begins with these, so that a short round has them. */
+  readonly comesFirst?: boolean;
 }
 
 export interface Step {
@@ -27,7 +29,7 @@ const most = 4;
 /** Milliseconds. */
 const calm = [300, 1500] as const;
 
-/** Each fault comes once in a random order, then each once more in another order, and so on. */
+/** Each fault comes once in a random order, those that come first before the others, then each once more in another order, and so on. */
 export function planOf(seed: string, faults: ReadonlyArray<FaultTimes>): Plan {
   const random = randomOf(seed);
   return { replicas: random.between(1, most), steps: stepsOf(seed, faults) };
@@ -42,7 +44,9 @@ export const isClustered = (seed: string): boolean => randomOf(`${seed} servers`
 function* stepsOf(seed: string, faults: ReadonlyArray<FaultTimes>): Iterable<Step> {
   const random = randomOf(`${seed} steps`);
   for (let turn = 0; faults.length > 0; turn += 1)
-    for (const { name, lasts } of random.shuffle(faults))
+    for (const { name, lasts } of random
+      .shuffle(faults)
+      .sort((a, b) => Number(b.comesFirst ?? false) - Number(a.comesFirst ?? false)))
       yield {
         fault: name,
         lasts: random.between(...lasts),

@@ -9,6 +9,7 @@ export const failoverFaults: ReadonlyArray<Fault> = [
   {
     name: 'failover',
     lasts: [100, 3000],
+    comesFirst: true,
     possible: ({ standby }) => standby !== undefined,
     run: async (world, lasts) => {
       const { postgres, standby, sleep } = world;
@@ -28,6 +29,7 @@ export const failoverFaults: ReadonlyArray<Fault> = [
   {
     name: 'standby-kill',
     lasts: [100, 3000],
+    comesFirst: true,
     possible: ({ standby }) => standby !== undefined,
     run: async ({ standby, sleep }, lasts) => {
       await standby?.server.kill();

@@ -8,6 +8,7 @@ export const nodeFaults: ReadonlyArray<Fault> = [
   {
     name: 'node-killed',
     lasts: [500, 5000],
+    comesFirst: true,
     possible: ({ broker }) => broker.leader !== undefined,
     run: async (world, lasts, random) => {
       const { node, name } = await choose(world, random);
@@ -20,6 +21,7 @@ export const nodeFaults: ReadonlyArray<Fault> = [
   {
     name: 'node-restarted',
     lasts: [500, 3000],
+    comesFirst: true,
     possible: ({ broker }) => broker.leader !== undefined,
     run: async (world, lasts, random) => {
       const { node, name } = await choose(world, random);
