@@ -52,7 +52,7 @@ class NatsSenderSession implements SenderSession {
     this.closed = this.connection.life.closed;
     this.unconfirmed = new Unconfirmed(this.connection.life, noBound);
     this.stream = jetstream(wire.connection, { timeout: patience });
-    this.replyTo = createInbox();
+    this.replyTo = createInbox(options.inboxPrefix);
     this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
   }
 
