@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
+import { benchAuth } from './auth.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
@@ -65,6 +66,16 @@ program
   .action(async (options) => {
     printParameters('sweep', options);
     await benchSweep(options, (line) => console.log(line));
+  });
+program
+  .command('auth')
+  .description('drain heartbeats without a proof of the sender, and signed, in turns')
+  .option('--messages <n>', 'messages in the queue', count, 100_000)
+  .option('--instances <n>', 'instances that send them, each with a key', count, 10_000)
+  .option('--rounds <n>', 'how often', count, 3)
+  .action(async (options) => {
+    printParameters('auth', options);
+    await benchAuth(options, (line) => console.log(line));
   });
 try {
   await program.parseAsync();
