@@ -1,11 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
+import { benchAuth } from './auth.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
 import { type DrainRound, drain } from './drain.ts';
 import { count, json, kinds } from './options.ts';
 import { addPeers } from './peers/command.ts';
 import { formatRounds, formatTransports } from './report.ts';
+import { Interrupted } from './run/child.ts';
 import { addScenarios } from './scenario-commands.ts';
 import { benchSweep } from './sweep.ts';
 import { addTour } from './tour.ts';
@@ -65,4 +67,20 @@ program
     printParameters('sweep', options);
     await benchSweep(options, (line) => console.log(line));
   });
-await program.parseAsync();
+program
+  .command('auth')
+  .description('drain heartbeats without a proof of the sender, and signed, in turns')
+  .option('--messages <n>', 'messages in the queue', count, 100_000)
+  .option('--instances <n>', 'instances that send them, each with a key', count, 10_000)
+  .option('--rounds <n>', 'how often', count, 3)
+  .action(async (options) => {
+    printParameters('auth', options);
+    await benchAuth(options, (line) => console.log(line));
+  });
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error;
+  console.error(error.message);
+  process.exit(130);
+}

@@ -40,7 +40,11 @@ export function osloHeartbeat(instance: string, sent: number, status: string): B
 
 /** A cast as oslo.messaging puts it on the wire. */
 export function osloMessage(method: string, args: object, uniqueId: string, more: object = {}): Buffer {
-  const message = { method, args, version: '1.0', _unique_id: uniqueId, ...context, ...more };
+  return osloEnvelope({ method, args, version: '1.0', _unique_id: uniqueId, ...context, ...more });
+}
+
+/** A message in oslo.messaging's envelope. */
+export function osloEnvelope(message: object): Buffer {
   // With the spaces that Python's json writes after colons and commas. No value here contains such a pattern.
   const inner = JSON.stringify(message).replaceAll('":', '": ').replaceAll(',"', ', "');
   return Buffer.from(`{"oslo.version": "2.0", "oslo.message": ${JSON.stringify(inner)}}`);

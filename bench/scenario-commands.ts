@@ -4,7 +4,9 @@ import type { BenchTransport } from './brokers/index.ts';
 import { bodyForms } from './load/body-forms.ts';
 import { count, counts, json, kinds, seconds, words } from './options.ts';
 import { openReport, type ReportFlags, reportOptions } from './report/index.ts';
+import { handleSignals } from './run/child.ts';
 import { type Scenario, scenarios } from './scenarios/index.ts';
+import { authModes } from './services/auth.ts';
 import { missingFor } from './services/installed.ts';
 
 /** The commands of the scenarios: each measures every combination of what it is told. */
@@ -37,9 +39,6 @@ const descriptions: Record<Scenario, string> = {
   start: 'have all guests send at once',
   recovery: 'end all replicas for a while, and measure how long they need to catch up',
 };
-
-/** The modes of `auth.mode` that a load can be sent in. */
-const authModes = ['none', 'subject', 'user-id'] as const;
 
 export function addScenarios(program: Command): void {
   for (const [name, description] of Object.entries(descriptions)) {
@@ -83,6 +82,7 @@ function isScenario(name: string): name is Scenario {
 async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> {
   const { rate, limit, steps, warmUp, seconds, coolDown, outage } = flags;
   const report = openReport(name, { ...flags });
+  handleSignals();
   const runs: RunFigures[] = [];
   const setups = flags.transport.flatMap((transport) =>
     flags.instances.flatMap((instances) =>
@@ -95,7 +95,8 @@ async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> 
   );
   for (const setup of setups) {
     const missing = flags.broker === undefined ? missingFor(setup.transport) : undefined;
-    if (missing !== undefined) {
+    // Over MQTT the broker of the demo takes its place.
+    if (missing !== undefined && setup.transport !== 'mqtt') {
       report.tell(`${setup.transport} is left out: ${missing}`);
       continue;
     }

@@ -118,25 +118,17 @@ export class Replica implements Conductor {
     return this.parts.stopping.begun;
   }
 
-  clocks() {
-    return this.parts.clocks.report;
-  }
+  /** The functions are passed on by themselves, for example to the end of a process. So each keeps its `this`. */
+  readonly clocks = () => this.parts.clocks.report;
 
-  states() {
-    return Object.fromEntries(
+  readonly states = () =>
+    Object.fromEntries(
       this.parts.transports.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
     );
-  }
 
-  stop(): Promise<void> {
-    return this.parts.stopping.stop();
-  }
+  readonly stop = (): Promise<void> => this.parts.stopping.stop();
 
-  abandon(): Promise<void> {
-    return this.parts.stopping.abandon();
-  }
+  readonly abandon = (): Promise<void> => this.parts.stopping.abandon();
 
-  reload(next: Config): Promise<Reloaded> {
-    return this.parts.reloading.take(next);
-  }
+  readonly reload = (next: Config): Promise<Reloaded> => this.parts.reloading.take(next);
 }

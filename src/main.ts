@@ -10,6 +10,7 @@ import { addDeferred } from './commands/deferred.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
+import { addKeys } from './commands/keys.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSize } from './commands/size.ts';
@@ -34,6 +35,7 @@ const commands = [
   addDeferred,
   addDead,
   addExplain,
+  addKeys,
   addSize,
 ];
 

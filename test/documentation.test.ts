@@ -58,6 +58,11 @@ const proven: Record<string, string> = {
     'test/command-line/dead.test.ts',
   'conductor dead purge --config conductor.yaml --reason not_json --older-than 7d':
     'test/command-line/dead.test.ts',
+  'conductor keys create i1 --config conductor.yaml': 'test/command-line/keys.test.ts',
+  'python3 examples/signed-messages/verify.py': 'test/examples/signed-messages.test.ts',
+  "rabbitmqctl set_permissions i1 '^$' '^conductor$' '^$'": 'test/end-to-end/broker-rules.test.ts',
+  "rabbitmqctl set_topic_permissions i1 conductor '^conductor\\.{username}$' '^$'":
+    'test/end-to-end/broker-rules.test.ts',
   'python3 examples/guests/guest_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
   'python3 examples/guests/guest_amqp.py i1 amqp://guest:guest@127.0.0.1:5672/%2F':
     'test/examples/guests.test.ts',

@@ -18,6 +18,12 @@ export interface BodiesOptions {
   readonly body: number;
 }
 
+/** A message, and its instance. */
+export interface Cast {
+  readonly body: Buffer;
+  readonly sender: string;
+}
+
 /** Characters of an instance's id. */
 const idLength = 36;
 
@@ -50,7 +56,7 @@ export class Bodies {
    *
    * @param at milliseconds since the epoch: its `sent`.
    */
-  next(kind: 'heartbeat' | 'backup', at: number): { readonly body: Buffer; readonly sender: string } {
+  next(kind: 'heartbeat' | 'backup', at: number): Cast {
     const place = (this.made % this.instances) * idLength;
     const isOther = this.made % otherStatusEvery === 0;
     this.made += 1;

@@ -7,6 +7,7 @@ import { Caller } from './caller.ts';
 import { Pace } from './pace.ts';
 import type { Destination } from './publisher.ts';
 import { openPublisher } from './publishers/index.ts';
+import { SealedBodies } from './sealed-bodies.ts';
 
 /** A process that sends an open-loop load. */
 
@@ -14,6 +15,8 @@ export interface GeneratorTask extends BodiesOptions {
   readonly transport: BenchTransport;
   readonly destination: Destination;
   readonly mix: Mix;
+  /** In Trove's encrypted form. */
+  readonly isSealed: boolean;
   /** The transport's entry of the configuration, by which calls are made. */
   readonly entry: Readonly<Record<string, unknown>>;
 }
@@ -47,7 +50,7 @@ const patience = 30_000;
 
 answer(async (task: GeneratorTask) => {
   const publisher = await openPublisher[task.transport](task.destination);
-  const bodies = new Bodies(task);
+  const bodies = task.isSealed ? new SealedBodies(task) : new Bodies(task);
   const caller = task.mix.call > 0 ? await Caller.open(task.entry) : undefined;
   const kinds = cycleOf(task.mix);
   return {

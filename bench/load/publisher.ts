@@ -18,6 +18,8 @@ export interface Destination {
   readonly name: string;
   /** AMQP 0-9-1: whether the routing key is the name alone, as Trove's is. */
   readonly isPlain: boolean;
+  /** MQTT: version 3.1.1. */
+  readonly isOld?: boolean;
 }
 
 /** Unconfirmed messages at most. */

@@ -3,7 +3,9 @@ import { messageOf } from '../../src/core/errors.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import { findRabbitmq, startRabbitmq } from '../../test/support/rabbitmq.ts';
 import { temporaryDirectory } from '../../test/support/temporary.ts';
+import { ProgressBar } from '../report/progress.ts';
 import { programVersions } from '../report/versions.ts';
+import type { Progress } from '../run/rig.ts';
 import { peers } from './index.ts';
 import { measurePeer, type PeerFigures } from './measure.ts';
 import type { Peer } from './peer.ts';
@@ -20,7 +22,12 @@ export function addPeers(program: Command): void {
       console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name) })}`);
       console.log(JSON.stringify(await programVersions()));
       if (findRabbitmq() === undefined) throw new Error('rabbitmq-server is not installed');
-      console.log(formatPeers(await measureAll(only, (line) => console.log(line))));
+      const progress = new ProgressBar();
+      const tell = (line: string) => {
+        progress.end();
+        console.log(line);
+      };
+      console.log(formatPeers(await measureAll(only, progress, tell)));
     });
 }
 
@@ -32,7 +39,11 @@ function chosen(text: string): Peer[] {
   });
 }
 
-async function measureAll(only: ReadonlyArray<Peer>, tell: (line: string) => void): Promise<PeerFigures[]> {
+async function measureAll(
+  only: ReadonlyArray<Peer>,
+  progress: Progress,
+  tell: (line: string) => void,
+): Promise<PeerFigures[]> {
   const figures: PeerFigures[] = [];
   const settings = { fsync: 'on', track_commit_timestamp: 'on', max_wal_size: '4GB' };
   const postgres = await startPostgres({ settings });
@@ -45,7 +56,11 @@ async function measureAll(only: ReadonlyArray<Peer>, tell: (line: string) => voi
         continue;
       }
       try {
-        figures.push(await measurePeer(peer, { broker, postgres, folder: temporaryDirectory('peers') }));
+        const place = { broker, postgres, folder: temporaryDirectory('peers') };
+        const show = (step: string) => progress.show(`${peer.name}: ${step}`, figures.length / only.length);
+        const one = await measurePeer(peer, place, show);
+        figures.push(one);
+        tell(`${one.name}: ${one.rate.toFixed(0)}/s, ${one.lost} of ${one.of} lost`);
       } catch (error) {
         // The others are measured all the same.
         tell(`${peer.name} failed: ${messageOf(error)}`);

@@ -40,7 +40,11 @@ const lasts = { full: 6, paced: 8, killed: 4 };
 const patience = 60_000;
 
 /** Measures one peer, in a virtual host and a database of its own. */
-export async function measurePeer(peer: Peer, { broker, postgres, folder }: Place): Promise<PeerFigures> {
+export async function measurePeer(
+  peer: Peer,
+  { broker, postgres, folder }: Place,
+  show: (step: string) => void = () => {},
+): Promise<PeerFigures> {
   const name = `peer_${peer.name.replaceAll('-', '_')}`;
   const [full, killed] = [peer.about * lasts.full, peer.about * lasts.killed];
   // The paced load has half of the rate, which may be twice what was thought.
@@ -51,10 +55,13 @@ export async function measurePeer(peer: Peer, { broker, postgres, folder }: Plac
   const own = join(folder, name);
   mkdirSync(own);
   const start = () => peer.start({ broker: url, database: postgres.url(name), folder: own });
+  show('start');
   let child = start();
   try {
     await consumes(broker, name, child);
+    show('full queue');
     const drained = await drainFull(child, queue, { broker, postgres, name, full });
+    show('half of its rate');
     const rate = Math.min(drained.rate / 2, peer.about);
     const { p50, p99 } = await pace(
       queue,
@@ -63,6 +70,7 @@ export async function measurePeer(peer: Peer, { broker, postgres, folder }: Plac
       Math.round(rate * lasts.paced),
       rate,
     );
+    show('killed in the middle');
     const first = fleet - killed + 1;
     await paused(child, () => queue.fill(first, killed, Number.POSITIVE_INFINITY));
     await applied(postgres.url(name), first, killed, Math.round(killed * 0.4), child);

@@ -33,8 +33,33 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** The bench was ended by a signal. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+const interruption = Promise.withResolvers<never>();
+let isInterrupted = false;
+// Nobody may be waiting for it.
+interruption.promise.catch(() => {});
+
+/** Rejects with Interrupted at the first signal. */
+export const interrupted: Promise<never> = interruption.promise;
+
+/** From now on the first signal ends the processes of the bench, so that it removes what it has made. The second one ends the bench at once. */
+export function handleSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (isInterrupted) process.exit(130);
+      isInterrupted = true;
+      interruption.reject(new Interrupted('interrupted: what the bench has made is removed'));
+      for (const child of running) child.kill('SIGKILL');
+    });
+}
+
 /** Starts a file of the bench. Resolves once `answer` there has made its functions from the task. Rejects if it fails. */
 export async function startChild(file: string, task: unknown, execArgv: string[] = []): Promise<Child> {
+  if (isInterrupted) throw new Interrupted('interrupted');
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = fork(path, { execArgv, serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const { stdout, stderr, pid } = child;

@@ -14,6 +14,8 @@ export interface Measured {
   readonly rig: RigOptions;
   readonly options: MeasureOptions;
   readonly metered: MeterReading;
+  /** Sent and commit times of heartbeats that were sent in the window. */
+  readonly commits: ReadonlyArray<readonly [sent: number, committed: number]>;
   readonly samples: ReadonlyArray<ReplicaSamples>;
   readonly volleys: ReadonlyArray<VolleyResult>;
   /** Counts of the replicas before and after the run. */
@@ -76,7 +78,12 @@ export function figuresOf(measured: Measured): RunFigures {
   };
 }
 
-function latencyAndBatches({ metered, samples, volleys }: Measured): Pick<RunFigures, 'latency' | 'batch'> {
+function latencyAndBatches({
+  metered,
+  commits,
+  samples,
+  volleys,
+}: Measured): Pick<RunFigures, 'latency' | 'batch'> {
   const all = samples.flatMap(({ samples }) => samples);
   const sizes = samples.flatMap(({ batches }) => batches).sort((a, b) => a - b);
   const at = (part: number) => sizes[Math.floor((sizes.length - 1) * part)] ?? 0;
@@ -85,7 +92,7 @@ function latencyAndBatches({ metered, samples, volleys }: Measured): Pick<RunFig
   return {
     latency: {
       receive: quantilesOf(all.map(({ due, received }) => received - due)),
-      commit: quantilesOf(metered.commits.map(([sent, committed]) => committed - sent)),
+      commit: quantilesOf(commits.map(([sent, committed]) => committed - sent)),
       settle: quantilesOf(all.map(({ due, settled }) => settled - due)),
       work: quantilesOf(all.map(({ received, settled }) => settled - received)),
       call: quantilesOf(calls.map(([, milliseconds]) => milliseconds)),

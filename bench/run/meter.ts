@@ -20,14 +20,12 @@ export interface MeterReading extends Window {
   readonly postgres: number | undefined;
   readonly generators: number;
   readonly database: { readonly [Name in keyof DatabaseFigures]: number };
-  /** Sent and commit times of heartbeats that were sent in the window. */
-  readonly commits: ReadonlyArray<readonly [sent: number, committed: number]>;
   /** Connections to Postgres of all replicas. */
   readonly connections: number;
 }
 
-/** Milliseconds between two looks at commit times, and how many heartbeats each looks at. */
-const look = { every: 250, count: 100 };
+/** Milliseconds between two looks at commit times, and how many heartbeats each looks at, and the one after the cool-down. */
+const look = { every: 250, count: 100, last: 2000 };
 
 /** Reads all figures of a window. */
 export class Meter {
@@ -53,9 +51,22 @@ export class Meter {
   async sampleUntil(to: number): Promise<void> {
     while (now() < to) {
       await sleep(Math.min(look.every, Math.max(0, to - now())));
-      for (const [sent, committed] of await this.of.services.database.commits(look.count))
-        if (sent >= this.from && sent < to) this.seen.set(sent, committed);
+      await this.look(look.count, to);
     }
+  }
+
+  /**
+   * Sent and commit times of heartbeats that were sent in the window. Looks once more, since those that were committed late were not to be seen
+   * before.
+   */
+  async commits(to: number): Promise<ReadonlyArray<readonly [sent: number, committed: number]>> {
+    await this.look(look.last, to);
+    return [...this.seen];
+  }
+
+  private async look(count: number, to: number): Promise<void> {
+    for (const [sent, committed] of await this.of.services.database.commits(count))
+      if (sent >= this.from && sent < to) this.seen.set(sent, committed);
   }
 
   /** The window ends. */
@@ -79,7 +90,6 @@ export class Meter {
         updates: updates - this.database.updates,
         hot: hot - this.database.hot,
       },
-      commits: [...this.seen],
       connections: await database.connections(),
     };
   }

@@ -6,6 +6,7 @@ import type { Mix } from '../load/bodies.ts';
 import type { BodyForm } from '../load/body-forms.ts';
 import type { GeneratorTask, Volley, VolleyResult } from '../load/generator.ts';
 import type { ReplicaCounts, ReplicaTask } from '../replica/replica.ts';
+import { authOf, grantsOf } from '../services/auth.ts';
 import { openServices, type Services } from '../services/services.ts';
 import { type Child, startChild } from './child.ts';
 import { figuresOf } from './figures.ts';
@@ -86,7 +87,7 @@ export class Rig {
 
   static async open(options: RigOptions, progress: Progress): Promise<Rig> {
     progress.show('starting the services', 0);
-    const rig = new Rig(options, await openServices({ ...options, auth: { mode: options.auth } }), progress);
+    const rig = new Rig(options, await openServices({ ...options, auth: authOf(options.auth) }), progress);
     try {
       progress.show('making the fleet', 0);
       await rig.services.database.fill(options.instances);
@@ -115,7 +116,7 @@ export class Rig {
           database: { url: services.database.url },
           jobs: { schema: services.database.jobsSchema },
           transports: { bench: services.place.entry(replica) },
-          ...(options.auth === 'user-id' && { services: { [userOf(services)]: { methods: '*' } } }),
+          ...grantsOf(options.auth, services.place.destination),
           ...options.settings,
         },
         sampleEvery,
@@ -140,6 +141,7 @@ export class Rig {
         first: Math.floor(((number - 1) * options.instances) / options.generators),
         body: options.body,
         mix: options.mix,
+        isSealed: options.auth === 'trove',
         destination: services.place.destination,
         entry: services.place.entry(`caller-${number}`),
       };
@@ -215,8 +217,9 @@ export class Rig {
       const window = { from: metered.from, to: metered.to };
       const due = rate === null ? { from: 0, to: Number.POSITIVE_INFINITY } : window;
       const samples = await meter.samples(window, due);
+      const commits = await meter.commits(metered.to);
       const after = await this.counts();
-      return figuresOf({ rig: this.options, options, metered, samples, volleys, before, after });
+      return figuresOf({ rig: this.options, options, metered, commits, samples, volleys, before, after });
     } finally {
       clearInterval(ticker);
     }
@@ -242,8 +245,4 @@ export class Rig {
     for (const child of [...this.generators.splice(0), ...this.replicas.splice(0)]) await child.stop();
     await this.services.remove();
   }
-}
-
-function userOf({ place }: Services): string {
-  return decodeURIComponent(new URL(place.destination.url).username) || 'guest';
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunFigures } from '../../src/core/sizing/figures.ts';
 import { now } from '../clock.ts';
 import type { Mix } from '../load/bodies.ts';
+import { interrupted } from '../run/child.ts';
 import { type Progress, Rig, type RigOptions } from '../run/rig.ts';
 import { type KneeOptions, nextRate } from './knee.ts';
 
@@ -28,7 +29,7 @@ async function onRig(
 ): Promise<RunFigures[]> {
   const rig = await Rig.open(options, progress);
   try {
-    return await work(rig);
+    return await Promise.race([work(rig), interrupted]);
   } finally {
     await rig.close();
   }

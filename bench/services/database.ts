@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { migrate } from '../../src/database/migrate.ts';
 import { now } from '../clock.ts';
+import { encryptedKey } from '../load/sealed-bodies.ts';
 import { instanceId } from '../messages.ts';
 
 /** A schema of the bench's own in a database, with a fleet in it. Nothing else in the database is touched. */
@@ -89,6 +90,7 @@ class SchemaPlace implements DatabasePlace {
         `INSERT INTO backups (id, name, state, instance_id, deleted, created) SELECT id, id, 'NEW', id, false, ${utc} FROM ${ids}`,
       );
       this.instances = instances;
+      await client.query('UPDATE instances SET encrypted_key = $1', [encryptedKey()]);
       // As on a database that has been in use for a while: each row has been updated, and autovacuum has been there.
       await client.query('UPDATE service_statuses SET updated_at = updated_at');
       for (const table of ['instances', 'service_statuses', 'backups'])

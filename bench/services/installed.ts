@@ -10,6 +10,12 @@ const programs: Record<BenchTransport, readonly [name: string, find: () => strin
   nats: ['nats-server', findNats],
 };
 
+/** The kinds whose private broker can be started; if none can, MQTT over the broker of the demo. */
+export function runnable(kinds: ReadonlyArray<BenchTransport>): ReadonlyArray<BenchTransport> {
+  const installed = kinds.filter((kind) => missingFor(kind) === undefined);
+  return installed.length === 0 && kinds.includes('mqtt') ? ['mqtt'] : installed;
+}
+
 /** What a private broker of this kind lacks; undefined if it can be started. */
 export function missingFor(transport: BenchTransport): string | undefined {
   const [name, find] = programs[transport];

@@ -20,6 +20,8 @@ export interface Place {
 
 export interface PlaceOptions {
   readonly url: string;
+  /** Of MQTT: version 3.1.1, without shared subscriptions. */
+  readonly isOld?: boolean;
   /** A name that nothing else has: `conductor-bench-` and a random part. */
   readonly name: string;
   readonly codec: BodyForm;
@@ -119,15 +121,16 @@ async function placeNats({ url, name, codec, auth }: PlaceOptions): Promise<Plac
 }
 
 /** MQTT has nothing to make. The sessions of the replicas are what is left behind. */
-async function placeMqtt({ url, name, codec, auth }: PlaceOptions): Promise<Place> {
+async function placeMqtt({ url, name, codec, auth, isOld = false }: PlaceOptions): Promise<Place> {
   const clients = new Set<string>();
   return {
     made: `topic ${name}/+`,
-    destination: { url, name, isPlain: false },
+    destination: { url, name, isPlain: false, isOld },
     entry: (replica) => {
       const clientId = `${name}-${replica}`;
       clients.add(clientId);
-      return { kind: 'mqtt', url, codec, auth, topic: `${name}/+`, group: name, clientId };
+      const entry = { kind: 'mqtt', url, codec, auth, topic: `${name}/+`, group: name, clientId };
+      return isOld ? { ...entry, version: '3.1.1', shared: false } : entry;
     },
     async remove() {
       for (const clientId of clients) {
@@ -135,7 +138,7 @@ async function placeMqtt({ url, name, codec, auth }: PlaceOptions): Promise<Plac
         const client = await mqtt.connectAsync(url, {
           clientId,
           clean: true,
-          protocolVersion: 5,
+          protocolVersion: isOld ? 4 : 5,
           reconnectPeriod: 0,
         });
         await client.endAsync();

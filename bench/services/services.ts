@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { startMosquitto } from '../../test/support/mosquitto.ts';
+import { findMosquitto, startMosquitto } from '../../test/support/mosquitto.ts';
 import { startNats } from '../../test/support/nats.ts';
+import { freePort } from '../../test/support/ports.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import { startRabbitmq } from '../../test/support/rabbitmq.ts';
 import type { BenchTransport } from '../brokers/index.ts';
 import type { BodyForm } from '../load/body-forms.ts';
+import { startChild } from '../run/child.ts';
 import { type DatabasePlace, makeDatabasePlace } from './database.ts';
 import { makePlace, type Place } from './places.ts';
 
@@ -30,6 +32,8 @@ export interface ServicesOptions {
 
 interface Started {
   readonly url: string;
+  /** Whether it speaks MQTT 3.1.1 only, and has no shared subscriptions. */
+  readonly isOld?: boolean;
   readonly pid: number | undefined;
   stop(): Promise<unknown>;
 }
@@ -51,12 +55,9 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
       : given(options.broker));
     ends.push(broker.stop);
     const { codec, auth } = options;
-    const place = await makePlace[options.transport]({
-      url: broker.url,
-      name: `conductor-bench-${id}`,
-      codec,
-      auth,
-    });
+    const name = `conductor-bench-${id}`;
+    const isOld = broker.isOld === true;
+    const place = await makePlace[options.transport]({ url: broker.url, isOld, name, codec, auth });
     ends.push(() => place.remove());
     return {
       place,
@@ -89,10 +90,18 @@ async function privateRabbitmq(): Promise<Started> {
   return { url: server.url, pid: server.pid, stop: () => server.kill() };
 }
 
+/** Where Mosquitto is not installed. */
+async function embeddedMqtt(): Promise<Started> {
+  const port = await freePort();
+  const { pid, stop } = await startChild('../services/embedded-broker.ts', { port });
+  return { url: `mqtt://127.0.0.1:${port}`, isOld: true, pid, stop };
+}
+
 const privateBroker: Record<BenchTransport, () => Promise<Started>> = {
   amqp091: privateRabbitmq,
   amqp10: privateRabbitmq,
   async mqtt() {
+    if (findMosquitto() === undefined) return embeddedMqtt();
     const server = await startMosquitto();
     return { url: server.url, pid: server.pid, stop: () => server.stop() };
   },

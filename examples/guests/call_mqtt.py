@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 
+from signing import signed
+
 INSTANCE_ID = sys.argv[1] if len(sys.argv) > 1 else os.environ['INSTANCE_ID']
 url = urlsplit(sys.argv[2] if len(sys.argv) > 2 else os.environ['BROKER_URL'])
 CALL_TIMEOUT = float(os.environ.get('CALL_TIMEOUT', '10'))
@@ -54,7 +56,7 @@ class Caller:
             'reply_to': self.replies_topic,
             'correlation_id': call_id,
         }
-        self.client.publish(f'conductor/{INSTANCE_ID}', json.dumps(body), qos=1)
+        self.client.publish(f'conductor/{INSTANCE_ID}', signed(json.dumps(body).encode(), call_id), qos=1)
         deadline = time.monotonic() + CALL_TIMEOUT
         while True:
             answer = self.answers.get(timeout=max(0, deadline - time.monotonic()))

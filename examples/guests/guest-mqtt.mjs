@@ -4,12 +4,15 @@
  *
  * Arguments: [INSTANCE_ID [BROKER_URL]]. The environment may set INSTANCE_ID and BROKER_URL instead, which keeps a password out of the
  * list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make.
+ * KEY_FILE has the line that `conductor keys create` prints. With it the guest signs.
  */
+import { createHmac, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt from 'mqtt';
 
 const [instanceId = process.env.INSTANCE_ID, brokerUrl = process.env.BROKER_URL] = process.argv.slice(2);
-const { HEARTBEAT_INTERVAL = '30', BACKUP_ID } = process.env;
+const { HEARTBEAT_INTERVAL = '30', BACKUP_ID, KEY_FILE } = process.env;
 if (!instanceId || !brokerUrl) throw new Error('INSTANCE_ID and BROKER_URL are needed');
 
 /** The newest state of each backup that the broker does not have yet. */
@@ -41,7 +44,16 @@ async function makeBackup(backupId) {
 /** `sent` grows even if the clock is set back. The conductor applies only a message that is newer than the last one. */
 function message(method, args) {
   lastSent = Math.max(Date.now() / 1000, lastSent + 1e-6);
-  return JSON.stringify({ method, args: { instance_id: instanceId, sent: lastSent, ...args } });
+  return signed(JSON.stringify({ method, args: { instance_id: instanceId, sent: lastSent, ...args } }));
+}
+
+/** The body with its signature, as docs/protocol.md has it. Without a key, the body as it is. */
+function signed(body) {
+  if (KEY_FILE === undefined) return body;
+  const [sender, keyId, key] = readFileSync(KEY_FILE, 'utf8').trim().split(' ');
+  const rest = `1 ${keyId} ${sender} ${(Date.now() / 1000).toFixed(6)} ${randomUUID()}\n${body}`;
+  const signature = createHmac('sha256', Buffer.from(key, 'base64url')).update(rest).digest('hex');
+  return `hmac-sha256 ${signature}\n${rest}`;
 }
 
 /** The guest reconnects itself. The client would keep every unsent heartbeat, and send all of them later. */

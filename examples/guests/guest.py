@@ -1,7 +1,7 @@
 """A guest in Python without its broker protocol. guest_mqtt.py, guest_amqp.py and guest_nats.py add a Session and run this.
 
 Arguments: [INSTANCE_ID [BROKER_URL]]. The environment may set INSTANCE_ID and BROKER_URL instead, which keeps a password out of the
-list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make.
+list of processes. HEARTBEAT_INTERVAL is in seconds. BACKUP_ID names a backup to make. KEY_FILE is for brokers where guests sign (signing.py).
 """
 import json
 import os
@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+
+from signing import signed
 
 INSTANCE_ID = sys.argv[1] if len(sys.argv) > 1 else os.environ['INSTANCE_ID']
 BROKER_URL = sys.argv[2] if len(sys.argv) > 2 else os.environ['BROKER_URL']
@@ -45,7 +47,8 @@ def message(method, **args):
     """`sent` grows even if the clock is set back. The conductor applies only a message that is newer than the last one."""
     global last_sent
     last_sent = max(time.time(), last_sent + 1e-6)
-    return json.dumps({'method': method, 'args': {'instance_id': INSTANCE_ID, 'sent': last_sent, **args}}).encode()
+    body = json.dumps({'method': method, 'args': {'instance_id': INSTANCE_ID, 'sent': last_sent, **args}})
+    return signed(body.encode())
 
 
 def run(connect, failures):

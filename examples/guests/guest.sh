@@ -3,7 +3,7 @@
 # (Debian: mosquitto-clients), amqp-publish for a broker at amqp:// or amqps:// (Debian: amqp-tools).
 #
 # Arguments: [INSTANCE_ID [BROKER_URL]]. The environment may set INSTANCE_ID and BROKER_URL instead. HEARTBEAT_INTERVAL is in whole
-# seconds. BACKUP_ID names a backup to make. The list of processes shows the arguments of both programs. If others can see it,
+# seconds. BACKUP_ID names a backup to make. KEY_FILE has the line that `conductor keys create` prints: with it the guest signs. The list of processes shows the arguments of both programs. If others can see it,
 # put credentials into ~/.config/mosquitto_pub, or into a file for amqp-publish's --authfile.
 set -u
 
@@ -11,6 +11,28 @@ instance_id=${1:-${INSTANCE_ID:?}}
 broker_url=${2:-${BROKER_URL:?}}
 interval=${HEARTBEAT_INTERVAL:-30}
 backup_id=${BACKUP_ID:-}
+
+# Prints the hexadecimal HMAC-SHA256 of standard input (RFC 2104). openssl would show the key in the list of processes; printf is a
+# part of bash.
+hmac() { # the key in hexadecimal
+  local inner='' outer='' at byte
+  for ((at = 0; at < 64; at++)); do
+    byte=$((16#${1:at * 2:2}0 >> 4))
+    inner+=$(printf '\\x%02x' $((byte ^ 0x36))) outer+=$(printf '\\x%02x' $((byte ^ 0x5c)))
+  done
+  local digest
+  digest=$({ printf "$inner"; cat; } | sha256sum)
+  { printf "$outer"; printf "$(sed 's/../\\x&/g' <<< "${digest%% *}")"; } | sha256sum | cut -c 1-64
+}
+
+# Sets `body` to the body with its signature, as docs/protocol.md has it.
+sign() {
+  local sender key_id key rest
+  read -r sender key_id key < "$KEY_FILE"
+  key=$(tr _- /+ <<< "$key=" | base64 -d | od -An -v -tx1 | tr -d ' \n')
+  rest="1 $key_id $sender ${EPOCHREALTIME/,/.} $instance_id-$last_sent"$'\n'$body
+  body="hmac-sha256 $(printf %s "$rest" | hmac "$key")"$'\n'$rest
+}
 
 # Succeeds when the broker has the message. The timeout ends the wait for a silent broker.
 publish() {
@@ -52,6 +74,7 @@ message() {
   last_sent=$((now > last_sent ? now : last_sent + 1))
   local sent=${last_sent::-6}.${last_sent: -6}
   body='{"method":"'$1'","args":{"instance_id":"'$instance_id'","sent":'$sent','$2'}}'
+  [[ -z ${KEY_FILE:-} ]] || sign
 }
 
 # Bash handles a signal only between commands and in `wait`. So the sleep runs in the background, and the trap kills it.

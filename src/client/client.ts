@@ -22,6 +22,7 @@ import {
   positive,
   usualBackoff,
 } from './options.ts';
+import { signatureLength, signingKeyOf, signingSender } from './signing.ts';
 import { createStamp } from './stamp.ts';
 
 /** The client of a guest or a service: casts and calls over a transport. It reconnects by itself. */
@@ -41,7 +42,8 @@ export class Client {
   constructor(configured: ConfiguredTransport, options: ClientOptions, logger: Logger) {
     this.sender = checkSender(options.sender);
     this.context = options.context;
-    this.maxBody = positive('maxBody', options.maxBody);
+    const key = signingKeyOf(configured.options);
+    this.maxBody = positive('maxBody', options.maxBody) - (key === undefined ? 0 : signatureLength(key));
     this.form = wireForms[configured.options.codec];
     this.stamp = createStamp(options.now);
     this.logger = logger;
@@ -51,8 +53,9 @@ export class Client {
       () => this.changed(),
     );
     this.calls = new Calls(positive('maxCalls', options.maxCalls), () => this.link.lastError);
+    const sender = configured.createSender({ clientName: this.sender, logger });
     this.link = new Link({
-      sender: configured.createSender({ clientName: this.sender, logger }),
+      sender: key === undefined ? sender : signingSender(sender, key, options.now),
       backoff: options.reconnect ?? usualBackoff,
       logger,
       receive: (reply) => this.receive(reply),

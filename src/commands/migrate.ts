@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { migrate } from '../database/migrate.ts';
 import type { CommandLine } from './command-line.ts';
 
 interface MigrateFlags {
@@ -21,6 +20,7 @@ export function addMigrate(program: Command, line: CommandLine): void {
     .action(async ({ config: file, ...flags }: MigrateFlags) => {
       const { database, jobs } = await line.load(file);
       const { url, passwordFile } = database;
+      const { migrate } = await import('../database/migrate.ts');
       await migrate({
         url,
         passwordFile,

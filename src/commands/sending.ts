@@ -1,6 +1,7 @@
 /** The shared parts of `conductor cast`, `call` and `simulate`. They send with the client library. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { Client } from '../client/client.ts';
+import { signingKeyOf } from '../client/signing.ts';
 import type { Config } from '../core/config/load.ts';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
@@ -59,7 +60,8 @@ export async function withClient(
 ): Promise<void> {
   const { transport, config } = await chooseTransport(line, flags);
   const instance = flags.args.instance_id;
-  const sender = flags.sender ?? (typeof instance === 'string' ? instance : undefined);
+  const signer = signingKeyOf(transport.options)?.sender;
+  const sender = flags.sender ?? (typeof instance === 'string' ? instance : signer);
   if (sender === undefined)
     throw new ConfigError('--sender is required where the arguments have no instance_id');
   const client = new Client(

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { simulate } from '../client/fleet.ts';
 import { createLogger } from '../core/logger.ts';
 import { type CommandLine, seconds } from './command-line.ts';
 import { chooseTransport, type SendFlags, sendingCommand } from './sending.ts';
@@ -26,6 +25,7 @@ export function addSimulate(program: Command, line: CommandLine): void {
     .addOption(new Option('--for <seconds>', 'end by itself after so long').argParser(seconds))
     .action(async ({ for: duration, ...flags }: SimulateFlags) => {
       const { transport, config } = await chooseTransport(line, flags);
+      const { simulate } = await import('../client/fleet.ts');
       await simulate({
         ...flags,
         seconds: duration,

@@ -51,6 +51,7 @@ export const sendersMistakes = [
   'forbidden',
   'undecryptable',
   'foreign_backup',
+  'over_quota',
 ] as const;
 
 /**
@@ -70,6 +71,7 @@ export const sendersMistakes = [
  * | `forbidden` | was sent by a principal that may not send it |
  * | `undecryptable` | is encrypted, and the key of the instance that it names does not open it |
  * | `foreign_backup` | reports about a backup that belongs to another instance |
+ * | `over_quota` | comes from a sender that sends far more than its quota |
  * | `refused` | is refused by the database or its method, while others of its method are applied |
  * | `never_known` | is about an instance or backup that was still unknown after the last retry |
  * | `never_unlocked` | still had other transactions in its way after the last retry |

@@ -73,6 +73,16 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'adopter',
     'claimed_until',
   ],
+  sender_keys: [
+    'sender',
+    'key_id',
+    'encrypted_key',
+    'created_at',
+    'created_by',
+    'not_after',
+    'revoked_at',
+    'changed_at',
+  ],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

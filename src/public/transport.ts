@@ -10,8 +10,8 @@ export {
   urlOf,
   wholeNumber,
 } from '../core/config/formats.ts';
+export type { AuthMode } from '../core/config/schema-auth.ts';
 export {
-  type AuthMode,
   type CommonOptions,
   type ConfiguredTransport,
   commonSchema,

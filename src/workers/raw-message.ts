@@ -1,5 +1,6 @@
 import type { Rejected } from '../core/errors.ts';
 import type { CallAddress, Envelope } from '../core/message/envelope.ts';
+import type { SignedMessage } from '../core/message/signature.ts';
 import type { SenderProof } from '../core/transport/contract.ts';
 
 /** Bytes of a dead letter's body that are kept. */
@@ -25,6 +26,8 @@ export interface RawMessage {
   readonly compression?: string | undefined;
   /** Inflates a compressed body; throws Rejected. It inflates anew each time, so that a batch does not keep all plain bodies. */
   readonly inflated?: (() => Uint8Array) | undefined;
+  /** The lines before the content of a plain body, if a signature proves them. */
+  readonly signed?: SignedMessage;
   /** The result of unsealing Trove's secure form; undefined if the body is read as it is. */
   readonly unsealed?: Unsealed;
 }

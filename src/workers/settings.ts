@@ -1,6 +1,6 @@
 import type { Access } from '../core/config/access.ts';
 import type { Config } from '../core/config/load.ts';
-import type { AuthMode } from '../core/config/transport-kind.ts';
+import type { AuthMode } from '../core/config/schema-auth.ts';
 
 /** Data that crosses between the main thread and the workers: plain values, and one transferred buffer a batch. */
 
@@ -32,9 +32,24 @@ export interface WorkerSettings {
         readonly auth: AuthMode;
         /** For auth `trove`: the key that encrypts `instances.encrypted_key`. */
         readonly instRpcKeyEncrKey?: string;
+        /** For auth `hmac`: milliseconds for which a signed cast is valid. */
+        readonly maxAge?: number;
       }
     >
   >;
+  /** For auth `hmac`. */
+  readonly keys: {
+    /** In base64 or hexadecimal. Empty if no transport has this mode. */
+    readonly masterKey: string;
+    /** Milliseconds after which a thread looks for changed keys. */
+    readonly refresh: number;
+  };
+  readonly quotas: {
+    /** Messages of one guest within a second, on one thread. 0: there are no quotas. */
+    readonly perSecond: number;
+    /** Messages beyond that which are deferred. */
+    readonly burst: number;
+  };
   readonly autoRegister: boolean;
   readonly deferred: {
     readonly firstDelay: number;
@@ -93,9 +108,11 @@ export function workerSettingsOf(config: Config): WorkerSettings {
     transports: Object.fromEntries(
       config.transports.map(({ name, options: { codec, auth } }) => [
         name,
-        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey },
+        { codec, auth: auth.mode, instRpcKeyEncrKey: auth.instRpcKeyEncrKey, maxAge: auth.maxAge },
       ]),
     ),
+    keys: config.keys,
+    quotas: config.quotas,
     autoRegister: config.guests.autoRegister,
     deferred: config.deferred,
     deadLetters: { ...config.deadLetters, redact: namesIn(config.deadLetters.redact) },

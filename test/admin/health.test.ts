@@ -109,3 +109,20 @@ needs(test, 'postgres')('a port that is in use is a configuration error', async 
   t.is(error?.name, 'ConfigError');
   t.regex(error?.message ?? '', /^admin: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
 });
+
+needs(test, 'postgres')(
+  'the functions of a replica may be passed on by themselves, as the end of a process does',
+  async (t) => {
+    const { url } = await createDatabase(t, { migrated: true });
+    const { states, clocks, abandon, stop, reload } = await startConductorHere(t, {
+      database: url,
+      transports: { dead },
+      reachable: 0,
+    });
+    t.deepEqual(Object.keys(states()), ['dead']);
+    t.is(clocks().muted.count, 0);
+    t.is(typeof reload, 'function');
+    await t.notThrowsAsync(abandon());
+    await t.notThrowsAsync(stop());
+  },
+);

@@ -9,6 +9,7 @@ import { createDatabase } from '../support/database.ts';
 import { startProcess } from '../support/processes.ts';
 import { needs, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** That the bench measures, not what: figures of a busy machine say nothing. */
 
@@ -79,6 +80,14 @@ needs(
   t.regex(help.stdout(), /^ +tour /m);
 });
 
+/** With each a mode of its own. */
+const modes = {
+  amqp091: ['--auth', 'trove', '--codec', 'oslo'],
+  amqp10: ['--auth', 'user-id'],
+  mqtt: ['--auth', 'subject'],
+  nats: [],
+} as const;
+
 for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
   const name = ({ amqp091: 'rabbitmq', amqp10: 'rabbitmq', mqtt: 'mosquitto', nats: 'nats' } as const)[kind];
   needs(
@@ -99,6 +108,7 @@ for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
         url,
         '--database',
         database.url,
+        ...modes[kind],
         ...short,
       );
       t.is(code, 0, output);
@@ -117,6 +127,26 @@ for (const kind of ['amqp091', 'amqp10', 'mqtt', 'nats'] as const) {
     },
   );
 }
+
+needs(
+  test,
+  'nats',
+  'postgres',
+)('a bench that is interrupted removes what it has made', async (t) => {
+  const database = await createDatabase(t, { migrated: false });
+  const schemas = () => database.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'conductor%'");
+  const own = ['--broker', service('nats').url, '--database', database.url];
+  const args = [main, 'steady', ...own, ...short, '--seconds', '60', '--out', temporaryDirectory('bench')];
+  const child = startProcess(process.execPath, args);
+  t.teardown(child.kill);
+  const isMeasuring = () => child.stderr().includes('steady, 500/s');
+  await waitFor(isMeasuring, { what: 'the load', timeout: 60_000, process: child });
+  t.is((await schemas()).length, 2);
+  child.signal('SIGINT');
+  const { code } = await child.exited;
+  t.is(code, 130, child.output());
+  t.deepEqual(await schemas(), []);
+});
 
 needs(
   test,

@@ -99,6 +99,7 @@ export async function openCaller(
   overrides: {
     calls?: Partial<WorkerSettings['calls']>;
     database?: Partial<WorkerSettings['database']>;
+    access?: WorkerSettings['access'];
   } = {},
 ): Promise<Caller> {
   const database = await createDatabase(t, { migrated: true });
@@ -113,6 +114,7 @@ export function callerOn(
   overrides: {
     calls?: Partial<WorkerSettings['calls']>;
     database?: Partial<WorkerSettings['database']>;
+    access?: WorkerSettings['access'];
   } = {},
 ): Caller {
   const context = openContext(t, database, {
@@ -121,7 +123,7 @@ export function callerOn(
       open: { codec: 'native', auth: 'none' },
       oslo: { codec: 'oslo', auth: 'none' },
     },
-    access: readAccess(models, services),
+    access: overrides.access ?? readAccess(models, services),
     database: { ...overrides.database },
     calls: {
       concurrency: 2,

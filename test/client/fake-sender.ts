@@ -105,13 +105,14 @@ interface Test {
 export async function connectTo(
   t: Test,
   sender: FakeSender,
-  options: Partial<ClientOptions> & { codec?: string } = {},
+  options: Partial<ClientOptions> & { codec?: string; auth?: object } = {},
 ): Promise<Client> {
-  const { codec = 'native', ...others } = options;
+  const { codec = 'native', auth = {}, ...others } = options;
   const configured = transportKinds.amqp091?.configure('fake', {
     kind: 'amqp091',
     url: 'amqp://fake',
     codec,
+    auth,
   });
   if (configured === undefined) throw new Error('amqp091 is not a kind');
   const transport: ConfiguredTransport = { ...configured, createSender: () => sender };

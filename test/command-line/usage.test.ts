@@ -28,6 +28,7 @@ test('--help names every command', async (t) => {
     'deferred',
     'dead',
     'explain',
+    'keys',
     'size',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
@@ -58,7 +59,7 @@ test('check-config prints the effective configuration with its secrets masked', 
   const file = configuration(
     'database: { url: "postgresql://conductor:first-secret@db/trove" }',
     'transports:',
-    '  rabbit: { kind: amqp091, url: "amqp://guest:second-secret@mq", codec: oslo }',
+    '  rabbit: { kind: amqp091, url: "amqp://guest:second-secret@mq", codec: oslo, auth: { iKnow: anyone-may-report } }',
   );
   const variables = { CONDUCTOR_TRANSPORTS__RABBIT__QUEUE: 'q', CONDUCTOR_MAX_IN_FLIGHT: '7' };
   const { code, stdout, errors } = await run(t, ['check-config', file], variables);

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { environmentName } from '../../src/core/config/environment.ts';
@@ -7,6 +9,7 @@ import { maskSecret } from '../../src/core/config/secrets.ts';
 import { isObject } from '../../src/core/json.ts';
 import { isOption, type Option, type Section } from '../../src/core/options.ts';
 import { transportKinds } from '../../src/transports/index.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 import { kindNames, minimal, only, rabbit, read, refusal } from './support.ts';
 
 /** Every option of a schema with its path. */
@@ -43,10 +46,16 @@ function valueAt(holder: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), holder);
 }
 
-/** Files that are there: they are read, or looked up, when the configuration is. */
+const masterKey = Buffer.alloc(32, 5).toString('base64');
+const masterKeyFile = join(temporaryDirectory('master-key'), 'master.key');
+writeFileSync(masterKeyFile, `${masterKey}\n`);
+
+/** Files that are there, and values with a form of their own: they are read, or looked up, when the configuration is. */
 const files: Readonly<Record<string, string>> = {
   passwordFile: fileURLToPath(import.meta.url),
   manager: import.meta.url,
+  masterKey,
+  masterKeyFile,
 };
 
 function declare(path: string[], option: Option, text: string): void {

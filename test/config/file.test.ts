@@ -44,7 +44,7 @@ test('a transport has the options of its kind, with their defaults', (t) => {
     ...printable,
     kind: 'amqp091',
     codec: 'native',
-    auth: { mode: 'none', instRpcKeyEncrKey: '' },
+    auth: { mode: 'none', iKnow: '', instRpcKeyEncrKey: '', maxAge: 86_400_000, key: '', keyFile: '' },
     url: 'amqp://mq',
     heartbeat: 30,
   });

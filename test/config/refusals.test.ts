@@ -27,7 +27,7 @@ for (const [what, text, message] of [
   [
     'an unknown key in a section of a transport',
     edge('auth: { modus: subject }'),
-    'transports.edge.auth.modus: unknown key; expected one of mode, instRpcKeyEncrKey',
+    'transports.edge.auth.modus: unknown key; expected one of mode, iKnow, instRpcKeyEncrKey, maxAge, key, keyFile',
   ],
   [
     'an option of another kind',
@@ -173,7 +173,7 @@ for (const [what, text, message] of [
   [
     'an auth mode that the kind cannot prove',
     edge('auth: { mode: user-id }'),
-    'transports.edge.auth.mode: must be one of none, subject, trove',
+    'transports.edge.auth.mode: must be one of none, subject, trove, hmac',
   ],
   [
     "Trove's keys for messages that Trove does not encrypt",
@@ -213,7 +213,7 @@ for (const [what, text, message] of [
   [
     'a model with an unknown key',
     `${minimal}\nmodels: { instance: { table: instances, reed: '*' } }`,
-    'models.instance.reed: unknown key; expected one of table, read, write; did you mean read?',
+    'models.instance.reed: unknown key; expected one of table, read, write, tenant; did you mean read?',
   ],
   [
     'columns that are a text',
@@ -239,7 +239,7 @@ for (const [what, text, message] of [
   [
     'a service with an unknown key',
     `${minimal}\nservices: { api: { method: '*' } }`,
-    'services.api.method: unknown key; expected one of methods, models; did you mean methods?',
+    'services.api.method: unknown key; expected one of methods, models, tenants; did you mean methods?',
   ],
   [
     'a service whose methods are a text',

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { senderKeyText } from '../../src/core/message/sender-key.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { type ConductorHere, startConductorHere } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -10,6 +13,8 @@ import { startNats } from '../support/nats.ts';
 import { findProgram, type Process } from '../support/processes.ts';
 import { startProxy, type TcpProxy } from '../support/proxy.ts';
 import { needs, onlyIf, service } from '../support/services.ts';
+import { keyOf, masterKey, storeSenderKeys } from '../support/signed.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertBackup, statusOf } from '../support/worker.ts';
 import { python, startExample } from './support.ts';
@@ -113,7 +118,8 @@ interface Running {
 /** Starts one of the commands of examples/README.md behind a proxy, with a conductor that takes what it sends. */
 async function start(t: ExecutionContext, example: Example, backup?: string): Promise<Running> {
   const broker = await brokers[example.kind](t);
-  const listening = await listen(t, example.kind, broker.url);
+  // A guest that makes a backup signs.
+  const listening = await listen(t, example.kind, broker.url, backup !== undefined);
   const proxy = await startProxy(broker.port);
   t.teardown(proxy.stop);
   return { ...listening, proxy, guest: startGuest(t, example, proxy.url(broker.url), backup) };
@@ -121,17 +127,29 @@ async function start(t: ExecutionContext, example: Example, backup?: string): Pr
 
 const id = 'guest-1';
 
-function startGuest(t: ExecutionContext, { command }: Example, url: string, backup = ''): Process {
-  return startExample(t, command, id, url, { HEARTBEAT_INTERVAL: '1', BACKUP_ID: backup });
+function startGuest(t: ExecutionContext, { command }: Example, url: string, backup?: string): Process {
+  return startExample(t, command, id, url, {
+    HEARTBEAT_INTERVAL: '1',
+    ...(backup !== undefined && { BACKUP_ID: backup, KEY_FILE: keyFile() }),
+  });
 }
 
-async function listen(t: ExecutionContext, kind: Kind, url: string) {
+/** A file with the guest's key, as `conductor keys create` prints it. */
+function keyFile(): string {
+  const file = join(temporaryDirectory('key'), 'guest.key');
+  writeFileSync(file, `${senderKeyText(keyOf(id))}\n`);
+  return file;
+}
+
+async function listen(t: ExecutionContext, kind: Kind, url: string, signs = false) {
   const database = await createDatabase(t, { migrated: true });
   await insertBackup(database, 'backup-1', id);
+  await storeSenderKeys(database, keyOf(id));
+  const mode = signs ? 'hmac' : kind === 'mqtt' ? 'subject' : 'none';
   const conductor = await startConductorHere(t, {
     database: database.url,
-    transports: { broker: { kind, url, auth: { mode: kind === 'mqtt' ? 'subject' : 'none' } } },
-    settings: { guests: { autoRegister: true } },
+    transports: { broker: { kind, url, auth: { mode } } },
+    settings: { guests: { autoRegister: true }, keys: { masterKey } },
   });
   return { database, conductor };
 }
@@ -254,15 +272,22 @@ const callTest = canImport('paho.mqtt.client')
   ? needs(test, 'mosquitto', 'postgres')
   : onlyIf(test, false, 'not installed: paho-mqtt: apt-get install python3-paho-mqtt');
 
-callTest('call_mqtt.py: it gets the answer to its call', async (t) => {
-  const { url } = await brokers.mqtt(t);
-  const { url: database } = await createDatabase(t, { migrated: true });
-  const edge = { kind: 'mqtt', version: '3.1.1', url };
-  await startConductorHere(t, { database, transports: { edge } });
-  const caller = startExample(t, 'python3 examples/guests/call_mqtt.py i1 mqtt://', id, url, {});
-  t.deepEqual(await caller.exited, { code: 0, signal: null }, caller.output());
-  t.like(JSON.parse(caller.stdout()), { pong: true });
-});
+for (const signs of [false, true])
+  callTest(`call_mqtt.py: it gets the answer to its call, ${signs ? 'signed' : 'plain'}`, async (t) => {
+    const { url } = await brokers.mqtt(t);
+    const database = await createDatabase(t, { migrated: true });
+    await storeSenderKeys(database, keyOf(id));
+    const edge = { kind: 'mqtt', version: '3.1.1', url, auth: { mode: signs ? 'hmac' : 'none' } };
+    await startConductorHere(t, {
+      database: database.url,
+      transports: { edge },
+      settings: { keys: { masterKey } },
+    });
+    const variables = signs ? { KEY_FILE: keyFile() } : {};
+    const caller = startExample(t, 'python3 examples/guests/call_mqtt.py i1 mqtt://', id, url, variables);
+    t.deepEqual(await caller.exited, { code: 0, signal: null }, caller.output());
+    t.like(JSON.parse(caller.stdout()), { pong: true });
+  });
 
 callTest('call_mqtt.py: it says so if there is no answer', async (t) => {
   const { url } = await brokers.mqtt(t);

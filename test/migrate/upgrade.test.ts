@@ -21,6 +21,7 @@ test('migrate gives an empty database everything that the conductor needs', asyn
     'table notification_outbox',
     'table status_transitions',
     'table replicas',
+    'table sender_keys',
   ]);
   t.regex(await run(database), /Creates the tables instances.*The database is ready\.$/s);
   t.deepEqual(await missingFromSchema(database.query), []);
@@ -31,7 +32,7 @@ test("the tables in an empty database have Trove's names, columns and types", as
   await Promise.all([run(empty), run(troves)]);
   const ours = await catalog(empty);
   const ofTables =
-    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|notification_outbox|status_transitions|replicas)\./;
+    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|notification_outbox|status_transitions|replicas|sender_keys)\./;
   const columns = (lines: string[]) => lines.filter((line) => ofTables.test(line));
   t.deepEqual(columns(ours), columns(await catalog(troves)));
   t.true(ours.includes('table service_statuses {fillfactor=60}'));
@@ -49,6 +50,7 @@ test("migrate only adds to Trove's own database", async (t) => {
     'table notification_outbox',
     'table status_transitions',
     'table replicas',
+    'table sender_keys',
     'trigger conductor_keep_sent on service_statuses',
     'trigger conductor_keep_sent on backups',
     'trigger conductor_record_status on service_statuses',
@@ -196,6 +198,10 @@ test('times are UTC in any time zone of the server', async (t) => {
       'replicas.claimed_until',
       'replicas.seen_at',
       'replicas.started_at',
+      'sender_keys.changed_at',
+      'sender_keys.created_at',
+      'sender_keys.not_after',
+      'sender_keys.revoked_at',
       'status_transitions.changed_at',
     ],
   );

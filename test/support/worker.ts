@@ -1,7 +1,8 @@
 import { CALL } from '../../src/core/message/outcome.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import type { BatchItem } from '../../src/workers/batch/item.ts';
-import { decode } from '../../src/workers/batch/read.ts';
+import { withinQuotas } from '../../src/workers/batch/quotas.ts';
+import { decode, entryOf } from '../../src/workers/batch/read.ts';
 import { createThreadState, type ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
@@ -26,6 +27,8 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     concurrency: 2,
     maxBody: 262_144,
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
+    keys: { masterKey: '', refresh: 2000 },
+    quotas: { perSecond: 0, burst: 1000 },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },
     notifications: { topic: 'notifications', publisherHost: 'test-host' },
@@ -102,10 +105,12 @@ export async function apply(
   transport = 'plain',
 ): Promise<string[]> {
   const opened = await unsealBatch(context, transport, messages, { exceptCalls: true });
-  const works = opened.map((rawMessage, index) =>
-    decode(rawMessage, index, transport, context.manager, context.settings),
-  );
-  const casts = works.filter((work) => work !== CALL);
+  const { manager, settings, quotas } = context;
+  const decoded = opened.map((rawMessage, index) => decode(rawMessage, index, transport, manager, settings));
+  const { auth } = entryOf(transport, settings);
+  const items = decoded.filter((item) => item !== CALL);
+  const casts = withinQuotas(quotas, items, auth, settings.access);
+  const works = decoded.map((item) => (item === CALL ? CALL : (casts[items.indexOf(item)] ?? item)));
   return outcomesOf(works, await applyBatch(context, casts));
 }
 

@@ -1,8 +1,8 @@
 import mqtt from 'mqtt';
 import { type Destination, type Publisher, window } from '../publisher.ts';
 
-export async function publishMqtt({ url, name }: Destination): Promise<Publisher> {
-  const client = await mqtt.connectAsync(url, { protocolVersion: 5, reconnectPeriod: 0 });
+export async function publishMqtt({ url, name, isOld }: Destination): Promise<Publisher> {
+  const client = await mqtt.connectAsync(url, { protocolVersion: isOld ? 4 : 5, reconnectPeriod: 0 });
   client.on('error', (error) => {
     throw error;
   });

@@ -15,6 +15,15 @@ export interface Model {
   /** The most that may be granted to anybody. */
   readonly read: Columns;
   readonly write: Columns;
+  /** Where a row's tenant stands. */
+  readonly tenant: TenantColumn;
+}
+
+/** The column with a row's tenant; or the column with the id of a row in another model, whose tenant counts. */
+export interface TenantColumn {
+  readonly column: string;
+  /** The name of the other model; undefined: the column has the tenant itself. */
+  readonly of: string | undefined;
 }
 
 /** The rights of a service on one model. */
@@ -28,6 +37,8 @@ export interface Service {
   /** The methods that it may use; undefined: all of them. */
   readonly methods: ReadonlySet<string> | undefined;
   readonly models: ReadonlyMap<string, ModelGrant>;
+  /** The tenants whose rows it may see and write; undefined: all rows. */
+  readonly tenants: ReadonlyArray<string> | undefined;
 }
 
 /** All rights beyond a guest's own reports. Maps, since each message looks them up. */
@@ -53,6 +64,7 @@ export function includes({ except, names }: Columns, column: string): boolean {
  */
 export function readAccess(models: JsonObject, services: JsonObject): Access {
   const known = new Map(entriesOf(models, 'models', readModel));
+  for (const [name, { tenant }] of known) checkTenant(tenant, `models.${shown(name)}.tenant`, known);
   return {
     models: known,
     services: new Map(entriesOf(services, 'services', (entry, key) => readService(entry, key, known))),
@@ -60,19 +72,39 @@ export function readAccess(models: JsonObject, services: JsonObject): Access {
 }
 
 function readModel(entry: unknown, key: string): Model {
-  const { table, read, write } = mapOf(entry, key, ['table', 'read', 'write']);
+  const { table, read, write, tenant } = mapOf(entry, key, ['table', 'read', 'write', 'tenant']);
   if (typeof table !== 'string' || !/^[^.]{1,63}(\.[^.]{1,63})?$/.test(table))
     throw new ConfigError(`${key}.table: must be the name of a table, or schema.table`);
   return {
     table,
     read: read === undefined ? all : readColumns(read, `${key}.read`),
     write: write === undefined ? all : readColumns(write, `${key}.write`),
+    tenant: readTenant(tenant, `${key}.tenant`),
   };
 }
 
+function readTenant(value: unknown, key: string): TenantColumn {
+  if (value === undefined) return { column: 'tenant_id', of: undefined };
+  if (typeof value === 'string' && value !== '') return { column: value, of: undefined };
+  const { column, of } = mapOf(value, key, ['column', 'of']);
+  if (typeof column === 'string' && column !== '' && typeof of === 'string') return { column, of };
+  throw new ConfigError(`${key}: must be a column, or { column: <column>, of: <model> }`);
+}
+
+/** A row's tenant stands in the row, or in the row of one other model. */
+function checkTenant({ of }: TenantColumn, key: string, known: ReadonlyMap<string, Model>): void {
+  if (of === undefined) return;
+  const other = known.get(of);
+  if (other === undefined)
+    throw new ConfigError(`${key}.of: is not one of models${suggestion(of, known.keys())}`);
+  if (other.tenant.of !== undefined)
+    throw new ConfigError(`${key}.of: ${shown(of)} has no column with the tenant itself`);
+}
+
 function readService(entry: unknown, key: string, known: ReadonlyMap<string, Model>): Service {
-  const { methods = [], models = {} } = mapOf(entry, key, ['methods', 'models']);
-  return {
+  const { methods = [], models = {}, tenants } = mapOf(entry, key, ['methods', 'models', 'tenants']);
+  return limited(key, {
+    tenants: tenants === undefined ? undefined : namesOf(tenants, `${key}.tenants`, 'a list of tenants'),
     methods: methods === '*' ? undefined : new Set(namesOf(methods, `${key}.methods`, "'*' or a list")),
     models: new Map(
       entriesOf(models, `${key}.models`, (grant, grantKey, name) => {
@@ -83,7 +115,27 @@ function readService(entry: unknown, key: string, known: ReadonlyMap<string, Mod
         return readGrant(grant, grantKey);
       }),
     ),
-  };
+  });
+}
+
+/** The methods that keep to the tenants of a service. Any other method would let it reach the guests of all tenants. */
+const withinTenants: ReadonlySet<string> = new Set([
+  'model_create',
+  'model_get',
+  'model_list',
+  'model_update',
+  'model_delete',
+  'ping',
+]);
+
+function limited(key: string, service: Service): Service {
+  const { methods, tenants } = service;
+  if (tenants === undefined) return service;
+  const other = methods === undefined ? "'*'" : [...methods].find((name) => !withinTenants.has(name));
+  if (other === undefined) return service;
+  throw new ConfigError(
+    `${key}.methods: ${other} does not keep to ${key}.tenants; a service with tenants may use ${[...withinTenants].join(', ')}`,
+  );
 }
 
 function readGrant(entry: unknown, key: string): ModelGrant {

@@ -10,6 +10,7 @@ import { moduleUrl } from './module.ts';
 import { shown, suggestion } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
+import { checkSenders, withMasterKey } from './senders.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
 import { validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
@@ -43,7 +44,9 @@ export async function loadConfig(
   kinds: Readonly<Record<string, TransportKind>>,
 ): Promise<Config> {
   const { raw, all } = await readAll(file, environment, kinds);
-  return checked(raw, file, all);
+  const config = checked(raw, file, all);
+  checkSenders(config);
+  return config;
 }
 
 /**
@@ -88,7 +91,7 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${jsonTypeOf(transports)}`);
-  const values = validate(baseSchema, base, '', ['transports']);
+  const values = withMasterKey(validate(baseSchema, base, '', ['transports']));
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),

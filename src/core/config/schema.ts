@@ -3,12 +3,14 @@ import type { JsonObject } from '../json.ts';
 import { oneOf, type Section, type ValuesOf } from '../options.ts';
 import { milliseconds, nonEmptyText, schemaName } from './formats.ts';
 import { adminSections } from './schema-admin.ts';
+import { keySections } from './schema-auth.ts';
 import { boundSections, workersSchema } from './schema-bounds.ts';
 import { callSections } from './schema-calls.ts';
 import { databaseSchema } from './schema-database.ts';
 import { adoptSchema, healthSchema, parkSchema } from './schema-health.ts';
 import { deadLettersSchema, deferredSchema } from './schema-leftovers.ts';
 import { notificationSections } from './schema-notifications.ts';
+import { quotaSections } from './schema-quotas.ts';
 import { statusSections } from './schema-statuses.ts';
 
 /** For an option that is a map of the deployer's own names. */
@@ -34,19 +36,24 @@ export const baseSchema = {
   ...callSections,
   models: {
     doc:
-      'The tables that calls may use. The key is the name of the model in calls, the value is `{ table, read, write }`. `read` and ' +
-      "`write` are the columns that `services` may grant: `'*'` (the default), a list, or `{ except: [...] }`. `models` grants nothing itself.",
+      'The tables that calls may use. The key is the name of the model in calls, the value is `{ table, read, write, tenant }`. `read` and ' +
+      "`write` are the columns that `services` may grant: `'*'` (the default), a list, or `{ except: [...] }`. `models` grants nothing itself. " +
+      '`tenant` is the column with the tenant of a row, by default `tenant_id`; or `{ column, of }`, where the column has the id of a row of ' +
+      'the model `of`, whose tenant counts.',
     default: noEntries,
   },
   services: {
     doc:
       'The grants of each service. The key is the name that the transport proves, the value is ' +
       "`{ methods, models: { <model>: { read, write, delete } } }`. `methods` is `'*'` or a list. `read` and `write` are columns as under " +
-      '`models`. `delete` is true or false. Nothing is granted by default. The entry `anonymous` grants to every sender over a ' +
+      '`models`. `delete` is true or false. Nothing is granted by default. With `tenants`, a list beside `methods`, the service sees and ' +
+      'writes only the rows of these tenants. The entry `anonymous` grants to every sender over a ' +
       'transport with `auth.mode: none`.',
     default: noEntries,
   },
+  ...keySections,
   ...boundSections,
+  ...quotaSections,
   guests: {
     autoRegister: {
       doc: '`true`: the first heartbeat of an unknown instance inserts its row into `instances`. `false`: the heartbeat is deferred.',

@@ -7,11 +7,9 @@ import type { Share, Transport } from '../transport/contract.ts';
 import { securitySchema, withPasswordFile } from '../transport/security.ts';
 import type { Sender } from '../transport/sender.ts';
 import { shown } from './names.ts';
+import { type AuthMode, authSchema } from './schema-auth.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import { validate } from './validate.ts';
-
-/** How a transport proves the sender of a message. `none`: it trusts the message. */
-export type AuthMode = 'none' | 'subject' | 'user-id' | 'trove';
 
 /** The schema of the options that every kind has, with the modes that this kind can prove. */
 export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
@@ -22,18 +20,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
       default: 'native' as CodecName,
       format: codecNames,
     },
-    auth: {
-      mode: {
-        doc: "The proof of a sender. `subject`: the last part of the address. `user-id`: the property that the broker checks. `trove`: the key that encrypts Trove's secure form. `none`: no proof.",
-        default: 'none' as AuthMode,
-        format: [...modes],
-      },
-      instRpcKeyEncrKey: {
-        doc: "For mode `trove`: the key that encrypts `instances.encrypted_key`, which is `inst_rpc_key_encr_key` in trove.conf. Trove's default is public, so the conductor has no default. If trove.conf does not set it, set a key of your own there.",
-        default: '',
-        sensitive: true,
-      },
-    },
+    auth: authSchema(modes),
     durability: {
       doc: 'What a message survives that the broker has confirmed, as you know it. It counts only for what the protocol does not tell ([durability.md](durability.md)). `unknown`: the replica assumes the worst.',
       ...oneOf('unknown', 'process', 'power', 'failover'),
@@ -88,6 +75,14 @@ function checkTroveAuth({ codec, auth }: CommonOptions, prefix: string): void {
   }
 }
 
+/** Mode `hmac` signs the native form. Oslo's senders do not sign. Throws ConfigError. */
+function checkHmacAuth({ codec, auth }: CommonOptions, prefix: string): void {
+  if (auth.mode === 'hmac' && codec !== 'native')
+    throw new ConfigError(
+      `${prefix}auth.mode: hmac needs codec native; with codec oslo, trove proves the sender`,
+    );
+}
+
 /** A protocol as the configuration sees it. */
 export interface TransportKind {
   readonly schema: Section;
@@ -123,6 +118,7 @@ export function defineKind<Schema extends ReturnType<typeof commonSchema> & Sect
       const prefix = `transports.${shown(name)}.`;
       const options = withPasswordFile(validate(schema, raw, prefix), prefix);
       checkTroveAuth(options, prefix);
+      checkHmacAuth(options, prefix);
       check(options, prefix);
       return {
         name,

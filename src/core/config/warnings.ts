@@ -13,7 +13,9 @@ export function warningsOf(
   const warnings: string[] = [];
   const { auth, codec } = options;
   if (auth.mode === 'none') {
-    warnings.push('auth.mode is none: any sender may report for any instance');
+    warnings.push(
+      'auth.mode is none: any sender may report for any instance (docs/security.md says how to prove senders)',
+    );
     if (access.services.has(anonymous))
       warnings.push('services.anonymous: everybody who can send to this transport has its grants');
   }

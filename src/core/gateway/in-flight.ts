@@ -1,20 +1,15 @@
-import type { CallAddress } from '../message/envelope.ts';
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
+import { HeldDelivery } from '../transport/held-delivery.ts';
+import { Bodies } from './bodies.ts';
 import { Counters } from './counters.ts';
+import { type Excess, withAddresses } from './excess.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
 /** The part of a call's result that settles it. */
-interface SettledCall {
-  readonly outcome: NonNullable<CallResult['outcome']>;
-  readonly dead?: CallResult['dead'];
-}
+type SettledCall = Pick<CallResult, 'dead'> & { readonly outcome: NonNullable<CallResult['outcome']> };
 
-/** A call without room. */
-export interface Excess {
-  readonly delivery: Delivery;
-  readonly address: CallAddress | undefined;
-}
+const nothing = new Uint8Array(0);
 
 /**
  * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
@@ -24,10 +19,12 @@ export class InFlight {
   readonly transport: string;
   readonly counters: Counters;
   private readonly share: Share;
+  private readonly bodies = new Bodies();
   /** In memory now. The counters may have more, since other inlets of the transport may share them. */
   held = 0;
   private heldBytes = 0;
   private readonly closed = new WeakSet<Session>();
+  /** Oldest first. */
   private pending: Delivery[] = [];
   /** Calls that wait for a call slot or run. */
   readonly calls: WaitingCalls;
@@ -64,6 +61,9 @@ export class InFlight {
       this.paused = true;
       return false;
     }
+    // A call may stay for long, and would keep its slab. A deployer's own transport keeps its bodies as it likes.
+    if (delivery instanceof HeldDelivery && delivery.meta.replyTo === undefined)
+      delivery.body = this.bodies.keep(delivery.body);
     this.pending.push(delivery);
     counters.received += 1;
     this.hold(1, delivery.body.length);
@@ -124,7 +124,7 @@ export class InFlight {
         continue;
       }
       counters.outcomes[kind] += 1;
-      bytes += delivery.body.length;
+      bytes += this.discard(delivery);
       done.push(delivery);
     }
     this.hold(-done.length, -bytes);
@@ -171,7 +171,7 @@ export class InFlight {
 
   /** Gives deliveries back to the broker. */
   release(deliveries: ReadonlyArray<Delivery>): void {
-    const bytes = deliveries.reduce((sum, { body }) => sum + body.length, 0);
+    const bytes = deliveries.reduce((sum, delivery) => sum + this.discard(delivery), 0);
     this.hold(-deliveries.length, -bytes);
     this.counters.released += deliveries.length;
     this.settleOpen(deliveries, 'release');
@@ -230,6 +230,16 @@ export class InFlight {
     open[0]?.session.settle(open, settlement);
   }
 
+  /** Drops the body of a delivery that is going to be settled. Returns its length. */
+  private discard(delivery: Delivery): number {
+    const { length } = delivery.body;
+    if (delivery instanceof HeldDelivery) {
+      this.bodies.free(delivery.body);
+      delivery.body = nothing;
+    }
+    return length;
+  }
+
   /** Splits deliveries by whether their session has ended. */
   private partition(deliveries: ReadonlyArray<Delivery>): [gone: Delivery[], open: Delivery[]] {
     const gone: Delivery[] = [];
@@ -237,14 +247,4 @@ export class InFlight {
     for (const delivery of deliveries) (this.closed.has(delivery.session) ? gone : open).push(delivery);
     return [gone, open];
   }
-}
-
-function withAddresses(
-  excess: ReadonlyArray<Delivery>,
-  batch: ReadonlyArray<Delivery>,
-  { addresses = [] }: BatchResult,
-): ReadonlyArray<Excess> {
-  if (excess.length === 0) return [];
-  const byDelivery = new Map(addresses.map(([place, address]) => [batch[place], address]));
-  return excess.map((delivery) => ({ delivery, address: byDelivery.get(delivery) }));
 }

@@ -24,9 +24,10 @@ export type Outcome =
 
 /**
  * `unknown`: the instance or backup is not in the database yet. `locked`: another session holds the row's lock. `contended`: other
- * transactions were in the way. `unproven`: the message fails, and so do all others of its method, or there are no others.
+ * transactions were in the way. `unproven`: the message fails, and so do all others of its method, or there are no others. `over_quota`: its
+ * sender sends more than `quotas.perSecond`.
  */
-export const deferredReasons = ['unknown', 'locked', 'contended', 'unproven'] as const;
+export const deferredReasons = ['unknown', 'locked', 'contended', 'unproven', 'over_quota'] as const;
 export type DeferredReason = (typeof deferredReasons)[number];
 
 export const applied: Outcome = { kind: 'applied' };
@@ -37,6 +38,7 @@ export const deferred: Record<DeferredReason, Outcome> = {
   locked: { kind: 'deferred', reason: 'locked' },
   contended: { kind: 'deferred', reason: 'contended' },
   unproven: { kind: 'deferred', reason: 'unproven' },
+  over_quota: { kind: 'deferred', reason: 'over_quota' },
 };
 export function dead(reason: DeadReason, detail: string): Extract<Outcome, { kind: 'dead' }> {
   return { kind: 'dead', reason, detail };

@@ -134,7 +134,7 @@ export interface DeliveryMeta {
   readonly receivedAt: number;
 }
 
-export type SenderProof = 'subject' | 'user-id' | 'trove';
+export type SenderProof = 'subject' | 'user-id' | 'trove' | 'hmac';
 
 /** The part of `maxInFlight` and `maxInFlightBytes` that one transport may have in memory. */
 export interface Share {

@@ -4,7 +4,8 @@ import type { Settled } from './settling-order.ts';
 /** A delivery in memory. It keeps no object of the client library, and no properties beside `meta`. */
 export class HeldDelivery<Handle> implements Delivery, Settled {
   readonly session: Session;
-  readonly body: Uint8Array;
+  /** The dispatcher replaces it by a copy of its own, and by nothing once the delivery is settled. */
+  body: Uint8Array;
   readonly meta: DeliveryMeta;
   /** The session settles the delivery by it: a tag, a packet id, a number. */
   readonly handle: Handle;

@@ -39,14 +39,18 @@ export type SecurityOptions = ValuesOf<typeof securitySchema>;
  */
 export function withPasswordFile<Options extends SecurityOptions>(options: Options, prefix: string): Options {
   if (options.passwordFile === '') return options;
-  return { ...options, password: passwordIn(options.passwordFile, `${prefix}passwordFile`) };
+  return { ...options, password: firstLineOf(options.passwordFile, `${prefix}passwordFile`) };
 }
 
-/** @param key the option, for an error. */
-function passwordIn(file: string, key: string): string {
-  const [password = ''] = readNamed(file, key).toString('utf8').split(/\r?\n/);
-  if (password === '') throw new ConfigError(`${key}: ${file} is empty`);
-  return password;
+/**
+ * The first line of a file that holds a secret. Throws ConfigError.
+ *
+ * @param key the option, for an error.
+ */
+export function firstLineOf(file: string, key: string): string {
+  const [line = ''] = readNamed(file, key).toString('utf8').split(/\r?\n/);
+  if (line === '') throw new ConfigError(`${key}: ${file} is empty`);
+  return line;
 }
 
 export interface Credentials {
@@ -65,7 +69,7 @@ export function credentialsOf(
   { user, password: configured, passwordFile }: SecurityOptions,
   url: string,
 ): Credentials | undefined {
-  const password = passwordFile === '' ? configured : passwordIn(passwordFile, 'passwordFile');
+  const password = passwordFile === '' ? configured : firstLineOf(passwordFile, 'passwordFile');
   const parsed = URL.parse(url);
   const credentials = {
     user: user || decodeURIComponent(parsed?.username ?? ''),

@@ -78,3 +78,11 @@ export function checkSubject(options: Amqp091Options, prefix: string): void {
     `${prefix}routingKey: ${routingKey} does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does`,
   );
 }
+
+/** Throws ConfigError if the routing key does not give each sender one of its own. */
+export function checkSenderKey({ routingKey }: Amqp091Options): void {
+  if (!/[*#]/.test(routingKey.replace(/[*#]$/, ''))) return;
+  throw new ConfigError(
+    `routingKey: ${routingKey} has a wildcard before its end, so a sender has no routing key: use one at the end only`,
+  );
+}

@@ -1,6 +1,6 @@
 import type { Channel } from 'amqplib';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
+import { messageOf, NotConnected } from '../../core/errors.ts';
 import { establish } from '../../core/transport/establish.ts';
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { close, signIn } from './connect.ts';
@@ -14,10 +14,6 @@ import { openReplies } from './sender-replies.ts';
  * give each sender a routing key.
  */
 export function createSender(options: Amqp091Options, { clientName, logger }: SenderSetup): Sender {
-  if (/[*#]/.test(options.routingKey.replace(/[*#]$/, '')))
-    throw new ConfigError(
-      `routingKey: ${options.routingKey} has a wildcard before its end, so a sender has no routing key: use one at the end only`,
-    );
   return {
     connect: (receive) =>
       establish(

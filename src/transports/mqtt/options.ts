@@ -65,3 +65,11 @@ export function checkSubject({ auth, topic }: MqttOptions, prefix: string): void
     `${prefix}topic: ${topic} does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does`,
   );
 }
+
+/** Throws ConfigError if the topic does not give each sender one of its own. */
+export function checkSenderTopic({ topic }: MqttOptions): void {
+  if (!/[+#]/.test(topic.replace(/[+#]$/, ''))) return;
+  throw new ConfigError(
+    `topic: ${topic} has a wildcard before its last level, so a sender has no topic: use one at the end only`,
+  );
+}

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Packet } from 'mqtt';
 import type { SenderSetup } from '../../core/config/transport-kind.ts';
-import { ConfigError, messageOf, Undeliverable } from '../../core/errors.ts';
+import { messageOf, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName, mqttWildcards, nameFor } from '../../core/transport/names.ts';
@@ -14,18 +14,13 @@ import { correlationDataOf, messageIdProperty, Publisher } from './publish.ts';
 const noMatchingSubscribers = 0x10;
 
 /** Publishes at QoS 1. The PUBACK says that the broker has the message. */
-export class MqttSender implements Sender {
+class MqttSender implements Sender {
   private readonly options: MqttOptions;
   private readonly setup: SenderSetup;
 
-  /** Throws ConfigError if the topic does not give each sender one of its own. */
   constructor(options: MqttOptions, setup: SenderSetup) {
     this.options = options;
     this.setup = setup;
-    if (/[+#]/.test(options.topic.replace(/[+#]$/, '')))
-      throw new ConfigError(
-        `topic: ${options.topic} has a wildcard before its last level, so a sender has no topic: use one at the end only`,
-      );
   }
 
   connect(receive: (reply: Reply) => void): Promise<SenderSession> {
@@ -61,6 +56,11 @@ export class MqttSender implements Sender {
       return undefined;
     }
   }
+}
+
+/** The sending side: publishes with QoS 1. */
+export function createSender(options: MqttOptions, setup: SenderSetup): Sender {
+  return new MqttSender(options, setup);
 }
 
 class MqttSenderSession implements SenderSession {

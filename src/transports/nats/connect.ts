@@ -42,6 +42,7 @@ async function openAt(options: NatsOptions, name: string): Promise<Wire> {
     maxPingOut: 1,
     // Traces would walk the stack at each request.
     noAsyncTraces: true,
+    inboxPrefix: options.inboxPrefix,
     ...tlsSettings(options),
   };
   const authenticator = authenticatorOf(options);

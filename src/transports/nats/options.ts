@@ -63,6 +63,11 @@ export const natsSchema = {
     default: 4,
     format: positiveInteger,
   },
+  inboxPrefix: {
+    doc: "The beginning of the subjects at which answers of the server and of conductors arrive. A user's rules can bind it, such as `_INBOX.i1`. Otherwise each user can listen to the answers of others.",
+    default: '_INBOX',
+    format: inbox,
+  },
   queueGroup: {
     doc: 'The queue group of the replicas, with `jetstream: false`.',
     default: 'conductors',
@@ -87,6 +92,13 @@ function name(value: unknown): void {
   nonEmptyText(value);
   if (typeof value === 'string' && /[\s.*>/\\]/.test(value))
     throw new Error('must be a name without spaces, dots, slashes, * and >');
+}
+
+/** Tokens without wildcards, with dots between them. */
+function inbox(value: unknown): void {
+  nonEmptyText(value);
+  if (typeof value === 'string' && !/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(value))
+    throw new Error('must be tokens without * and >, with a dot between each, such as _INBOX.i1');
 }
 
 /** A sender replaces the last token with its name. It would publish another wildcard as it is. */

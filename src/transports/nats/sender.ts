@@ -1,10 +1,11 @@
 import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { createInbox, errors, headers, type MsgHdrs } from '@nats-io/transport-node';
+import type { SenderSetup } from '../../core/config/transport-kind.ts';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
 import type { Reply } from '../../core/message/request.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName, nameFor, natsWildcards } from '../../core/transport/names.ts';
-import type { OutgoingMessage, SenderSession } from '../../core/transport/sender.ts';
+import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { classify, openConnection, permissionViolation } from './connect.ts';
 import type { NatsOptions } from './options.ts';
@@ -17,21 +18,20 @@ import { Connection } from './session-connection.ts';
 const patience = 30_000;
 
 /** The sending side: publishes to the stream, or without JetStream to the present subscribers. */
-export function connectSender(
-  options: NatsOptions,
-  name: string,
-  receive: (reply: Reply) => void,
-): Promise<SenderSession> {
-  return establish(
-    () => openConnection(options, name),
-    async (wire) => {
-      const session = new NatsSenderSession(wire, options, receive);
-      await session.subscribed();
-      return session;
-    },
-    (wire) => wire.connection.close(),
-    classify,
-  );
+export function createSender(options: NatsOptions, { clientName }: SenderSetup): Sender {
+  return {
+    connect: (receive) =>
+      establish(
+        () => openConnection(options, clientName),
+        async (wire) => {
+          const session = new NatsSenderSession(wire, options, receive);
+          await session.subscribed();
+          return session;
+        },
+        (wire) => wire.connection.close(),
+        classify,
+      ),
+  };
 }
 
 /** The broker does not bound the messages under way. */
@@ -52,7 +52,7 @@ class NatsSenderSession implements SenderSession {
     this.closed = this.connection.life.closed;
     this.unconfirmed = new Unconfirmed(this.connection.life, noBound);
     this.stream = jetstream(wire.connection, { timeout: patience });
-    this.replyTo = createInbox();
+    this.replyTo = createInbox(options.inboxPrefix);
     this.connection.subscribe(this.replyTo, (message) => this.take(message, receive));
   }
 

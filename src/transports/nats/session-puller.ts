@@ -24,7 +24,7 @@ export interface PullerOptions {
   readonly connection: NatsConnection;
   /** `fail` is called if the consumer has gone, or refuses to be pulled from. */
   readonly line: Pick<Connection, 'subscribe' | 'write' | 'fail'>;
-  readonly options: Pick<NatsOptions, 'stream' | 'consumer'>;
+  readonly options: Pick<NatsOptions, 'stream' | 'consumer' | 'inboxPrefix'>;
   readonly terms: ConsumerTerms;
   readonly room: () => Room;
   readonly receive: (message: Incoming) => void;
@@ -168,7 +168,7 @@ export class Puller {
 
   private open(): void {
     if (!this.wanted || this.inbox !== undefined) return;
-    const inbox = this.options.line.subscribe(createInbox(), (message) =>
+    const inbox = this.options.line.subscribe(createInbox(this.options.options.inboxPrefix), (message) =>
       this.take(message, inbox === this.inbox),
     );
     this.inbox = inbox;

@@ -1,5 +1,5 @@
 import { type Access, anonymous } from '../../core/config/access.ts';
-import type { AuthMode } from '../../core/config/transport-kind.ts';
+import type { AuthMode } from '../../core/config/schema-auth.ts';
 import { Rejected } from '../../core/errors.ts';
 import type { Principal } from '../../core/message/envelope.ts';
 import { requireGrant } from '../grants.ts';

@@ -22,6 +22,8 @@ export interface BatchItem {
   readonly task: Task | Outcome;
   /** Set for a message that cannot be unsealed yet. It is deferred sealed. */
   readonly sealed?: SealedCast | undefined;
+  /** Set for a message that is deferred because its sender is over its quota. */
+  readonly later?: Task;
   /** Whether it was deferred before, and has its row. */
   readonly hasRow?: boolean;
   /** The id of its dead letter, if it is redriven. */

@@ -1,4 +1,4 @@
-import type { AuthMode } from '../../core/config/transport-kind.ts';
+import type { AuthMode } from '../../core/config/schema-auth.ts';
 import { messageOf, Rejected } from '../../core/errors.ts';
 import { bufferOf, isObject, type JsonObject, jsonTypeOf } from '../../core/json.ts';
 import { codecs } from '../../core/message/codecs/index.ts';
@@ -90,9 +90,10 @@ export function envelopeOf(raw: RawMessage, codec: Codec, whole: boolean): Envel
   throw new Rejected('undecryptable', 'the message has not been unsealed');
 }
 
-/** The plain body. Throws Rejected if it cannot be inflated. */
+/** The plain body, without the lines of a signature. Throws Rejected if it cannot be inflated. */
 export function plainBody(raw: RawMessage): Buffer {
-  return raw.inflated === undefined ? bodyOf(raw) : bufferOf(raw.inflated());
+  const body = raw.inflated === undefined ? bodyOf(raw) : bufferOf(raw.inflated());
+  return raw.signed === undefined ? body : body.subarray(raw.signed.begin);
 }
 
 /** The codec and the auth mode of a transport. */

@@ -5,7 +5,9 @@ import type { WorkerSettings } from '../settings.ts';
 import type { InstanceKeys } from './instance-keys.ts';
 import { LetterFlood } from './leftovers/flood.ts';
 import { LockedKeys } from './locked-keys.ts';
+import { Quotas } from './quotas.ts';
 import { RefusalStorm } from './refusal-storm.ts';
+import { SenderKeys } from './sender-keys.ts';
 
 /** The state that the batches and calls of one worker thread share. */
 export interface ThreadState {
@@ -20,6 +22,9 @@ export interface ThreadState {
   readonly lockedKeys: LockedKeys;
   /** By the name of the transport, for transports with auth `trove`. */
   readonly instanceKeys: Map<string, InstanceKeys>;
+  readonly quotas: Quotas;
+  /** For transports with auth `hmac`. */
+  readonly senderKeys: SenderKeys;
   readonly storm: RefusalStorm;
   readonly flood: LetterFlood;
   /** The arguments whose values dead letters do not keep. */
@@ -43,6 +48,8 @@ export function createThreadState(
     appliedAt: new Map(),
     lockedKeys: new LockedKeys(),
     instanceKeys: new Map(),
+    quotas: new Quotas(settings.quotas),
+    senderKeys: new SenderKeys(settings.keys),
     storm: new RefusalStorm(settings.deadLetters.stormShare),
     flood: new LetterFlood(settings.deadLetters),
     redact: new Set(settings.deadLetters.redact),

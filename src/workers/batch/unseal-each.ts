@@ -2,7 +2,7 @@ import { messageOf, Rejected } from '../../core/errors.ts';
 import type { RawMessage } from '../raw-message.ts';
 import { isMistake } from './blame.ts';
 import type { ThreadState } from './thread-state.ts';
-import { unsealBatch } from './unseal.ts';
+import { type UnsealOptions, unsealBatch } from './unseal.ts';
 
 /**
  * Unseals a batch's messages. An error of our own code makes only its message a dead letter, since it would come again at each try.
@@ -12,9 +12,10 @@ export async function unsealEach(
   state: ThreadState,
   transport: string,
   batch: ReadonlyArray<RawMessage>,
+  options: Partial<UnsealOptions> = {},
 ): Promise<ReadonlyArray<RawMessage>> {
   const open = (messages: ReadonlyArray<RawMessage>) =>
-    unsealBatch(state, transport, messages, { exceptCalls: true });
+    unsealBatch(state, transport, messages, { exceptCalls: true, ...options });
   try {
     return await open(batch);
   } catch (error) {

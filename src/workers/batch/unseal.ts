@@ -10,9 +10,12 @@ import { InstanceKeys } from './instance-keys.ts';
 import { plainBody, refuseOversize } from './read.ts';
 import { readInstanceKeys } from './read-instance-keys.ts';
 import type { ThreadState } from './thread-state.ts';
+import { verifyBatch } from './verify.ts';
 
 /**
  * The step before messages are decoded. It prepares compressed bodies for inflating; a dead letter keeps the compressed body.
+ *
+ * On transports with auth `hmac` it checks the signatures (verify.ts).
  *
  * On transports with auth `trove` it unseals the secure form. The principal of a message is the instance whose key decrypts the context
  * and every argument. A plain message has no principal and is refused.
@@ -25,6 +28,8 @@ import type { ThreadState } from './thread-state.ts';
 export interface UnsealOptions {
   /** Leave calls sealed. A batch only recognizes them. */
   readonly exceptCalls: boolean;
+  /** Accept signatures of any age: an operator redrives the messages. */
+  readonly anyAge?: boolean;
 }
 
 /** Rejects if keys cannot be read. Then all messages are held, since nothing is known about any of them. */
@@ -32,10 +37,13 @@ export async function unsealBatch(
   state: ThreadState,
   transport: string,
   received: ReadonlyArray<RawMessage>,
-  { exceptCalls }: UnsealOptions,
+  { exceptCalls, anyAge = false }: UnsealOptions,
 ): Promise<ReadonlyArray<RawMessage>> {
   const isCompressed = received.some(({ compression }) => compression !== undefined);
   const batch = isCompressed ? received.map((raw) => withInflated(raw, state)) : received;
+  const entry = state.settings.transports[transport];
+  if (entry?.auth === 'hmac')
+    return verifyBatch(state, batch, { maxAge: anyAge ? Number.POSITIVE_INFINITY : (entry.maxAge ?? 0) });
   const keys = keysOf(state, transport);
   if (keys === undefined) return batch;
   const unsealing = batch.map((raw) => begin(raw, exceptCalls));

@@ -9,6 +9,7 @@ import { holdCauseOf } from '../batch/hold-cause.ts';
 import type { BatchItem } from '../batch/item.ts';
 import { entryOf, envelopeOf, methodOf, refuseOversize, taskOf } from '../batch/read.ts';
 import type { ThreadState } from '../batch/thread-state.ts';
+import { refusalOfAge } from '../batch/verify.ts';
 import { requireGrant } from '../grants.ts';
 import { type CallMethod, takesBatches } from '../methods/contract.ts';
 import { RunAgain } from '../methods/run-again.ts';
@@ -21,6 +22,9 @@ import { problemOf, refusalOf, timedOut, tries } from './errors.ts';
 import { actOnce, identityOf } from './idempotency.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { ConnectionLost, inCallTransaction } from './transaction.ts';
+
+/** Seconds for which a signed call is valid. Only a mutating call is recognized when it is repeated, so a captured one must end soon. */
+const longestSignedCall = 300;
 
 const noAddress: CallAddress = { replyTo: undefined, id: undefined };
 
@@ -63,6 +67,8 @@ async function respond(call: Call, seen: { method?: string }): Promise<CallResul
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
+    const tooOld = raw.signed && refusalOfAge(raw.signed, longestSignedCall);
+    if (tooOld !== undefined) throw tooOld;
     if (Object.hasOwn(state.manager, envelope.method)) seen.method = envelope.method;
     const { result, notifies } = await execute(call, envelope);
     if (result instanceof Wait) return { outcome: undefined, waitsFor: result.wait };
@@ -150,6 +156,8 @@ async function execute(call: Call, envelope: Envelope): Promise<Executed> {
   const { manager, settings } = state;
   const method = methodOf(envelope, manager);
   const principal = principalOf(raw, entryOf(transport, settings).auth, settings.access);
+  if (principal.kind === 'guest' && state.quotas.isOn && state.quotas.judge(principal.id, false) !== 'now')
+    throw new CallRefused('Busy', `${principal.id} sends more than quotas.perSecond; try again in a moment`);
   if (takesBatches(method)) {
     const task = ofTheCall(() => taskOf(envelope, method));
     authorize(principal, task, settings.access);

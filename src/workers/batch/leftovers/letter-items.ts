@@ -61,7 +61,7 @@ function rawOf(
 }
 
 /**
- * An edited body of a sealed message is plain. Its sender was proven when the message was opened, so it is not unsealed. One that was
+ * An edited body of a sealed or signed message is plain. Its sender was proven when the message was opened, so it is not unsealed. One that was
  * never opened has no proof: it is refused, unless the edited body is sealed.
  */
 async function unseal(
@@ -70,9 +70,9 @@ async function unseal(
   received: ReadonlyArray<readonly [StoredLetter, RawMessage]>,
 ): Promise<ReadonlyArray<RawMessage | undefined>> {
   const isPlain = ([{ isEdited, senderProof }]: readonly [StoredLetter, RawMessage]) =>
-    isEdited && senderProof === 'trove';
+    isEdited && (senderProof === 'trove' || senderProof === 'hmac');
   const sealed = received.filter((one) => !isPlain(one)).map(([, raw]) => raw);
-  const opened = (await unsealEach(state, transport, sealed)).values();
+  const opened = (await unsealEach(state, transport, sealed, { anyAge: true })).values();
   return received.map((one) => (isPlain(one) ? one[1] : opened.next().value));
 }
 

@@ -77,13 +77,14 @@ export async function recordMinimal(
 }
 
 function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMessage[] {
-  const { task, transport, raw, sealed } = item;
+  const { transport, raw, sealed } = item;
   // A message that was deferred before has its row.
   if (outcome.kind !== 'deferred' || item.hasRow === true) return [];
   if (sealed !== undefined && raw !== undefined)
     return [toDeferredSealed(sealed, transport, raw, outcome.reason, manager)];
   // If it were settled without a row, it would be lost. This error makes it a dead letter.
-  if (!isTask(task)) throw new TypeError('a message without arguments cannot be deferred');
+  const task = isTask(item.task) ? item.task : item.later;
+  if (task === undefined) throw new TypeError('a message without arguments cannot be deferred');
   const { method, methodName, args } = task;
   const wire = method.toWire(args);
   if (!isObject(wire)) throw new TypeError(`toWire of ${methodName} returned no object`);

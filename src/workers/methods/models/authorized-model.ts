@@ -6,6 +6,7 @@ import type { CallContext } from '../contract.ts';
 import { type Catalog, type Column, isKept, type Table } from './catalog.ts';
 import { badRequest, catalogChanged, forbidden, shown } from './refusals.ts';
 import { readAsWritten } from './sql/read-as-written.ts';
+import { type Scope, scopeOf } from './tenants.ts';
 
 /** The right that an operation on a model needs. */
 export type Right = 'read' | 'write' | 'delete';
@@ -16,6 +17,8 @@ export interface AuthorizedModel {
   readonly table: Table;
   /** The columns that an answer contains. */
   readonly shown: ReadonlyArray<Column>;
+  /** A condition for the rows of the principal's tenants. */
+  readonly scope: Scope;
   /** The column, if the principal may read it. Throws CallRefused or Rejected with the path of the argument. */
   readonly readable: (name: string, path: string) => Column;
   /** The column, if the principal may write it. Throws CallRefused or Rejected with the path of the argument. */
@@ -42,7 +45,8 @@ export async function onModel<Result>(
   const model = access.models.get(name);
   if (model === undefined)
     throw badRequest('model', `is ${shown(name)}, which is not a model of this conductor`);
-  const grant = serviceOf(principal, access)?.models.get(name);
+  const service = serviceOf(principal, access);
+  const grant = service?.models.get(name);
   if (grant === undefined || !grants(grant, right))
     throw forbidden('model', `is ${name}: ${nameOf(principal)} is not granted to ${right} it (services)`);
 
@@ -57,11 +61,12 @@ export async function onModel<Result>(
       'model',
     );
   }
+  const scope = await scopeOf(db, catalog, { name, model, table, tenants: service?.tenants, access });
   const mayRead = both(table, model.read, grant.read);
   const mayWrite = both(table, model.write, grant.write);
   try {
     await readAsWritten(db);
-    return await work(authorizedModel(name, table, mayRead, mayWrite));
+    return await work(authorizedModel({ name, table, scope }, mayRead, mayWrite));
   } catch (error) {
     if (!changed.has(codeOf(error) ?? '')) throw error;
     catalog.forget(model.table);
@@ -81,8 +86,7 @@ function both({ key }: Table, most: Columns, granted: Columns): (column: Column)
 }
 
 function authorizedModel(
-  name: string,
-  table: Table,
+  { name, table, scope }: Pick<AuthorizedModel, 'name' | 'table' | 'scope'>,
   mayRead: (column: Column) => boolean,
   mayWrite: (column: Column) => boolean,
 ): AuthorizedModel {
@@ -95,6 +99,7 @@ function authorizedModel(
   return {
     name,
     table,
+    scope,
     shown: [...table.columns.values()].filter(mayRead),
     readable(columnName, path) {
       const column = find(columnName, path);

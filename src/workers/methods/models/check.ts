@@ -23,6 +23,10 @@ export async function missingFromModels(db: Db, { models, services }: Access): P
       const missing = [...(columns?.names ?? [])].find((column) => !table.columns.has(column));
       if (missing !== undefined) return `${key}: ${model.table} has no column ${missing}`;
     }
+    const { column } = model.tenant;
+    const isScoped = [...services.values()].some((one) => one.tenants !== undefined && one.models.has(name));
+    if (isScoped && !table.columns.has(column))
+      return `models.${name}.tenant: ${model.table} has no column ${column}, by which services keep to their tenants`;
   }
   return undefined;
 }

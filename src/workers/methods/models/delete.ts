@@ -30,7 +30,7 @@ export const modelDelete = (catalog: Catalog): CallMethod<DeleteArgs> => ({
     return onModel(db, catalog, call, { model, right: 'delete', named: [] }, async (authorized) => {
       await lockRow(db, authorized, id, ifUpdated);
       const { deleted, deletedAt } = authorized.table;
-      if (deleted === undefined && deletedAt === undefined) await deleteRow(db, authorized.table, id);
+      if (deleted === undefined && deletedAt === undefined) await deleteRow(db, authorized, id);
       else await softDelete(db, authorized, id);
       return { count: 1 };
     });

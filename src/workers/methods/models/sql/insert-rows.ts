@@ -6,6 +6,7 @@ import type { Db } from '../../../postgres/transaction.ts';
 import type { AuthorizedModel } from '../authorized-model.ts';
 import type { Column, Table } from '../catalog.ts';
 import { badRequest } from '../refusals.ts';
+import { inScope, refuseOutOfScope } from '../tenants.ts';
 import { outputs, rowOf, Statement } from './statement.ts';
 
 /** One row to insert, and the path of its values in the arguments. */
@@ -57,8 +58,9 @@ export async function insertRows(
   const names = [...named, ...kept.map(({ column }) => column)].map(({ quoted }) => quoted);
   const inserted = await statement.run(
     db,
-    `INSERT INTO ${table.quoted} AS t (${names.join(', ')}) VALUES ${tuples.join(', ')} RETURNING ${outputs(shown)}`,
+    `INSERT INTO ${table.quoted} AS t (${names.join(', ')}) VALUES ${tuples.join(', ')} RETURNING ${outputs(shown)}, ${inScope(model, statement)}`,
   );
+  refuseOutOfScope(inserted);
   return inserted.map((row) => rowOf(shown, row));
 }
 

@@ -12,7 +12,7 @@ import { Statement } from './statement.ts';
  * @param ifUpdated the row's `updated` as the caller has read it. Undefined: any is accepted.
  */
 export async function lockRow(db: Db, model: AuthorizedModel, id: RowId, ifUpdated: unknown): Promise<void> {
-  const { table, name } = model;
+  const { table, name, scope } = model;
   const statement = new Statement();
   const where = isRow(statement, table, id, 'id');
   const [updated] = table.updated;
@@ -25,7 +25,8 @@ export async function lockRow(db: Db, model: AuthorizedModel, id: RowId, ifUpdat
   }
   const [row] = await statement.run<{ unchanged: boolean }>(
     db,
-    `SELECT ${unchanged} AS unchanged FROM ${table.quoted} AS t WHERE ${where} AND ${notDeleted(table)} FOR UPDATE`,
+    `SELECT ${unchanged} AS unchanged FROM ${table.quoted} AS t WHERE ${where} AND ${scope(statement)}
+       AND ${notDeleted(table)} FOR UPDATE`,
   );
   if (row === undefined) throw notFound('id', `names no ${name}`);
   if (!row.unchanged) throw conflict('if_updated', `is not when the ${name} was changed last: read it again`);

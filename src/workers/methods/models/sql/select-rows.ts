@@ -10,7 +10,7 @@ import { outputs, rowOf, Statement } from './statement.ts';
 /** Reads one row by its id; undefined if there is none. */
 export async function selectRow(
   db: Db,
-  { table, shown }: AuthorizedModel,
+  { table, shown, scope }: AuthorizedModel,
   id: RowId,
   includeDeleted: boolean,
 ): Promise<JsonObject | undefined> {
@@ -18,7 +18,8 @@ export async function selectRow(
   const where = isRow(statement, table, id, 'id');
   const [row] = await statement.run(
     db,
-    `SELECT ${outputs(shown)} FROM ${table.quoted} AS t WHERE ${where} AND ${includeDeleted ? 'true' : notDeleted(table)}`,
+    `SELECT ${outputs(shown)} FROM ${table.quoted} AS t WHERE ${where} AND ${scope(statement)}
+       AND ${includeDeleted ? 'true' : notDeleted(table)}`,
   );
   return row && rowOf(shown, row);
 }
@@ -40,9 +41,10 @@ export async function selectPage(
 ): Promise<{ rows: JsonObject[]; marker: unknown }> {
   const { table, shown } = model;
   const steps = stepsOf(model, order);
-  const last = marker === undefined ? undefined : await readMarker(db, table, steps, marker);
+  const last = marker === undefined ? undefined : await readMarker(db, model, steps, marker);
   const statement = new Statement();
   const where = [
+    model.scope(statement),
     passes(statement, model, filters),
     includeDeleted ? 'true' : notDeleted(table),
     last === undefined ? 'true' : follows(statement, steps, last),
@@ -89,7 +91,7 @@ function stepsOf(model: AuthorizedModel, order: ReadonlyArray<Order>): Step[] {
 /** The order's values of the marker's row, as Postgres writes them. The row may be deleted. */
 async function readMarker(
   db: Db,
-  table: Table,
+  { table, scope }: AuthorizedModel,
   steps: ReadonlyArray<Step>,
   marker: RowId,
 ): Promise<ReadonlyArray<string | null>> {
@@ -97,7 +99,8 @@ async function readMarker(
   const columns = steps.map(({ column }) => column);
   const [row] = await statement.run<Record<string, string | null>>(
     db,
-    `SELECT ${outputs(columns)} FROM ${table.quoted} AS t WHERE ${isRow(statement, table, marker, 'marker')}`,
+    `SELECT ${outputs(columns)} FROM ${table.quoted} AS t
+     WHERE ${isRow(statement, table, marker, 'marker')} AND ${scope(statement)}`,
   );
   if (row === undefined) throw badRequest('marker', 'names no row');
   return columns.map((_, index) => row[`c${index}`] ?? null);

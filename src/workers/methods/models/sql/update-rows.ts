@@ -3,8 +3,9 @@ import type { JsonObject } from '../../../../core/json.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 import type { Filter, RowId } from '../arguments.ts';
 import type { AuthorizedModel } from '../authorized-model.ts';
-import type { Column, Table } from '../catalog.ts';
+import type { Column } from '../catalog.ts';
 import { badRequest } from '../refusals.ts';
+import { inScope, refuseOutOfScope } from '../tenants.ts';
 import { isOneOf, isRow, notDeleted, passes } from './conditions.ts';
 import { outputs, rowOf, Statement } from './statement.ts';
 
@@ -64,22 +65,24 @@ interface Change {
 
 async function changeRows(
   db: Db,
-  { table }: AuthorizedModel,
+  model: AuthorizedModel,
   statement: Statement,
   { changes, where, maxRows, returning }: Change,
 ): Promise<JsonObject[]> {
+  const { table } = model;
   const key = table.key.map(({ quoted }) => quoted);
   const keys = key.map((one) => `t.${one}`).join(', ');
   const set = [...changes, ...table.updated.map((column) => `${column.quoted} = ${later(column)}`)];
   const rows = await statement.run(
     db,
     `WITH locked AS MATERIALIZED (
-       SELECT ${keys} FROM ${table.quoted} AS t WHERE ${where} ORDER BY ${keys} LIMIT ${statement.number(maxRows + 1)} FOR UPDATE
+       SELECT ${keys} FROM ${table.quoted} AS t WHERE ${where} AND ${model.scope(statement)} ORDER BY ${keys} LIMIT ${statement.number(maxRows + 1)} FOR UPDATE
      )
      UPDATE ${table.quoted} AS t SET ${set.join(', ')}
      FROM locked WHERE ${key.map((one) => `t.${one} = locked.${one}`).join(' AND ')}
-     RETURNING ${outputs(returning)}`,
+     RETURNING ${outputs(returning)}, ${inScope(model, statement)}`,
   );
+  refuseOutOfScope(rows);
   return rows.map((row) => rowOf(returning, row));
 }
 
@@ -100,7 +103,8 @@ function later(column: Column): string {
 }
 
 /** Removes the row. */
-export async function deleteRow(db: Db, table: Table, id: RowId): Promise<void> {
+export async function deleteRow(db: Db, { table, scope }: AuthorizedModel, id: RowId): Promise<void> {
   const statement = new Statement();
-  await statement.run(db, `DELETE FROM ${table.quoted} AS t WHERE ${isRow(statement, table, id, 'id')}`);
+  const where = `${isRow(statement, table, id, 'id')} AND ${scope(statement)}`;
+  await statement.run(db, `DELETE FROM ${table.quoted} AS t WHERE ${where}`);
 }

@@ -1,0 +1,107 @@
+import type { KeyObject } from 'node:crypto';
+import { decryptSenderKey, readMasterKey } from '../../core/message/sender-key.ts';
+import { HmacKey } from '../../core/message/signature.ts';
+import type { Db } from '../postgres/transaction.ts';
+import type { WorkerSettings } from '../settings.ts';
+import {
+  type KeyName,
+  mostChanged,
+  readChangedKeys,
+  readSenderKeys,
+  type StoredSenderKey,
+} from './read-sender-keys.ts';
+
+/** A key as a thread keeps it. */
+export interface KnownKey {
+  /** Undefined: it was encrypted under another master key, or its row was altered. */
+  readonly key: HmacKey | undefined;
+  /** Seconds since the epoch: the end of its validity. */
+  readonly notAfter: number;
+  readonly isRevoked: boolean;
+  /** Milliseconds of the monotonic clock. */
+  readonly readAt: number;
+}
+
+/** Keys that a thread keeps at most: those that it has used last. A key takes 400 bytes. */
+const capacity = 50_000;
+
+/** Milliseconds after which a key is read again, in case its row was deleted. */
+const lifetime = 600_000;
+
+/** Seconds that a change of a key may take until it is committed. */
+const longestChange = 60;
+
+/**
+ * The keys of senders, as far as a thread has read them. Least recently used first. The thread looks for changed keys at most each
+ * `keys.refresh`, with one statement, and forgets them. So a revoked key is refused soon, and a usual batch costs no statement.
+ */
+export class SenderKeys {
+  private readonly master: KeyObject | undefined;
+  private readonly refreshAfter: number;
+  private readonly kept = new Map<string, KnownKey>();
+  /** Milliseconds of the monotonic clock. */
+  private lookedAt = Number.NEGATIVE_INFINITY;
+  /** The database's clock at the last look. */
+  private lookedUntil = Number.POSITIVE_INFINITY;
+
+  constructor({ masterKey, refresh }: WorkerSettings['keys']) {
+    this.master = readMasterKey(masterKey);
+    this.refreshAfter = refresh;
+  }
+
+  /** Whether it is time to look for changed keys. */
+  isDue(now = performance.now()): boolean {
+    return now - this.lookedAt > this.refreshAfter;
+  }
+
+  /** The kept key; undefined if it has to be read. */
+  get(name: string, now = performance.now()): KnownKey | undefined {
+    const found = this.kept.get(name);
+    if (found === undefined) return undefined;
+    this.kept.delete(name);
+    if (now - found.readAt > lifetime) return undefined;
+    this.kept.set(name, found);
+    return found;
+  }
+
+  /** Forgets the keys that have changed. Rejects if they cannot be read. */
+  async look(db: Db, now = performance.now()): Promise<void> {
+    const changed = await readChangedKeys(db, this.lookedUntil - longestChange);
+    if (changed.length === mostChanged) this.kept.clear();
+    for (const { sender, keyId } of changed)
+      if (sender !== null && keyId !== null) this.kept.delete(nameOf({ sender, keyId }));
+    this.lookedUntil = changed[0]?.now ?? this.lookedUntil;
+    this.lookedAt = now;
+  }
+
+  /** Reads these keys with one statement and keeps them. Rejects if they cannot be read. */
+  async read(
+    db: Db,
+    names: ReadonlyArray<KeyName>,
+    now = performance.now(),
+  ): Promise<ReadonlyMap<string, KnownKey>> {
+    const found = new Map<string, KnownKey>();
+    for (const stored of await readSenderKeys(db, names)) found.set(nameOf(stored), this.known(stored, now));
+    for (const [name, key] of found) this.kept.set(name, key);
+    for (const oldest of this.kept.keys()) {
+      if (this.kept.size <= capacity) break;
+      this.kept.delete(oldest);
+    }
+    return found;
+  }
+
+  private known(stored: StoredSenderKey, readAt: number): KnownKey {
+    const secret = this.master && decryptSenderKey(stored, this.master);
+    return {
+      key: secret && new HmacKey(secret),
+      notAfter: stored.notAfter ?? Number.POSITIVE_INFINITY,
+      isRevoked: stored.isRevoked,
+      readAt,
+    };
+  }
+}
+
+/** The name under which a key is kept. Neither part has a space. */
+export function nameOf({ sender, keyId }: KeyName): string {
+  return `${sender} ${keyId}`;
+}
