@@ -18,8 +18,10 @@ export function addPeers(program: Command): void {
       'the same messages, the same RabbitMQ and Postgres: this conductor and others, one after the other',
     )
     .option('--only <names>', `some of ${peers.map(({ name }) => name).join(', ')}`, chosen, peers)
-    .action(async ({ only }: { only: ReadonlyArray<Peer> }) => {
-      console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name) })}`);
+    .option('--scale <share>', 'how long the queues are, for a slow or busy machine', Number, 1)
+    .action(async ({ only: those, scale }: { only: ReadonlyArray<Peer>; scale: number }) => {
+      const only = those.map((peer) => ({ ...peer, about: Math.ceil(peer.about * scale) }));
+      console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name), scale })}`);
       console.log(JSON.stringify(await programVersions()));
       if (findRabbitmq() === undefined) throw new Error('rabbitmq-server is not installed');
       const progress = new ProgressBar();

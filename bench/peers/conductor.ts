@@ -16,6 +16,9 @@ export const conductor: Peer = {
     writeFileSync(file, stringify({ replica: 'bench', database: { url: database }, transports }));
     const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
     const options = ['--max-semi-space-size=4', '--v8-pool-size=1'];
-    return startProcess(process.execPath, [...options, main, 'start', '--config', file]);
+    // No variable of another conductor's configuration.
+    const variables = Object.entries(process.env).filter(([name]) => !name.startsWith('CONDUCTOR_'));
+    const env = Object.fromEntries(variables);
+    return startProcess(process.execPath, [...options, main, 'start', '--config', file], { env });
   },
 };

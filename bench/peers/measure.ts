@@ -36,6 +36,8 @@ export interface Place {
 
 /** Seconds of the full queue, of the paced load and of the load in whose middle both are killed. */
 const lasts = { full: 6, paced: 8, killed: 4 };
+/** Milliseconds without a commit after which no more is expected. */
+const quiet = 3000;
 /** Milliseconds that a peer may take for a step. */
 const patience = 60_000;
 
@@ -85,8 +87,7 @@ export async function measurePeer(
       interval: 500,
       process: child,
     });
-    await sleep(2000);
-    const left = await commitsOf(postgres.url(name), first, killed);
+    const left = await allCommits(postgres.url(name), queue, first, killed);
     return { name: peer.name, ...drained, p50, p99, lost: killed - left.length, of: killed };
   } finally {
     await child.kill();
@@ -116,20 +117,12 @@ async function drainFull(
     await queue.fill(1, full, Number.POSITIVE_INFINITY);
     before = used();
   });
-  await waitFor(async () => (await queue.waiting()) === 0, {
-    what: 'an empty queue',
-    timeout: patience,
-    interval: 50,
-    process: child,
-  });
+  const times = (await allCommits(url, queue, 1, full)).map(({ committed }) => committed);
   const after = used();
-  // Some of its last messages are still under way.
-  await sleep(2000);
-  const times = (await commitsOf(url, 1, full)).map(({ committed }) => committed);
   // Without the first and the last ones, when it starts and ends.
   const at = (part: number) => times[Math.floor((times.length - 1) * part)] ?? Number.NaN;
   const rate = (times.length * 0.9) / ((at(0.95) - at(0.05)) / 1000);
-  const perMessage = (name: keyof typeof before) => (after[name] - before[name]) / full;
+  const perMessage = (name: keyof typeof before) => (after[name] - before[name]) / times.length;
   return {
     rate,
     cpu: { peer: perMessage('peer'), broker: perMessage('broker'), postgres: perMessage('postgres') },
@@ -139,20 +132,32 @@ async function drainFull(
 async function pace(queue: TroveQueue, url: string, first: number, count: number, rate: number) {
   const begin = now();
   await queue.fill(first, count, rate);
-  await waitFor(async () => (await queue.waiting()) === 0, {
-    what: 'an empty queue',
-    timeout: patience,
-    interval: 100,
-  });
-  await sleep(2000);
+  const commits = await allCommits(url, queue, first, count);
   const due = new Map(
     Array.from({ length: count }, (_, index) => [instanceId(first + index), begin + (index / rate) * 1000]),
   );
-  const times = (await commitsOf(url, first, count)).map(
-    ({ committed, instance }) => committed - (due.get(instance) ?? 0),
-  );
+  const times = commits.map(({ committed, instance }) => committed - (due.get(instance) ?? 0));
   const { p50 = Number.NaN, p99 = Number.NaN } = quantilesOf(times) ?? {};
   return { p50, p99 };
+}
+
+/** Waits until the queue is empty and nothing more is committed: a program may have taken the whole queue into its memory. */
+async function allCommits(
+  url: string,
+  queue: TroveQueue,
+  first: number,
+  count: number,
+): Promise<Awaited<ReturnType<typeof commitsOf>>> {
+  const last = now() + patience;
+  while ((await queue.waiting()) > 0 && now() < last) await sleep(50);
+  let changedAt = now();
+  for (let known = -1; ; ) {
+    const commits = await commitsOf(url, first, count);
+    if (commits.length !== known) changedAt = now();
+    known = commits.length;
+    if (known === count || now() - changedAt > quiet || now() > last) return commits;
+    await sleep(500);
+  }
 }
 
 /** Has the whole process group stand still meanwhile, so that the queue fills up in front of a program that has started. */
