@@ -194,9 +194,9 @@ export async function startConductor(
     admin = await startAdmin(config.admin, conductor);
     if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
     await unlessAborted(pool.ready(), signal);
-    // The caller need not wait until connecting to a silent broker has failed.
     // Before a session is taken from a peer that holds it for this replica.
     await unlessAborted(registry.start(), signal);
+    // The caller need not wait until connecting to a silent broker has failed.
     if (signal?.aborted) return conductor;
     const started = perTransport.map(({ name, supervisor }) => startTransport(name, supervisor));
     await unlessAborted(Promise.all(started), signal);
