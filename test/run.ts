@@ -3,7 +3,7 @@
  * says at the very end what was skipped, and how long it took.
  *
  * npm test                                all tests but those of faults
- * npm run test:faults                     those of faults and floods, which wait for what is slow by nature
+ * npm run test:faults                     those of faults, floods and the bench, which wait for what is slow by nature
  * npm run test:faults -- --minutes 5       random faults under load instead: see test/faults/harness/options.ts
  * npm test -- test/core/json.test.ts      one file, whatever it tests; --match='*words*' some tests of it
  *
@@ -92,12 +92,17 @@ function withFiles(args: readonly string[]): string[] {
   const options = args.filter((arg) => arg !== '--faults');
   if (options.some((arg) => !arg.startsWith('-'))) return options;
   const faults = args.includes('--faults');
-  const files = globSync('test/**/*.test.ts').filter((file) => isOfFaults(file) === faults);
+  const files = globSync('test/**/*.test.ts').filter((file) => isSlow(file) === faults);
   return [...options, ...files.sort()];
 }
 
-function isOfFaults(file: string): boolean {
-  return file.startsWith(join('test', 'faults')) || file.endsWith('-flood.test.ts');
+/** Tests that wait for what is slow by nature. Those of the bench start every broker and a conductor several times. */
+function isSlow(file: string): boolean {
+  return (
+    file.startsWith(join('test', 'faults')) ||
+    file.startsWith(join('test', 'bench')) ||
+    file.endsWith('-flood.test.ts')
+  );
 }
 
 /** Resolves with the exit code: ava's, or 1 if the tests have left processes behind. */
