@@ -103,7 +103,7 @@ const notice = {
 test('a dead letter is one line with its sender and its reason', (t) => {
   const { letters: log, lines } = letters();
   log.add(notice);
-  t.deepEqual(lines, [{ level: 40, ...notice, msg: 'dead letter' }]);
+  t.deepEqual(lines, [{ level: 40, code: 'dead-letter', ...notice, msg: 'dead letter' }]);
   log.stop();
   t.is(lines.length, 1);
 });
@@ -117,6 +117,7 @@ test('the log names ten dead letters of a flood, then one a second, and sums up 
   pass(1);
   t.deepEqual(lines.at(-1), {
     level: 40,
+    code: 'dead-letter',
     count: 4990,
     counts: { 'rabbit bad_argument': 3992, 'edge not_json': 998 },
     msg: '4990 further dead letters in the last 10 s: conductor dead list --count counts them',
