@@ -1,15 +1,11 @@
 import { type BatchResult, CALL, type CallResult, HELD, outcomeKinds } from '../message/outcome.ts';
 import type { Delivery, Session, Share } from '../transport/contract.ts';
-import { HeldDelivery } from '../transport/held-delivery.ts';
-import { Bodies } from './bodies.ts';
 import { Counters } from './counters.ts';
 import { type Excess, withAddresses } from './excess.ts';
 import { WaitingCalls } from './waiting-calls.ts';
 
 /** The part of a call's result that settles it. */
 type SettledCall = Pick<CallResult, 'dead'> & { readonly outcome: NonNullable<CallResult['outcome']> };
-
-const nothing = new Uint8Array(0);
 
 /**
  * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
@@ -19,7 +15,6 @@ export class InFlight {
   readonly transport: string;
   readonly counters: Counters;
   private readonly share: Share;
-  private readonly bodies = new Bodies();
   /** In memory now. The counters may have more, since other inlets of the transport may share them. */
   held = 0;
   private heldBytes = 0;
@@ -61,9 +56,6 @@ export class InFlight {
       this.paused = true;
       return false;
     }
-    // A call may stay for long, and would keep its slab. A deployer's own transport keeps its bodies as it likes.
-    if (delivery instanceof HeldDelivery && delivery.meta.replyTo === undefined)
-      delivery.body = this.bodies.keep(delivery.body);
     this.pending.push(delivery);
     counters.received += 1;
     this.hold(1, delivery.body.length);
@@ -124,7 +116,7 @@ export class InFlight {
         continue;
       }
       counters.outcomes[kind] += 1;
-      bytes += this.discard(delivery);
+      bytes += delivery.body.length;
       done.push(delivery);
     }
     this.hold(-done.length, -bytes);
@@ -171,7 +163,7 @@ export class InFlight {
 
   /** Gives deliveries back to the broker. */
   release(deliveries: ReadonlyArray<Delivery>): void {
-    const bytes = deliveries.reduce((sum, delivery) => sum + this.discard(delivery), 0);
+    const bytes = deliveries.reduce((sum, { body }) => sum + body.length, 0);
     this.hold(-deliveries.length, -bytes);
     this.counters.released += deliveries.length;
     this.settleOpen(deliveries, 'release');
@@ -228,16 +220,6 @@ export class InFlight {
     const same = session !== undefined && deliveries.every((delivery) => delivery.session === session);
     const open = same && !this.closed.has(session) ? deliveries : this.partition(deliveries)[1];
     open[0]?.session.settle(open, settlement);
-  }
-
-  /** Drops the body of a delivery that is going to be settled. Returns its length. */
-  private discard(delivery: Delivery): number {
-    const { length } = delivery.body;
-    if (delivery instanceof HeldDelivery) {
-      this.bodies.free(delivery.body);
-      delivery.body = nothing;
-    }
-    return length;
   }
 
   /** Splits deliveries by whether their session has ended. */

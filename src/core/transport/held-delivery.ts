@@ -4,8 +4,7 @@ import type { Settled } from './settling-order.ts';
 /** A delivery in memory. It keeps no object of the client library, and no properties beside `meta`. */
 export class HeldDelivery<Handle> implements Delivery, Settled {
   readonly session: Session;
-  /** The dispatcher replaces it by a copy of its own, and by nothing once the delivery is settled. */
-  body: Uint8Array;
+  readonly body: Uint8Array;
   readonly meta: DeliveryMeta;
   /** The session settles the delivery by it: a tag, a packet id, a number. */
   readonly handle: Handle;

@@ -27,9 +27,11 @@ const releaseDelay = 1000;
 /** The longest time between ticks, in milliseconds. Otherwise there are six within `ack_wait`. */
 const longestTick = 10_000;
 
-/** The handle is the subject of the acknowledgement. Each of its characters is one byte. */
-class NatsDelivery extends HeldDelivery<string> {
-  /** Bytes of the message with its headers. */
+/** The handle is the bytes of the message. The subject of its acknowledgement is between `replyAt` and `replyEnd`. */
+class NatsDelivery extends HeldDelivery<Buffer> {
+  readonly replyAt: number;
+  readonly replyEnd: number;
+  /** Bytes of the whole message, which is kept with its headers. */
   readonly size: number;
   /** The time at which the broker last heard that it is held, on the monotonic clock. */
   heldSince: number;
@@ -39,7 +41,9 @@ class NatsDelivery extends HeldDelivery<string> {
     { bytes, replyAt, replyEnd, blockAt, bodyAt, end }: Incoming,
     meta: DeliveryMeta,
   ) {
-    super(session, bytes.subarray(bodyAt, end), meta, bytes.toString('latin1', replyAt, replyEnd));
+    super(session, bytes.subarray(bodyAt, end), meta, bytes);
+    this.replyAt = replyAt;
+    this.replyEnd = replyEnd;
     this.size = end - blockAt;
     this.heldSince = meta.receivedAt;
   }
@@ -216,12 +220,12 @@ export class NatsSession implements Session {
 function responses(deliveries: ReadonlyArray<NatsDelivery>, payload: string): Buffer {
   const [before, behind] = [Buffer.from('PUB '), Buffer.from(` ${payload.length}\r\n${payload}\r\n`)];
   let size = deliveries.length * (before.length + behind.length);
-  for (const { handle } of deliveries) size += handle.length;
+  for (const { replyAt, replyEnd } of deliveries) size += replyEnd - replyAt;
   const all = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const { handle } of deliveries) {
+  for (const { handle, replyAt, replyEnd } of deliveries) {
     at += before.copy(all, at);
-    at += all.write(handle, at, 'latin1');
+    at += handle.copy(all, at, replyAt, replyEnd);
     at += behind.copy(all, at);
   }
   return all;
