@@ -16,7 +16,7 @@ export interface Services {
   readonly database: DatabasePlace;
   /** Process ids, for their CPU; undefined for the deployer's own, which may be anywhere. */
   readonly pids: { readonly broker: number | undefined; readonly postgres: number | undefined };
-  /** What was made, for the report. */
+  /** The names of the objects that the bench made, for the report. */
   readonly made: ReadonlyArray<string>;
   remove(): Promise<void>;
 }

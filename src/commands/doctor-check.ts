@@ -12,7 +12,7 @@ export interface Finding {
 
 /** A finding, and where it comes from. */
 export interface Found extends Finding {
-  /** What was looked at, as a key of the configuration, such as `transports.edge`. */
+  /** The object of the check, as a key of the configuration, such as `transports.edge`. */
   readonly subject: string;
   readonly check: string;
 }

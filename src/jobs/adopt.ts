@@ -20,7 +20,7 @@ export interface AdoptOptions {
   readonly clientId: string;
   /** Milliseconds without a sign of life after which a replica is gone. */
   readonly after: number;
-  /** Milliseconds that a round may take. What is left then is for the next one. */
+  /** Milliseconds that a round may take. The next round takes the rest. */
   readonly longestRound: number;
   /** Whether this replica may judge others, and has a session of its own to which the broker sends what is new. */
   readonly mayAdopt: () => boolean;

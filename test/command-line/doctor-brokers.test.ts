@@ -122,8 +122,8 @@ onRabbit('doctor names what is missing, makes none of it, and leaves messages as
   } as const;
   await names(t, edge, expected);
   await names(t, edge, expected);
-  await channel.assertQueue('work', { durable: true });
-  channel.sendToQueue('work', Buffer.from('x'));
+  await channel.assertQueue('orders', { durable: true });
+  channel.sendToQueue('orders', Buffer.from('x'));
   const found = await examine(edge);
   t.regex(
     found.find(({ check }) => check === 'topology')?.text ?? '',
@@ -142,13 +142,13 @@ onRabbit('doctor names a queue that AMQP 1.0 does not find, and one that it may 
     virtualHost: vhost,
     user: parsed.username,
     password: decodeURIComponent(parsed.password),
-    address: 'work',
+    address: 'orders',
   };
   const missing = await examine(edge);
   t.is(missing.find(({ level }) => level === 'wrong')?.check, 'sign in', JSON.stringify(missing));
-  t.regex(missing[0]?.text ?? '', /work/);
-  await channel.assertQueue('work', { durable: true });
-  channel.sendToQueue('work', Buffer.from('x'));
+  t.regex(missing[0]?.text ?? '', /orders/);
+  await channel.assertQueue('orders', { durable: true });
+  channel.sendToQueue('orders', Buffer.from('x'));
   const found = await examine(edge);
   t.deepEqual(
     found.filter(({ level }) => level === 'wrong'),

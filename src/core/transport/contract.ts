@@ -30,7 +30,7 @@ export interface Transport {
 
 /** The findings of `inspect`. */
 export interface Inspection {
-  /** What is missing and would be made by `connect`, such as `queue conductor`. */
+  /** Objects that the broker lacks and `connect` would make, such as `queue conductor`. */
   readonly missing: ReadonlyArray<string>;
   /** As a session's; undefined if it cannot be told without consuming. */
   readonly durability: ReadonlyArray<Shortfall> | undefined;

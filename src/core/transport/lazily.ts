@@ -37,7 +37,11 @@ export function lazySender(load: () => Promise<Sender>): Sender {
 function once<Value>(load: () => Promise<Value>): () => Promise<Value> {
   let loaded: Promise<Value> | undefined;
   return () => {
-    loaded ??= load();
+    // After a failure, for example for want of file descriptors, the next attempt loads again.
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
     return loaded;
   };
 }
