@@ -113,7 +113,7 @@ onRabbit('doctor names a queue that drops messages', async (t) => {
 
 onRabbit('doctor names what is missing, makes none of it, and leaves messages as they are', async (t) => {
   const { url, channel } = await rabbit(t);
-  const edge = { kind: 'amqp091', url, queue: 'work', exchange: 'events' };
+  const edge = { kind: 'amqp091', url, queue: 'orders', exchange: 'events' };
   const expected = {
     check: 'topology',
     level: 'warning',
@@ -129,7 +129,7 @@ onRabbit('doctor names what is missing, makes none of it, and leaves messages as
     found.find(({ check }) => check === 'topology')?.text ?? '',
     /at the start if the user may: exchange events$/,
   );
-  const message = await channel.get('work', { noAck: true });
+  const message = await channel.get('orders', { noAck: true });
   t.is(message !== false && message.fields.redelivered, false);
 });
 
@@ -154,7 +154,7 @@ onRabbit('doctor names a queue that AMQP 1.0 does not find, and one that it may 
     found.filter(({ level }) => level === 'wrong'),
     [],
   );
-  const message = await channel.get('work', { noAck: true });
+  const message = await channel.get('orders', { noAck: true });
   t.is(message !== false && message.fields.redelivered, false);
 });
 
@@ -172,7 +172,7 @@ async function stream(t: ExecutionContext) {
     url: `nats://127.0.0.1:${service('nats').port}`,
     stream: name,
     subject: `${name}.*`,
-    consumer: 'work',
+    consumer: 'orders',
   };
   return { manager, name, edge };
 }
@@ -189,7 +189,7 @@ onNats('doctor names a push consumer', async (t) => {
   const { manager, name, edge } = await stream(t);
   await manager.streams.add({ name, subjects: [`${name}.*`] });
   await manager.consumers.add(name, {
-    durable_name: 'work',
+    durable_name: 'orders',
     deliver_subject: `${name}-push`,
     ack_policy: 'explicit',
   });
