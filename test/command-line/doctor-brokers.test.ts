@@ -118,7 +118,7 @@ onRabbit('doctor names what is missing, makes none of it, and leaves messages as
     check: 'topology',
     level: 'warning',
     code: 'broker-topology',
-    text: /exchange events, queue work/,
+    text: /exchange events, queue orders/,
   } as const;
   await names(t, edge, expected);
   await names(t, edge, expected);
@@ -202,7 +202,7 @@ onNats('doctor names a missing stream, and makes none', async (t) => {
     check: 'topology',
     level: 'warning',
     code: 'broker-topology',
-    text: /stream .*, consumer work/,
+    text: /stream .*, consumer orders/,
   } as const;
   await names(t, edge, expected);
   await t.throwsAsync(manager.streams.info(name));
