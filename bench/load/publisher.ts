@@ -23,4 +23,32 @@ export interface Destination {
 }
 
 /** Unconfirmed messages at most. */
-export const window = 5000;
+const window = 5000;
+
+/** Counts the messages that the broker has confirmed or refused. */
+export class Confirmations {
+  private readonly most: number;
+  private sent = 0;
+  confirmed = 0;
+  refused = 0;
+
+  /** @param most unconfirmed messages. */
+  constructor(most = window) {
+    this.most = most;
+  }
+
+  get hasRoom(): boolean {
+    return this.sent - this.confirmed - this.refused < this.most;
+  }
+
+  /** Counts a message that is sent. */
+  send(): void {
+    this.sent += 1;
+  }
+
+  /** Takes the broker's answer to a message: an error, or nothing. */
+  readonly answered = (error: unknown): void => {
+    if (error) this.refused += 1;
+    else this.confirmed += 1;
+  };
+}

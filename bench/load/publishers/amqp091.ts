@@ -1,30 +1,26 @@
 import { connect } from 'amqplib';
-import { type Destination, type Publisher, window } from '../publisher.ts';
+import { Confirmations, type Destination, type Publisher } from '../publisher.ts';
 
 export async function publishAmqp091({ url, name, isPlain }: Destination): Promise<Publisher> {
   const connection = await connect(url, { noDelay: true });
   const channel = await connection.createConfirmChannel();
-  let [sent, confirmed, refused] = [0, 0, 0];
+  const confirmations = new Confirmations();
   // `user-id` is what the broker compares with the user of the connection. Without a user it is the broker's default.
   const userId = decodeURIComponent(new URL(url).username) || 'guest';
   const properties = { persistent: true, contentType: 'application/json', userId };
-  const count = (error: unknown) => {
-    if (error) refused += 1;
-    else confirmed += 1;
-  };
   return {
     get hasRoom() {
-      return sent - confirmed - refused < window;
+      return confirmations.hasRoom;
     },
     get confirmed() {
-      return confirmed;
+      return confirmations.confirmed;
     },
     get refused() {
-      return refused;
+      return confirmations.refused;
     },
     send(body, sender) {
-      sent += 1;
-      channel.publish(name, isPlain ? name : `${name}.${sender}`, body, properties, count);
+      confirmations.send();
+      channel.publish(name, isPlain ? name : `${name}.${sender}`, body, properties, confirmations.answered);
     },
     close: () => connection.close(),
   };

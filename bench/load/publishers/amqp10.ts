@@ -1,5 +1,5 @@
 import rhea, { type EventContext } from 'rhea';
-import type { Destination, Publisher } from '../publisher.ts';
+import { Confirmations, type Destination, type Publisher } from '../publisher.ts';
 
 /** The library keeps 2,048 unsettled messages at most. */
 const window = 1500;
@@ -15,33 +15,26 @@ export async function publishAmqp10({ url, name }: Destination): Promise<Publish
     reconnect: false,
   });
   const sender = connection.open_sender({ target: { address: name } });
-  let [sent, confirmed, refused] = [0, 0, 0];
+  const confirmations = new Confirmations(window);
   await new Promise<void>((resolve, reject) => {
     sender.once('sendable', () => resolve());
     sender.once('sender_error', ({ sender: link }: EventContext) => reject(link?.error));
     connection.once('disconnected', ({ error }: EventContext) => reject(error));
   });
-  sender.on('accepted', () => {
-    confirmed += 1;
-  });
-  sender.on('rejected', () => {
-    refused += 1;
-  });
-  sender.on('released', () => {
-    refused += 1;
-  });
+  sender.on('accepted', () => confirmations.answered(undefined));
+  for (const refusal of ['rejected', 'released']) sender.on(refusal, () => confirmations.answered(refusal));
   return {
     get hasRoom() {
-      return sender.sendable() && sent - confirmed - refused < window;
+      return sender.sendable() && confirmations.hasRoom;
     },
     get confirmed() {
-      return confirmed;
+      return confirmations.confirmed;
     },
     get refused() {
-      return refused;
+      return confirmations.refused;
     },
     send(body) {
-      sent += 1;
+      confirmations.send();
       sender.send({
         durable: true,
         user_id: user,

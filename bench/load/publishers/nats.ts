@@ -1,30 +1,29 @@
 import { connect } from '@nats-io/transport-node';
-import { type Destination, type Publisher, window } from '../publisher.ts';
+import { Confirmations, type Destination, type Publisher } from '../publisher.ts';
 
 /** One subject takes the stream's answers to all messages, so that no message has a promise of its own. */
 export async function publishNats({ url, name }: Destination): Promise<Publisher> {
   const connection = await connect({ ...credentials(url), reconnect: false });
-  let [sent, confirmed, refused] = [0, 0, 0];
+  const confirmations = new Confirmations();
   const inbox = `_INBOX.bench.${process.pid}.${Date.now()}`;
   connection.subscribe(inbox, {
     callback: (error, message) => {
       // `{"error": ...}`, or no responders: no stream takes the subject.
-      if (error || message.data.length === 0 || message.string().includes('"error"')) refused += 1;
-      else confirmed += 1;
+      confirmations.answered(error || message.data.length === 0 || message.string().includes('"error"'));
     },
   });
   return {
     get hasRoom() {
-      return sent - confirmed - refused < window;
+      return confirmations.hasRoom;
     },
     get confirmed() {
-      return confirmed;
+      return confirmations.confirmed;
     },
     get refused() {
-      return refused;
+      return confirmations.refused;
     },
     send(body, sender) {
-      sent += 1;
+      confirmations.send();
       connection.publish(`${name}.${sender}`, body, { reply: inbox });
     },
     close: () => connection.close(),
