@@ -56,7 +56,11 @@ answer(async (task: GeneratorTask) => {
   return {
     async run({ at, rate, messages }: Volley): Promise<VolleyResult> {
       const pace = new Pace(at, rate ?? Number.POSITIVE_INFINITY, messages);
-      const before = { confirmed: publisher.confirmed, refused: publisher.refused, cpu: process.cpuUsage() };
+      const before = {
+        confirmed: publisher.confirmations.confirmed,
+        refused: publisher.confirmations.refused,
+        cpu: process.cpuUsage(),
+      };
       let casts = 0;
       while (!pace.isDone) {
         let left = Math.min(pace.due(now()), turn);
@@ -76,15 +80,17 @@ answer(async (task: GeneratorTask) => {
       }
       const last = now() + patience;
       const open = () =>
-        casts - (publisher.confirmed - before.confirmed) - (publisher.refused - before.refused);
+        casts -
+        (publisher.confirmations.confirmed - before.confirmed) -
+        (publisher.confirmations.refused - before.refused);
       while (open() > 0 && now() < last) await sleep(1);
       const endedAt = now();
       const calls = (await caller?.finish()) ?? { done: [], errors: 0 };
       const { user, system } = process.cpuUsage(before.cpu);
       return {
         casts,
-        confirmed: publisher.confirmed - before.confirmed,
-        refused: publisher.refused - before.refused,
+        confirmed: publisher.confirmations.confirmed - before.confirmed,
+        refused: publisher.confirmations.refused - before.refused,
         calls: calls.done,
         callErrors: calls.errors,
         endedAt,

@@ -4,10 +4,7 @@ export interface Publisher {
   readonly hasRoom: boolean;
   /** @param sender the last part of the address. */
   send(body: Buffer, sender: string): void;
-  /** Messages that the broker has. */
-  readonly confirmed: number;
-  /** Messages that the broker refused. */
-  readonly refused: number;
+  readonly confirmations: Pick<Confirmations, 'confirmed' | 'refused'>;
   close(): Promise<void>;
 }
 
@@ -29,7 +26,9 @@ const window = 5000;
 export class Confirmations {
   private readonly most: number;
   private sent = 0;
+  /** Messages that the broker has. */
   confirmed = 0;
+  /** Messages that the broker refused. */
   refused = 0;
 
   /** @param most unconfirmed messages. */

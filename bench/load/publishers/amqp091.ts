@@ -9,14 +9,9 @@ export async function publishAmqp091({ url, name, isPlain }: Destination): Promi
   const userId = decodeURIComponent(new URL(url).username) || 'guest';
   const properties = { persistent: true, contentType: 'application/json', userId };
   return {
+    confirmations,
     get hasRoom() {
       return confirmations.hasRoom;
-    },
-    get confirmed() {
-      return confirmations.confirmed;
-    },
-    get refused() {
-      return confirmations.refused;
     },
     send(body, sender) {
       confirmations.send();

@@ -24,14 +24,9 @@ export async function publishAmqp10({ url, name }: Destination): Promise<Publish
   sender.on('accepted', () => confirmations.answered(undefined));
   for (const refusal of ['rejected', 'released']) sender.on(refusal, () => confirmations.answered(refusal));
   return {
+    confirmations,
     get hasRoom() {
       return sender.sendable() && confirmations.hasRoom;
-    },
-    get confirmed() {
-      return confirmations.confirmed;
-    },
-    get refused() {
-      return confirmations.refused;
     },
     send(body) {
       confirmations.send();

@@ -8,14 +8,9 @@ export async function publishMqtt({ url, name, isOld }: Destination): Promise<Pu
   });
   const confirmations = new Confirmations();
   return {
+    confirmations,
     get hasRoom() {
       return confirmations.hasRoom;
-    },
-    get confirmed() {
-      return confirmations.confirmed;
-    },
-    get refused() {
-      return confirmations.refused;
     },
     send(body, sender) {
       confirmations.send();

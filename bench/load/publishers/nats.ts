@@ -13,14 +13,9 @@ export async function publishNats({ url, name }: Destination): Promise<Publisher
     },
   });
   return {
+    confirmations,
     get hasRoom() {
       return confirmations.hasRoom;
-    },
-    get confirmed() {
-      return confirmations.confirmed;
-    },
-    get refused() {
-      return confirmations.refused;
     },
     send(body, sender) {
       confirmations.send();
