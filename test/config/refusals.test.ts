@@ -205,62 +205,6 @@ for (const [what, text, message] of [
     `${minimal}\ntransitions: { publish: nowhere }`,
     'transitions.publish: nowhere is not a transport',
   ],
-  [
-    'a model without a table',
-    `${minimal}\nmodels: { instance: { read: '*' } }`,
-    'models.instance.table: must be the name of a table, or schema.table',
-  ],
-  [
-    'a model with an unknown key',
-    `${minimal}\nmodels: { instance: { table: instances, reed: '*' } }`,
-    'models.instance.reed: unknown key; expected one of table, read, write, tenant; did you mean read?',
-  ],
-  [
-    'columns that are a text',
-    `${minimal}\nmodels: { instance: { table: instances, read: name } }`,
-    "models.instance.read: must be '*', a list of columns, or { except: a list of columns }, not a string",
-  ],
-  [
-    'an asterisk in a list of columns',
-    `${minimal}\nmodels: { instance: { table: instances, read: ['*'] } }`,
-    "models.instance.read[0]: '*' stands alone, not in a list",
-  ],
-  [
-    'columns that are excepted by a misspelt word',
-    `${minimal}\nmodels: { instance: { table: instances, read: { exept: [encrypted_key] } } }`,
-    'models.instance.read.exept: unknown key; expected one of except; did you mean except?',
-  ],
-  [
-    'an exception of nothing',
-    `${minimal}\nmodels: { instance: { table: instances, read: { except: } } }`,
-    'models.instance.read.except: must be a list of columns, not null',
-  ],
-  ['models as a list', `${minimal}\nmodels: [instances]`, 'models: must be an object, not an array'],
-  [
-    'a service with an unknown key',
-    `${minimal}\nservices: { api: { method: '*' } }`,
-    'services.api.method: unknown key; expected one of methods, models, tenants; did you mean methods?',
-  ],
-  [
-    'a service whose methods are a text',
-    `${minimal}\nservices: { api: { methods: model_get } }`,
-    "services.api.methods: must be '*' or a list, not a string",
-  ],
-  [
-    'a service with a model that is not there',
-    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { backup: { read: '*' } } } }`,
-    'services.api.models.backup: is not one of models: instance',
-  ],
-  [
-    'a grant of a right that there is not',
-    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { create: true } } } }`,
-    'services.api.models.instance.create: unknown key; expected one of read, write, delete',
-  ],
-  [
-    'a grant to delete that is a text',
-    `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { delete: 'no' } } } }`,
-    'services.api.models.instance.delete: must be a boolean, not a string',
-  ],
   ['a list', '- 1', 'conductor.yaml: must be a map of keys to values, not an array'],
   [
     'a bracket that is not closed',
