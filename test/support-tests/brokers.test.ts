@@ -24,6 +24,8 @@ needs(test, 'rabbitmq')(
     channel.sendToQueue('work', Buffer.from('hello'), { persistent: true });
     await channel.waitForConfirms();
     connection.on('error', () => {});
+    // RabbitMQ confirms the message, but writes the queue's declaration to its log some milliseconds later, and loses both if it is killed before.
+    await rabbitmq.control('eval', 'mnesia:sync_log().');
 
     await rabbitmq.kill();
     await rabbitmq.restart();
