@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { findMosquitto } from '../../test/support/mosquitto.ts';
 import { findNats } from '../../test/support/nats.ts';
 import { systemBinaries } from '../../test/support/postgres.ts';
-import { findProgram } from '../../test/support/processes.ts';
+import { findRabbitmq } from '../../test/support/rabbitmq.ts';
 
 const run = promisify(execFile);
 
@@ -14,7 +15,6 @@ export async function programVersions(): Promise<Record<string, string>> {
     ['postgres', systemBinaries()?.postgres, ['--version']],
     ['nats-server', findNats(), ['--version']],
     ['mosquitto', findMosquitto(), ['-h']],
-    ['rabbitmq', findProgram('rabbitmqctl', ['/usr/lib/rabbitmq/bin']), ['version']],
   ];
   for (const [name, path, args] of programs) {
     if (path === undefined) continue;
@@ -22,7 +22,15 @@ export async function programVersions(): Promise<Record<string, string>> {
     const version = /\d+(\.\d+)+/.exec(text)?.[0];
     if (version !== undefined) found[name] = version;
   }
+  const rabbitmq = rabbitmqVersion();
+  if (rabbitmq !== undefined) found.rabbitmq = rabbitmq;
   return found;
+}
+
+/** From the folder of the program. `rabbitmqctl version` would start Erlang's port mapper and leave it behind. */
+function rabbitmqVersion(): string | undefined {
+  const program = findRabbitmq();
+  return program === undefined ? undefined : /rabbitmq_server-([\d.]+)/.exec(realpathSync(program))?.[1];
 }
 
 /** What a program prints; mosquitto ends with 3 after its help. */
