@@ -1,20 +1,14 @@
 import type { Rejected } from '../core/errors.ts';
 import type { CallAddress, Envelope } from '../core/message/envelope.ts';
 import type { SignedMessage } from '../core/message/signature.ts';
+import type { Span } from '../core/message/span.ts';
 import type { SenderProof } from '../core/transport/contract.ts';
 
 /** Bytes of a dead letter's body that are kept. */
 export const keptBody = 64 * 1024;
 
-/** One message of an unpacked batch. */
-export interface RawMessage {
-  /**
-   * The body, from `begin` to `end` of the batch's bytes: the whole body, or the first `keptBody` bytes of one that is too large. A view
-   * of it is made where it is read (`bodyOf`), since a view that lives as long as its batch costs garbage collection.
-   */
-  readonly bytes: Buffer;
-  readonly begin: number;
-  readonly end: number;
+/** One message of an unpacked batch, with the whole body or the first `keptBody` bytes of one that is too large. */
+export interface RawMessage extends Span {
   /** Set for a body that was too large to cross to the worker. */
   readonly oversize: { readonly size: number; readonly digest: Uint8Array } | undefined;
   readonly messageId: string | undefined;
@@ -30,16 +24,6 @@ export interface RawMessage {
   readonly signed?: SignedMessage;
   /** The result of unsealing Trove's secure form; undefined if the body is read as it is. */
   readonly unsealed?: Unsealed;
-}
-
-/** A view of the body. */
-export function bodyOf({ bytes, begin, end }: Pick<RawMessage, 'bytes' | 'begin' | 'end'>): Buffer {
-  return bytes.subarray(begin, end);
-}
-
-/** The place of a body that has bytes of its own. */
-export function wholeBody(bytes: Buffer): Pick<RawMessage, 'bytes' | 'begin' | 'end'> {
-  return { bytes, begin: 0, end: bytes.length };
 }
 
 /** The result of unsealing a message. */

@@ -1,4 +1,5 @@
 import { CALL, type DeferredReason, dead, type Outcome } from '../core/message/outcome.ts';
+import { wholeBody } from '../core/message/span.ts';
 import { applyBatch } from './batch/apply.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
 import { deferredItem } from './batch/leftovers/deferred-item.ts';
@@ -14,7 +15,6 @@ import { unsealBatch } from './batch/unseal.ts';
 import type { RetryResult } from './deferred.ts';
 import { takesBatches } from './methods/contract.ts';
 import { type Db, inTransaction } from './postgres/transaction.ts';
-import { wholeBody } from './raw-message.ts';
 
 /** Deferred messages that one round retries at most. */
 const retryLimit = 500;

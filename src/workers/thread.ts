@@ -8,7 +8,7 @@ import { holdCauseOf } from './batch/hold-cause.ts';
 import type { BatchItem } from './batch/item.ts';
 import type { DueLetters } from './batch/leftovers/sql/due-letters.ts';
 import { withinQuotas } from './batch/quotas.ts';
-import { decode, entryOf } from './batch/read.ts';
+import { decode } from './batch/read.ts';
 import { createThreadState, type ThreadState } from './batch/thread-state.ts';
 import { unsealBatch } from './batch/unseal.ts';
 import { unsealEach } from './batch/unseal-each.ts';
@@ -51,8 +51,7 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
       if (item === CALL) calls.push(index);
       else casts.push(item);
     }
-    const { auth } = entryOf(batch.transport, settings);
-    const allowed = withinQuotas(state.quotas, casts, auth, settings.access);
+    const allowed = withinQuotas(state.quotas, casts);
     const result = await applyBatch(state, allowed, undefined, batch.count);
     for (const index of calls) result.codes[index] = CALL;
     if (calls.length === 0) return result;

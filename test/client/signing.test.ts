@@ -3,6 +3,7 @@ import { RemoteError } from '../../src/client/errors.ts';
 import { ConfigError, Rejected } from '../../src/core/errors.ts';
 import { senderKeyText } from '../../src/core/message/sender-key.ts';
 import { HmacKey, isSignedBy, readSigned, type SignedMessage } from '../../src/core/message/signature.ts';
+import { wholeBody } from '../../src/core/message/span.ts';
 import { keyOf } from '../support/signed.ts';
 import { connectTo, FakeSender, type Sent } from './fake-sender.ts';
 
@@ -14,9 +15,9 @@ const auth = { mode: 'hmac', key: senderKeyText(key) };
 /** The second line and the content of a message, if its signature is right. */
 function opened({ message }: Sent): SignedMessage & { readonly content: unknown } {
   const bytes = Buffer.from(message.body);
-  const line = readSigned(bytes);
+  const line = readSigned(wholeBody(bytes));
   if (typeof line === 'string') throw new Error(line);
-  if (!isSignedBy(bytes, new HmacKey(key.secret))) throw new Error('the signature is wrong');
+  if (!isSignedBy(wholeBody(bytes), new HmacKey(key.secret))) throw new Error('the signature is wrong');
   return { ...line, content: JSON.parse(bytes.toString('utf8', line.begin)) };
 }
 

@@ -1,12 +1,13 @@
 import { CALL } from '../../src/core/message/outcome.ts';
+import { wholeBody } from '../../src/core/message/span.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import type { BatchItem } from '../../src/workers/batch/item.ts';
 import { withinQuotas } from '../../src/workers/batch/quotas.ts';
-import { decode, entryOf } from '../../src/workers/batch/read.ts';
+import { decode } from '../../src/workers/batch/read.ts';
 import { createThreadState, type ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
-import { type RawMessage, wholeBody } from '../../src/workers/raw-message.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -108,9 +109,8 @@ export async function apply(
   const opened = await unsealBatch(context, transport, messages, { exceptCalls: true });
   const { manager, settings, quotas } = context;
   const decoded = opened.map((rawMessage, index) => decode(rawMessage, index, transport, manager, settings));
-  const { auth } = entryOf(transport, settings);
   const items = decoded.filter((item) => item !== CALL);
-  const casts = withinQuotas(quotas, items, auth, settings.access);
+  const casts = withinQuotas(quotas, items);
   const works = decoded.map((item) => (item === CALL ? CALL : (casts[items.indexOf(item)] ?? item)));
   return outcomesOf(works, await applyBatch(context, casts));
 }

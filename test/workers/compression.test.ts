@@ -1,8 +1,9 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import ava from 'ava';
+import { bodyOf } from '../../src/core/message/span.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
-import { bodyOf, type RawMessage } from '../../src/workers/raw-message.ts';
+import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
 import { encryptionKey, seal, storeKey } from '../support/secure.ts';

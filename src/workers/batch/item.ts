@@ -9,6 +9,8 @@ export interface BatchItem {
   readonly transport: string;
   /** The raw message, for a dead letter; undefined for a message that was deferred before. */
   readonly raw: RawMessage | undefined;
+  /** The guest that it is proven to come from; undefined for a service and for an unproven sender. */
+  readonly guest?: string | undefined;
   /** The name of the method, if it could be read. */
   readonly method: string | undefined;
   /** The id in the body, if it could be read. The protocol's own id is in `raw`. */

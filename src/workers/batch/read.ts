@@ -4,6 +4,7 @@ import { bufferOf, isObject, type JsonObject, jsonTypeOf } from '../../core/json
 import { codecs } from '../../core/message/codecs/index.ts';
 import type { Codec, Envelope } from '../../core/message/envelope.ts';
 import { CALL, dead, deferred } from '../../core/message/outcome.ts';
+import { type Span, wholeBody } from '../../core/message/span.ts';
 import {
   type CallMethod,
   type CastMethod,
@@ -11,7 +12,7 @@ import {
   managerVersion,
   takesBatches,
 } from '../methods/contract.ts';
-import { bodyOf, keptBody, type RawMessage } from '../raw-message.ts';
+import { keptBody, type RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { authorize, principalOf } from './authorize.ts';
 import type { BatchItem, Task } from './item.ts';
@@ -61,7 +62,8 @@ export function decode(
     if (method.needsContext === true) envelope = envelopeOf(raw, codec, true);
     const task = taskOf(envelope, method);
     authorize(principal, task, settings.access);
-    return { index, transport, raw, method: task.methodName, messageId: envelope.messageId, task };
+    const guest = principal.kind === 'guest' ? principal.id : undefined;
+    return { index, transport, raw, guest, method: task.methodName, messageId: envelope.messageId, task };
   } catch (error) {
     // Decoding depends on the message alone. So an error of our own would come again at each try.
     const outcome =
@@ -90,10 +92,15 @@ export function envelopeOf(raw: RawMessage, codec: Codec, whole: boolean): Envel
   throw new Rejected('undecryptable', 'the message has not been unsealed');
 }
 
+/** The place of the plain body. Throws Rejected if it cannot be inflated. */
+export function plainSpan(raw: RawMessage): Span {
+  return raw.inflated === undefined ? raw : wholeBody(bufferOf(raw.inflated()));
+}
+
 /** The plain body, without the lines of a signature. Throws Rejected if it cannot be inflated. */
 export function plainBody(raw: RawMessage): Buffer {
-  const body = raw.inflated === undefined ? bodyOf(raw) : bufferOf(raw.inflated());
-  return raw.signed === undefined ? body : body.subarray(raw.signed.begin);
+  const { bytes, begin, end } = plainSpan(raw);
+  return bytes.subarray(begin + (raw.signed?.begin ?? 0), end);
 }
 
 /** The codec and the auth mode of a transport. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { decryptSenderKey, readMasterKey } from '../../core/message/sender-key.ts';
-import { HmacKey } from '../../core/message/signature.ts';
+import { HmacKey, keyName } from '../../core/message/signature.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { WorkerSettings } from '../settings.ts';
 import {
@@ -22,7 +22,7 @@ export interface KnownKey {
   readonly readAt: number;
 }
 
-/** Keys that a thread keeps at most: those that it has used last. A key takes 400 bytes. */
+/** Keys that a thread keeps at most: those that it has read last. A key takes 400 bytes. */
 const capacity = 50_000;
 
 /** Milliseconds after which a key is read again, in case its row was deleted. */
@@ -32,8 +32,9 @@ const lifetime = 600_000;
 const longestChange = 60;
 
 /**
- * The keys of senders, as far as a thread has read them. Least recently used first. The thread looks for changed keys at most each
- * `keys.refresh`, with one statement, and forgets them. So a revoked key is refused soon, and a usual batch costs no statement.
+ * The keys of senders, as far as a thread has read them, oldest reading first. A use does not move a key: that costs far more than the
+ * look-up. The thread looks for changed keys at most each `keys.refresh`, with one statement, and forgets them. So a revoked key is
+ * refused soon, and a usual batch costs no statement.
  */
 export class SenderKeys {
   private readonly master: KeyObject | undefined;
@@ -54,14 +55,10 @@ export class SenderKeys {
     return now - this.lookedAt > this.refreshAfter;
   }
 
-  /** The kept key; undefined if it has to be read. */
+  /** The kept key of this name (`keyName`); undefined if it has to be read. */
   get(name: string, now = performance.now()): KnownKey | undefined {
     const found = this.kept.get(name);
-    if (found === undefined) return undefined;
-    this.kept.delete(name);
-    if (now - found.readAt > lifetime) return undefined;
-    this.kept.set(name, found);
-    return found;
+    return found === undefined || now - found.readAt > lifetime ? undefined : found;
   }
 
   /** Forgets the keys that have changed. Rejects if they cannot be read. */
@@ -69,7 +66,7 @@ export class SenderKeys {
     const changed = await readChangedKeys(db, this.lookedUntil - longestChange);
     if (changed.length === mostChanged) this.kept.clear();
     for (const { sender, keyId } of changed)
-      if (sender !== null && keyId !== null) this.kept.delete(nameOf({ sender, keyId }));
+      if (sender !== null && keyId !== null) this.kept.delete(keyName({ sender, keyId }));
     this.lookedUntil = changed[0]?.now ?? this.lookedUntil;
     this.lookedAt = now;
   }
@@ -81,8 +78,11 @@ export class SenderKeys {
     now = performance.now(),
   ): Promise<ReadonlyMap<string, KnownKey>> {
     const found = new Map<string, KnownKey>();
-    for (const stored of await readSenderKeys(db, names)) found.set(nameOf(stored), this.known(stored, now));
-    for (const [name, key] of found) this.kept.set(name, key);
+    for (const stored of await readSenderKeys(db, names)) found.set(keyName(stored), this.known(stored, now));
+    for (const [name, key] of found) {
+      this.kept.delete(name);
+      this.kept.set(name, key);
+    }
     for (const oldest of this.kept.keys()) {
       if (this.kept.size <= capacity) break;
       this.kept.delete(oldest);
@@ -99,9 +99,4 @@ export class SenderKeys {
       readAt,
     };
   }
-}
-
-/** The name under which a key is kept. Neither part has a space. */
-export function nameOf({ sender, keyId }: KeyName): string {
-  return `${sender} ${keyId}`;
 }

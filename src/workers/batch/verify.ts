@@ -1,17 +1,24 @@
 import { messageOf, Rejected } from '../../core/errors.ts';
 import { isSignedBy, readSigned, type SignedMessage } from '../../core/message/signature.ts';
+import type { Span } from '../../core/message/span.ts';
 import { inTransaction } from '../postgres/transaction.ts';
 import type { RawMessage } from '../raw-message.ts';
-import { plainBody } from './read.ts';
+import { plainSpan } from './read.ts';
 import type { KeyName } from './read-sender-keys.ts';
-import { type KnownKey, nameOf } from './sender-keys.ts';
+import type { KnownKey } from './sender-keys.ts';
 import type { ThreadState } from './thread-state.ts';
 
 /** Seconds that the clock of a sender may be ahead. */
 const maxAhead = 300;
 
-/** A signed message, or the reason why it is none. Undefined: its body was too large to cross to the worker. */
-type Read = { readonly bytes: Buffer; readonly line: SignedMessage } | Rejected | undefined;
+/** A body in the signed form. Nothing is proven yet. */
+interface Claim {
+  readonly body: Span;
+  readonly line: SignedMessage;
+}
+
+/** A claim, or the reason why there is none. Undefined: the body was too large to cross to the worker. */
+type Read = Claim | Rejected | undefined;
 
 /**
  * Checks the signatures of a batch. A message whose signature proves its sender gets the sender, the message id and the content that
@@ -27,16 +34,16 @@ export async function verifyBatch(
   batch: ReadonlyArray<RawMessage>,
   { maxAge }: { readonly maxAge: number },
 ): Promise<ReadonlyArray<RawMessage>> {
-  const read = batch.map(readLine);
+  const read = batch.map(readClaim);
   const keys = await keysFor(state, read);
   const now = Date.now() / 1000;
   return batch.map((raw, index) => {
-    const one = read[index];
-    if (one === undefined) return { ...raw, isCall: false, messageId: undefined };
-    if (one instanceof Rejected) return refused(raw, one);
-    const refusal = refusalOf(one, keys, now, maxAge / 1000);
+    const claim = read[index];
+    if (claim === undefined) return { ...raw, isCall: false, messageId: undefined };
+    if (claim instanceof Rejected) return refused(raw, claim);
+    const refusal = refusalOf(claim, keys[index], now, maxAge / 1000);
     if (refusal !== undefined) return refused(raw, refusal);
-    const { line } = one;
+    const { line } = claim;
     return {
       ...raw,
       isCall: false,
@@ -52,65 +59,67 @@ function refused(raw: RawMessage, rejected: Rejected): RawMessage {
   return { ...raw, isCall: false, unsealed: { rejected, call: undefined } };
 }
 
-function readLine(raw: RawMessage): Read {
+function readClaim(raw: RawMessage): Read {
   if (raw.oversize !== undefined) return undefined;
   try {
-    const bytes = plainBody(raw);
-    const line = readSigned(bytes);
-    return typeof line === 'string' ? unproven(line) : { bytes, line };
+    const body = plainSpan(raw);
+    const line = readSigned(body);
+    return typeof line === 'string' ? unproven(line) : { body, line };
   } catch (error) {
     if (error instanceof Rejected) return error;
     return new Rejected('crash', `reading the message failed: ${messageOf(error)}`);
   }
 }
 
-/** The keys that the messages name: the kept ones, and the others with one statement. */
+/** The key of each message, at its place: the kept ones, and the others with one statement. Undefined: there is none. */
 async function keysFor(
-  state: ThreadState,
+  { senderKeys, pool, settings }: ThreadState,
   read: ReadonlyArray<Read>,
-): Promise<ReadonlyMap<string, KnownKey>> {
-  const { senderKeys, pool, settings } = state;
+): Promise<ReadonlyArray<KnownKey | undefined>> {
   const { preparedStatements } = settings.database;
   if (senderKeys.isDue()) await inTransaction(pool, { preparedStatements }, (db) => senderKeys.look(db));
-  const known = new Map<string, KnownKey>();
+  const now = performance.now();
   const missing = new Map<string, KeyName>();
-  for (const one of read) {
-    if (one === undefined || one instanceof Rejected) continue;
-    const name = nameOf(one.line);
-    if (known.has(name) || missing.has(name)) continue;
-    const kept = senderKeys.get(name);
-    if (kept === undefined) missing.set(name, one.line);
-    else known.set(name, kept);
-  }
-  if (missing.size === 0) return known;
+  const kept = read.map((claim) => {
+    if (claim === undefined || claim instanceof Rejected) return undefined;
+    const key = senderKeys.get(claim.line.name, now);
+    if (key === undefined) missing.set(claim.line.name, claim.line);
+    return key;
+  });
+  if (missing.size === 0) return kept;
   const found = await inTransaction(pool, { preparedStatements }, (db) =>
     senderKeys.read(db, [...missing.values()]),
   );
-  for (const [name, key] of found) known.set(name, key);
-  return known;
+  return read.map((claim, index) =>
+    claim === undefined || claim instanceof Rejected
+      ? undefined
+      : (kept[index] ?? found.get(claim.line.name)),
+  );
 }
 
 /** Why a message proves nothing; undefined if it proves its sender. */
 function refusalOf(
-  { bytes, line }: Exclude<Read, Rejected | undefined>,
-  keys: ReadonlyMap<string, KnownKey>,
+  { body, line }: Claim,
+  known: KnownKey | undefined,
   now: number,
   maxAge: number,
 ): Rejected | undefined {
-  const { sender, keyId, sent } = line;
-  const known = keys.get(nameOf(line));
-  const named = `key ${keyId} of ${sender.slice(0, 64)}`;
-  if (known === undefined) return unproven(`${named} is not in sender_keys`);
+  if (known === undefined) return unproven(`${named(line)} is not in sender_keys`);
   if (known.key === undefined)
-    return unproven(`${named} cannot be opened: it was encrypted under another keys.masterKey`);
-  if (!isSignedBy(bytes, known.key)) return unproven(`it is not signed by ${named}`);
-  if (known.isRevoked) return unproven(`${named} is revoked`);
-  if (now > known.notAfter) return unproven(`${named} has ended`);
+    return unproven(`${named(line)} cannot be opened: it was encrypted under another keys.masterKey`);
+  if (!isSignedBy(body, known.key)) return unproven(`it is not signed by ${named(line)}`);
+  if (known.isRevoked) return unproven(`${named(line)} is revoked`);
+  if (now > known.notAfter) return unproven(`${named(line)} has ended`);
+  const { sent } = line;
   if (sent > now + maxAhead)
     return unproven(
       `it was signed ${Math.round(sent - now)} s ahead of this clock; ${maxAhead} s are accepted`,
     );
   return refusalOfAge(line, maxAge, now);
+}
+
+function named({ keyId, sender }: SignedMessage): string {
+  return `key ${keyId} of ${sender.slice(0, 64)}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Outcome } from '../../../core/message/outcome.ts';
-import { bodyOf, keptBody } from '../../raw-message.ts';
+import { bodyOf } from '../../../core/message/span.ts';
+import { keptBody } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import { redact } from './redact.ts';
 import type { DeadLetter } from './sql/insert-dead-letters.ts';

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { isObject } from '../../../core/json.ts';
 import type { DeferredReason, Outcome } from '../../../core/message/outcome.ts';
+import { bodyOf } from '../../../core/message/span.ts';
 import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
-import { bodyOf, type RawMessage, type SealedCast } from '../../raw-message.ts';
+import type { RawMessage, SealedCast } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import { notifies, storeNotifications } from '../outbox/store.ts';
 import type { ThreadState } from '../thread-state.ts';

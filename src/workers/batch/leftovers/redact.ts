@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../core/json.ts';
 import type { Outcome } from '../../../core/message/outcome.ts';
 import { readableMessage, redactedMark, redactIn, redactMessage } from '../../../core/message/redact.ts';
-import { bodyOf } from '../../raw-message.ts';
+import { bodyOf } from '../../../core/message/span.ts';
 import type { BatchItem } from '../item.ts';
 import { plainBody } from '../read.ts';
 
