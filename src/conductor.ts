@@ -53,7 +53,8 @@ export async function startConductor(
   signal?: AbortSignal,
   onMade: (conductor: Conductor) => void = () => {},
 ): Promise<Conductor> {
-  if (config.transports.length === 0) throw new ConfigError('transports: at least one is required');
+  if (config.transports.length === 0)
+    throw new ConfigError('transports: at least one is required', { code: 'no-transport' });
   const durability = new DurabilityWatch(config, logger);
   await awaitDatabase(config, logger, (query) => durability.admitDatabase(query), signal);
   const { workers, reconnect } = config;

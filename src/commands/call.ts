@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { RemoteError } from '../client/errors.ts';
 import type { CommandLine } from './command-line.ts';
+import { withExamples } from './examples.ts';
 import { type MessageFlags, messageCommand, withClient } from './sending.ts';
 
 /** `conductor call`. */
 export function addCall(program: Command, line: CommandLine): void {
-  messageCommand(program, 'call', 'send one message and print the answer as JSON', 30).action(
+  const command = messageCommand(program, 'call', 'send one message and print the answer as JSON', 30).action(
     async (method: string, { args, timeout, messageId, ...flags }: MessageFlags) => {
       await withClient(line, { args, ...flags }, async (client) => {
         const result = await client
@@ -16,6 +17,14 @@ export function addCall(program: Command, line: CommandLine): void {
         line.print(JSON.stringify(result ?? null, undefined, 2));
       });
     },
+  );
+  withExamples(
+    command,
+    ['does a conductor answer?', 'conductor call ping --config conductor.yaml --sender i1 --timeout 5'],
+    [
+      'as the service api, which has to be granted it',
+      `conductor call model_get --config conductor.yaml --sender api --args '{"model": "instance", "id": "i1"}'`,
+    ],
   );
 }
 

@@ -2,11 +2,20 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { printable } from '../core/config/load.ts';
 import type { CommandLine } from './command-line.ts';
+import { withExamples } from './examples.ts';
 
 /** `conductor check-config`. */
 export function addCheckConfig(program: Command, line: CommandLine): void {
-  program
+  const command = program
     .command('check-config <file>')
     .description('check a configuration and print the settings that result')
-    .action(async (file: string) => line.print(stringify(printable(await line.load(file)))));
+    .option('--json', 'print JSON', false)
+    .action(async (file: string, { json }: { json: boolean }) => {
+      const settings = printable(await line.load(file));
+      line.print(json ? JSON.stringify(settings) : stringify(settings));
+    });
+  withExamples(command, [
+    'all values, defaults included; secrets are masked',
+    'conductor check-config conductor.yaml',
+  ]);
 }

@@ -30,6 +30,11 @@ export class CommandLine {
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   }
 
+  /** Whether standard output shows colours: it is a terminal, and NO_COLOR is not set. */
+  get hasColors(): boolean {
+    return process.stdout.isTTY && process.stdout.hasColors();
+  }
+
   /** Shows on a terminal how far long work is. The next text takes its place. Nowhere else it says anything. */
   progress(text: string): void {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);

@@ -5,6 +5,7 @@ import { type ChangeFlags, purge, redrive } from './dead-change.ts';
 import { type EditFlags, edit } from './dead-edit.ts';
 import { type ListFlags, list } from './dead-list.ts';
 import { type ShowFlags, show } from './dead-show.ts';
+import { withExamples } from './examples.ts';
 import { operator } from './operator.ts';
 
 /** Letters that one command changes at most, unless told. It is far beyond the default of `deadLetters.maxRows`. */
@@ -13,24 +14,60 @@ const changeLimit = 10_000_000;
 /** `conductor dead`. */
 export function addDead(program: Command, line: CommandLine): void {
   const dead = program.command('dead').description('look at the dead letters, edit, redrive or delete them');
-  filtered(dead, 'list', 'list dead letters, the newest first', 100)
+  const listed = filtered(dead, 'list', 'list dead letters, the newest first', 100)
     .addOption(stateOption())
     .option('--count', 'count them by transport, reason and state', false)
     .action((flags: ListFlags) => list(line, flags));
-  single(dead, 'show', 'show one dead letter with its body').action((id: string, flags: ShowFlags) =>
-    show(line, id, flags),
+  const shown = single(dead, 'show', 'show one dead letter with its body').action(
+    (id: string, flags: ShowFlags) => show(line, id, flags),
   );
-  single(dead, 'edit', 'edit the body that is redriven; the original is kept too')
+  const edited = single(dead, 'edit', 'edit the body that is redriven; the original is kept too')
     .option('--body <file>', 'take the body from this file, or from standard input (-); without it: $EDITOR')
     .option('--by <name>', 'who edits', operator())
     .action((id: string, flags: EditFlags) => edit(line, id, flags));
-  changing(dead, 'redrive', 'run dead letters again as if they had just arrived, the oldest first')
+  const redriven = changing(
+    dead,
+    'redrive',
+    'run dead letters again as if they had just arrived, the oldest first',
+  )
     .option('--rate <number>', 'letters a second; without it: as fast as a replica can', rate)
     .option('--by <name>', 'who asks for it', operator())
     .action((flags: ChangeFlags) => redrive(line, flags));
-  changing(dead, 'purge', 'delete dead letters; those that wait for their redrive only with --state waiting')
+  const purged = changing(
+    dead,
+    'purge',
+    'delete dead letters; those that wait for their redrive only with --state waiting',
+  )
     .addOption(stateOption())
     .action((flags: ChangeFlags) => purge(line, flags));
+  const counts = [
+    'how many there are, by reason',
+    'conductor dead list --config conductor.yaml --count',
+  ] as const;
+  withExamples(listed, counts, [
+    'those of the last two hours',
+    'conductor dead list --config conductor.yaml --newer-than 2h',
+  ]);
+  withExamples(shown, ['the dead letter 17', 'conductor dead show 17 --config conductor.yaml']);
+  withExamples(
+    edited,
+    ['in $EDITOR', 'conductor dead edit 17 --config conductor.yaml'],
+    ['from a file', 'conductor dead edit 17 --config conductor.yaml --body body.json'],
+  );
+  const again = [
+    'all that the database refused, at 200 a second',
+    'conductor dead redrive --config conductor.yaml --reason refused --rate 200',
+  ] as const;
+  withExamples(
+    redriven,
+    ['how many it would be', 'conductor dead redrive --config conductor.yaml --reason refused --dry-run'],
+    again,
+  );
+  withExamples(purged, [
+    'what was no JSON, a week ago or longer',
+    'conductor dead purge --config conductor.yaml --reason not_json --older-than 7d',
+  ]);
+  withExamples(dead, counts, again);
 }
 
 function configured(parent: Command, name: string, description: string): Command {

@@ -7,6 +7,7 @@ import {
   makeDeferredDue,
 } from '../database/deferred.ts';
 import { type CommandLine, count, duration } from './command-line.ts';
+import { withExamples } from './examples.ts';
 import { tableText } from './table.ts';
 import { withTable } from './with-table.ts';
 
@@ -25,7 +26,7 @@ export function addDeferred(program: Command, line: CommandLine): void {
   const deferred = program
     .command('deferred')
     .description('look at the messages that wait, or retry them now');
-  filtered(deferred, 'list', 'list the messages that wait, the oldest first', 100).action(
+  const list = filtered(deferred, 'list', 'list the messages that wait, the oldest first', 100).action(
     (flags: DeferredFlags) =>
       withTable(line, flags.config, 'deferred', async (query) => {
         const rows = await listDeferred(query, flags, flags.limit + 1);
@@ -34,7 +35,7 @@ export function addDeferred(program: Command, line: CommandLine): void {
         line.print(flags.json ? JSON.stringify({ deferred: shown, more: isCut }) : tableOf(shown, isCut));
       }),
   );
-  filtered(
+  const retry = filtered(
     deferred,
     'retry',
     'retry messages at the next look of a replica, not at their time',
@@ -49,6 +50,17 @@ export function addDeferred(program: Command, line: CommandLine): void {
       );
     }),
   );
+  const seen = [
+    'what waits for longer than an hour',
+    'conductor deferred list --config conductor.yaml --older-than 1h',
+  ] as const;
+  const retried = [
+    'retry the messages about i1 now',
+    'conductor deferred retry --config conductor.yaml --instance i1',
+  ] as const;
+  withExamples(list, seen);
+  withExamples(retry, retried);
+  withExamples(deferred, seen, retried);
 }
 
 function filtered(parent: Command, name: string, description: string, limit: number): Command {

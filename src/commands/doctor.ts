@@ -4,11 +4,12 @@ import type { CommandLine } from './command-line.ts';
 import { brokerTopic } from './doctor-broker.ts';
 import { examine, type Found } from './doctor-check.ts';
 import { databaseTopic } from './doctor-database.ts';
+import { withExamples } from './examples.ts';
 import { printable } from './table.ts';
 
 /** `conductor doctor`. */
 export function addDoctor(program: Command, line: CommandLine): void {
-  program
+  const command = program
     .command('doctor <file>')
     .description(
       'try every connection, permission and setting of a configuration, and say what is wrong and what to do',
@@ -19,11 +20,18 @@ export function addDoctor(program: Command, line: CommandLine): void {
       const config = await line.load(file);
       const found = await examineAll(config, (subject) => line.progress(`looking at ${subject}`));
       line.progress('');
-      const text = json ? JSON.stringify({ ok: !found.some(isWrong), findings: found }) : reportOf(found);
+      const text = json
+        ? JSON.stringify({ ok: !found.some(isWrong), findings: found })
+        : reportOf(found, line.hasColors);
       line.print(line.mask(text));
       const count = found.filter(isWrong).length;
       if (count > 0) throw new Error(`${count} ${count === 1 ? 'thing is' : 'things are'} wrong`);
     });
+  withExamples(
+    command,
+    ['before the first start', 'conductor doctor conductor.yaml'],
+    ['for a program', 'conductor doctor conductor.yaml --json'],
+  );
 }
 
 /** Looks at all that the configuration names. Changes nothing there. Never rejects. */
@@ -42,10 +50,15 @@ export async function examineAll(
 
 const isWrong = ({ level }: Found) => level === 'wrong';
 
-function reportOf(found: ReadonlyArray<Found>): string {
+/** Of the word at the beginning of a line, as an escape sequence. */
+const colors: Readonly<Record<Found['level'], string>> = { ok: '32', warning: '33', wrong: '31' };
+
+function reportOf(found: ReadonlyArray<Found>, hasColors: boolean): string {
+  const shown = (level: Found['level']) =>
+    hasColors ? `\u{1b}[${colors[level]}m${level.padEnd(7)}\u{1b}[0m` : level.padEnd(7);
   const lines = found.map(({ level, subject, check, text, code }) => {
     const codeText = code === undefined ? '' : ` [${code}]`;
-    return `${level.padEnd(7)}  ${subject}: ${check}: ${printable(text)}${codeText}`;
+    return `${shown(level)}  ${subject}: ${check}: ${printable(text)}${codeText}`;
   });
   const [wrong, warnings] = (['wrong', 'warning'] as const).map(
     (level) => found.filter((one) => one.level === level).length,

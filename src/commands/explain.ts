@@ -9,6 +9,7 @@ import {
   type Transition,
 } from '../database/explain.ts';
 import { type CommandLine, count } from './command-line.ts';
+import { withExamples } from './examples.ts';
 import { reasonsOf } from './explain-why.ts';
 import { printable, tableText } from './table.ts';
 import { withTable } from './with-table.ts';
@@ -21,7 +22,7 @@ interface ExplainFlags {
 
 /** `conductor explain`. */
 export function addExplain(program: Command, line: CommandLine): void {
-  program
+  const command = program
     .command('explain')
     .description('tell what was last heard of an instance, what became of it and why')
     .argument('<instance>', 'the id of the instance')
@@ -57,6 +58,7 @@ export function addExplain(program: Command, line: CommandLine): void {
         );
       }),
     );
+  withExamples(command, ['why does i1 not run?', 'conductor explain i1 --config conductor.yaml']);
 }
 
 function headOf(id: string, instance: InstanceRow | null, status: StatusRow | null): string {

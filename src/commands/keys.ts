@@ -13,6 +13,7 @@ import {
   revokeSenderKeys,
 } from '../database/sender-keys.ts';
 import { type CommandLine, count, duration } from './command-line.ts';
+import { withExamples } from './examples.ts';
 import { operator } from './operator.ts';
 import { tableText } from './table.ts';
 import { withTable } from './with-table.ts';
@@ -30,11 +31,11 @@ interface MakingFlags extends Flags {
 /** `conductor keys`. */
 export function addKeys(program: Command, line: CommandLine): void {
   const keys = program.command('keys').description('the keys by which senders sign their messages');
-  making(keys, 'create', 'make a key of a sender and print it, once').action(
+  const made = making(keys, 'create', 'make a key of a sender and print it, once').action(
     (sender: string, flags: MakingFlags) =>
       withKeys(line, flags, (query, config) => create(line, query, config, sender, flags)),
   );
-  making(keys, 'rotate', 'make a new key, and let the old one end')
+  const rotated = making(keys, 'rotate', 'make a new key, and let the old one end')
     .option('--overlap <time>', 'how long the old key is valid, such as 12h or 7d', duration, 7 * 86_400_000)
     .action((sender: string, flags: MakingFlags & { overlap: number }) =>
       withKeys(line, flags, async (query, config) => {
@@ -42,7 +43,7 @@ export function addKeys(program: Command, line: CommandLine): void {
         await endOtherKeys(query, key, flags.overlap);
       }),
     );
-  configured(keys, 'revoke', 'refuse all that is signed with a key, within seconds')
+  const revoked = configured(keys, 'revoke', 'refuse all that is signed with a key, within seconds')
     .argument('<sender>', 'an instance id or the name of a service')
     .argument('[key id]', 'without it: all keys of the sender')
     .action((sender: string, keyId: string | undefined, flags: Flags) =>
@@ -55,7 +56,7 @@ export function addKeys(program: Command, line: CommandLine): void {
         line.print(flags.json ? JSON.stringify({ sender, revoked }) : `Revoked: ${revoked.join(', ')}.`);
       }),
     );
-  configured(keys, 'list', 'list the keys, without their values')
+  const listed = configured(keys, 'list', 'list the keys, without their values')
     .argument('[sender]', 'only the keys of this sender')
     .option('--limit <count>', 'this many keys at most', count, 100)
     .action((sender: string | undefined, flags: Flags & { limit: number }) =>
@@ -66,6 +67,18 @@ export function addKeys(program: Command, line: CommandLine): void {
         line.print(flags.json ? JSON.stringify({ keys: shown, more: isCut }) : tableOf(shown, isCut));
       }),
     );
+  const first = [
+    'the first key of the guest i1',
+    'conductor keys create i1 --config conductor.yaml',
+  ] as const;
+  withExamples(made, first);
+  withExamples(rotated, [
+    'a new key; the old one counts for 12 more hours',
+    'conductor keys rotate i1 --config conductor.yaml --overlap 12h',
+  ]);
+  withExamples(revoked, ['refuse all that i1 signs', 'conductor keys revoke i1 --config conductor.yaml']);
+  withExamples(listed, ['the keys of i1', 'conductor keys list i1 --config conductor.yaml']);
+  withExamples(keys, first);
 }
 
 function configured(parent: Command, name: string, description: string): Command {
@@ -105,6 +118,7 @@ async function create(
   if (master === undefined)
     throw new ConfigError(
       'keys.masterKey: is required to make keys: 32 bytes in base64, from openssl rand -base64 32',
+      { code: 'master-key' },
     );
   const key = createSenderKey(checkSender(sender));
   if (!(await insertSenderKey(query, { key, master, by, validFor })))

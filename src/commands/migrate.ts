@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandLine } from './command-line.ts';
+import { withExamples } from './examples.ts';
 
 interface MigrateFlags {
   config: string;
@@ -10,7 +11,7 @@ interface MigrateFlags {
 
 /** `conductor migrate`. */
 export function addMigrate(program: Command, line: CommandLine): void {
-  program
+  const command = program
     .command('migrate')
     .description('create or upgrade the tables')
     .requiredOption('--config <file>', 'the configuration')
@@ -29,4 +30,10 @@ export function addMigrate(program: Command, line: CommandLine): void {
         log: (text) => line.print(line.mask(text)),
       });
     });
+  withExamples(
+    command,
+    ['what it would change', 'conductor migrate --config conductor.yaml --dry-run'],
+    ['before the first start, and after an upgrade', 'conductor migrate --config conductor.yaml'],
+    ['back to Trove: stop all replicas first', 'conductor migrate --config conductor.yaml --rollback'],
+  );
 }

@@ -87,9 +87,9 @@ export async function chooseTransport(
   const transports = config.transports.filter((one) => name === undefined || one.name === name);
   const [transport, another] = transports;
   if (transport === undefined)
-    throw new ConfigError(
-      name === undefined ? 'transports: at least one is required' : `--transport: must be one of ${names}`,
-    );
+    throw name === undefined
+      ? new ConfigError('transports: at least one is required', { code: 'no-transport' })
+      : new ConfigError(`--transport: must be one of ${names}`);
   if (another !== undefined) throw new ConfigError(`--transport is required: one of ${names}`);
   return { transport, config };
 }

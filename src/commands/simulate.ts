@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { createLogger } from '../core/logger.ts';
 import { type CommandLine, seconds } from './command-line.ts';
+import { withExamples } from './examples.ts';
 import { chooseTransport, type SendFlags, sendingCommand } from './sending.ts';
 
 interface SimulateFlags extends SendFlags {
@@ -15,7 +16,7 @@ interface SimulateFlags extends SendFlags {
 
 /** `conductor simulate`. */
 export function addSimulate(program: Command, line: CommandLine): void {
-  sendingCommand(program, 'simulate', 'a fleet of guests that cast heartbeats')
+  const command = sendingCommand(program, 'simulate', 'a fleet of guests that cast heartbeats')
     .option('--guests <count>', 'how many', whole, 100)
     .option('--interval <seconds>', 'between two heartbeats of a guest', seconds, 60)
     .option('--jitter <share>', 'how much the interval varies, 0 to 1', share, 0.1)
@@ -35,6 +36,10 @@ export function addSimulate(program: Command, line: CommandLine): void {
         print: (text) => line.print(text),
       });
     });
+  withExamples(command, [
+    '100 guests for a minute; a twentieth of them falls silent',
+    'conductor simulate --config conductor.yaml --guests 100 --interval 10 --die 0.05 --for 60',
+  ]);
 }
 
 function whole(text: string): number {

@@ -5,6 +5,7 @@ import { type Fleet, type Sizing, sizeFleet } from '../core/sizing/model.ts';
 import { readBenchFile } from '../core/sizing/read.ts';
 import { sizingText } from '../core/sizing/words.ts';
 import { type CommandLine, count, duration, seconds } from './command-line.ts';
+import { withExamples } from './examples.ts';
 
 interface SizeFlags extends Fleet {
   bench: string;
@@ -13,7 +14,7 @@ interface SizeFlags extends Fleet {
 
 /** `conductor size`. */
 export function addSize(program: Command, line: CommandLine): void {
-  program
+  const command = program
     .command('size')
     .description("size a deployment for a fleet, from the bench's figures")
     .requiredOption('--bench <file>', 'the result file of the bench, JSON')
@@ -30,6 +31,10 @@ export function addSize(program: Command, line: CommandLine): void {
       const sizing = sized(bench, await contentOf(bench), fleet);
       line.print(json ? JSON.stringify(sizing) : sizingText(fleet, sizing));
     });
+  withExamples(command, [
+    'after npm run bench: 100,000 guests, each every 10 seconds',
+    'conductor size --bench bench-results/bench.json --instances 100000 --interval 10',
+  ]);
 }
 
 const inSeconds = (text: string) => duration(text) / 1000;

@@ -30,6 +30,7 @@ test('--help names every command', async (t) => {
     'explain',
     'keys',
     'size',
+    'completion',
   ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} .*[a-z]`, 'm'));
   }
@@ -43,12 +44,34 @@ test("a command's --help names its options", async (t) => {
 });
 
 for (const [what, args, line] of [
-  ['no command', [], 'error: a command is expected; try --help'],
-  ['an unknown command', ['stop'], "error: unknown command 'stop'"],
-  ['an unknown option', ['check-config', 'file', '--loud'], "error: unknown option '--loud'"],
-  ['start without --config', ['start'], "error: required option '--config <file>' not specified"],
-  ['migrate without --config', ['migrate'], "error: required option '--config <file>' not specified"],
-  ['check-config without a file', ['check-config'], "error: missing required argument 'file'"],
+  ['no command', [], 'error: a command is expected; try conductor --help'],
+  ['a group without a command', ['dead'], 'error: a command is expected; try conductor dead --help'],
+  ['an unknown command', ['stop'], "error: unknown command 'stop'; try conductor --help"],
+  [
+    'a misspelt command',
+    ['strat'],
+    "error: unknown command 'strat' (Did you mean start?); try conductor --help",
+  ],
+  [
+    'an unknown option',
+    ['check-config', 'file', '--loud'],
+    "error: unknown option '--loud'; try conductor check-config --help",
+  ],
+  [
+    'start without --config',
+    ['start'],
+    "error: required option '--config <file>' not specified; try conductor start --help",
+  ],
+  [
+    'migrate without --config',
+    ['migrate'],
+    "error: required option '--config <file>' not specified; try conductor migrate --help",
+  ],
+  [
+    'check-config without a file',
+    ['check-config'],
+    "error: missing required argument 'file'; try conductor check-config --help",
+  ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line`, async (t) => {
     t.deepEqual(await run(t, args), { code: 2, stdout: '', errors: [line] });
@@ -94,14 +117,18 @@ for (const [what, lines, message] of [
   [
     'a value of the wrong type',
     [database, 'maxInFlight: many'],
-    /^conductor: maxInFlight: must be a number, not a string$/,
+    /^conductor: maxInFlight: must be a number, not a string \[wrong-value\]$/,
   ],
   [
     'a bad URL',
     transport('url: "http://guest:a-secret@mq"'),
     /^conductor: transports\.edge\.url: must be a URL that starts with mqtt:\/\//,
   ],
-  ['broken YAML', [database, 'workers: {'], /conductor\.yaml is not YAML: Flow map .* at line 3, column 1$/],
+  [
+    'broken YAML',
+    [database, 'workers: {'],
+    /conductor\.yaml is not YAML: Flow map .* at line 3, column 1 \[config-file\]$/,
+  ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line that names it`, async (t) => {
     const { code, stdout, errors } = await run(t, ['check-config', configuration(...lines)]);
@@ -118,7 +145,7 @@ for (const args of [['check-config'], ['start', '--config'], ['migrate', '--conf
     const { code, errors } = await run(t, [...args, '/no/such/conductor.yaml']);
     t.is(code, 2);
     t.deepEqual(errors, [
-      "conductor: cannot read the configuration file: ENOENT: no such file or directory, open '/no/such/conductor.yaml'",
+      "conductor: cannot read the configuration file: ENOENT: no such file or directory, open '/no/such/conductor.yaml' [config-file]",
     ]);
   });
 }
@@ -126,7 +153,7 @@ for (const args of [['check-config'], ['start', '--config'], ['migrate', '--conf
 test('start without a transport ends with exit code 2 and one line', async (t) => {
   const { code, errors } = await run(t, ['start', '--config', configuration(database)]);
   t.is(code, 2);
-  t.deepEqual(errors, ['conductor: transports: at least one is required']);
+  t.deepEqual(errors, ['conductor: transports: at least one is required [no-transport]']);
 });
 
 test('a variable that names no key ends start with exit code 2 and one line', async (t) => {
@@ -134,6 +161,13 @@ test('a variable that names no key ends start with exit code 2 and one line', as
   const { code, errors } = await run(t, ['start', '--config', configuration(database)], variables);
   t.is(code, 2);
   t.deepEqual(errors, [
-    'conductor: CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable; did you mean CONDUCTOR_DATABASE__PASSWORD_FILE?',
+    'conductor: CONDUCTOR_DATABASE__PASWORD: no key of the configuration has this environment variable; did you mean CONDUCTOR_DATABASE__PASSWORD_FILE? [unknown-variable]',
   ]);
+});
+
+test('check-config --json prints the same as JSON', async (t) => {
+  const { code, stdout } = await run(t, ['check-config', '--json', configuration(database)]);
+  t.is(code, 0);
+  const settings: unknown = JSON.parse(stdout);
+  t.like(settings, { maxInFlight: 4000, database: { url: 'postgresql://conductor:***@db/trove' } });
 });

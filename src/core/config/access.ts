@@ -191,6 +191,7 @@ function mapOf<Key extends string>(
   if (unknown !== undefined)
     throw new ConfigError(
       `${key}.${shown(unknown)}: unknown key; expected one of ${keys.join(', ')}${suggestion(unknown, keys)}`,
+      { code: 'unknown-key' },
     );
   const map: Partial<Record<Key, unknown>> = {};
   for (const name of keys) map[name] = value[name];

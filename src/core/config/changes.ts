@@ -33,14 +33,18 @@ export function checkFiles(config: Config): void {
     try {
       if (file !== '') readFileSync(file);
     } catch (error) {
-      throw new ConfigError(`${key}: cannot read the file: ${messageOf(error)}`, { cause: error });
+      throw new ConfigError(`${key}: cannot read the file: ${messageOf(error)}`, {
+        code: 'named-file',
+        cause: error,
+      });
     }
   }
   for (const { name, options } of config.transports) {
     try {
       tlsOptions(options);
     } catch (error) {
-      if (error instanceof ConfigError) throw new ConfigError(`transports.${name}.${error.message}`);
+      if (error instanceof ConfigError)
+        throw new ConfigError(`transports.${name}.${error.message}`, { code: error.code });
       throw error;
     }
   }

@@ -191,11 +191,13 @@ async function readPassword(file: string): Promise<string> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     throw new ConfigError(`database.passwordFile: cannot read the file: ${messageOf(error)}`, {
+      code: 'named-file',
       cause: error,
     });
   }
   const [password = ''] = text.split(/\r?\n/);
-  if (password === '') throw new ConfigError(`database.passwordFile: ${file} is empty`);
+  if (password === '')
+    throw new ConfigError(`database.passwordFile: ${file} is empty`, { code: 'named-file' });
   return password;
 }
 

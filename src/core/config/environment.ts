@@ -53,7 +53,9 @@ function overlayTransport(
   kinds: Readonly<Record<string, TransportKind>>,
 ): void {
   if (!transport || rest.length === 0) {
-    throw new ConfigError(`${name}: expected ${environmentName(['transports', '<name>', '<key>'])}`);
+    throw new ConfigError(`${name}: expected ${environmentName(['transports', '<name>', '<key>'])}`, {
+      code: 'unknown-variable',
+    });
   }
   const transports = childObject(raw, 'transports', name);
   const existing = Object.keys(transports).find((one) => segmentName(one) === transport);
@@ -65,6 +67,7 @@ function overlayTransport(
     throw new ConfigError(
       `${name}: there is no transport of this name: the file has ${Object.keys(transports).map(shown).join(', ') || 'none'}, ` +
         `and a further one needs ${environmentName(['transports', transport, 'kind'])}${suggestion(name, names)}`,
+      { code: 'unknown-variable' },
     );
   }
   const key = existing ?? transport.toLowerCase();
@@ -102,6 +105,7 @@ function overlaySegments(
   if (key === undefined || node === undefined || isOption(node) !== (rest.length === 0)) {
     throw new ConfigError(
       `${name}: no key of the configuration has this environment variable${suggestion(name, known)}`,
+      { code: 'unknown-variable' },
     );
   }
   if (isOption(node)) target[key] = parseValue(node, name, text);

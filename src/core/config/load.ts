@@ -134,6 +134,7 @@ export function configureTransports(
     if (kind === undefined)
       throw new ConfigError(
         `${at}.kind: must be one of ${known}${suggestion(entry.kind, Object.keys(kinds))}`,
+        { code: 'wrong-value' },
       );
     // A module's kind has a name of its own. `check-config` prints the name that the file has.
     const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
@@ -154,20 +155,23 @@ async function readText(file: string): Promise<string> {
     if (codeOf(error) === 'EISDIR')
       throw new ConfigError(
         `cannot read the configuration file: ${file} is a directory; name the file in it`,
+        { code: 'config-file' },
       );
-    throw new ConfigError(`cannot read the configuration file: ${messageOf(error)}`);
+    throw new ConfigError(`cannot read the configuration file: ${messageOf(error)}`, { code: 'config-file' });
   }
   try {
     // A byte order mark at the beginning is left out.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new ConfigError(`${file}: is not UTF-8; save it as UTF-8`, { cause: error });
+    throw new ConfigError(`${file}: is not UTF-8; save it as UTF-8`, { code: 'config-file', cause: error });
   }
 }
 
 function parseMap(text: string, file: string): JsonObject {
   const raw = parseYaml(text, file) ?? {};
   if (!isObject(raw))
-    throw new ConfigError(`${file}: must be a map of keys to values, not ${jsonTypeOf(raw)}`);
+    throw new ConfigError(`${file}: must be a map of keys to values, not ${jsonTypeOf(raw)}`, {
+      code: 'config-file',
+    });
   return raw;
 }

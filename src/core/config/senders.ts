@@ -16,6 +16,7 @@ export function withMasterKey({ keys, ...base }: BaseConfig): BaseConfig {
     const key = masterKeyFile === '' ? 'keys.masterKey' : `keys.masterKeyFile: ${masterKeyFile}`;
     throw new ConfigError(
       `${key}: must be 32 bytes in base64 or hexadecimal; make one with: openssl rand -base64 32`,
+      { code: 'master-key' },
     );
   }
   return { ...base, keys: { ...keys, masterKey } };
@@ -32,12 +33,14 @@ export function checkSenders({
     if (mode === 'hmac' && keys.masterKey === '')
       throw new ConfigError(
         `keys.masterKey: is required with ${key}.mode hmac: 32 bytes in base64, from openssl rand -base64 32`,
+        { code: 'master-key' },
       );
     const remote = mode === 'none' && iKnow === '' ? remoteHost(options) : undefined;
     if (remote !== undefined)
       throw new ConfigError(
         `${key}.mode: is none, so anyone who can publish on ${remote} can report about each instance. Prove the senders ` +
           '(docs/security.md says how), or set auth.iKnow: anyone-may-report beside it',
+        { code: 'unproven-senders' },
       );
   }
 }

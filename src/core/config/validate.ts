@@ -50,14 +50,22 @@ function* givenOptions(
       const known = [...Object.keys(section), ...beside];
       throw new ConfigError(
         `${prefix}${path}${shown(name)}: unknown key; expected one of ${known.join(', ')}${suggestion(name, known)}`,
+        { code: 'unknown-key' },
       );
     }
     if (!isOption(node)) {
       if (!isObject(value))
-        throw new ConfigError(`${prefix}${key}: must be a map of keys to values, not ${jsonTypeOf(value)}`);
+        throw new ConfigError(`${prefix}${key}: must be a map of keys to values, not ${jsonTypeOf(value)}`, {
+          code: 'wrong-value',
+        });
       yield* givenOptions(node, value, prefix, `${key}.`);
     } else if (jsonTypeOf(value) !== jsonTypeOf(node.default)) {
-      throw new ConfigError(`${prefix}${key}: must be ${jsonTypeOf(node.default)}, not ${jsonTypeOf(value)}`);
+      throw new ConfigError(
+        `${prefix}${key}: must be ${jsonTypeOf(node.default)}, not ${jsonTypeOf(value)}`,
+        {
+          code: 'wrong-value',
+        },
+      );
     } else {
       yield [key, value];
     }
@@ -72,13 +80,15 @@ function checkFormats(section: Section, values: unknown, prefix: string): void {
       checkFormats(node, value, `${prefix}${key}.`);
     } else if (Array.isArray(node.format)) {
       if (!node.format.includes(String(value))) {
-        throw new ConfigError(`${prefix}${key}: must be one of ${node.format.join(', ')}`);
+        throw new ConfigError(`${prefix}${key}: must be one of ${node.format.join(', ')}`, {
+          code: 'wrong-value',
+        });
       }
     } else {
       try {
         node.format?.(value);
       } catch (error) {
-        throw new ConfigError(`${prefix}${key}: ${messageOf(error)}`);
+        throw new ConfigError(`${prefix}${key}: ${messageOf(error)}`, { code: 'wrong-value' });
       }
     }
   }

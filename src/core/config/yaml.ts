@@ -44,5 +44,6 @@ function notYaml(error: unknown, what: string): ConfigError {
   const instead = quoting.find(([says]) => says.test(message))?.[1];
   return new ConfigError(
     `${what} is not YAML: ${instead === undefined ? firstLine.replace(/:$/, '') : instead + where}`,
+    { code: 'config-file' },
   );
 }

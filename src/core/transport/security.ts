@@ -49,7 +49,7 @@ export function withPasswordFile<Options extends SecurityOptions>(options: Optio
  */
 export function firstLineOf(file: string, key: string): string {
   const [line = ''] = readNamed(file, key).toString('utf8').split(/\r?\n/);
-  if (line === '') throw new ConfigError(`${key}: ${file} is empty`);
+  if (line === '') throw new ConfigError(`${key}: ${file} is empty`, { code: 'named-file' });
   return line;
 }
 
@@ -141,6 +141,6 @@ function readNamed(file: string, key: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new ConfigError(`${key}: cannot read the file: ${messageOf(error)}`);
+    throw new ConfigError(`${key}: cannot read the file: ${messageOf(error)}`, { code: 'named-file' });
   }
 }
