@@ -1,6 +1,6 @@
 /** Scripts that complete the command line in a shell. They are made from the definitions of the commands, so no command is forgotten. */
 import type { Argument, Command, Option } from 'commander';
-import type { Shell } from './completion.ts';
+import type { Shell } from './shells.ts';
 
 /** The value of an option or an argument: one of these words, a file, or any text. */
 type Value = readonly string[] | 'file' | 'text';

@@ -1,10 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { CommandLine } from './command-line.ts';
 import { withExamples } from './examples.ts';
-
-/** The shells that `conductor completion` knows. */
-export const shells = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof shells)[number];
+import { type Shell, shells } from './shells.ts';
 
 /** `conductor completion`. */
 export function addCompletion(program: Command, line: CommandLine): void {

@@ -19,8 +19,16 @@ const two = configuration(
 );
 
 for (const [what, args, line] of [
-  ['cast without a method', ['cast', '--config', nobody], "error: missing required argument 'method'"],
-  ['cast without --config', ['cast', 'ping'], "error: required option '--config <file>' not specified"],
+  [
+    'cast without a method',
+    ['cast', '--config', nobody],
+    "error: missing required argument 'method'; try conductor cast --help",
+  ],
+  [
+    'cast without --config',
+    ['cast', 'ping'],
+    "error: required option '--config <file>' not specified; try conductor cast --help",
+  ],
   [
     'cast with arguments that are no JSON',
     ['cast', 'ping', '--config', nobody, '--args', '{'],
@@ -29,7 +37,7 @@ for (const [what, args, line] of [
   [
     'call with arguments that are no object',
     ['call', 'ping', '--config', nobody, '--args', '[]'],
-    "error: option '--args <json>' argument '[]' is invalid. a JSON object is expected",
+    "error: option '--args <json>' argument '[]' is invalid. a JSON object is expected; try conductor call --help",
   ],
   [
     'call with a timeout of 0',
