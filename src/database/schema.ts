@@ -114,12 +114,13 @@ export const ownTables = Object.keys(ownColumns);
 /** The tables with a guard: a column `sent`, and the trigger that keeps it. */
 export const guardedTables = ['service_statuses', 'backups'];
 
-const triggers = [
+/** `knows`: a word that the trigger's function has since a later migration. Before, it lacks a part. */
+const triggers: ReadonlyArray<{ readonly name: string; readonly table: string; readonly knows?: string }> = [
   { name: 'conductor_keep_sent', table: 'service_statuses' },
   { name: 'conductor_keep_sent', table: 'backups' },
-  { name: 'conductor_record_status', table: 'service_statuses' },
-  { name: 'conductor_record_new_status', table: 'service_statuses' },
-] as const;
+  { name: 'conductor_record_status', table: 'service_statuses', knows: 'conductor.publish' },
+  { name: 'conductor_record_new_status', table: 'service_statuses', knows: 'conductor.publish' },
+];
 
 /**
  * The objects that the conductor's statements need and the database lacks, in words for the operator ("table deferred", "column
@@ -128,9 +129,12 @@ const triggers = [
 export async function missingFromSchema(query: Query): Promise<string[]> {
   const missing = await missingColumns(query, [...troveTables, ...ownTables], laterColumns);
   const existing = await existingTables(query, guardedTables);
-  for (const { name, table } of triggers) {
-    if (existing.includes(table) && !(await hasTrigger(query, name, table)))
-      missing.push(`trigger ${name} on ${table}`);
+  for (const { name, table, knows } of triggers) {
+    if (!existing.includes(table)) continue;
+    const source = await triggerSource(query, name, table);
+    if (source === undefined) missing.push(`trigger ${name} on ${table}`);
+    else if (knows !== undefined && !source.includes(knows))
+      missing.push(`${knows} in the function of trigger ${name} on ${table}`);
   }
   if (existing.includes('service_statuses') && !(await hasUniqueStatusIndex(query))) {
     missing.push('unique index on service_statuses (instance_id)');
@@ -172,11 +176,13 @@ export function laterColumns(table: string): readonly string[] {
   return [...(guardedTables.includes(table) ? ['sent'] : []), ...(addedColumns[table] ?? [])];
 }
 
-async function hasTrigger(query: Query, name: string, table: string): Promise<boolean> {
+/** The source of a trigger's function; undefined if there is no such trigger, or it is disabled. */
+async function triggerSource(query: Query, name: string, table: string): Promise<string | undefined> {
   // 'D': the trigger is disabled.
-  const rows = await query(
-    `SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2 AND tgenabled <> 'D'`,
+  const rows = await query<{ source: string }>(
+    `SELECT prosrc AS source FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+     WHERE tgrelid = to_regclass($1) AND tgname = $2 AND tgenabled <> 'D'`,
     [table, name],
   );
-  return rows.length > 0;
+  return rows[0]?.source;
 }

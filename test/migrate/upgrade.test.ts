@@ -105,6 +105,19 @@ test('the report of duplicates is bounded', async (t) => {
   t.true(error.message.length < 1000);
 });
 
+test('a trigger whose function is older than the conductor is named', async (t) => {
+  const database = await emptyDatabase(t);
+  await run(database);
+  const [{ definition = '' } = {}] = await database.query<{ definition: string }>(
+    "SELECT pg_get_functiondef('conductor_record_status'::regproc) AS definition",
+  );
+  await database.query(definition.replaceAll('conductor.publish', 'conductor.nothing'));
+  t.deepEqual(await missingFromSchema(database.query), [
+    'conductor.publish in the function of trigger conductor_record_status on service_statuses',
+    'conductor.publish in the function of trigger conductor_record_new_status on service_statuses',
+  ]);
+});
+
 test('--remove-duplicates removes all duplicates except the newest', async (t) => {
   const database = await troveDatabase(t);
   await addDuplicates(database);
