@@ -26,7 +26,7 @@ import { killAllProcesses } from './support/processes.ts';
 import { createReport, type Report } from './support/report.ts';
 import { installLine, readSkipped, summaryOf } from './support/skipped.ts';
 import { missingServices, type Running, startServices } from './support/start.ts';
-import { temporaryDirectory } from './support/temporary.ts';
+import { temporaryDirectory, useMemory } from './support/temporary.ts';
 
 /** Ava stops within a second of an interrupt, unless a test file hangs. In milliseconds. */
 const patience = 15_000;
@@ -63,6 +63,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`Not installed: ${missing.join(', ')}. To install: ${installLine(missing)}`);
     return 1;
   }
+  useMemory();
   const directory = temporaryDirectory('test-run');
   const skippedFile = join(directory, 'skipped');
   // Whoever names files or tests wants to see them.

@@ -30,6 +30,8 @@ const testSettings = {
   // For speed. What is committed still survives a killed server, if not a killed machine.
   fsync: 'off',
   max_connections: '200',
+  // In the data directory, which goes with the test: a killed server leaves it behind.
+  dynamic_shared_memory_type: 'mmap',
   // Neither UTC nor a whole number of hours from it, so that a time read in the wrong zone is seen to be wrong.
   TimeZone: 'Asia/Kathmandu',
 };

@@ -1,5 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const made: string[] = [];
@@ -12,6 +12,29 @@ export function temporaryDirectory(name: string): string {
   if (made.length === 0) process.once('exit', removeAll);
   made.push(path);
   return path;
+}
+
+const inMemory = '/dev/shm';
+/** Bytes that a test run may need there. */
+const needed = 4 * 1024 ** 3;
+
+/**
+ * Lets this process and its children make their temporary directories in memory, if there is room and nobody has chosen a place. A test's
+ * database has a thousand files: on a disk they take more of the processor's time than most tests.
+ */
+export function useMemory(): void {
+  if (process.env.TMPDIR !== undefined || !hasRoom()) return;
+  process.env.TMPDIR = inMemory;
+}
+
+function hasRoom(): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(inMemory);
+    return Math.min(bavail * bsize, freemem()) >= needed;
+  } catch {
+    // Only Linux has it.
+    return false;
+  }
 }
 
 function removeAll(): void {
