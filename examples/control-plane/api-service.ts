@@ -30,11 +30,9 @@ async function createInstance(client: Client, key: string, name: unknown): Promi
 }
 
 async function showInstance(client: Client, id: string): Promise<Answer> {
-  const instance = (await client.call('model_get', { model: 'instances', id })) as Row;
-  const { rows } = (await client.call('model_list', {
-    model: 'service_statuses',
-    filters: { instance_id: id },
-  })) as { rows: Row[] };
+  const instance = await client.call('model_get', { model: 'instances', id });
+  const filters = { instance_id: id };
+  const { rows } = await client.call('model_list', { model: 'service_statuses', filters });
   const said = String(rows[0]?.status_description ?? 'new');
   const status =
     instance.task_description === 'DELETING' ? 'DELETING' : (apiStatus[said] ?? said.toUpperCase());

@@ -18,8 +18,8 @@ const guests = new Map<string, Guest>();
 const client = await connect({ transport: { kind: 'mqtt', version: '3.1.1', url }, sender: 'task-manager' });
 
 async function list(model: string, filters: Readonly<Record<string, string>>): Promise<readonly Row[]> {
-  const { rows } = (await client.call('model_list', { model, filters })) as { rows: Row[] };
-  return rows;
+  const { rows } = await client.call('model_list', { model, filters });
+  return rows as readonly Row[];
 }
 
 /** Takes the task, unless another task manager has taken it. The row must not have changed since it was read. */

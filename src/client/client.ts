@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
 import { settledBy } from '../core/deadline.ts';
-import { messageOf, NotConnected, Rejected } from '../core/errors.ts';
-import { isObject, type JsonObject, jsonTypeOf } from '../core/json.ts';
+import { messageOf, NotConnected } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { wireForms } from '../core/message/codecs/index.ts';
-import type { Reply, Request, WireForm } from '../core/message/request.ts';
+import type { Reply, WireForm } from '../core/message/request.ts';
 import type { SenderSession } from '../core/transport/sender.ts';
 import { awaitStatus } from './await-status.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
-import { type HeartbeatInterval, intervalIn } from './heartbeat-interval.ts';
-import { Link, type LinkState } from './link.ts';
-import { type ArgumentsOf, type AwaitedStatus, completeArguments, type ServiceStatus } from './methods.ts';
+import { intervalIn } from './heartbeat-interval.ts';
+import { Link, type LinkState, type LinkStatus } from './link.ts';
+import type { ArgumentsOf, AwaitedStatus, HeartbeatInterval, ResultOf, ServiceStatus } from './methods.ts';
 import {
   type CallOptions,
   type CastOptions,
@@ -23,16 +22,15 @@ import {
   positive,
   usualBackoff,
 } from './options.ts';
+import { Requests } from './requests.ts';
 import { signatureLength, signingKeyOf, signingSender } from './signing.ts';
 import { createStamp } from './stamp.ts';
 
 /** The client of a guest or a service: casts and calls over a transport. It reconnects by itself. */
 export class Client {
   private readonly sender: string;
-  private readonly context: JsonObject | undefined;
-  private readonly maxBody: number;
   private readonly form: WireForm;
-  private readonly stamp: () => number;
+  private readonly requests: Requests;
   private readonly logger: Logger;
   private readonly casts: Casts;
   private readonly calls: Calls;
@@ -42,11 +40,10 @@ export class Client {
 
   constructor(configured: ConfiguredTransport, options: ClientOptions, logger: Logger) {
     this.sender = checkSender(options.sender);
-    this.context = options.context;
     const key = signingKeyOf(configured.options);
-    this.maxBody = positive('maxBody', options.maxBody) - (key === undefined ? 0 : signatureLength(key));
+    const maxBody = positive('maxBody', options.maxBody) - (key === undefined ? 0 : signatureLength(key));
     this.form = wireForms[configured.options.codec];
-    this.stamp = createStamp(options.now);
+    this.requests = new Requests(this.form, options.context, createStamp(options.now), maxBody);
     this.logger = logger;
     this.casts = new Casts(
       positive('maxBuffered', options.maxBuffered),
@@ -82,6 +79,11 @@ export class Client {
     return this.link.lastError;
   }
 
+  /** The state of the connection now and after each change, until the client is closed. Rejects never. A slow reader misses states between. */
+  states(): AsyncIterableIterator<LinkStatus> {
+    return this.link.states();
+  }
+
   /** The number of casts that are not on the broker yet. */
   get buffered(): number {
     return this.casts.size;
@@ -100,8 +102,8 @@ export class Client {
     { messageId = randomUUID(), sender = this.sender, signal }: CastOptions = {},
   ): Promise<CastResult> {
     this.assertOpen();
-    const request = this.request(method, args, messageId, sender);
-    const message = { sender, messageId, body: this.encode(request) };
+    const request = this.requests.create(method, args, messageId, sender);
+    const message = { sender, messageId, body: this.requests.encode(request) };
     return this.casts.cast(message, heartbeatKey(method, request.args), signal);
   }
 
@@ -115,16 +117,16 @@ export class Client {
     method: Method,
     args: ArgumentsOf<Method>,
     { messageId = randomUUID(), sender = this.sender, signal, timeout = 30_000 }: CallOptions = {},
-  ): Promise<unknown> {
+  ): Promise<ResultOf<Method>> {
     this.assertOpen();
     if (!(timeout > 0 && timeout <= longestTimer))
       throw new RangeError(`timeout: must be a number of milliseconds above 0, not ${timeout}`);
     const correlationId = randomUUID().replaceAll('-', '');
-    const request = this.request(method, args, messageId, sender);
+    const request = this.requests.create(method, args, messageId, sender);
     // An error of the message is thrown now, with or without a connection.
-    this.encode({ ...request, call: { replyTo: '', correlationId } });
+    this.requests.encode({ ...request, call: { replyTo: '', correlationId } });
     try {
-      return await this.calls.call({
+      const result: unknown = await this.calls.call({
         method,
         messageId,
         correlationId,
@@ -136,13 +138,15 @@ export class Client {
           return {
             sender,
             messageId,
-            body: this.encode(inBody ? { ...request, call } : request),
+            body: this.requests.encode(inBody ? { ...request, call } : request),
             expectsReply: true,
             ...(!inBody && call),
             expiration: left,
           };
         },
       });
+      // The type is the protocol's promise. Nothing here checks what a method of another conductor answers.
+      return result as ResultOf<Method>;
     } finally {
       this.changed();
     }
@@ -181,6 +185,11 @@ export class Client {
   close({ deadline = 5000 }: CloseOptions = {}): Promise<void> {
     this.closed ??= this.end(AbortSignal.timeout(Math.min(deadline, longestTimer)));
     return this.closed;
+  }
+
+  /** Closes the client at the end of the block that has it with `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   private async end(deadline: AbortSignal): Promise<void> {
@@ -223,22 +232,6 @@ export class Client {
     } catch (error) {
       this.logger.warn({ error: messageOf(error) }, 'a reply cannot be read');
     }
-  }
-
-  private request(method: string, args: unknown, messageId: string, sender: string): Request {
-    if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(args)}, not an object`);
-    return {
-      method,
-      args: completeArguments(method, args, checkSender(sender), this.stamp),
-      messageId,
-      context: this.context,
-    };
-  }
-
-  private encode(request: Request): Uint8Array {
-    const body = this.form.encode(request);
-    if (body.length <= this.maxBody) return body;
-    throw new Rejected('too_large', `the body has ${body.length} bytes, more than ${this.maxBody}`);
   }
 
   private assertOpen(): void {

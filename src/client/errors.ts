@@ -1,6 +1,7 @@
 /** The client did not take the cast or call: its buffer is full. Nothing was sent. Try again when some casts or calls have finished. */
 export class BufferFull extends Error {
   override readonly name = 'BufferFull';
+  readonly code = 'buffer-full';
 }
 
 /**
@@ -9,6 +10,7 @@ export class BufferFull extends Error {
  */
 export class CallTimeout extends Error {
   override readonly name = 'CallTimeout';
+  readonly code = 'call-timeout';
   readonly messageId: string;
 
   constructor(message: string, messageId: string) {
@@ -20,6 +22,7 @@ export class CallTimeout extends Error {
 /** The answer to a call is an error. */
 export class RemoteError extends Error {
   override readonly name = 'RemoteError';
+  readonly code = 'remote';
   /** The error's code or class, as in the answer. */
   readonly class: string;
   /** The argument at fault, if there is one. */

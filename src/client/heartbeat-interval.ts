@@ -1,12 +1,5 @@
 import { isObject } from '../core/json.ts';
-
-/** The answer to `heartbeat_interval`, in seconds. */
-export interface HeartbeatInterval {
-  /** Between two heartbeats. */
-  readonly interval: number;
-  /** Until the next one: random, so that guests that start together do not send together. */
-  readonly next: number;
-}
+import type { HeartbeatInterval } from './methods.ts';
 
 /** Reads the answer. */
 export function intervalIn(answer: unknown): HeartbeatInterval {

@@ -17,6 +17,12 @@ export interface LinkOptions {
 
 export type LinkState = 'connecting' | 'connected' | 'waiting' | 'closed';
 
+export interface LinkStatus {
+  readonly state: LinkState;
+  /** The error that ended the last connection or attempt. */
+  readonly lastError: string | undefined;
+}
+
 /**
  * Keeps a sender connected, as the conductor's supervisor keeps a transport. The client libraries' own reconnecting is off. A session that
  * ends is dropped as a whole.
@@ -31,7 +37,8 @@ export class Link {
   private readonly stopping = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   session: SenderSession | undefined;
-  state: LinkState = 'connecting';
+  private current: LinkState = 'connecting';
+  private changed = Promise.withResolvers<void>();
   /** The error that ended the last session or the last attempt. */
   lastError: string | undefined;
 
@@ -49,6 +56,27 @@ export class Link {
       () => {},
     );
     await first;
+  }
+
+  get state(): LinkState {
+    return this.current;
+  }
+
+  private set state(state: LinkState) {
+    this.current = state;
+    this.changed.resolve();
+    this.changed = Promise.withResolvers();
+  }
+
+  /** The state now and after each change. Ends with `closed`. */
+  async *states(): AsyncGenerator<LinkStatus, undefined> {
+    for (;;) {
+      const { state, lastError } = this;
+      const changed = this.changed.promise;
+      yield { state, lastError };
+      if (state === 'closed') return;
+      await changed;
+    }
   }
 
   /** Ends the session, if there is one, and never connects again. Resolves at the deadline at the latest. */

@@ -154,7 +154,37 @@ export interface AwaitedStatus {
   readonly now: string | null;
 }
 
-/** The arguments of the known methods. A deployer's Manager may have further methods. */
+/** The rows that a call about several rows has made or changed. */
+export interface RowCount {
+  readonly count: number;
+  readonly rows: readonly Row[];
+}
+
+/** A page of `model_list`. `marker` asks for the next one; null: there is none. */
+export interface RowPage {
+  readonly rows: readonly Row[];
+  readonly marker: RowId | null;
+}
+
+/** The answer to `ping`. */
+export interface Pong {
+  readonly pong: true;
+  /** The conductor's. */
+  readonly version: string;
+}
+
+/** The answer to `heartbeat_interval`, in seconds. */
+export interface HeartbeatInterval {
+  /** Between two heartbeats. */
+  readonly interval: number;
+  /** Until the next one: random, so that guests that start together do not send together. */
+  readonly next: number;
+}
+
+/**
+ * The arguments of the known methods. A deployer's own methods are added by declaration:
+ * `declare module 'conductor-gateway-client' { interface Methods { store_disk: { used: number } } }`.
+ */
 export interface Methods {
   heartbeat: Heartbeat;
   update_backup: UpdateBackup;
@@ -170,6 +200,21 @@ export interface Methods {
   ping: Readonly<Record<string, never>>;
   heartbeat_interval: Readonly<Record<string, never>>;
 }
+
+/** The results of the calls. A deployer's own calls are added by declaration, as to `Methods`. */
+export interface Results {
+  model_create: Row | RowCount;
+  model_get: Row;
+  model_list: RowPage;
+  model_update: Row | RowCount;
+  model_delete: { readonly count: number };
+  await_status: AwaitedStatus;
+  ping: Pong;
+  heartbeat_interval: HeartbeatInterval;
+}
+
+/** For an unknown method: not known. */
+export type ResultOf<Method extends string> = Method extends keyof Results ? Results[Method] : unknown;
 
 /** For an unknown method: any JSON. */
 export type ArgumentsOf<Method extends string> = Method extends keyof Methods ? Methods[Method] : JsonObject;

@@ -32,6 +32,7 @@ export const errorCodes = [
   'durability',
   'admin-port',
   'manager',
+  'missing-package',
   'data-directory',
   // While it runs.
   'park',

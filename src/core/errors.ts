@@ -35,6 +35,7 @@ export class Displaced extends NotConnected {}
 /** A broker refuses one message for good: nobody listens at its address, or it may not be sent there. Others may go on. */
 export class Undeliverable extends Error {
   override readonly name = 'Undeliverable';
+  readonly code = 'undeliverable';
 }
 
 /** Reasons that are the mistakes of senders. Any sender may make as many as it likes. */

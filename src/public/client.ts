@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { Client } from '../client/client.ts';
 import type { ClientOptions } from '../client/options.ts';
-import { configureTransports } from '../core/config/load.ts';
+import { configureTransports } from '../core/config/transports.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { transportKinds } from '../transports/index.ts';
@@ -10,8 +10,7 @@ import { transportKinds } from '../transports/index.ts';
 export type { CastResult } from '../client/casts.ts';
 export type { Client } from '../client/client.ts';
 export { BufferFull, CallTimeout, RemoteError } from '../client/errors.ts';
-export type { HeartbeatInterval } from '../client/heartbeat-interval.ts';
-export type { LinkState } from '../client/link.ts';
+export type { LinkState, LinkStatus } from '../client/link.ts';
 export type * from '../client/methods.ts';
 export { ConfigError, NotConnected, Rejected, Undeliverable } from '../core/errors.ts';
 

@@ -47,7 +47,7 @@ async function openBroker(t: ExecutionContext) {
 test('the snippets of docs/client.md run in sequence', async (t) => {
   const { url, heard } = await openBroker(t);
   const snippets = blocks('js');
-  t.is(snippets.length, 5);
+  t.is(snippets.length, 6);
   const program = snippets
     .join('\n')
     .replace('mqtt://127.0.0.1:1883', url)
@@ -57,6 +57,7 @@ test('the snippets of docs/client.md run in sequence', async (t) => {
   const child = startProcess(process.execPath, [file]);
   t.is((await child.exited).code, 0, child.output());
   t.deepEqual(heard, ['heartbeat', 'update_backup', 'ping', 'await_status']);
+  t.is(child.stdout(), 'connected \nclosed \n');
 });
 
 test('the commands of docs/client.md run', async (t) => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
-import { configureTransports } from '../../src/core/config/load.ts';
+import { configureTransports } from '../../src/core/config/transports.ts';
 import type { SenderSession } from '../../src/core/transport/sender.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { startConductorHere } from '../support/conductor.ts';

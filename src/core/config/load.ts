@@ -2,16 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
-import { isOption } from '../options.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
 import { moduleUrl } from './module.ts';
-import { shown, suggestion } from './names.ts';
+import { shown } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
 import { checkSenders, withMasterKey } from './senders.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
+import { configureTransports } from './transports.ts';
 import { validate } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -117,34 +117,6 @@ function managerUrl(manager: string, file: string): string {
     const [reason] = messageOf(error).split('\n');
     throw new ConfigError(`manager: ${reason}; a file of your own begins with ./`, { cause: error });
   }
-}
-
-/** Checks each entry by the schema of its kind. Throws ConfigError, whose message begins with `transports.` and the name. */
-export function configureTransports(
-  entries: JsonObject,
-  kinds: Readonly<Record<string, TransportKind>>,
-): ReadonlyArray<ConfiguredTransport> {
-  return Object.entries(entries).map(([name, entry]) => {
-    const at = `transports.${shown(name)}`;
-    if (!isObject(entry))
-      throw new ConfigError(`${at}: must be a map of keys to values, not ${jsonTypeOf(entry)}`);
-    const known = Object.keys(kinds).join(', ');
-    if (typeof entry.kind !== 'string') throw new ConfigError(`${at}.kind: is required: one of ${known}`);
-    const kind = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
-    if (kind === undefined)
-      throw new ConfigError(
-        `${at}.kind: must be one of ${known}${suggestion(entry.kind, Object.keys(kinds))}`,
-        { code: 'wrong-value' },
-      );
-    // A module's kind has a name of its own. `check-config` prints the name that the file has.
-    const configured = kind.configure(name, { ...entry, kind: ownNameOf(kind) ?? entry.kind });
-    return { ...configured, printable: { ...configured.printable, kind: entry.kind } };
-  });
-}
-
-function ownNameOf({ schema }: TransportKind): unknown {
-  const { kind } = schema;
-  return kind !== undefined && isOption(kind) ? kind.default : undefined;
 }
 
 async function readText(file: string): Promise<string> {

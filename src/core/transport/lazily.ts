@@ -1,3 +1,4 @@
+import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import type { KeptSession, Transport } from './contract.ts';
 import type { Sender } from './sender.ts';
 
@@ -40,8 +41,19 @@ function once<Value>(load: () => Promise<Value>): () => Promise<Value> {
     // After a failure, for example for want of file descriptors, the next attempt loads again.
     loaded ??= load().catch((error: unknown) => {
       loaded = undefined;
-      throw error;
+      throw explained(error);
     });
     return loaded;
   };
+}
+
+/** The package of the client alone does not bring the libraries of the protocols. */
+function explained(error: unknown): unknown {
+  if (codeOf(error) !== 'ERR_MODULE_NOT_FOUND') return error;
+  const [, missing] = /^Cannot find package '([^']+)'/.exec(messageOf(error)) ?? [];
+  if (missing === undefined) return error;
+  return new ConfigError(`this kind of transport needs ${missing}: run npm install ${missing}`, {
+    code: 'missing-package',
+    cause: error,
+  });
 }
