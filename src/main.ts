@@ -31,14 +31,22 @@ function usageLine({ message }: CommanderError): string {
   return `${text.replaceAll(/\s*\n\s*/g, ' ')}; try ${namedBy(program, process.argv.slice(2))} --help`;
 }
 
+/** Ends the process once all output is written: a pipe takes 64 KiB at once, and the end of the process would drop the rest. */
+async function leave(code: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.stdout.write('', () => resolve());
+  });
+  process.exit(code);
+}
+
 const program = createProgram(line, await version());
 try {
   await program.parseAsync();
-  process.exit(exit.done);
+  await leave(exit.done);
 } catch (error) {
   if (error instanceof CommanderError) {
     if (error.exitCode !== 0) process.stderr.write(`${usageLine(error)}\n`);
-    process.exit(error.exitCode === 0 ? exit.done : exit.usage);
+    await leave(error.exitCode === 0 ? exit.done : exit.usage);
   }
   process.stderr.write(
     `conductor: ${line
@@ -46,5 +54,5 @@ try {
       .trim()
       .replaceAll(/\s*\n\s*/g, ' ')}${codeIn(error)}\n`,
   );
-  process.exit(error instanceof ConfigError ? exit.usage : exit.failed);
+  await leave(error instanceof ConfigError ? exit.usage : exit.failed);
 }

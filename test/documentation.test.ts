@@ -49,6 +49,8 @@ const proven: Record<string, string> = {
     'test/client/documentation.test.ts',
   'npm run conductor -- simulate --guests 100 --interval 10 --jitter 0.2 --die 0.05 --for 60 --config config/mqtt.yaml':
     'test/client/documentation.test.ts',
+  'conductor describe conductor.yaml': 'test/command-line/describe.test.ts',
+  'conductor describe conductor.yaml --schemas': 'test/command-line/describe.test.ts',
   'conductor doctor conductor.yaml': 'test/command-line/doctor.test.ts',
   'conductor dead list --config conductor.yaml --reason refused --newer-than 2h':
     'test/command-line/dead.test.ts',

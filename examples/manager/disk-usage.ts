@@ -26,6 +26,19 @@ interface DiskUsage extends GuestArgs {
 
 /** Batch-first: one statement for all messages of a batch, from any number of guests. */
 const reportDisk: CastMethod<DiskUsage> = {
+  description: {
+    summary: 'A guest reports the use of its disk.',
+    args: {
+      type: 'object',
+      required: ['instance_id', 'sent', 'used_bytes'],
+      properties: {
+        instance_id: { type: 'string', minLength: 1, maxLength: 36 },
+        sent: { type: 'number', maximum: 1e11 },
+        used_bytes: { type: 'number', minimum: 0 },
+      },
+    },
+  },
+
   parse(args) {
     const instanceId = readId(args, 'instance_id');
     const sent = readSent(args, true) ?? 0;

@@ -7,6 +7,7 @@ import { addCompletion } from './completion.ts';
 import { addDead } from './dead.ts';
 import { addDeferred } from './deferred.ts';
 import { addDemo } from './demo.ts';
+import { addDescribe } from './describe.ts';
 import { addDoctor } from './doctor.ts';
 import { withExamples } from './examples.ts';
 import { addExplain } from './explain.ts';
@@ -22,6 +23,7 @@ const commands = [
   addMigrate,
   addDemo,
   addCheckConfig,
+  addDescribe,
   addDoctor,
   addCast,
   addCall,

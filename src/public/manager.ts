@@ -6,6 +6,7 @@ export type { Notification } from '../core/message/notification.ts';
 export { applied, dead, deferred, duplicate, type Outcome, stale } from '../core/message/outcome.ts';
 export { readId, readSent, readText } from '../workers/methods/arguments.ts';
 export type { CallContext, CallMethod, CastMethod, GuestArgs } from '../workers/methods/contract.ts';
+export type { JsonSchema, MethodDescription } from '../workers/methods/description.ts';
 export {
   applyFolded,
   type Fold,

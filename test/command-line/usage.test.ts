@@ -21,6 +21,7 @@ test('--help names every command', async (t) => {
     'migrate',
     'demo',
     'check-config',
+    'describe',
     'doctor',
     'cast',
     'call',

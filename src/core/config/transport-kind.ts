@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import { type CodecName, codecNames } from '../message/codecs/index.ts';
 import { isOption, oneOf, type Section, type ValuesOf } from '../options.ts';
 import type { Share, Transport } from '../transport/contract.ts';
+import type { TransportDescription } from '../transport/description.ts';
 import { securitySchema, withPasswordFile } from '../transport/security.ts';
 import type { Sender } from '../transport/sender.ts';
 import { shown } from './names.ts';
@@ -54,6 +55,8 @@ export interface ConfiguredTransport {
   create(context: Omit<TransportSetup, 'name'>): Transport;
   /** The sending side of the same entry. Throws ConfigError if the kind has none. */
   createSender(context: SenderSetup): Sender;
+  /** For `conductor describe`; undefined if the kind says nothing. */
+  describe(): TransportDescription | undefined;
 }
 
 /** The arguments of a new sender, beside its own options. */
@@ -105,12 +108,14 @@ function credentialKeys(schema: Section, path: ReadonlyArray<string> = []): stri
  *
  * @param createSender left out: the client library cannot send on this kind.
  * @param check of several options together. Throws ConfigError with `prefix` and the key.
+ * @param describe left out: `conductor describe` says nothing of the protocol.
  */
 export function defineKind<Schema extends ReturnType<typeof commonSchema> & Section>(
   schema: Schema,
   create: (options: ValuesOf<Schema>, setup: TransportSetup) => Transport,
   createSender?: (options: ValuesOf<Schema>, setup: SenderSetup) => Sender,
   check: (options: ValuesOf<Schema>, prefix: string) => void = () => {},
+  describe: (options: ValuesOf<Schema>) => TransportDescription | undefined = () => undefined,
 ): TransportKind {
   return {
     schema,
@@ -132,6 +137,7 @@ export function defineKind<Schema extends ReturnType<typeof commonSchema> & Sect
             throw new ConfigError(`${prefix}kind: ${options.kind} can only receive`);
           return createSender(options, context);
         },
+        describe: () => describe(options),
       };
     },
   };

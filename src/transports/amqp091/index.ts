@@ -1,5 +1,6 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
+import { describe } from './describe.ts';
 import { amqp091Schema, checkSenderKey, checkSubject, withCodecDefaults } from './options.ts';
 
 /** RabbitMQ, and other brokers that speak AMQP 0-9-1. */
@@ -19,4 +20,5 @@ export const amqp091 = defineKind(
     });
   },
   checkSubject,
+  describe,
 );

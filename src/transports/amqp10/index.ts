@@ -1,5 +1,6 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
+import { describe } from './describe.ts';
 import { amqp10Schema, withCodecDefaults } from './options.ts';
 
 /** RabbitMQ, Artemis, Qpid, and other brokers that speak AMQP 1.0. */
@@ -15,4 +16,6 @@ export const amqp10 = defineKind(
       const { createSender } = await import('./sender.ts');
       return createSender(withCodecDefaults(given), setup);
     }),
+  undefined,
+  describe,
 );

@@ -1,6 +1,7 @@
 import { defineKind, type TransportSetup } from '../../core/config/transport-kind.ts';
 import type { KeptSession } from '../../core/transport/contract.ts';
 import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
+import { describe } from './describe.ts';
 import { checkSenderTopic, checkSubject, type MqttOptions, mqttSchema } from './options.ts';
 
 /** Brokers that speak MQTT 5 or 3.1.1, at QoS 1. */
@@ -22,6 +23,7 @@ export const mqtt = defineKind(
     });
   },
   checkSubject,
+  describe,
 );
 
 function keptSession(

@@ -1,5 +1,6 @@
 import { defineKind } from '../../core/config/transport-kind.ts';
 import { lazySender, lazyTransport } from '../../core/transport/lazily.ts';
+import { describe } from './describe.ts';
 import { checkSender, natsSchema } from './options.ts';
 
 /** NATS with or without JetStream. */
@@ -16,4 +17,5 @@ export const nats = defineKind(
       return createSender(options, setup);
     }),
   checkSender,
+  describe,
 );

@@ -1,11 +1,12 @@
 import { Rejected } from '../../core/errors.ts';
 import { type JsonObject, jsonTypeOf } from '../../core/json.ts';
+import { maxId, noSeconds } from './description.ts';
 
 /** Readers of single arguments. Each throws Rejected with the argument's name and the expected form. */
 
-/** Ids are varchar(36) columns. A longer id can name no row. */
+/** Reads the id of an instance or a backup. */
 export function readId(args: JsonObject, name: string): string {
-  return readText(args, name, 36, 1);
+  return readText(args, name, maxId, 1);
 }
 
 export function readText(args: JsonObject, name: string, maxLength: number, minLength = 0): string {
@@ -28,9 +29,6 @@ function characters(text: string): number {
   for (const _ of text) count += 1;
   return count;
 }
-
-/** Seconds since the epoch that no sender means: the year 5138. As milliseconds it is a day of 1973. */
-const noSeconds = 1e11;
 
 /** Seconds since the epoch, stamped by the guest. */
 export function readSent(args: JsonObject, required: boolean): number | undefined {

@@ -3,6 +3,7 @@ import type { Envelope, Principal } from '../../core/message/envelope.ts';
 import type { Outcome, Resumption } from '../../core/message/outcome.ts';
 import type { Db } from '../postgres/transaction.ts';
 import type { NotificationSettings, WorkerSettings } from '../settings.ts';
+import type { MethodDescription } from './description.ts';
 
 /** The parsed arguments of a method. */
 export interface GuestArgs {
@@ -25,6 +26,8 @@ export interface ApplyOptions {
 
 /** A method of guests: a row of the method table that takes a whole batch. It is usually cast; a call is a batch of one. */
 export interface CastMethod<Args extends GuestArgs = GuestArgs> {
+  /** For `conductor describe`. */
+  readonly description?: MethodDescription;
   /** Whether `parse` uses the envelope's context, which costs more to read than all the rest. */
   readonly needsContext?: boolean;
   /** Parses the arguments of a message. Throws Rejected with the argument's name. */
@@ -56,6 +59,8 @@ export interface CastMethod<Args extends GuestArgs = GuestArgs> {
 
 /** A method with an answer: a row of the method table that is called, one call at a time, each in its own transaction. */
 export interface CallMethod<Args = unknown> {
+  /** For `conductor describe`. */
+  readonly description?: MethodDescription;
   /** `service`: only a principal with a grant in the configuration may call it. */
   readonly allowed: 'anyone' | 'service';
   /**

@@ -43,6 +43,8 @@ export function loadedFrom(own: unknown, url: string): Manager {
 function problemOf(method: unknown): string | undefined {
   if (!isMethod(method))
     return ' is not a method: it needs the functions parse, toWire and apply, or the functions parse and run';
+  const problem = problemOfDescription(method.description);
+  if (problem !== undefined) return problem;
   if ('apply' in method) {
     for (const key of ['needsContext', 'latestOnly'] as const) {
       const problem = method[key] === undefined ? undefined : notBoolean(key, method[key]);
@@ -59,6 +61,19 @@ function problemOf(method: unknown): string | undefined {
     mutating,
     'true if it changes anything, so that a repeated call acts once, else false',
   );
+}
+
+/** `conductor describe` prints it, so a schema must be an object. Whether it is a good one, a validator says. */
+function problemOfDescription(description: unknown): string | undefined {
+  if (description === undefined) return undefined;
+  if (!isObject(description)) return `.description is ${jsonTypeOf(description)}: write { summary, args }`;
+  const { summary, rules = '', args, argsWithoutSent = {}, result = {} } = description;
+  for (const [key, value] of Object.entries({ summary, rules }))
+    if (typeof value !== 'string') return `.description.${key} is ${shown(value)}: write a sentence`;
+  for (const [key, value] of Object.entries({ args, argsWithoutSent, result }))
+    if (!isObject(value))
+      return `.description.${key} is ${shown(value)}: write a JSON Schema of draft 7, as an object`;
+  return undefined;
 }
 
 function notBoolean(key: string, value: unknown, write = 'true or false'): string | undefined {

@@ -5,7 +5,8 @@ import type { CastMethod, GuestArgs } from './contract.ts';
 import { byGuard } from './fold.ts';
 
 /** A method that handles one message at a time. */
-export interface Handler<Args extends GuestArgs> extends Pick<CastMethod<Args>, 'parse' | 'needsContext'> {
+export interface Handler<Args extends GuestArgs>
+  extends Pick<CastMethod<Args>, 'description' | 'parse' | 'needsContext'> {
   /** If missing, the method's messages are never deferred, so no arguments have to be stored. */
   toWire?(args: Args): JsonObject;
   /** Handles one message inside the batch's transaction. It may be called again with the same message. */
@@ -17,8 +18,9 @@ export interface Handler<Args extends GuestArgs> extends Pick<CastMethod<Args>, 
  * gets messages in the order of their keys, so that two batches cannot deadlock, and those of one key in the order of their guard.
  */
 export function oneAtATime<Args extends GuestArgs>(handler: Handler<Args>): CastMethod<Args> {
-  const { parse, needsContext, toWire } = handler;
+  const { description, parse, needsContext, toWire } = handler;
   return {
+    ...(description !== undefined && { description }),
     ...(needsContext !== undefined && { needsContext }),
     parse,
     toWire(args) {

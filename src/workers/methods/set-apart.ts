@@ -11,10 +11,11 @@ const maxName = 63;
  */
 export function setApart(name: string, method: CastMethod | CallMethod): CastMethod | CallMethod {
   if ('apply' in method) {
-    const { needsContext, latestOnly } = method;
+    const { description, needsContext, latestOnly } = method;
     return {
       // For an object of a class this copies the object's own properties, not those of its class.
       ...method,
+      ...(description !== undefined && { description }),
       ...(needsContext !== undefined && { needsContext }),
       ...(latestOnly !== undefined && { latestOnly }),
       parse: (args, envelope) => method.parse(args, envelope),
@@ -22,8 +23,10 @@ export function setApart(name: string, method: CastMethod | CallMethod): CastMet
       apply: (db, batch, options) => lend(name, db, (own) => method.apply(own, batch, options)),
     };
   }
+  const { description } = method;
   const called: CallMethod = {
     ...method,
+    ...(description !== undefined && { description }),
     allowed: method.allowed,
     mutating: method.mutating,
     parse: (args) => method.parse(args),

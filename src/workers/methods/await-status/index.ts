@@ -4,7 +4,9 @@ import { readId } from '../arguments.ts';
 import type { CallMethod } from '../contract.ts';
 import { statuses } from '../statuses.ts';
 import { Wait } from '../wait.ts';
+import { description } from './description.ts';
 import { readStatus } from './read-status.ts';
+import { wait } from './wait-time.ts';
 
 interface AwaitStatusArgs {
   readonly instanceId: string;
@@ -13,14 +15,12 @@ interface AwaitStatusArgs {
   readonly timeout: number;
 }
 
-/** Seconds that a call is held if it does not say, and at most: RabbitMQ closes a channel over a message that is unsettled for longer. */
-const wait = { usual: 60, most: 600 };
-
 /**
  * Answers once the instance has one of the statuses, or has had it since the call arrived. Meanwhile the main thread holds the call, and
  * the worker does not know of it.
  */
 export const awaitStatus: CallMethod<AwaitStatusArgs> = {
+  description,
   allowed: 'service',
   mutating: false,
 

@@ -1,5 +1,6 @@
 import type { WorkerSettings } from '../../settings.ts';
 import type { CallMethod } from '../contract.ts';
+import { description } from './description.ts';
 import { estimateFleet } from './estimate-fleet.ts';
 
 /**
@@ -8,6 +9,7 @@ import { estimateFleet } from './estimate-fleet.ts';
  * do not send together.
  */
 export const heartbeatInterval: CallMethod<undefined> = {
+  description,
   allowed: 'anyone',
   mutating: false,
   parse: () => undefined,

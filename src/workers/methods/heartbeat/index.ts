@@ -4,6 +4,7 @@ import { applyFolded } from '../fold.ts';
 import { readGuards } from '../read-guards.ts';
 import { restartRequired, type Status, statuses } from '../statuses.ts';
 import { type HeartbeatArgs, readHeartbeat, writeHeartbeat } from './arguments.ts';
+import { description } from './description.ts';
 import { registerInstances } from './register-instances.ts';
 import { upsertStatuses } from './upsert-statuses.ts';
 
@@ -14,6 +15,7 @@ const absorbing = [...statuses.values()].find(({ id }) => id === restartRequired
  * status only sets `updated_at` and does not move the guard.
  */
 export const heartbeat: CastMethod<HeartbeatArgs> = {
+  description,
   latestOnly: true,
 
   parse: (args, { sentRequired }) => readHeartbeat(args, sentRequired),

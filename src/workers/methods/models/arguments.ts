@@ -28,9 +28,9 @@ export interface Order {
 }
 
 /** More than anybody writes by hand. Each condition costs Postgres planning time. */
-const maxFilters = 32;
-const maxOrders = 8;
-const maxOperands = 1000;
+export const maxFilters = 32;
+export const maxOrders = 8;
+export const maxOperands = 1000;
 
 /** Refuses unknown arguments, since a misspelt filter would not be applied. */
 export function onlyArguments(args: JsonObject, names: ReadonlyArray<string>): void {

@@ -3,6 +3,7 @@ import type { CallMethod } from '../contract.ts';
 import { onlyArguments, readModelName, readValues } from './arguments.ts';
 import { onModel } from './authorized-model.ts';
 import type { Catalog } from './catalog.ts';
+import { createDescription } from './description.ts';
 import { badRequest } from './refusals.ts';
 import { insertRows, type NewRow } from './sql/insert-rows.ts';
 
@@ -15,6 +16,7 @@ interface CreateArgs {
 
 /** Inserts a row, or several rows with one statement: all of them or none. */
 export const modelCreate = (catalog: Catalog): CallMethod<CreateArgs> => ({
+  description: createDescription,
   allowed: 'service',
   mutating: true,
 

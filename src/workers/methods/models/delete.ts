@@ -3,6 +3,7 @@ import type { CallMethod } from '../contract.ts';
 import { onlyArguments, type RowId, readModelName, readRowId } from './arguments.ts';
 import { onModel } from './authorized-model.ts';
 import type { Catalog } from './catalog.ts';
+import { deleteDescription } from './description.ts';
 import { lockRow } from './sql/lock-row.ts';
 import { deleteRow, softDelete } from './sql/update-rows.ts';
 
@@ -14,6 +15,7 @@ interface DeleteArgs {
 
 /** Deletes a row. If the table has `deleted` or `deleted_at`, the row is marked, otherwise it is removed. */
 export const modelDelete = (catalog: Catalog): CallMethod<DeleteArgs> => ({
+  description: deleteDescription,
   allowed: 'service',
   mutating: true,
 

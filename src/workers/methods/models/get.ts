@@ -3,6 +3,7 @@ import type { CallMethod } from '../contract.ts';
 import { onlyArguments, type RowId, readFlag, readModelName, readRowId } from './arguments.ts';
 import { onModel } from './authorized-model.ts';
 import type { Catalog } from './catalog.ts';
+import { getDescription } from './description.ts';
 import { notFound } from './refusals.ts';
 import { selectRow } from './sql/select-rows.ts';
 
@@ -14,6 +15,7 @@ interface GetArgs {
 
 /** Reads one row by its id. */
 export const modelGet = (catalog: Catalog): CallMethod<GetArgs> => ({
+  description: getDescription,
   allowed: 'service',
   mutating: false,
 

@@ -14,6 +14,7 @@ import {
 } from './arguments.ts';
 import { onModel } from './authorized-model.ts';
 import type { Catalog } from './catalog.ts';
+import { listDescription } from './description.ts';
 import { selectPage } from './sql/select-rows.ts';
 
 interface ListArgs {
@@ -28,6 +29,7 @@ interface ListArgs {
 
 /** Reads a page of rows. The answer's marker leads to the next page. */
 export const modelList = (catalog: Catalog): CallMethod<ListArgs> => ({
+  description: listDescription,
   allowed: 'service',
   mutating: false,
 

@@ -12,6 +12,7 @@ import {
 } from './arguments.ts';
 import { onModel } from './authorized-model.ts';
 import type { Catalog } from './catalog.ts';
+import { updateDescription } from './description.ts';
 import { badRequest } from './refusals.ts';
 import { lockRow } from './sql/lock-row.ts';
 import { type Target, updateRows } from './sql/update-rows.ts';
@@ -26,6 +27,7 @@ interface UpdateArgs {
 
 /** Updates the row of one id, or the rows of several ids or of filters, with one statement: all of them or none. */
 export const modelUpdate = (catalog: Catalog): CallMethod<UpdateArgs> => ({
+  description: updateDescription,
   allowed: 'service',
   mutating: true,
 

@@ -8,6 +8,7 @@ import type { NotificationSettings } from '../../settings.ts';
 import { readId, readText } from '../arguments.ts';
 import type { CastMethod, GuestArgs } from '../contract.ts';
 import { findLocked } from '../find-locked.ts';
+import { endDescription, excInfoDescription } from './description.ts';
 import { formatOutput } from './format-output.ts';
 import {
   checkPayload,
@@ -36,6 +37,7 @@ type Addition = (args: JsonObject) => JsonObject;
  * billing reads. It writes no row, so it does not wait for the instance to exist.
  */
 export const notifyEnd: CastMethod<NotifyArgs> = {
+  description: endDescription,
   needsContext: true,
   parse: (args, envelope) => parseNotification(args, envelope, 'end', readNotificationArgs),
   toWire,
@@ -48,6 +50,7 @@ export const notifyEnd: CastMethod<NotifyArgs> = {
  * is published, as in Trove.
  */
 export const notifyExcInfo: CastMethod<NotifyExcInfoArgs> = {
+  description: excInfoDescription,
   needsContext: true,
 
   parse(args, envelope) {

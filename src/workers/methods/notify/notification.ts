@@ -21,29 +21,30 @@ const otherEvents: Readonly<Record<string, string>> = {
 /** Classes with the prefix that are no notifications that a guest can end. */
 const otherClasses = ['APINotification', 'Quotas'];
 
+/** The name of a class: the prefix, and words that begin with a capital. */
+export const className = new RegExp(
+  `^${classPrefix.replaceAll('.', '\\.')}(?!(?:${otherClasses.join('|')})$)(?=.{1,64}$)(?:[A-Z][a-z]+)+$`,
+);
+
 /** The event of a notification's class: `instance_create` for DBaaSInstanceCreate. Throws Rejected. */
 export function eventOf(serialized: JsonObject): string {
-  const { notification_classname: className } = serialized;
-  const name =
-    typeof className === 'string' && className.startsWith(classPrefix)
-      ? className.slice(classPrefix.length)
-      : '';
-  if (!/^[A-Z][A-Za-z]{0,63}$/.test(name) || otherClasses.includes(name)) {
-    const given =
-      typeof className === 'string' ? JSON.stringify(className.slice(0, 64)) : jsonTypeOf(className);
+  const { notification_classname: given } = serialized;
+  if (typeof given !== 'string' || !className.test(given)) {
+    const shown = typeof given === 'string' ? JSON.stringify(given.slice(0, 64)) : jsonTypeOf(given);
     throw new Rejected(
       'bad_argument',
-      `args.serialized_notification.notification_classname is ${given}, not one of Trove's notifications`,
+      `args.serialized_notification.notification_classname is ${shown}, not one of Trove's notifications`,
       'serialized_notification',
     );
   }
+  const name = given.slice(classPrefix.length);
   return otherEvents[name] ?? name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase();
 }
 
 /** The keys that every notification must have (`required_base_traits`). */
-const baseTraits = ['tenant_id', 'client_ip', 'server_ip', 'server_type', 'request_id'];
+export const baseTraits = ['tenant_id', 'client_ip', 'server_ip', 'server_type', 'request_id'];
 
-/** The keys that it must have at its end, by event (`required_end_traits`). */
+/** The key that it must have at its end, by event (`required_end_traits`). */
 const endTraits: Readonly<Record<string, string>> = {
   instance_create: 'instance_id',
   cluster_create: 'cluster_id',
@@ -53,13 +54,26 @@ const endTraits: Readonly<Record<string, string>> = {
   configuration_create: 'configuration_id',
 };
 
+/** The names of classes whose event needs a key at its end, by the key. `instance_id` is needed anyway. */
+export const classesWithTrait: ReadonlyArray<readonly [names: ReadonlyArray<string>, trait: string]> =
+  Object.entries(Object.groupBy(Object.entries(endTraits), ([, trait]) => trait)).flatMap(
+    ([trait, events = []]) =>
+      trait === 'instance_id' ? [] : [[events.map(([event]) => classOf(event)), trait] as const],
+  );
+
+function classOf(event: string): string {
+  return classPrefix + event.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /**
  * Checks a payload. Trove raises an error over one that lacks a key, and publishes nothing. `server_type` becomes part of the
  * publisher's name, and not every value can be made a text. Throws Rejected.
  */
 export function checkPayload(payload: JsonObject, event: string, qualifier: 'end' | 'error'): void {
   const needed =
-    qualifier === 'end' && event in endTraits ? [...baseTraits, endTraits[event] ?? ''] : baseTraits;
+    qualifier === 'end' && Object.hasOwn(endTraits, event)
+      ? [...baseTraits, endTraits[event] ?? '']
+      : baseTraits;
   const { server_type } = payload;
   if (typeof server_type === 'object' && server_type !== null) {
     throw new Rejected(

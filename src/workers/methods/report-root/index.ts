@@ -1,7 +1,9 @@
 import { applied, deferred, duplicate, type Outcome, stale } from '../../../core/message/outcome.ts';
 import { readId, readText } from '../arguments.ts';
 import type { CastMethod } from '../contract.ts';
+import { maxUser } from '../description.ts';
 import type { ReportRootArgs } from './arguments.ts';
+import { description } from './description.ts';
 import { insertRootReports } from './insert-root-reports.ts';
 
 /**
@@ -10,6 +12,7 @@ import { insertRootReports } from './insert-root-reports.ts';
  * Trove records unknown instances. Here a report about an unknown instance is deferred, like any other message.
  */
 export const reportRoot: CastMethod<ReportRootArgs> = {
+  description,
   needsContext: true,
 
   parse(args, { context }) {
@@ -20,7 +23,7 @@ export const reportRoot: CastMethod<ReportRootArgs> = {
       instanceId,
       key: instanceId,
       guard: undefined,
-      user: user === null ? null : readText({ user }, 'user', 255),
+      user: user === null ? null : readText({ user }, 'user', maxUser),
     };
   },
 

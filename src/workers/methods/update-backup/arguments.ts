@@ -18,7 +18,7 @@ export interface UpdateBackupArgs extends GuestArgs {
 }
 
 /** The text columns, each with its width in Trove's table. */
-const textFields = { state: 32, checksum: 32, location: 1024, backup_type: 32 } as const;
+export const textFields = { state: 32, checksum: 32, location: 1024, backup_type: 32 } as const;
 
 /** Reads the arguments of `update_backup`. Throws Rejected with the argument's name. */
 export function readUpdateBackup(args: JsonObject, sentRequired: boolean): UpdateBackupArgs {

@@ -8,6 +8,7 @@ import {
   type UpdateBackupArgs,
   writeUpdateBackup,
 } from './arguments.ts';
+import { description } from './description.ts';
 import { updateBackups } from './update-backups.ts';
 
 /**
@@ -15,6 +16,7 @@ import { updateBackups } from './update-backups.ts';
  * instance. Each backup has its own guard.
  */
 export const updateBackup: CastMethod<UpdateBackupArgs> = {
+  description,
   parse: (args, { sentRequired }) => readUpdateBackup(args, sentRequired),
 
   toWire: writeUpdateBackup,
