@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { parseConfig } from '../src/core/config/load.ts';
 import { transportKinds } from '../src/transports/index.ts';
 import { statuses } from '../src/workers/methods/statuses.ts';
 import { startConductorHere } from './support/conductor.ts';
@@ -93,6 +94,15 @@ test('every command in the documentation is run by a test', (t) => {
       if (proof !== undefined) t.true(existsSync(join(root, proof)), proof);
     }
   }
+});
+
+test('the configuration in the README is complete', (t) => {
+  const [, text = ''] = /^```yaml\n([\s\S]*?)^```/m.exec(read('README.md')) ?? [];
+  const { transports } = parseConfig(text, 'README.md', {}, transportKinds);
+  t.deepEqual(
+    transports.map(({ name, options }) => [name, options.kind]),
+    [['edge', 'mqtt']],
+  );
 });
 
 test('every link has a target', (t) => {

@@ -63,7 +63,7 @@ declare module 'conductor-gateway-client' {
   interface Methods { store_disk: { readonly used: number } }
   interface Results { store_disk: { readonly left: number } }
 }
-await using client = await connect({ transport: ${JSON.stringify(broker.entry())}, sender: 'i1' });
+const client = await connect({ transport: ${JSON.stringify(broker.entry())}, sender: 'i1' });
 const states: string[] = [];
 const watching = (async () => {
   for await (const { state } of client.states()) states.push(state);
@@ -71,7 +71,7 @@ const watching = (async () => {
 await client.cast('heartbeat', { payload: { service_status: 'running' } });
 const { left } = await client.call('store_disk', { used: 3 });
 const refused = await connect({ transport: { kind: 'nats', url: 'nats://127.0.0.1:1' }, sender: 'i1' }).catch((error: unknown) => error);
-await client.close();
+await client[Symbol.asyncDispose]();
 await watching;
 const code = refused instanceof ConfigError ? refused.code + ': ' + refused.message : 'nothing';
 process.stdout.write(JSON.stringify({ left, states, code }));
