@@ -3,11 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, messageOf } from '../core/errors.ts';
-import { isObject } from '../core/json.ts';
-import { readLetter, type StoredLetter } from '../database/dead-letters.ts';
+import { readLetter } from '../database/dead-letters.ts';
 import { editLetter } from '../database/dead-letters-change.ts';
+import { plainBodyOf, textOfBody, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
 import type { CommandLine } from './command-line.ts';
-import { plainBodyOf, textOfBody } from './letter-body.ts';
 import { withTable } from './with-table.ts';
 
 export interface EditFlags {
@@ -22,11 +21,13 @@ export function edit(line: CommandLine, id: string, flags: EditFlags): Promise<v
   return withTable(line, flags.config, 'dead_letters', async (query, { maxBody }) => {
     const letter = await readLetter(query, id);
     if (letter === undefined) throw new Error(`there is no dead letter ${id}`);
-    refuseUneditable(letter);
+    const why = uneditableBecause(letter);
+    if (why !== undefined) throw new Error(why);
     const before = letter.editedBody ?? plainBodyOf(letter, maxBody) ?? Buffer.alloc(0);
     const body = flags.body === undefined ? await inEditor(before, id) : await bodyFrom(flags.body);
     if (flags.body === undefined && body.equals(before)) throw new Error('nothing was changed');
-    check(body, maxBody);
+    const unfit = unfitBecause(body, maxBody);
+    if (unfit !== undefined) throw new ConfigError(unfit);
     if (!(await editLetter(query, id, body, flags.by)))
       throw new Error(`dead letter ${id} was redriven or deleted meanwhile; the edited body is not stored`);
     line.print(
@@ -35,27 +36,6 @@ export function edit(line: CommandLine, id: string, flags: EditFlags): Promise<v
         : `Dead letter ${id} has an edited body. conductor dead redrive --id ${id} runs it.`,
     );
   });
-}
-
-function refuseUneditable({ id, state, counted, redriveOutcome }: StoredLetter): void {
-  if (counted !== null)
-    throw new Error(`dead letter ${id} only counts messages that were not kept; it has no message to edit`);
-  if (state === 'waiting')
-    throw new Error(`dead letter ${id} waits for its redrive; it cannot be edited now`);
-  if (state === 'redriven') throw new Error(`dead letter ${id} was redriven already: ${redriveOutcome}`);
-}
-
-/** Every wire form is a JSON object. */
-function check(body: Buffer, maxBody: number): void {
-  if (body.length > maxBody)
-    throw new ConfigError(`the edited body has ${body.length} bytes, more than maxBody (${maxBody})`);
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    throw new ConfigError(`the edited body is not JSON: ${messageOf(error)}`);
-  }
-  if (!isObject(value)) throw new ConfigError('the edited body is no JSON object');
 }
 
 async function bodyFrom(file: string): Promise<Buffer> {

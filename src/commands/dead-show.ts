@@ -1,7 +1,7 @@
 import { readLetter, refusals, type StoredLetter } from '../database/dead-letters.ts';
+import { letterJson, plainBodyOf, textOfBody } from '../database/letter-body.ts';
 import type { CommandLine } from './command-line.ts';
 import { stateOf } from './dead-list.ts';
-import { plainBodyOf, textOfBody } from './letter-body.ts';
 import { withTable } from './with-table.ts';
 
 export interface ShowFlags {
@@ -14,24 +14,10 @@ export function show(line: CommandLine, id: string, { config: file, json }: Show
   return withTable(line, file, 'dead_letters', async (query, { maxBody }) => {
     const letter = await readLetter(query, id);
     if (letter === undefined) throw new Error(`there is no dead letter ${id}`);
-    const body = plainBodyOf(letter, maxBody);
-    line.print(json ? JSON.stringify(jsonOf(letter, body)) : textOf(letter, body));
+    line.print(
+      json ? JSON.stringify(letterJson(letter, maxBody)) : textOf(letter, plainBodyOf(letter, maxBody)),
+    );
   });
-}
-
-/** A body that is no text is given in hex. */
-function jsonOf({ bodyDigest, body: _, editedBody, ...letter }: StoredLetter, body: Buffer | null) {
-  return {
-    ...letter,
-    bodyDigest: bodyDigest.toString('hex'),
-    ...bodyFields('body', body),
-    ...bodyFields('editedBody', editedBody),
-  };
-}
-
-function bodyFields(name: string, body: Buffer | null): Record<string, string | null> {
-  const text = body === null ? null : textOfBody(body);
-  return text === undefined ? { [`${name}Hex`]: body?.toString('hex') ?? null } : { [name]: text };
 }
 
 function textOf(letter: StoredLetter, body: Buffer | null): string {

@@ -1,16 +1,10 @@
 import type { Command } from 'commander';
-import { type ListedLetter, listLetters } from '../database/dead-letters.ts';
-import { type ListedDeferred, listDeferred } from '../database/deferred.ts';
-import {
-  type InstanceRow,
-  readInstance,
-  readTransitions,
-  type StatusRow,
-  type Transition,
-} from '../database/explain.ts';
+import type { ListedLetter } from '../database/dead-letters.ts';
+import type { ListedDeferred } from '../database/deferred.ts';
+import type { InstanceRow, StatusRow, Transition } from '../database/explain.ts';
+import { type Explanation, explainInstance } from '../database/explain-instance.ts';
 import { type CommandLine, count } from './command-line.ts';
 import { withExamples } from './examples.ts';
-import { reasonsOf } from './explain-why.ts';
 import { printable, tableText } from './table.ts';
 import { withTable } from './with-table.ts';
 
@@ -31,34 +25,25 @@ export function addExplain(program: Command, line: CommandLine): void {
     .option('--json', 'print JSON', false)
     .action((id: string, { config, limit, json }: ExplainFlags) =>
       withTable(line, config, 'status_transitions', async (query) => {
-        const { instance, status } = await readInstance(query, id);
-        const transitions = await readTransitions(query, id, limit + 1);
-        const deferred = await listDeferred(query, { instance: id }, limit + 1);
-        const letters = await listLetters(query, { instance: id }, limit + 1);
-        const why = reasonsOf({ instance, status, deferred, letters });
-        line.print(
-          json
-            ? JSON.stringify({
-                id,
-                instance,
-                status,
-                why,
-                transitions: transitions.slice(0, limit),
-                deferred: deferred.slice(0, limit),
-                dead: letters.slice(0, limit),
-                more: [transitions, deferred, letters].some((rows) => rows.length > limit),
-              })
-            : [
-                headOf(id, instance, status),
-                why.map((reason) => `- ${printable(reason)}`).join('\n'),
-                section('Changes of status, the newest first', transitions, limit, transitionsTable),
-                section('Deferred messages, the oldest first', deferred, limit, deferredTable),
-                section('Dead letters, the newest first', letters, limit, lettersTable),
-              ].join('\n\n'),
-        );
+        const found = await explainInstance(query, id, limit);
+        line.print(json ? JSON.stringify(jsonOf(found)) : textOf(found));
       }),
     );
   withExamples(command, ['why does i1 not run?', 'conductor explain i1 --config conductor.yaml']);
+}
+
+function jsonOf({ cut, ...found }: Explanation) {
+  return { ...found, more: Object.values(cut).includes(true) };
+}
+
+function textOf({ id, instance, status, why, transitions, deferred, dead, cut }: Explanation): string {
+  return [
+    headOf(id, instance, status),
+    why.map((reason) => `- ${printable(reason)}`).join('\n'),
+    section('Changes of status, the newest first', transitions, cut.transitions, transitionsTable),
+    section('Deferred messages, the oldest first', deferred, cut.deferred, deferredTable),
+    section('Dead letters, the newest first', dead, cut.dead, lettersTable),
+  ].join('\n\n');
 }
 
 function headOf(id: string, instance: InstanceRow | null, status: StatusRow | null): string {
@@ -73,11 +58,10 @@ function headOf(id: string, instance: InstanceRow | null, status: StatusRow | nu
 function section<Row>(
   title: string,
   rows: ReadonlyArray<Row>,
-  limit: number,
+  isCut: boolean,
   table: (rows: ReadonlyArray<Row>, isCut: boolean) => string,
 ): string {
-  if (rows.length === 0) return `${title}: none.`;
-  return `${title}:\n${table(rows.slice(0, limit), rows.length > limit)}`;
+  return rows.length === 0 ? `${title}: none.` : `${title}:\n${table(rows, isCut)}`;
 }
 
 function transitionsTable(rows: ReadonlyArray<Transition>, isCut: boolean): string {

@@ -110,7 +110,9 @@ const listed = `
   edited_at AS "editedAt", redrive_at AS "redriveAt", redrive_by AS "redriveBy", redriven_at AS "redrivenAt",
   redrive_outcome AS "redriveOutcome", redrives`;
 
-const list = `SELECT ${listed} FROM dead_letters WHERE ${selected} ORDER BY dead_letters.id DESC LIMIT $12`;
+const list = `
+SELECT ${listed} FROM dead_letters WHERE ${selected} AND ($13::bigint IS NULL OR dead_letters.id < $13)
+ORDER BY dead_letters.id DESC LIMIT $12`;
 
 const show = `
 SELECT ${listed}, sender_proof AS "senderProof", compression, was_deferred AS "wasDeferred", topic, body,
@@ -141,9 +143,18 @@ export function valuesOf(filter: LetterFilter): unknown[] {
   ].map((value) => value ?? null);
 }
 
-/** The dead letters that a filter selects, the newest first. */
-export function listLetters(query: Query, filter: LetterFilter, limit: number): Promise<ListedLetter[]> {
-  return query<ListedLetter>(list, [...valuesOf(filter), limit]);
+/**
+ * The dead letters that a filter selects, the newest first.
+ *
+ * @param before the last id of the page before; only smaller ones follow.
+ */
+export function listLetters(
+  query: Query,
+  filter: LetterFilter,
+  limit: number,
+  before?: string,
+): Promise<ListedLetter[]> {
+  return query<ListedLetter>(list, [...valuesOf(filter), limit, before ?? null]);
 }
 
 /** Counts the dead letters that a filter selects, by transport, reason and state. */

@@ -1,6 +1,6 @@
-import type { ListedLetter } from '../database/dead-letters.ts';
-import type { ListedDeferred } from '../database/deferred.ts';
-import type { InstanceRow, StatusRow } from '../database/explain.ts';
+import type { ListedLetter } from './dead-letters.ts';
+import type { ListedDeferred } from './deferred.ts';
+import type { InstanceRow, StatusRow } from './explain.ts';
 
 /** The facts about an instance. */
 export interface Known {
