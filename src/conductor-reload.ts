@@ -18,6 +18,7 @@ export interface ReloadingParts {
   readonly pool: Pick<WorkerPool, 'renew'>;
   readonly jobs: Pick<Jobs, 'renew'>;
   readonly probe: Pick<DatabaseProbe, 'renew'>;
+  readonly page: Pick<DatabaseProbe, 'renew'>;
   readonly transports: ReadonlyArray<{
     readonly name: string;
     readonly supervisor: Pick<Supervisor, 'renew'>;
@@ -80,6 +81,7 @@ export class Reloading {
     if (concernsDatabase) {
       parts.jobs.renew(taken.config.database);
       parts.probe.renew(taken.config.database);
+      parts.page.renew(taken.config.database);
     }
     this.current = taken;
     if (live.length > 0) this.tellWarnings(taken.config);

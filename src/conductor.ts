@@ -5,6 +5,7 @@ import { awaitDatabase } from './conductor-database.ts';
 import { DurabilityWatch } from './conductor-durability.ts';
 import { createJobs, jobsConnections } from './conductor-jobs.ts';
 import { createOutbox } from './conductor-outbox.ts';
+import { createPageSource } from './conductor-page.ts';
 import { createPeers } from './conductor-peers.ts';
 import { Reloading } from './conductor-reload.ts';
 import { type Conductor, Replica } from './conductor-replica.ts';
@@ -169,7 +170,8 @@ export async function startConductor(
     admin: () => admin,
     logger,
   });
-  const reloading = new Reloading({ config, pool, jobs, probe, transports: perTransport, logger });
+  const page = createPageSource(config, logger);
+  const reloading = new Reloading({ config, pool, jobs, probe, page, transports: perTransport, logger });
   const conductor: Conductor = new Replica({
     config,
     counters,
@@ -192,8 +194,9 @@ export async function startConductor(
   onMade(conductor);
 
   try {
-    admin = await startAdmin(config.admin, conductor);
-    if (admin.url !== undefined) logger.info({ url: admin.url }, 'health is told over HTTP');
+    admin = await startAdmin(config.admin, conductor, page, logger);
+    if (admin.url !== undefined)
+      logger.info({ url: admin.url }, 'the status page, health and metrics are served over HTTP');
     await unlessAborted(pool.ready(), signal);
     // Before a session is taken from a peer that holds it for this replica.
     await unlessAborted(registry.start(), signal);

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { startConductor } from '../conductor.ts';
@@ -24,10 +25,11 @@ const places = {
   data: join(folder, 'postgres'),
   config: join(folder, 'demo.yaml'),
   log: join(folder, 'conductor.log'),
+  token: join(folder, 'admin-token'),
 };
 const fleetSize = 24;
 /** The protocols' own ports, so that the lines to try are short. If they are taken, others. */
-const usualPorts = { postgres: 5432, mqtt: 1883 };
+const usualPorts = { postgres: 5432, mqtt: 1883, page: 8080 };
 const endedEarly = 'Ended before the guests began.';
 /** Milliseconds to wait for the first heartbeat. After that the figures are shown without it. */
 const firstPatience = 5000;
@@ -70,17 +72,22 @@ async function run(
 
   const broker = await onFreePort(usualPorts.mqtt, startBroker);
   stops.push(broker.stop);
-  const text = configuration(database, broker.url);
-  writeFileSync(places.config, text);
-  const config = parseConfig(text, places.config, {}, transportKinds);
-  const conductor = await startConductor(config, logger, interrupted);
+  makeToken();
+  let page = '';
+  const conductor = await onFreePort(usualPorts.page, (port) => {
+    page = `http://127.0.0.1:${port}/`;
+    const text = configuration(database, broker.url, port);
+    writeFileSync(places.config, text);
+    const config = parseConfig(text, places.config, {}, transportKinds);
+    return startConductor(config, logger, interrupted);
+  });
   stops.push(conductor.stop);
   if (interrupted.aborted) return endedEarly;
   const [counters] = conductor.counters.values();
   if (counters === undefined) throw new Error('the conductor of the demo has no transport');
 
   const { notes } = postgres;
-  print(introduction({ guests: fleetSize, database, broker: broker.url, ...places, notes }));
+  print(introduction({ guests: fleetSize, page, database, broker: broker.url, ...places, notes }));
   const fleet = startGuests(broker.url, fleetSize);
   stops.push(fleet.stop);
   const reader = new Reader({ database, ids: fleet.ids, counters, heldBecause: () => conductor.heldBecause });
@@ -111,6 +118,12 @@ async function startDatabase(): Promise<RunningPostgres> {
   );
 }
 
+/** The token with which the user of the status page may see and redrive dead letters. It stays, so that a browser stays signed in. */
+function makeToken(): void {
+  if (!existsSync(places.token))
+    writeFileSync(places.token, `${randomBytes(24).toString('hex')}\n`, { mode: 0o600 });
+}
+
 /** The log of this run, in a file: on the terminal it would interrupt the summary. */
 function openLog(): Logger {
   const file = pino.destination({ dest: places.log, append: false, sync: true });
@@ -120,7 +133,7 @@ function openLog(): Logger {
 }
 
 /** An ordinary configuration, which the user can read and build on. */
-function configuration(database: string, broker: string): string {
+function configuration(database: string, broker: string, port: number): string {
   return `# What \`conductor demo\` runs with; it writes this file at each start.
 # \`conductor check-config ${places.config}\` shows it with all defaults.
 replica: demo
@@ -137,6 +150,9 @@ transports:
       mode: subject
 guests:
   autoRegister: true
+admin:
+  port: ${port}
+  tokenFile: ${places.token}
 shutdown:
   deadline: 5000
 `;

@@ -83,6 +83,7 @@ const ownColumns: Readonly<Record<string, readonly string[]>> = {
     'revoked_at',
     'changed_at',
   ],
+  page_snapshots: ['id', 'begun_at', 'claimed_until', 'taken_at', 'content'],
 };
 
 const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, ...ownColumns };

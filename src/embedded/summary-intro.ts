@@ -1,6 +1,9 @@
 /** The parts of the demo, as its introduction names them. */
 export interface Introduced {
   readonly guests: number;
+  /** The address of the status page, and the file with its token. */
+  readonly page: string;
+  readonly token: string;
   /** Connection URLs. */
   readonly database: string;
   readonly broker: string;
@@ -13,11 +16,14 @@ export interface Introduced {
 }
 
 /** Tells a new user which parts run, and two commands to try. */
-export function introduction({ guests, database, broker, data, config, log, notes }: Introduced): string {
+export function introduction(introduced: Introduced): string {
+  const { guests, page, token, database, broker, data, config, log, notes } = introduced;
   const db = new URL(database);
   const { hostname, port } = new URL(broker);
   const tryIt = `mosquitto_pub -h ${hostname} -p ${port} -q 1 -t conductor/my-guest`;
   return [
+    `Status page: ${page}   token for dead letters: ${token}`,
+    '',
     `${guests} simulated guests send heartbeats over MQTT. The conductor writes them to`,
     'Postgres and acknowledges each one to the broker only after its commit.',
     '',

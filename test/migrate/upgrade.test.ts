@@ -22,6 +22,7 @@ test('migrate gives an empty database everything that the conductor needs', asyn
     'table status_transitions',
     'table replicas',
     'table sender_keys',
+    'table page_snapshots',
   ]);
   t.regex(await run(database), /Creates the tables instances.*The database is ready\.$/s);
   t.deepEqual(await missingFromSchema(database.query), []);
@@ -32,7 +33,7 @@ test("the tables in an empty database have Trove's names, columns and types", as
   await Promise.all([run(empty), run(troves)]);
   const ours = await catalog(empty);
   const ofTables =
-    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|notification_outbox|status_transitions|replicas|sender_keys)\./;
+    /^column (instances|service_statuses|backups|root_enabled_history|instance_faults|dead_letters|deferred|call_results|notification_outbox|status_transitions|replicas|sender_keys|page_snapshots)\./;
   const columns = (lines: string[]) => lines.filter((line) => ofTables.test(line));
   t.deepEqual(columns(ours), columns(await catalog(troves)));
   t.true(ours.includes('table service_statuses {fillfactor=60}'));
@@ -51,6 +52,7 @@ test("migrate only adds to Trove's own database", async (t) => {
     'table status_transitions',
     'table replicas',
     'table sender_keys',
+    'table page_snapshots',
     'trigger conductor_keep_sent on service_statuses',
     'trigger conductor_keep_sent on backups',
     'trigger conductor_record_status on service_statuses',
@@ -208,6 +210,9 @@ test('times are UTC in any time zone of the server', async (t) => {
       'deferred.next_attempt_at',
       'notification_outbox.created_at',
       'notification_outbox.next_attempt_at',
+      'page_snapshots.begun_at',
+      'page_snapshots.claimed_until',
+      'page_snapshots.taken_at',
       'replicas.claimed_until',
       'replicas.seen_at',
       'replicas.started_at',

@@ -1,7 +1,7 @@
 /** What test/run.ts tells the test files, through one environment variable, and they tell it, through one file. */
 
 /** The services that tests may need. */
-export type ServiceName = 'rabbitmq' | 'mosquitto' | 'nats' | 'postgres' | 'pgbouncer';
+export type ServiceName = 'rabbitmq' | 'mosquitto' | 'nats' | 'postgres' | 'pgbouncer' | 'chromium';
 
 /** How to reach what runs; what is absent does not run. A test that needs PgBouncer starts one of its own. */
 export interface Started {
@@ -10,6 +10,8 @@ export interface Started {
   readonly nats?: { readonly port: number; readonly monitorPort: number } | undefined;
   readonly postgres?: { readonly port: number } | undefined;
   readonly pgbouncer?: { readonly program: string } | undefined;
+  /** A test that needs a browser starts one of its own. */
+  readonly chromium?: { readonly program: string } | undefined;
 }
 
 export interface Handover {

@@ -20,6 +20,9 @@ export async function buildPackage(): Promise<string> {
   if (code !== 0) throw new Error(`the build failed:\n${build.output()}`);
   for (const name of ['package.json', 'migrations', 'node_modules', 'config', 'examples'])
     if (existsSync(join(root, name))) symlinkSync(join(root, name), join(folder, name));
+  // The files of the status page are served as they are.
+  mkdirSync(join(folder, 'src/admin'), { recursive: true });
+  symlinkSync(join(root, 'src/admin/page'), join(folder, 'src/admin/page'));
   return folder;
 }
 

@@ -19,10 +19,12 @@ export interface Services {
   readonly postgres: Postgres | undefined;
   /** Installed, not started: its path. */
   readonly pgbouncer: { readonly program: string } | undefined;
+  /** The same. */
+  readonly chromium: { readonly program: string } | undefined;
 }
 
 const handover = readHandover();
-const { rabbitmq, mosquitto, nats, postgres, pgbouncer } = handover.services;
+const { rabbitmq, mosquitto, nats, postgres, pgbouncer, chromium } = handover.services;
 
 export const services: Services = {
   rabbitmq: rabbitmq && rabbitmqAt(rabbitmq.port, rabbitmq.managementPort),
@@ -30,6 +32,7 @@ export const services: Services = {
   nats: nats && natsAt(nats.port, nats.monitorPort),
   postgres: postgres && postgresAt(postgres.port),
   pgbouncer,
+  chromium,
 };
 
 /** A service that the test has declared with `needs`. */

@@ -8,6 +8,7 @@ const packages: Record<ServiceName, string> = {
   nats: 'nats-server',
   postgres: 'postgresql',
   pgbouncer: 'pgbouncer',
+  chromium: 'chromium',
 };
 
 /** The line that installs these services, on Debian and Ubuntu. */

@@ -1,5 +1,6 @@
 /** Starts the services of a test run. */
 import { embeddedBinaries, type PostgresBinaries } from '../../src/embedded/postgres.ts';
+import { findChromium } from './browser.ts';
 import type { ServiceName, Started } from './handover.ts';
 import { findMosquitto, startMosquitto } from './mosquitto.ts';
 import { findNats, startNats } from './nats.ts';
@@ -26,13 +27,25 @@ export async function missingServices(): Promise<ServiceName[]> {
     nats: hidden.has('nats') ? undefined : findNats(),
     postgres: await postgresBinaries(),
     pgbouncer: pgbouncerProgram(),
+    chromium: chromiumProgram(),
   };
-  const names: readonly ServiceName[] = ['rabbitmq', 'mosquitto', 'nats', 'postgres', 'pgbouncer'];
+  const names: readonly ServiceName[] = [
+    'rabbitmq',
+    'mosquitto',
+    'nats',
+    'postgres',
+    'pgbouncer',
+    'chromium',
+  ];
   return names.filter((name) => found[name] === undefined);
 }
 
 function pgbouncerProgram(): string | undefined {
   return hidden.has('pgbouncer') ? undefined : findPgbouncer();
+}
+
+function chromiumProgram(): string | undefined {
+  return hidden.has('chromium') ? undefined : findChromium();
 }
 
 /** The system's, else those that npm installed. */
@@ -69,13 +82,14 @@ export async function startServices(missing: readonly ServiceName[]): Promise<Ru
   ] as const;
   try {
     const [rabbitmq, mosquitto, nats, postgres] = await Promise.all(starts);
-    const program = pgbouncerProgram();
+    const [program, browser] = [pgbouncerProgram(), chromiumProgram()];
     const services = {
       rabbitmq: rabbitmq && { port: rabbitmq.port, managementPort: rabbitmq.managementPort },
       mosquitto: mosquitto && { port: mosquitto.port },
       nats: nats && { port: nats.port, monitorPort: nats.monitorPort },
       postgres: postgres && { port: postgres.port },
       pgbouncer: program === undefined ? undefined : { program },
+      chromium: browser === undefined ? undefined : { program: browser },
     };
     return { services, summary: `Started ${times.join(', ')}`, stop };
   } catch (error) {

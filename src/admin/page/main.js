@@ -1,0 +1,176 @@
+import { ask, signInForm, signOut } from './api.js';
+import { announce, byId, fillTable, setText } from './dom.js';
+import { showFleet } from './fleet.js';
+import { showInstance } from './instance.js';
+import { showLetter } from './letter.js';
+import { listLetters, showReasons } from './letters.js';
+import { Plot } from './plot.js';
+import { showHeld, showReplicas, showTransports } from './replicas.js';
+import { duration, instanceLink, latency, rate, time, toneOf } from './words.js';
+
+const plots = [
+  new Plot(byId('rate'), [
+    { name: 'applied, all replicas', of: ({ heartbeats }) => heartbeats, words: rate },
+    { name: 'committed, this replica', of: ({ committed }) => committed, words: rate },
+  ]),
+  new Plot(byId('latency'), [
+    { name: 'half of the messages, this replica', of: ({ median }) => median, words: latency },
+    { name: '99 of 100', of: ({ slowest }) => slowest, words: latency },
+  ]),
+];
+/** Ten minutes. */
+const mostPoints = 300;
+let points = [];
+let status;
+
+const words = {
+  ok: ['good', 'ok: messages flow'],
+  degraded: ['warn', 'degraded'],
+  held: ['bad', 'held: the database is away'],
+  down: ['bad', 'down: no broker'],
+  stopping: ['none', 'stopping'],
+  wedged: ['bad', 'wedged: start it again'],
+};
+
+function showStatus(tone, text) {
+  const pill = byId('status');
+  pill.dataset.tone = tone;
+  setText(pill, text);
+  // Only a change of the state is said aloud.
+  if (status !== undefined && status !== text) announce(`The replica is ${text}`);
+  status = text;
+}
+
+function showState(state) {
+  const { health, present, fleet, problem, replica, version, at } = state;
+  const now = present === undefined ? at : present.now;
+  showStatus(...(words[health.status] ?? ['none', health.status]));
+  setText(byId('replica'), `${replica} · ${version}`);
+  document.title = `${health.status === 'ok' ? '' : `(${health.status}) `}Conductor ${replica}`;
+  showTransports(state);
+  showHeld(state, fleet, problem);
+  showFleet(fleet, now);
+  if (fleet !== undefined) showReasons(fleet.letters, now);
+  if (present === undefined) return;
+  showReplicas(present.replicas, now);
+  fillTable(
+    byId('transitions'),
+    present.transitions.map(({ id, instance, from, to, cause, at: when }) => ({
+      key: id,
+      cells: [
+        { text: instance, class: 'id', link: instanceLink(instance) },
+        { text: from === null ? to : `${from} → ${to}`, tone: toneOf(to) },
+        cause,
+        { text: `${duration(now - when)} ago`, class: 'number', title: time(when) },
+      ],
+    })),
+    'No status has changed yet.',
+  );
+}
+
+const events = new EventSource('/api/live');
+const banner = byId('banner');
+events.addEventListener('points', ({ data }) => {
+  points = JSON.parse(data);
+  for (const plot of plots) plot.show(points);
+});
+events.addEventListener('point', ({ data }) => {
+  points = [...points, JSON.parse(data)].slice(-mostPoints);
+  for (const plot of plots) plot.show(points);
+});
+events.addEventListener('state', ({ data }) => {
+  banner.hidden = true;
+  showState(JSON.parse(data));
+});
+events.addEventListener('error', () => {
+  banner.hidden = false;
+  setText(banner, 'The replica does not answer. The figures are old; the page tries again by itself.');
+  showStatus('bad', 'no answer');
+});
+
+/* Signing in. */
+
+const sign = byId('sign');
+const signing = byId('signing');
+let retry;
+
+async function showSession() {
+  const { signedIn, hasToken } = await ask('/session');
+  sign.hidden = !hasToken;
+  sign.dataset.signedIn = String(signedIn);
+  setText(sign, signedIn ? 'Sign out' : 'Sign in');
+}
+
+/** Does the work. If it needs the token, asks for it first and then does the work again. */
+async function asOperator(work) {
+  try {
+    await work();
+  } catch (problem) {
+    if (problem.status !== 401) return showProblem(problem.message);
+    retry = work;
+    signing.showModal();
+  }
+}
+
+function showProblem(text) {
+  banner.hidden = false;
+  setText(banner, text);
+  announce(text);
+}
+
+signInForm(byId('sign-in'), async () => {
+  const work = retry;
+  retry = undefined;
+  signing.close();
+  await showSession();
+  if (work !== undefined) await asOperator(work);
+});
+sign.addEventListener('click', async () => {
+  if (sign.dataset.signedIn === 'true') {
+    await signOut();
+    await showSession();
+  } else signing.showModal();
+});
+
+/* The part behind # says which dialog is open, so that it can be sent to somebody, and Back closes it. */
+
+const dialogs = [byId('instance'), byId('letter-list')];
+
+function showPlace() {
+  const place = new URLSearchParams(location.hash.slice(1));
+  const [instance, reason, letter] = ['instance', 'letters', 'letter'].map((name) => place.get(name));
+  for (const dialog of dialogs) dialog.close();
+  if (instance !== null) void showInstance(instance);
+  else if (letter !== null) void asOperator(() => showLetter(letter));
+  else if (reason !== null)
+    void asOperator(() => listLetters({ reason, transport: place.get('transport') ?? undefined }));
+}
+
+for (const dialog of [...dialogs, signing]) {
+  dialog.querySelector('.close').addEventListener('click', () => dialog.close());
+  dialog.addEventListener('click', (event) => {
+    // A click beside the dialog.
+    if (event.target === dialog) dialog.close();
+  });
+}
+for (const dialog of dialogs)
+  dialog.addEventListener('close', () => {
+    if (location.hash !== '' && dialogs.every((one) => !one.open))
+      history.pushState(null, '', location.pathname);
+  });
+
+byId('search').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const id = byId('search-id').value.trim();
+  if (id === '') return;
+  const place = instanceLink(id);
+  if (location.hash === place) showPlace();
+  else location.hash = place;
+});
+window.addEventListener('hashchange', showPlace);
+window.addEventListener('popstate', () => {
+  if (location.hash === '') for (const dialog of dialogs) dialog.close();
+});
+
+showPlace();
+void showSession().catch((problem) => showProblem(problem.message));

@@ -1,0 +1,97 @@
+import { byId, fillTable, make } from './dom.js';
+import { duration, latency, number, time } from './words.js';
+
+const tones = { consuming: 'good', parked: 'warn', waiting: 'bad', connecting: 'new', stopped: 'none' };
+
+/** The transports of the replica that serves this page. */
+export function showTransports({ health, kinds }) {
+  fillTable(
+    byId('transports'),
+    Object.entries(health.transports).map(([name, one]) => ({
+      key: name,
+      cells: [
+        `${name} (${kinds[name] ?? 'unknown'})`,
+        { text: one.state, tone: tones[one.state] ?? 'none' },
+        { text: number(one.received), class: 'number' },
+        { text: number(one.outcomes.applied ?? 0), class: 'number' },
+        { text: number(one.held), class: 'number' },
+        { text: number(one.outcomes.dead ?? 0), class: 'number' },
+        { text: one.lastError ?? '', class: 'id' },
+      ],
+    })),
+    'This replica has no transport.',
+  );
+}
+
+/** Milliseconds without a sign of life after which a replica is shown as silent. */
+const late = 30_000;
+
+/** All replicas, by their signs of life. */
+export function showReplicas(rows, now) {
+  fillTable(
+    byId('replicas'),
+    rows.map(({ replica, transport, startedAt, seenAt, oldestUnsettled, adopter }, index) => {
+      const isLate = now - seenAt > late;
+      const gone = adopter === null ? 'gone' : `adopted by ${adopter}`;
+      return {
+        key: `${replica} ${transport} ${index}`,
+        cells: [
+          { text: replica, tone: isLate ? 'bad' : 'good' },
+          transport,
+          {
+            text: isLate ? `${gone}, ${duration(now - seenAt)} ago` : `${duration(now - seenAt)} ago`,
+            class: 'number',
+            title: time(seenAt),
+          },
+          { text: oldestUnsettled === null ? 'stopped' : latency(oldestUnsettled), class: 'number' },
+          { text: duration(seenAt - startedAt), class: 'number', title: time(startedAt) },
+        ],
+      };
+    }),
+    'No replica has given a sign of life yet.',
+  );
+}
+
+/** Why deferred messages wait. */
+const waits = {
+  unknown: 'their instance or backup is not in the database yet',
+  locked: 'another session holds their row locked',
+  contended: 'other transactions were in their way',
+  unproven: 'all messages of their method fail; the log names the object',
+  quota: 'their guests send more than their quota',
+};
+
+/** What is held and why. */
+export function showHeld({ health }, fleet, problem) {
+  const { heldBecause, putAsideBecause, wedgedBecause, transports, clocks } = health;
+  const held = Object.values(transports).reduce((sum, one) => sum + one.held - one.waiting, 0);
+  const waiting = Object.values(transports).reduce((sum, one) => sum + one.waiting, 0);
+  const lines = [];
+  const add = (tone, text) => lines.push({ tone, text });
+  if (wedgedBecause !== undefined) add('bad', `The replica hangs: ${wedgedBecause}. Start it again.`);
+  if (heldBecause !== undefined)
+    add('bad', `${number(held)} messages are held, none is lost: ${heldBecause}.`);
+  if (putAsideBecause !== undefined)
+    add('warn', `All messages of a method are put aside: ${putAsideBecause}.`);
+  for (const [name, { state, lastError }] of Object.entries(transports))
+    if (state === 'waiting' || state === 'connecting')
+      add('bad', `Transport ${name} has no broker: ${lastError ?? 'it connects'}.`);
+  if (problem !== undefined && heldBecause === undefined)
+    add('bad', `This page cannot read the database: ${problem}.`);
+  for (const { reason, count } of fleet?.deferred ?? [])
+    add('warn', `${number(count)} deferred messages wait: ${waits[reason] ?? reason}.`);
+  if (fleet?.isDeferredCut) add('warn', 'More messages are deferred than are counted here.');
+  if (clocks.ahead.count > 0) add('warn', `The clocks of ${number(clocks.ahead.count)} guests are ahead.`);
+  if (clocks.muted.count > 0)
+    add('warn', `${number(clocks.muted.count)} guests are muted: all of their heartbeats are stale.`);
+  if (waiting > 0) add('none', `${number(waiting)} calls wait for a status.`);
+  if (heldBecause === undefined && held > 0) add('none', `${number(held)} messages are in work.`);
+  if (lines.every(({ tone }) => tone === 'none'))
+    lines.unshift({ tone: 'good', text: 'Nothing is held, and nothing is deferred.' });
+  const list = byId('held');
+  const now = lines.map(({ tone, text }) => `${tone} ${text}`).join('\n');
+  // Otherwise a selection would go each time.
+  if (list.dataset.shown === now) return;
+  list.dataset.shown = now;
+  list.replaceChildren(...lines.map(({ tone, text }) => make('li', { 'data-tone': tone }, text)));
+}

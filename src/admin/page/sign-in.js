@@ -1,0 +1,5 @@
+import { signInForm } from './api.js';
+import { byId } from './dom.js';
+
+signInForm(byId('sign-in'), () => location.reload());
+byId('token').focus();

@@ -1,0 +1,91 @@
+/** Numbers, times and statuses in words. */
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const shares = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
+
+export function number(value) {
+  return whole.format(value);
+}
+
+/** Three digits are enough for a rate. */
+export function rate(value) {
+  return value === null || value === undefined
+    ? '–'
+    : value >= 1000
+      ? whole.format(value)
+      : short.format(value);
+}
+
+export function share(value) {
+  return value > 0 && value < 0.001 ? '< 0.1%' : shares.format(value);
+}
+
+/** With its sign. */
+export function change(value) {
+  if (value === 0) return '·';
+  return value > 0 ? `+${whole.format(value)}` : `−${whole.format(-value)}`;
+}
+
+/** @param value milliseconds. */
+export function latency(value) {
+  if (value === null || value === undefined) return '–';
+  return value >= 1000 ? `${short.format(value / 1000)} s` : `${short.format(value)} ms`;
+}
+
+const units = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+];
+
+/** @param value milliseconds. */
+export function duration(value) {
+  const seconds = Math.max(0, Math.round(value / 1000));
+  for (const [index, [unit, length]] of units.entries()) {
+    if (seconds < length) continue;
+    const [smaller, part] = units[index + 1] ?? ['s', 1];
+    const rest = Math.floor((seconds % length) / part);
+    return `${Math.floor(seconds / length)} ${unit}${rest > 0 ? ` ${rest} ${smaller}` : ''}`;
+  }
+  return `${seconds} s`;
+}
+
+/** @param at milliseconds since the epoch, or the text of a time. */
+export function time(at) {
+  return new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC');
+}
+
+/** The hour and the minute where the reader is. */
+export function clock(at) {
+  return new Date(at).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hour12: false });
+}
+
+const tones = {
+  good: [
+    'healthy',
+    'running',
+    'instance ready',
+    'active',
+    'blocked',
+    'promoting replica',
+    'ejecting replica source',
+    'transferring guest logs',
+    'upgrading',
+  ],
+  new: ['building', 'new', 'restart required'],
+  warn: ['unknown', 'paused'],
+  bad: ['crashed', 'failed', 'failed to spawn', 'guestagent error', 'error'],
+};
+
+/** The tone of a status: good, new, warn, bad or none. The word always stands beside the colour. */
+export function toneOf(status) {
+  return Object.entries(tones).find(([, names]) => names.includes(status))?.[0] ?? 'none';
+}
+
+export function instanceLink(id) {
+  return `#instance=${encodeURIComponent(id)}`;
+}

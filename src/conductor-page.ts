@@ -1,0 +1,86 @@
+import { PageRefusal, type PageSource } from './admin/page-source.ts';
+import { PageConnection } from './conductor-page-connection.ts';
+import type { DatabaseAddress } from './core/config/database-hosts.ts';
+import type { Config } from './core/config/load.ts';
+import type { Logger } from './core/logger.ts';
+import { listLetters, readLetter } from './database/dead-letters.ts';
+import { editLetter, markForRedrive } from './database/dead-letters-change.ts';
+import { explainInstance } from './database/explain-instance.ts';
+import { letterJson, uneditableBecause, unfitBecause } from './database/letter-body.ts';
+import { Refresh } from './database/page/refresh.ts';
+import type { Query } from './database/query.ts';
+import { sweepStatuses } from './jobs/sweep-statuses.ts';
+import { workerSettingsOf } from './workers/settings.ts';
+
+/** Rows of a list. */
+const mostRows = 50;
+/** Letters that one request redrives. */
+const mostRedriven = 10_000;
+
+export interface RenewablePageSource extends PageSource {
+  /** Takes other credentials, for new connections. */
+  renew(address: DatabaseAddress): void;
+}
+
+/** What the status page shows of the database, over connections that are open only while somebody looks. */
+export function createPageSource(config: Config, logger: Logger): RenewablePageSource {
+  const settings = workerSettingsOf(config);
+  // The counts of the fleet and the requests of operators do not wait for each other.
+  const [counts, requests] = [new PageConnection(settings, logger), new PageConnection(settings, logger)];
+  const refresh = new Refresh({
+    replica: config.replica,
+    statuses: { alive: sweepStatuses.alive, unknown: sweepStatuses.unknown.id },
+    expiry: config.sweep.heartbeatExpiry,
+    transaction: (work) => counts.transaction(work),
+  });
+  const { maxBody } = config;
+  return {
+    maxBody,
+    look: () => refresh.look(),
+    get seen() {
+      return refresh.seen;
+    },
+    explain: (id) =>
+      requests.transaction(async (query) => {
+        const { dead, ...found } = await explainInstance(query, id, 10);
+        // A detail may quote a message, so it is for operators only.
+        return { ...found, dead: dead.map(({ detail: _, ...letter }) => letter) };
+      }),
+    letters: (asked) =>
+      requests.transaction(async (query) => {
+        const { before, ...filter } = asked;
+        const rows = await listLetters(query, filter, mostRows + 1, before);
+        return { letters: rows.slice(0, mostRows), more: rows.length > mostRows };
+      }),
+    letter: (id) => requests.transaction(async (query) => letterJson(await letterOf(query, id), maxBody)),
+    edit: (id, body, by) =>
+      requests.transaction(async (query) => {
+        const why = uneditableBecause(await letterOf(query, id));
+        if (why !== undefined) throw new PageRefusal(409, why);
+        const unfit = unfitBecause(body, maxBody);
+        if (unfit !== undefined) throw new PageRefusal(400, unfit);
+        if (!(await editLetter(query, id, body, by)))
+          throw new PageRefusal(
+            409,
+            `dead letter ${id} was redriven or deleted meanwhile; nothing is stored`,
+          );
+        return { edited: id, by };
+      }),
+    redrive: (asked, by) =>
+      requests.transaction((query) =>
+        markForRedrive(query, asked, { by, rate: undefined, limit: mostRedriven }, () => {}),
+      ),
+    renew(address) {
+      for (const connection of [counts, requests]) connection.renew(address);
+    },
+    async close() {
+      await Promise.all([counts.close(), requests.close()]);
+    },
+  };
+}
+
+async function letterOf(query: Query, id: string) {
+  const letter = await readLetter(query, id);
+  if (letter === undefined) throw new PageRefusal(404, `there is no dead letter ${id}`);
+  return letter;
+}
