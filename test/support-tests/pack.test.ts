@@ -16,7 +16,8 @@ test('a package that is packed in a fresh clone contains the program', async (t)
   t.false(existsSync(join(clone, 'dist')));
   const npm = startProcess('npm', ['pack', '--json'], { cwd: clone });
   t.is((await npm.exited).code, 0, npm.output());
-  const archive = startProcess('sh', ['-c', 'tar -tzf *.tgz'], { cwd: clone });
+  // Without the maps, because the last 64 Ki characters of an output are kept.
+  const archive = startProcess('sh', ['-c', "tar -tzf *.tgz | grep -v '\\.map$'"], { cwd: clone });
   t.is((await archive.exited).code, 0, archive.output());
   const files = archive.stdout().split('\n');
   for (const name of [
