@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import ava from 'ava';
 import { RemoteError } from '../../src/public/client.ts';
 import { connectClient } from '../client/brokers.ts';
+import { openRabbitmq } from '../faults/brokers.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -30,6 +31,29 @@ const kinds = [
     open: async (t: Test) => {
       const { port, url } = await rabbitmqEntries(t);
       return { port, entry: (at = url) => ({ kind: 'amqp091', url: at }), url };
+    },
+  },
+  {
+    label: 'AMQP 1.0',
+    needed: 'rabbitmq',
+    open: async (t: Test) => {
+      // It has the queue already: AMQP 1.0 cannot make one.
+      const broker = await openRabbitmq(t, service('rabbitmq'), 'native');
+      const url = String(broker.entry().url);
+      return { port: service('rabbitmq').port, entry: (at = url) => ({ kind: 'amqp10', url: at }), url };
+    },
+  },
+  {
+    label: 'NATS',
+    needed: 'nats',
+    open: async () => {
+      const { port, url } = service('nats');
+      const stream = `await-${randomUUID()}`;
+      return {
+        port,
+        entry: (at = url) => ({ kind: 'nats', url: at, stream, subject: `${stream}.*` }),
+        url,
+      };
     },
   },
   {
