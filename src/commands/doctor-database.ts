@@ -4,9 +4,10 @@ import { DatabaseHosts } from '../core/config/database-hosts.ts';
 import type { Config } from '../core/config/load.ts';
 import { Durability, lineOf } from '../core/gateway/durability.ts';
 import { durabilityOf, missingStandby, readServerFacts } from '../database/durability.ts';
+import { missingGrants } from '../database/grants.ts';
 import { jobsSchemaState } from '../database/jobs-schema.ts';
 import { type Query, queryOn } from '../database/query.ts';
-import { existingTables, missingFromSchema, ownTables, troveTables } from '../database/schema.ts';
+import { missingFromSchema } from '../database/schema.ts';
 import { openSession } from '../database/session.ts';
 import { missingFromModels } from '../workers/methods/models/check.ts';
 import { certificateOf, judgeCertificate } from './doctor-certificate.ts';
@@ -96,7 +97,7 @@ const checks: ReadonlyArray<Check<Opened>> = [
       return problem === undefined ? [ok('all tables are there')] : [wrong('configuration', problem)];
     },
   },
-  { name: 'privileges', run: ({ query }) => checkPrivileges(query) },
+  { name: 'privileges', run: ({ query, config }) => checkPrivileges(query, config) },
   {
     name: 'jobs',
     async run({ client, query, config }) {
@@ -182,26 +183,25 @@ export function judgeClock(seconds: number): Finding {
   return ok('the clocks of Postgres and of this machine agree');
 }
 
-/** What the statements do. Trove owns the first tables; ours are trimmed too. */
-const needed = (table: string): readonly string[] => {
-  if (ownTables.includes(table)) return ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
-  return table === 'instances' ? ['SELECT'] : ['SELECT', 'INSERT', 'UPDATE'];
-};
-
-async function checkPrivileges(query: Query): Promise<Finding[]> {
-  const tables = await existingTables(query, [...troveTables, ...ownTables]);
-  const wanted = tables.flatMap((table) => needed(table).map((privilege) => ({ table, privilege })));
-  const rows = await query<{ user: string; table: string; privilege: string }>(
-    `SELECT quote_ident(current_user) AS user, "table", privilege FROM unnest($1::text[], $2::text[]) AS wanted("table", privilege)
-     WHERE NOT has_table_privilege(to_regclass("table"), privilege)`,
-    [wanted.map(({ table }) => table), wanted.map(({ privilege }) => privilege)],
+async function checkPrivileges(query: Query, { jobs, access }: Config): Promise<Finding[]> {
+  const grants = await missingGrants(query, { jobsSchema: jobs.schema, access });
+  if (grants.length > 0)
+    return [
+      wrong(
+        'database-privileges',
+        `the user lacks privileges: ${grants.join('; ')}. Or run conductor migrate --grant-to as the owner`,
+      ),
+    ];
+  const [row] = await query<{ most: boolean }>(
+    `SELECT rolsuper OR has_schema_privilege(current_schema(), 'CREATE') AS most FROM pg_roles WHERE rolname = current_user`,
   );
-  if (rows.length === 0) return [ok('the user has all privileges on the tables')];
-  const grants = [...Map.groupBy(rows, ({ table }) => table)].map(
-    ([table, lacking]) =>
-      `GRANT ${lacking.map(({ privilege }) => privilege).join(', ')} ON ${table} TO ${lacking[0]?.user}`,
-  );
-  return [wrong('database-privileges', `the user lacks privileges: ${grants.join('; ')}`)];
+  return [
+    ok(
+      row?.most === true
+        ? 'the user has all privileges that a replica needs, and more: a smaller role is in docs/security.md'
+        : 'the user has all privileges that a replica needs',
+    ),
+  ];
 }
 
 /** The certificates of all servers that the URL names. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CommandLine } from './command-line.ts';
 import { withExamples } from './examples.ts';
 
@@ -7,6 +7,7 @@ interface MigrateFlags {
   dryRun: boolean;
   rollback: boolean;
   removeDuplicates: boolean;
+  grantTo?: string;
 }
 
 /** `conductor migrate`. */
@@ -18,14 +19,20 @@ export function addMigrate(program: Command, line: CommandLine): void {
     .option('--dry-run', 'only print the changes', false)
     .option('--rollback', 'remove the tables and columns that were added', false)
     .option('--remove-duplicates', 'of several statuses of one instance keep the newest only', false)
+    .addOption(
+      new Option('--grant-to <role>', 'grant this role what conductor start needs, and no more').conflicts(
+        'rollback',
+      ),
+    )
     .action(async ({ config: file, ...flags }: MigrateFlags) => {
-      const { database, jobs } = await line.load(file);
+      const { database, jobs, access } = await line.load(file);
       const { url, passwordFile } = database;
       const { migrate } = await import('../database/migrate.ts');
       await migrate({
         url,
         passwordFile,
         jobsSchema: jobs.schema,
+        access,
         ...flags,
         log: (text) => line.print(line.mask(text)),
       });

@@ -1,3 +1,5 @@
+import type { Client } from 'pg';
+import { grantTo } from './grants.ts';
 import type { MigrateOptions } from './options.ts';
 import { queryOn } from './query.ts';
 import { rollBack } from './rollback.ts';
@@ -19,9 +21,16 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   try {
     if (!options.dryRun) await becomeOnlyOne(queryOn(client), options.log);
     await (options.rollback ? rollBack(client, options) : upgrade(client, options));
+    if (options.grantTo !== undefined && !options.rollback) await grant(client, options, options.grantTo);
   } catch (error) {
     throw explained(error);
   } finally {
     await client.end();
   }
+}
+
+async function grant(client: Client, options: MigrateOptions, role: string): Promise<void> {
+  const statements = await grantTo(queryOn(client), role, options);
+  options.log(options.dryRun ? 'This would be granted:' : 'Granted:');
+  for (const statement of statements) options.log(`${statement};`);
 }

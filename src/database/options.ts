@@ -1,3 +1,5 @@
+import type { Access } from '../core/config/access.ts';
+
 export interface MigrateOptions {
   /** A connection string of Postgres, or of a pooler in session mode: the lock is held by the connection. */
   readonly url: string;
@@ -5,6 +7,10 @@ export interface MigrateOptions {
   readonly passwordFile?: string;
   /** The schema of pg-boss. `conductor_jobs` unless told. */
   readonly jobsSchema?: string;
+  /** A role that gets the privileges of `conductor start`. */
+  readonly grantTo?: string;
+  /** The tables that calls may use, for these privileges. */
+  readonly access?: Access;
   /** Only print the changes. */
   readonly dryRun: boolean;
   /** Remove the tables and columns that the migrations added. */

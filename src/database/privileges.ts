@@ -1,6 +1,5 @@
 import { ConfigError } from '../core/errors.ts';
 import type { Query } from './query.ts';
-import { ownTables, troveTables } from './schema.ts';
 
 /**
  * Returns the schema in which to create. Fails with ConfigError before anything changes, if the connected user may not create there,
@@ -9,7 +8,7 @@ import { ownTables, troveTables } from './schema.ts';
 export async function checkPrivileges(
   query: Query,
   alters: readonly string[],
-  jobs: { readonly schema: string; readonly lacking: readonly string[] },
+  jobsLacking: readonly string[],
 ): Promise<string> {
   const [session] = await query<{ user: string; schema: string | null; creates: boolean | null }>(
     `SELECT quote_ident(current_user) AS user, current_schema() AS schema,
@@ -28,13 +27,11 @@ export async function checkPrivileges(
       `it may not create in schema ${schema} (GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${user})`,
     );
   }
-  lacking.push(...(await notOwned(query, alters)), ...(await lastSeenRefused(query, user)), ...jobs.lacking);
+  lacking.push(...(await notOwned(query, alters)), ...(await lastSeenRefused(query, user)), ...jobsLacking);
   if (lacking.length === 0) return schema;
   throw new ConfigError(
-    `The database user ${user} cannot migrate: ${lacking.join('; ')}. Or run conductor migrate as the owner of the database, ` +
-      `then GRANT SELECT, INSERT, UPDATE, DELETE ON ${[...troveTables, ...ownTables].join(', ')} TO ${user}, ` +
-      `GRANT USAGE ON SCHEMA ${jobs.schema} TO ${user} and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${jobs.schema} ` +
-      `TO ${user}.`,
+    `The database user ${user} cannot migrate: ${lacking.join('; ')}. Or run conductor migrate --grant-to ${user} as the owner of the ` +
+      'database.',
     { code: 'database-privileges' },
   );
 }

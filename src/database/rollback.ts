@@ -24,7 +24,7 @@ export async function rollBack(client: Client, options: MigrateOptions): Promise
   const createdTroves = ran.includes(createsTroveTables);
   const { jobsSchema = defaultJobsSchema } = options;
   const altered = [...(createdTroves ? troveTables : guardedTables), ...ownTables];
-  const schema = await checkPrivileges(query, altered, { schema: jobsSchema, lacking: [] });
+  const schema = await checkPrivileges(query, altered, []);
 
   options.log(options.dryRun ? 'This would be done; nothing is changed now:' : 'Rolling back:');
   for (const { name, down } of files.toReversed()) if (ran.includes(name)) options.log(`${name}: ${down}`);

@@ -45,7 +45,7 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
 
   // All checks that may refuse come before the first change.
   const lacking = jobsState === 'ready' ? [] : await jobsPrivilegesLacking(query, jobsSchema);
-  const schema = await checkPrivileges(query, guardedTables, { schema: jobsSchema, lacking });
+  const schema = await checkPrivileges(query, guardedTables, lacking);
   const duplicates = await findDuplicates(query);
   const refused = duplicates.rows > 0 && !options.removeDuplicates;
   if (refused && !options.dryRun) throw duplicatesError(duplicates);

@@ -47,7 +47,7 @@ export async function initialize(
   const { code, output } = await run(initdb, ['-D', unfinished, ...options], user).exited;
   if (code !== 0) throw new Error(`initdb failed\n${output}`);
   // One line in place of initdb's own lines, which also allow replication.
-  writeFileSync(join(unfinished, 'pg_hba.conf'), 'host all conductor 127.0.0.1/32 trust\n');
+  writeFileSync(join(unfinished, 'pg_hba.conf'), 'host all all 127.0.0.1/32 trust\n');
   try {
     if (owner !== undefined) rmdirSync(dataDirectory);
     renameSync(unfinished, dataDirectory);

@@ -3,7 +3,7 @@ import ava, { type ExecutionContext } from 'ava';
 import type { JsonObject } from '../../src/core/json.ts';
 import { openDatabase } from '../support/database.ts';
 import { needs, services } from '../support/services.ts';
-import { callerOn, openCaller, ownTables } from './support.ts';
+import { addOwnTables, callerOn, openCaller } from './support.ts';
 
 const test = needs(ava, 'postgres');
 
@@ -12,7 +12,7 @@ let shared: Awaited<ReturnType<typeof openDatabase>> | undefined;
 ava.before(async () => {
   if (services.postgres === undefined) return;
   shared = await openDatabase({ migrated: true });
-  await shared.query(ownTables);
+  await addOwnTables(shared);
 });
 ava.after.always(() => shared?.drop());
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import ava from 'ava';
+import { replicaRole } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { callerOn, openCaller } from './support.ts';
 
@@ -255,7 +256,8 @@ test('a running conductor notices a column that was added or dropped', async (t)
 test('the database makes the id if the column has a default', async (t) => {
   const { database, result } = await openCaller(t);
   await database.query(
-    'DROP TABLE pairs; CREATE TABLE pairs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)',
+    `DROP TABLE pairs; CREATE TABLE pairs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+     GRANT SELECT, INSERT ON pairs TO ${replicaRole}`,
   );
   t.deepEqual(await result('model_create', { model: 'seen', values: {} }), { id: 1 });
   t.deepEqual(await result('model_create', { model: 'seen', values: [{}, {}] }), {

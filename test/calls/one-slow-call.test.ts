@@ -8,7 +8,7 @@ import { connect as connectAmqp } from 'amqplib';
 import test, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import { startConductorHere } from '../support/conductor.ts';
-import { createDatabase } from '../support/database.ts';
+import { createDatabase, replicaRole } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
@@ -126,7 +126,7 @@ for (const { label, name, open } of [
   )(`${label}: a call of ${steps / 10} s or more delays no cast, and is run once`, async (t) => {
     const side = await open(t);
     const database = await createDatabase(t, { migrated: true });
-    await database.query('CREATE TABLE alarm (id integer)');
+    await database.query(`CREATE TABLE alarm (id integer); GRANT ALL ON alarm TO ${replicaRole}`);
     const manager = join(temporaryDirectory('slow'), 'slow.ts');
     writeFileSync(manager, slow);
     const conductor = await startConductorHere(t, {

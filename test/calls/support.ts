@@ -5,7 +5,7 @@ import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, grantReplica, type TestDatabase } from '../support/database.ts';
 import { native, openContext } from '../support/worker.ts';
 
 /** Calls as a worker executes them, without a broker. */
@@ -94,6 +94,15 @@ export interface Caller {
   refusal(method: string, args: JsonObject, more?: Partial<RawMessage>): Promise<string>;
 }
 
+/** Adds the tables of a deployer's own, with the grants of a replica. */
+export async function addOwnTables(
+  database: TestDatabase,
+  access = readAccess(models, services),
+): Promise<void> {
+  await database.query(ownTables);
+  await grantReplica(database.url, access);
+}
+
 export async function openCaller(
   t: Test,
   overrides: {
@@ -103,7 +112,7 @@ export async function openCaller(
   } = {},
 ): Promise<Caller> {
   const database = await createDatabase(t, { migrated: true });
-  await database.query(ownTables);
+  await addOwnTables(database, overrides.access);
   return callerOn(t, database, overrides);
 }
 

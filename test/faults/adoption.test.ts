@@ -2,7 +2,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import mqtt from 'mqtt';
 import { type ConductorProcess, startConductorProcess } from '../support/conductor.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, replicaUrl, type TestDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { type MosquittoForm, openMosquitto } from './brokers.ts';
@@ -147,7 +147,7 @@ async function prepare(t: ExecutionContext, form: MosquittoForm, adoptAfter = af
     broker,
     start: (replica: string, more: Readonly<Record<string, unknown>> = {}) =>
       startConductorProcess(t, {
-        database: database.url,
+        database: replicaUrl(database.url),
         transports: { guests: { ...broker.entry({ replica }), keepSession: true, ...more } },
         settings: { replica, adopt: { after: adoptAfter }, database: { lockTimeout: 60_000 } },
       }),

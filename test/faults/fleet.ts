@@ -43,7 +43,7 @@ export class Fleet {
     );
     await database.query(`
       CREATE TABLE changes (n bigint GENERATED ALWAYS AS IDENTITY, instance_id text, sent double precision);
-      CREATE FUNCTION keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
+      CREATE FUNCTION keep_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         INSERT INTO changes (instance_id, sent) VALUES (new.instance_id, new.sent);
         RETURN NULL;

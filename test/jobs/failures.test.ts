@@ -4,7 +4,7 @@ import mqtt from 'mqtt';
 import { migrate } from '../../src/database/migrate.ts';
 import { lockWith } from '../faults/databases.ts';
 import { type ConductorHere, startConductorHere } from '../support/conductor.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, replicaRole, type TestDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
@@ -63,6 +63,7 @@ const faults: readonly Fault[] = [
       return () =>
         migrate({
           url: database.url,
+          grantTo: replicaRole,
           dryRun: false,
           rollback: false,
           removeDuplicates: false,

@@ -1,5 +1,6 @@
 import ava from 'ava';
 import { takeCensus } from '../../src/jobs/census.ts';
+import { replicaRole } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { apply, heartbeat } from '../support/worker.ts';
 import { insertStatuses, limits, many, setUp, statusesIn } from './sweep-support.ts';
@@ -148,6 +149,7 @@ test('a census sees each row once, also in partitions and in many blocks', async
     CREATE TABLE part_0 PARTITION OF service_statuses FOR VALUES WITH (MODULUS 2, REMAINDER 0);
     CREATE TABLE part_1 PARTITION OF service_statuses FOR VALUES WITH (MODULUS 2, REMAINDER 1);
     ALTER TABLE part_0 SET (fillfactor = 10);
+    GRANT SELECT ON service_statuses, part_0, part_1 TO ${replicaRole};
     INSERT INTO instances (id, name) SELECT n::text, n::text FROM generate_series(1, 30000) AS n;
     INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at)
     SELECT n::text, n::text, 1, 'running', now() AT TIME ZONE 'utc' - (n % 3) * interval '40 minutes' FROM generate_series(1, 30000) AS n`);

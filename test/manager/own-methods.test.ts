@@ -93,7 +93,9 @@ needs(test, 'postgres')(
   'one at a time, messages are handled in the order of their keys and guards',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
-    await database.query('CREATE TABLE seen (n serial, key text, sent double precision)');
+    await database.query(
+      'CREATE TABLE seen (n serial, key text, sent double precision); GRANT INSERT ON seen TO conductor_replica; GRANT USAGE ON seen_n_seq TO conductor_replica',
+    );
     const file = join(temporaryDirectory('manager'), 'methods.ts');
     const entry = new URL('../../src/public/manager.ts', import.meta.url).href;
     writeFileSync(

@@ -99,11 +99,18 @@ export function runConductor(
   return Object.assign(child, { log: logOf(() => child.stderr().split('\n').flatMap(parseLine), child) });
 }
 
-/** Starts a replica within this process, stopped at the end of the test; resolves once every transport consumes. */
+/**
+ * Starts a replica within this process, with the database user of a replica if the database was migrated by the tests; stopped
+ * at the end of the test. Resolves once every transport consumes.
+ */
 export async function startConductorHere(t: Test, options: ConductorOptions): Promise<ConductorHere> {
   const written: LogLine[] = [];
   const write = (text: string) => void written.push(...parseLine(text));
-  const config = parseConfig(configurationOf(options), 'test', {}, transportKinds);
+  // Not above: it loads ava, and the harness of faults runs without it.
+  const { grantReplica, replicaUrl } = await import('./database.ts');
+  const database = replicaUrl(options.database);
+  const config = parseConfig(configurationOf({ ...options, database }), 'test', {}, transportKinds);
+  await grantReplica(options.database, config.access);
   const conductor = await startConductor(config, pino({ base: null }, { write }));
   t.teardown(() => conductor.stop());
   const here = Object.assign(conductor, { log: logOf(() => written) });

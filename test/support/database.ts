@@ -1,6 +1,8 @@
 /** A database of its own for each test. */
 import { randomUUID } from 'node:crypto';
 import pg, { type QueryResultRow } from 'pg';
+import type { Access } from '../../src/core/config/access.ts';
+import { queryOn } from '../../src/database/query.ts';
 import { service } from './services.ts';
 
 export interface DatabaseOptions {
@@ -9,6 +11,7 @@ export interface DatabaseOptions {
 }
 
 export interface TestDatabase {
+  /** For the owner of the tables. `replicaUrl` has that of a replica. */
   readonly url: string;
   /** One statement; resolves with its rows. */
   query<Row extends QueryResultRow = QueryResultRow>(
@@ -38,6 +41,7 @@ export async function openDatabase(
   const template = options.migrated === true ? await migratedTemplate() : 'template1';
   await administer((query) => query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
   const url = postgres.url(name);
+  if (options.migrated === true) migratedHere.add(url);
   const pool = new pg.Pool({ connectionString: url, max: 2 });
   // Idle connections break when a test ends them, or restarts the server; the next query makes a new one.
   pool.on('error', () => {});
@@ -50,6 +54,32 @@ export async function openDatabase(
       await administer((query) => query(`DROP DATABASE ${name} WITH (FORCE)`));
     },
   };
+}
+
+/** The role of replicas, in all databases of the run's server. */
+export const replicaRole = 'conductor_replica';
+
+const migratedHere = new Set<string>();
+
+/**
+ * The URL of a database for the role that docs/security.md gives a replica: a statement without its grant fails. The same URL if the
+ * database was not migrated here.
+ */
+export function replicaUrl(url: string): string {
+  return migratedHere.has(url) ? url.replace(/\/\/[^@]*@/, `//${replicaRole}@`) : url;
+}
+
+/** Grants that role what a replica needs for these models too. Their tables have to be there. */
+export async function grantReplica(url: string, access: Access): Promise<void> {
+  if (!migratedHere.has(url) || access.models.size === 0) return;
+  const { grantTo } = await import('../../src/database/grants.ts');
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await grantTo(queryOn(client), replicaRole, { access, dryRun: false });
+  } finally {
+    await client.end();
+  }
 }
 
 const template = 'conductor_template';
@@ -66,7 +96,10 @@ async function migratedTemplate(): Promise<string> {
     await query(`CREATE DATABASE ${unfinished}`);
     const { migrate } = await import('../../src/database/migrate.ts');
     const url = service('postgres').url(unfinished);
-    await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
+    if ((await query(`SELECT FROM pg_roles WHERE rolname = '${replicaRole}'`)).length === 0)
+      await query(`CREATE ROLE ${replicaRole} LOGIN`);
+    const options = { dryRun: false, rollback: false, removeDuplicates: false, log: () => {} };
+    await migrate({ url, ...options, grantTo: replicaRole });
     // Nobody can copy a database that somebody is connected to.
     await query(`ALTER DATABASE ${unfinished} WITH ALLOW_CONNECTIONS false`);
     await query(`ALTER DATABASE ${unfinished} RENAME TO ${template}`);

@@ -9,7 +9,7 @@ import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
-import type { TestDatabase } from './database.ts';
+import { replicaUrl, type TestDatabase } from './database.ts';
 
 /** What a worker thread does, without the thread. */
 
@@ -68,8 +68,9 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
   };
 }
 
+/** With the database user of a replica. */
 export function openContext(t: Test, { url }: TestDatabase, overrides?: Overrides): ThreadState {
-  const settings = workerSettings(url, overrides);
+  const settings = workerSettings(replicaUrl(url), overrides);
   const context = createThreadState(settings, createManager());
   t.teardown(() => context.pool.end());
   return context;

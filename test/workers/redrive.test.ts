@@ -2,7 +2,7 @@ import ava, { type ExecutionContext } from 'ava';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
 import type { RedriveResult } from '../../src/workers/redriven.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, replicaRole, type TestDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
 import { noticeArgs } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
@@ -210,7 +210,7 @@ test('two replicas that redrive the same letters side by side apply each once', 
   await insertInstances(database, ...ids);
   // A heartbeat without `sent` has no guard: it would act each time.
   await database.query(`
-    CREATE TABLE changes (instance_id text);
+    CREATE TABLE changes (instance_id text); GRANT INSERT ON changes TO ${replicaRole};
     CREATE FUNCTION keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN INSERT INTO changes VALUES (new.instance_id); RETURN NULL; END $$;
     CREATE TRIGGER keep_change AFTER INSERT OR UPDATE ON service_statuses FOR EACH ROW EXECUTE FUNCTION keep_change()`);
