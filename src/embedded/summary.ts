@@ -35,6 +35,7 @@ const meanings: Readonly<Record<CastOutcomeKind, string>> = {
   applied: 'written to Postgres',
   stale: 'older than the row',
   duplicate: 'came twice, counts once',
+  superseded: 'a newer one is kept',
   deferred: 'kept, to be tried again',
   dead: 'kept in dead_letters',
 };
@@ -103,7 +104,7 @@ function messageLines({ rate, outcomes, latency }: Readings): Line[] {
     const count = outcomes[kind];
     const look = count === 0 ? 'faint' : outcomeLooks[kind];
     return [
-      { text: `${kind.padEnd(9)} ${figure(count).padStart(7)}  `, look },
+      { text: `${kind.padEnd(10)} ${figure(count).padStart(7)}  `, look },
       { text: meanings[kind], look: 'faint' },
     ];
   });

@@ -53,8 +53,10 @@ export interface WorkerSettings {
     readonly perSecond: number;
   };
   readonly quotas: {
-    /** Messages of one guest within a second, on one thread. 0: there are no quotas. */
+    /** Messages of one guest within a second, on one thread. 0: there is no such quota. */
     readonly perSecond: number;
+    /** Bytes of their bodies. 0: there is no such quota. */
+    readonly bytesPerSecond: number;
     /** Messages beyond that which are deferred. */
     readonly burst: number;
   };

@@ -13,7 +13,7 @@ const readings: Readings = {
   others: [],
   rate: 23.96,
   latency: { p50: 2.34, p99: 11.06 },
-  outcomes: { applied: 1234, stale: 3, duplicate: 0, deferred: 0, dead: 0 },
+  outcomes: { applied: 1234, stale: 3, duplicate: 0, superseded: 0, deferred: 0, dead: 0 },
   problem: undefined,
 };
 
@@ -21,14 +21,14 @@ test('a wide terminal shows guests and messages side by side', (t) => {
   t.deepEqual(texts(render(readings, 79)), [
     'Running for 1 min 15 s. Ctrl-C ends it.',
     '25 guests in Postgres               24.0 heartbeats a second',
-    '  new                               applied     1,234  written to Postgres',
-    '  building                          stale           3  older than the row',
-    '  running         █████████ 18      duplicate       0  came twice, counts once',
-    '  healthy                           deferred        0  kept, to be tried again',
-    '  failed to spawn                   dead            0  kept in dead_letters',
-    '  crashed         █ 1               broker to commit, after warming up',
-    '  silent          ███ 5             p50 2.3 ms, p99 11.1 ms',
-    '  paused          █ 1',
+    '  new                               applied      1,234  written to Postgres',
+    '  building                          stale            3  older than the row',
+    '  running         █████████ 18      duplicate        0  came twice, counts once',
+    '  healthy                           deferred         0  kept, to be tried again',
+    '  failed to spawn                   dead             0  kept in dead_letters',
+    '  crashed         █ 1               superseded       0  a newer one is kept',
+    '  silent          ███ 5             broker to commit, after warming up',
+    '  paused          █ 1               p50 2.3 ms, p99 11.1 ms',
   ]);
 });
 
@@ -72,7 +72,7 @@ test('without a terminal the summary is one line', (t) => {
   t.is(
     renderLine(readings),
     '1 min 15 s | guests in Postgres: 18 running, 1 crashed, 5 silent, 1 paused' +
-      ' | 24.0 heartbeats/s: 1,234 applied, 3 stale, 0 duplicate, 0 deferred, 0 dead' +
+      ' | 24.0 heartbeats/s: 1,234 applied, 3 stale, 0 duplicate, 0 deferred, 0 dead, 0 superseded' +
       ' | broker to commit p50 2.3 ms, p99 11.1 ms',
   );
 });
@@ -83,7 +83,7 @@ test('before the first heartbeat the summary shows no figures', (t) => {
     guests: new Map(),
     latency: undefined,
     rate: 0,
-    outcomes: { applied: 0, stale: 0, duplicate: 0, deferred: 0, dead: 0 },
+    outcomes: { applied: 0, stale: 0, duplicate: 0, superseded: 0, deferred: 0, dead: 0 },
   };
   t.true(texts(render(nothing, 79)).some((line) => line.endsWith('warming up')));
   t.regex(renderLine(nothing), /none yet/);

@@ -79,7 +79,13 @@ const faults: readonly Fault[] = [
       return async () => {
         await database.query('DROP SCHEMA conductor_jobs CASCADE');
         await migrate({
-          ...{ url: database.url, dryRun: false, rollback: false, removeDuplicates: false },
+          ...{
+            url: database.url,
+            grantTo: replicaRole,
+            dryRun: false,
+            rollback: false,
+            removeDuplicates: false,
+          },
           log: () => {},
         });
       };

@@ -2,10 +2,10 @@ import { CALL } from '../../src/core/message/outcome.ts';
 import { wholeBody } from '../../src/core/message/span.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import type { BatchItem } from '../../src/workers/batch/item.ts';
-import { withinQuotas } from '../../src/workers/batch/quotas.ts';
 import { decode } from '../../src/workers/batch/read.ts';
 import { createThreadState, type ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
+import { withinQuotas } from '../../src/workers/batch/within-quotas.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
@@ -29,7 +29,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     maxBody: 262_144,
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
     keys: { masterKey: '', refresh: 2000 },
-    quotas: { perSecond: 0, burst: 1000 },
+    quotas: { perSecond: 0, bytesPerSecond: 0, burst: 1000 },
     pacing: { least: 30_000, most: 90_000, perSecond: 1000 },
     autoRegister: false,
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 3_600_000, maxRows: 1000 },

@@ -5,8 +5,13 @@ import { wholeNumber } from './formats.ts';
 export const quotaSections = {
   quotas: {
     perSecond: {
-      doc: 'The most messages of one proven guest that a worker thread runs in a second, in the long run; for a moment ten times as many. Messages of a batch about the same instance or backup count as one, so a backlog of heartbeats is within it. Further casts are deferred, calls get `Busy`. Services have no quota. 0: no guest has one.',
+      doc: 'The most messages of one proven guest that a worker thread runs in a second, in the long run; for a moment ten times as many. Messages of a batch about the same instance or backup count as one, so a backlog of heartbeats is within it. Of further heartbeats the newest is deferred, and the others are `superseded` by it. Further casts of other methods are deferred, calls get `Busy`. Services have no quota. 0: no guest has one.',
       default: 50,
+      format: wholeNumber,
+    },
+    bytesPerSecond: {
+      doc: 'The most bytes of bodies of one proven guest that a worker thread takes in a second, in the long run; for a moment ten times as many. What is beyond is treated as with `quotas.perSecond`. 0: no limit.',
+      default: 1_048_576,
       format: wholeNumber,
     },
     burst: {

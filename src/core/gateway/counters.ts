@@ -30,6 +30,7 @@ export class Counters {
     applied: 0,
     stale: 0,
     duplicate: 0,
+    superseded: 0,
     deferred: 0,
     dead: 0,
     answered: 0,

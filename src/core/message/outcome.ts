@@ -11,6 +11,8 @@ export type Outcome =
   | { readonly kind: 'stale' }
   /** A message with the same `sent` has been applied before: most likely the same message, delivered twice. */
   | { readonly kind: 'duplicate' }
+  /** Its sender is over its quota, and a newer message about the same key, which is stored, says all that it says. */
+  | { readonly kind: 'superseded' }
   /** Stored, to be tried again later. */
   | { readonly kind: 'deferred'; readonly reason: DeferredReason }
   /** Stored as a dead letter. It is not tried again by itself. */
@@ -25,7 +27,7 @@ export type Outcome =
 /**
  * `unknown`: the instance or backup is not in the database yet. `locked`: another session holds the row's lock. `contended`: other
  * transactions were in the way. `unproven`: the message fails, and so do all others of its method, or there are no others. `over_quota`: its
- * sender sends more than `quotas.perSecond`.
+ * sender sends more than `quotas.perSecond` or `quotas.bytesPerSecond`.
  */
 export const deferredReasons = ['unknown', 'locked', 'contended', 'unproven', 'over_quota'] as const;
 export type DeferredReason = (typeof deferredReasons)[number];
@@ -33,6 +35,7 @@ export type DeferredReason = (typeof deferredReasons)[number];
 export const applied: Outcome = { kind: 'applied' };
 export const stale: Outcome = { kind: 'stale' };
 export const duplicate: Outcome = { kind: 'duplicate' };
+export const superseded: Outcome = { kind: 'superseded' };
 export const deferred: Record<DeferredReason, Outcome> = {
   unknown: { kind: 'deferred', reason: 'unknown' },
   locked: { kind: 'deferred', reason: 'locked' },
@@ -45,7 +48,7 @@ export function dead(reason: DeadReason, detail: string): Extract<Outcome, { kin
 }
 
 /** The outcomes of a cast. */
-export const castOutcomeKinds = ['applied', 'stale', 'duplicate', 'deferred', 'dead'] as const;
+export const castOutcomeKinds = ['applied', 'stale', 'duplicate', 'deferred', 'dead', 'superseded'] as const;
 
 /** All kinds in the order of their codes. An outcome crosses the thread boundary as one byte. */
 export const outcomeKinds = [...castOutcomeKinds, 'answered', 'refused', 'expired'] as const;

@@ -25,7 +25,7 @@ export interface BatchItem {
   /** Set for a message that cannot be unsealed yet. It is deferred sealed. */
   readonly sealed?: SealedCast | undefined;
   /** Set for a message that is deferred because its sender is over its quota. */
-  readonly later?: Task;
+  readonly later?: Task | undefined;
   /** Whether it was deferred before, and has its row. */
   readonly hasRow?: boolean;
   /** The id of its dead letter, if it is redriven. */

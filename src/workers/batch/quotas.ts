@@ -1,14 +1,14 @@
-import { dead, deferred } from '../../core/message/outcome.ts';
-import type { CastMethod } from '../methods/contract.ts';
 import type { WorkerSettings } from '../settings.ts';
-import { type BatchItem, isTask } from './item.ts';
 
 /** What becomes of a message by its sender's quota. `later`: it is deferred. `never`: it is refused. */
 export type Verdict = 'now' | 'later' | 'never';
 
-interface Bucket {
+/** The quota of one sender, as far as it is used. */
+export interface Bucket {
   /** Messages that may come now; below 0: messages that were deferred and count against later ones. */
   tokens: number;
+  /** Bytes that may come now; below 0: bytes that count against later ones. */
+  bytes: number;
   /** Milliseconds of the monotonic clock: the last refill. */
   at: number;
 }
@@ -26,47 +26,70 @@ const mostLooks = 8;
 const reserve = 10;
 
 /**
- * The quota of each sender on one thread: a token bucket that may be overdrawn. Messages within the rate run now. Further ones are
- * deferred, up to `quotas.burst`, so that a backlog of an honest guest is not lost. Beyond that they are
- * refused. So a guest in a loop has about `quotas.burst` rows in `deferred`.
+ * The quotas of each sender on one thread, of messages and of bytes: token buckets that may be overdrawn. Messages within both rates run
+ * now. Further ones are deferred, up to `quotas.burst` messages and ten seconds' bytes, so that a backlog of an honest guest is not lost.
+ * Beyond that they are refused. So a guest in a loop has about `quotas.burst` rows in `deferred`.
  */
 export class Quotas {
+  /** A rate that is off is endless. */
   private readonly rate: number;
+  private readonly byteRate: number;
   private readonly burst: number;
   private readonly buckets = new Map<string, Bucket>();
 
-  constructor({ perSecond, burst }: WorkerSettings['quotas']) {
-    this.rate = perSecond;
+  constructor({ perSecond, bytesPerSecond, burst }: WorkerSettings['quotas']) {
+    this.rate = perSecond || Number.POSITIVE_INFINITY;
+    this.byteRate = bytesPerSecond || Number.POSITIVE_INFINITY;
     this.burst = burst;
   }
 
   /** Whether there are quotas. */
   get isOn(): boolean {
-    return this.rate > 0;
+    return Math.min(this.rate, this.byteRate) < Number.POSITIVE_INFINITY;
   }
 
-  /**
-   * Takes one message of a sender.
-   *
-   * @param mayWait false for a call, which cannot be deferred.
-   */
-  judge(sender: string, mayWait: boolean, now = performance.now()): Verdict {
+  /** The bucket of a sender, refilled. One Map look-up for a sender that is known. */
+  bucketOf(sender: string, now: number): Bucket {
     const most = this.rate * reserve;
+    const mostBytes = this.byteRate * reserve;
     let bucket = this.buckets.get(sender);
     if (bucket === undefined) {
       this.makeRoom(now);
-      bucket = { tokens: most, at: now };
+      bucket = { tokens: most, bytes: mostBytes, at: now };
       this.buckets.set(sender, bucket);
+      return bucket;
     }
-    bucket.tokens = Math.min(most, bucket.tokens + ((now - bucket.at) / 1000) * this.rate);
+    const seconds = (now - bucket.at) / 1000;
+    // Nothing is refilled at once: endless times 0 is no number.
+    if (seconds <= 0) return bucket;
+    bucket.tokens = Math.min(most, bucket.tokens + seconds * this.rate);
+    bucket.bytes = Math.min(mostBytes, bucket.bytes + seconds * this.byteRate);
     bucket.at = now;
-    if (bucket.tokens >= 1) {
+    return bucket;
+  }
+
+  /**
+   * Takes one message out of a bucket that was just refilled.
+   *
+   * @param size bytes of its body. The last message before the bytes end may be larger than they are.
+   * @param mayWait false for a message that is not deferred one by one: a call, or a message that newer ones supersede.
+   */
+  take(bucket: Bucket, size: number, mayWait: boolean): Verdict {
+    if (bucket.tokens >= 1 && bucket.bytes > 0) {
       bucket.tokens -= 1;
+      bucket.bytes -= size;
       return 'now';
     }
-    if (!mayWait || bucket.tokens - 1 < -this.burst) return 'never';
+    if (!mayWait) return 'never';
+    if (bucket.tokens - 1 < -this.burst || bucket.bytes - size < -this.byteRate * reserve) return 'never';
     bucket.tokens -= 1;
+    bucket.bytes -= size;
     return 'later';
+  }
+
+  /** Takes one message of a sender. See `take`. */
+  judge(sender: string, size: number, mayWait: boolean, now = performance.now()): Verdict {
+    return this.take(this.bucketOf(sender, now), size, mayWait);
   }
 
   /** Forgets a sender if there are too many: the first one that was not heard from lately, or else the first of all. */
@@ -80,36 +103,4 @@ export class Quotas {
       this.buckets.set(sender, bucket);
     }
   }
-}
-
-/**
- * Applies the quotas of a batch's guests. Messages of a guest about one key count as one, since they are folded into one row. A message
- * over the quota is deferred, or a dead letter. A sender without a proof has no quota: anybody could use it up.
- */
-export function withinQuotas(quotas: Quotas, items: ReadonlyArray<BatchItem>): ReadonlyArray<BatchItem> {
-  if (!quotas.isOn) return items;
-  const judged = new Map<CastMethod, Map<string, Judged>>();
-  const now = performance.now();
-  return items.map((item) => {
-    const { task, guest } = item;
-    if (guest === undefined || !isTask(task)) return item;
-    const { method, args } = task;
-    const ofMethod = judged.get(method) ?? new Map<string, Judged>();
-    let one = ofMethod.get(args.key);
-    if (one?.guest !== guest) {
-      one = { guest, verdict: quotas.judge(guest, true, now) };
-      ofMethod.set(args.key, one);
-      judged.set(method, ofMethod);
-    }
-    if (one.verdict === 'now') return item;
-    if (one.verdict === 'later') return { ...item, task: deferred.over_quota, later: task };
-    const detail = `${guest} sends more than quotas.perSecond, and has quotas.burst deferred messages`;
-    return { ...item, task: dead('over_quota', detail), args: { instance_id: args.instanceId } };
-  });
-}
-
-/** The verdict on the last message about a key. */
-interface Judged {
-  readonly guest: string;
-  readonly verdict: Verdict;
 }

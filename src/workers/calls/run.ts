@@ -156,8 +156,11 @@ async function execute(call: Call, envelope: Envelope): Promise<Executed> {
   const { manager, settings } = state;
   const method = methodOf(envelope, manager);
   const principal = principalOf(raw, entryOf(transport, settings).auth, settings.access);
-  if (principal.kind === 'guest' && state.quotas.isOn && state.quotas.judge(principal.id, false) !== 'now')
-    throw new CallRefused('Busy', `${principal.id} sends more than quotas.perSecond; try again in a moment`);
+  if (principal.kind === 'guest' && state.quotas.isOn) {
+    const verdict = state.quotas.judge(principal.id, raw.end - raw.begin, false);
+    if (verdict !== 'now')
+      throw new CallRefused('Busy', `${principal.id} sends more than its quotas; try again in a moment`);
+  }
   if (takesBatches(method)) {
     const task = ofTheCall(() => taskOf(envelope, method));
     authorize(principal, task, settings.access);

@@ -37,6 +37,11 @@ export interface CastMethod<Args extends GuestArgs = GuestArgs> {
   /** Whether only the latest message about an instance counts. Then the latest sealed message is kept. */
   readonly latestOnly?: boolean;
   /**
+   * Of two messages over the quota about one key, in the order of their arrival: which of them say all that both say. If missing, both
+   * are kept.
+   */
+  keeps?(first: Args, second: Args): 'first' | 'second' | 'both';
+  /**
    * Merges the arguments of a newer deferred message into those of an older one about the same key. If missing, a newer argument replaces
    * the older one of the same name.
    *

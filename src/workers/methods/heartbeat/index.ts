@@ -22,6 +22,8 @@ export const heartbeat: CastMethod<HeartbeatArgs> = {
 
   toWire: writeHeartbeat,
 
+  keeps: keptHeartbeat,
+
   /** As in `foldStatus`: RESTART_REQUIRED absorbs later heartbeats, and a heartbeat without a status changes nothing. */
   layOver: (older, newer) =>
     `CASE WHEN ${older} #>> '{payload,service_status}' = '${absorbing}' OR ${newer} -> 'payload' = '{}'
@@ -50,6 +52,17 @@ export const heartbeat: CastMethod<HeartbeatArgs> = {
       batch.map(({ instanceId }) => instanceId),
     ),
 };
+
+/** Of two heartbeats the one whose status `foldStatus` ends with; both if the newer one does not end a RESTART_REQUIRED. */
+function keptHeartbeat(first: HeartbeatArgs, second: HeartbeatArgs): 'first' | 'second' | 'both' {
+  if (second.status === undefined) return 'first';
+  if (first.status === undefined) return 'second';
+  // Without `sent` it is newer than all before it. Of two with the same `sent` the first one counts.
+  const isInOrder = second.guard === undefined || (first.guard !== undefined && first.guard < second.guard);
+  const [older, newer] = isInOrder ? [first, second] : [second, first];
+  if (older.status?.id === restartRequired && newer.status?.id !== restartRequired) return 'both';
+  return newer === first ? 'first' : 'second';
+}
 
 /** The status after a heartbeat. A heartbeat does not end RESTART_REQUIRED, and one without a status keeps the status. */
 function foldStatus(before: Status | undefined, { status }: HeartbeatArgs): Status | undefined {

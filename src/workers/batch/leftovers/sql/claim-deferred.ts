@@ -25,15 +25,16 @@ export interface ClaimOptions {
 }
 
 /**
- * Claims messages that are due, and the oldest ones beyond `maxRows`. A message whose row is locked, or for which nobody is blamed, is
+ * Claims messages that are due, and those beyond `maxRows`: the oldest ones of the instances that have the most, so that a guest in a
+ * loop does not push out the messages of others. A message whose row is locked, or for which nobody is blamed, is
  * never surplus. The claim commits by itself and moves the next attempt into the future. So no lock on these rows is held while the
  * messages are applied, since batches lock them last.
  */
 const text = `
 WITH surplus AS (
   SELECT method, key FROM deferred
-  WHERE reason IN ('unknown', 'contended') AND transport = $6 AND method = ANY($7::text[])
-  ORDER BY first_deferred_at
+  WHERE reason IN ('unknown', 'contended', 'over_quota') AND transport = $6 AND method = ANY($7::text[])
+  ORDER BY count(*) OVER (PARTITION BY instance_id) DESC, first_deferred_at
   LIMIT (SELECT least($1::bigint, greatest(0, count(*) - $5::bigint)) FROM deferred)
 ), due AS (
   SELECT method, key, (method, key) IN (SELECT method, key FROM surplus) AS too_many
