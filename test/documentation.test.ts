@@ -78,6 +78,9 @@ const proven: Record<string, string> = {
   'python3 examples/guests/call_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
 };
 
+/** Pages with a test that runs all of their commands: test/examples/tutorials.test.ts and test/end-to-end/migrating.test.ts. */
+const runsAllOf = /^docs\/(?:tutorials\/|migrating\.md$)/;
+
 function shellCommands(page: string): string[] {
   return [...read(page).matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)].flatMap(([, block = '']) =>
     block
@@ -87,11 +90,10 @@ function shellCommands(page: string): string[] {
   );
 }
 
-// test/examples/tutorials.test.ts runs those of the tutorials.
 test('every command in the documentation is run by a test', (t) => {
   for (const page of pages) {
     for (const command of shellCommands(page)) {
-      if (command.startsWith('mosquitto_pub') || page.startsWith('docs/tutorials/')) continue;
+      if (command.startsWith('mosquitto_pub') || runsAllOf.test(page)) continue;
       const proof = proven[command];
       t.truthy(proof, `${page}: ${command}`);
       if (proof !== undefined) t.true(existsSync(join(root, proof)), proof);

@@ -59,12 +59,26 @@ test('each copied file is there, and the build may see it', (t) => {
   t.true(copied.length > 5);
   for (const name of copied) {
     t.true(existsSync(join(root, name)), name);
-    t.true(seen.includes(name), name);
+    t.true(
+      seen.some((one) => name === one || name.startsWith(`${one}/`)),
+      name,
+    );
   }
   t.deepEqual(
     seen.filter((name) => !copied.includes(name)),
     [],
   );
+});
+
+test('the image has each file outside of the built program that the package has for it', (t) => {
+  const { files }: { files: string[] } = JSON.parse(textOf('package.json'));
+  const copied = lastStage
+    .filter(({ name }) => name === 'COPY')
+    .flatMap(({ value }) => value.split(' '))
+    .map((name) => name.replace(/\/$/, ''));
+  t.true(copied.includes('src/admin/page'));
+  for (const name of files.filter((one) => /^(?:src|migrations)\b/.test(one)))
+    t.true(copied.includes(name.replace(/\/$/, '')), name);
 });
 
 test('the image starts a replica as the command line does, with the options that bound the memory of Node', (t) => {

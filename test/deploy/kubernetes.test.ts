@@ -57,6 +57,7 @@ for (const kind of kinds) {
     t.is(config.transports.length, 1);
     t.is(String(transportOf(config).options.kind), kind);
     t.is(config.admin.host, '0.0.0.0');
+    t.true(config.admin.openMetrics);
     t.is(at(container, 'ports', 0, 'containerPort'), config.admin.port);
     t.true(config.workers.threads > 0);
     const grace = Number(at(deployment, 'spec', 'template', 'spec', 'terminationGracePeriodSeconds'));
@@ -64,9 +65,9 @@ for (const kind of kinds) {
     const files = [...textOf(`${folder}/${kind}/conductor.yaml`).matchAll(/File: (\S+)/g)].map(
       ([, file]) => file,
     );
-    t.deepEqual(files, [`${secrets}/database`, `${secrets}/broker`]);
+    t.deepEqual(files, [`${secrets}/database`, `${secrets}/broker`, `${secrets}/admin`]);
     const made = textOf('docs/deploying.md').match(/create secret generic conductor (.*)/)?.[1] ?? '';
-    for (const name of ['database', 'broker']) t.true(made.includes(`--from-file=${name}=`), name);
+    for (const name of ['database', 'broker', 'admin']) t.true(made.includes(`--from-file=${name}=`), name);
   });
 
   ava(`${kind}: KEDA scales the object that is there, by a signal that exists`, (t) => {
