@@ -29,7 +29,16 @@ test('a package that is packed in a fresh clone contains the program', async (t)
     'public/conformance.js',
   ])
     t.true(files.includes(`package/dist/${name}`), name);
-  for (const name of ['migrations/', 'config/', 'docs/', 'examples/', 'README.md', 'LICENSE'])
+  for (const name of [
+    'src/admin/page/page.html',
+    'src/admin/page/main.js',
+    'migrations/',
+    'config/',
+    'docs/',
+    'examples/',
+    'README.md',
+    'LICENSE',
+  ])
     t.true(
       files.some((file) => file.startsWith(`package/${name}`)),
       name,

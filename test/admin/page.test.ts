@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { connectAsync } from 'mqtt';
+import type { Browser, Page } from 'playwright-core';
+import { screenshotFile } from '../support/browser.ts';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase } from '../support/database.ts';
+import { openPage, phone, startBrowser } from '../support/page.ts';
+import { freePort } from '../support/ports.ts';
+import { needs, service, services } from '../support/services.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { waitFor } from '../support/wait.ts';
+
+const pageTest = needs(test, 'chromium', 'postgres', 'mosquitto');
+const token = 'the token of this test';
+const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core')), 'utf8');
+
+let browser: Browser;
+test.before(async () => {
+  if (services.chromium !== undefined) browser = await startBrowser();
+});
+test.after.always(() => browser?.close());
+
+/** A replica with its page, on a database that `fill` has filled. */
+async function start(t: ExecutionContext, fill: ReadonlyArray<string> = []) {
+  const { url: database, query } = await createDatabase(t, { migrated: true });
+  for (const statement of fill) await query(statement);
+  const tokenFile = join(temporaryDirectory('token'), 'token');
+  writeFileSync(tokenFile, `${token}\n`);
+  const port = await freePort();
+  const name = `page-${randomUUID()}`;
+  const edge = {
+    kind: 'mqtt',
+    url: service('mosquitto').url,
+    topic: `${name}/+`,
+    group: name,
+    clientId: name,
+  };
+  await startConductorHere(t, {
+    database,
+    transports: { edge, dead: { kind: 'amqp091', url: 'amqp://127.0.0.1:1' } },
+    reachable: 1,
+    settings: { admin: { port, tokenFile }, guests: { autoRegister: true } },
+  });
+  const guests = await connectAsync(service('mosquitto').url);
+  t.teardown(() => guests.endAsync());
+  const publish = (id: string, status: string) =>
+    guests.publishAsync(`${name}/${id}`, heartbeat(id, status), { qos: 1 });
+  return { url: `http://127.0.0.1:${port}/`, query, publish };
+}
+
+function heartbeat(id: string, status: string): string {
+  const args = { instance_id: id, payload: { service_status: status }, sent: Date.now() / 1000 };
+  return JSON.stringify({ method: 'heartbeat', args });
+}
+
+/** Guests of several statuses; some are silent. */
+const thousand = [
+  `INSERT INTO instances (id, name, created, deleted)
+   SELECT format('guest-%s', n), format('database %s', n), now() AT TIME ZONE 'utc' - interval '3 days', false FROM generate_series(1, 1000) AS n`,
+  `INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at, sent)
+   SELECT id, id,
+     CASE WHEN n % 50 = 0 THEN 22 WHEN n % 61 = 0 THEN 9 WHEN n % 90 = 0 THEN 24 WHEN n % 7 = 0 THEN 1 ELSE 33 END,
+     CASE WHEN n % 50 = 0 THEN 'unknown' WHEN n % 61 = 0 THEN 'building' WHEN n % 90 = 0 THEN 'guestagent error' WHEN n % 7 = 0 THEN 'running' ELSE 'healthy' END,
+     now() AT TIME ZONE 'utc' - CASE WHEN n % 50 = 0 THEN n * interval '10 s' WHEN n % 101 = 0 THEN interval '3 min' ELSE interval '5 s' END,
+     extract(epoch FROM now()) - 5
+   FROM (SELECT id, substr(id, 7)::integer AS n FROM instances) AS guests`,
+  'TRUNCATE status_transitions',
+  `INSERT INTO status_transitions (instance_id, old_status, new_status, sent, changed_at, cause)
+   SELECT format('guest-%s', n * 50), 'healthy', 'unknown', 0, now() - (20 - n) * interval '11 s', 'sweep' FROM generate_series(1, 20) AS n`,
+  `INSERT INTO deferred (method, key, instance_id, transport, args, reason, next_attempt_at)
+   SELECT 'heartbeat', 'new-' || n, 'new-' || n, 'edge', '{}', 'unknown', now() + interval '1 h' FROM generate_series(1, 12) AS n`,
+];
+
+const letters = `
+INSERT INTO dead_letters (died_at, transport, reason, detail, method, instance_id, sender, sender_proof, body, body_size, body_digest)
+SELECT now() - n * interval '1 min', 'edge', 'bad_argument', 'payload.service_status: must be a text, not number', 'heartbeat', 'guest-' || n, 'guest-' || n,
+  'topic', convert_to(body, 'UTF8'), length(body), sha256(convert_to(body, 'UTF8'))
+FROM (SELECT n, format('{"method":"heartbeat","args":{"instance_id":"guest-%s","payload":{"service_status":7},"sent":1}}', n) AS body
+  FROM generate_series(1, 60) AS n) AS made`;
+
+/** Each mistake that axe finds, in a line. */
+async function mistakes(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const found: unknown = await page.evaluate(
+    // It takes each link to a place on the page for a link that skips something.
+    "axe.run({ rules: { 'skip-link': { enabled: false } } }).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))",
+  );
+  if (!Array.isArray(found)) throw new TypeError('axe has found nothing to check');
+  return found.map(String);
+}
+
+/** The texts of a table. */
+async function cellsOf(page: Page, table: string): Promise<string[][]> {
+  const rows = await page.locator(`${table} tr`).all();
+  return Promise.all(rows.map((row) => row.locator('th, td').allInnerTexts()));
+}
+
+pageTest('the page of an empty fleet says so', async (t) => {
+  const { url } = await start(t);
+  const page = await openPage(t, browser, url);
+  await page.getByText('No instance has a status yet').waitFor();
+  await page.getByText('There are no dead letters').waitFor();
+  await page.getByText('Transport dead has no broker').waitFor();
+  t.deepEqual(await mistakes(page), []);
+  await page.screenshot({ path: screenshotFile('empty'), fullPage: true });
+});
+
+pageTest(
+  'the page shows a fleet by status, its silent guests, changes, replicas and what waits',
+  async (t) => {
+    const { url, query } = await start(t, [...thousand, letters]);
+    const page = await openPage(t, browser, url);
+    await page.locator('#fleet-rows tr').first().waitFor();
+    const statuses = await query<{ status: string; count: number }>(
+      'SELECT status_description AS status, count(*)::integer AS count FROM service_statuses GROUP BY 1 ORDER BY 2 DESC',
+    );
+    const shown = await cellsOf(page, '#fleet-rows');
+    t.deepEqual(
+      shown.map(([status, count]) => [status, Number(count)]),
+      statuses.map(({ status, count }) => [status, count]),
+    );
+    t.is(await page.locator('#fleet-all').textContent(), '1,000');
+    t.like(
+      shown.find(([status]) => status === 'unknown'),
+      { 3: '+20' },
+    );
+    const silent = await cellsOf(page, '#silent');
+    t.is(silent.length, 10);
+    t.is(silent[0]?.[0], 'guest-1000');
+    await page
+      .getByText('12 deferred messages wait: their instance or backup is not in the database yet')
+      .waitFor();
+    await page.locator('#replicas').getByText('edge').waitFor();
+    t.is(await page.locator('#transitions tr').count(), 20);
+    t.deepEqual(await mistakes(page), []);
+    await page.screenshot({ path: screenshotFile('thousand'), fullPage: true });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    t.deepEqual(await mistakes(page), []);
+    await page.screenshot({ path: screenshotFile('thousand-dark'), fullPage: true });
+    await page.setViewportSize(phone);
+    t.deepEqual(await mistakes(page), []);
+    await page.screenshot({ path: screenshotFile('thousand-phone-dark'), fullPage: true });
+    // Nothing makes the page wider than the phone.
+    t.is(await page.evaluate('document.documentElement.scrollWidth'), phone.width);
+  },
+);
+
+pageTest('a heartbeat shows on the page that is open, and in the plots', async (t) => {
+  const { url, publish } = await start(t);
+  const page = await openPage(t, browser, url);
+  await page.getByText('No status has changed yet').waitFor();
+  await publish('new-guest', 'healthy');
+  await page.locator('#transitions').getByText('new-guest').waitFor();
+  await page.locator('#fleet-rows').getByText('healthy').waitFor({ timeout: 20_000 });
+  await page.locator('#latency svg[aria-label*="now"]').waitFor();
+  t.regex((await page.locator('#rate svg').getAttribute('aria-label')) ?? '', /all replicas: now/);
+});
+
+pageTest('a search explains an instance, by the keyboard alone', async (t) => {
+  const { url } = await start(t, thousand);
+  const page = await openPage(t, browser, url);
+  await page.locator('#fleet-rows tr').first().waitFor();
+  await page.keyboard.press('Tab');
+  t.is(await page.evaluate('document.activeElement.textContent'), 'Go to the content');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('guest-50');
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('#instance');
+  await dialog.getByText('its guest is silent').waitFor();
+  await dialog.getByText('database 50').waitFor();
+  t.is(await page.evaluate('document.activeElement.id'), 'instance-title');
+  t.deepEqual(await mistakes(page), []);
+  await page.screenshot({ path: screenshotFile('instance') });
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  t.is(new URL(page.url()).hash, '');
+  await page.goto(`${url}#instance=${encodeURIComponent("<b>nobody's</b>")}`);
+  await dialog.getByText('has no such instance').waitFor();
+  t.is(await dialog.locator('h2').textContent(), "<b>nobody's</b>");
+});
+
+pageTest('dead letters are shown, edited and redriven, by whoever has the token', async (t) => {
+  const { url, query } = await start(t, [...thousand, letters]);
+  const page = await openPage(t, browser, url);
+  await page.locator('#letters').getByText('bad_argument').click();
+  await page.locator('#token').fill('a wrong token, guessed');
+  await page.keyboard.press('Enter');
+  await page.getByText('This is not the token.').waitFor();
+  await page.screenshot({ path: screenshotFile('sign-in') });
+  await page.locator('#token').fill(token);
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('#letter-list');
+  await dialog.getByText('payload.service_status: must be a text').first().waitFor();
+  t.is(await dialog.locator('tbody tr').count(), 50);
+  await dialog.getByText('Show more').click();
+  await dialog.locator('tbody tr').nth(59).waitFor();
+  await page.screenshot({ path: screenshotFile('letters') });
+
+  await dialog.locator('tbody button').first().click();
+  await dialog.locator('pre').getByText('"service_status":7').waitFor();
+  t.deepEqual(await mistakes(page), []);
+  const editor = dialog.locator('textarea');
+  await editor.fill('no json');
+  await dialog.getByText('Store this body').click();
+  await dialog.getByText('the edited body is not JSON').waitFor();
+  const body = {
+    method: 'heartbeat',
+    args: { instance_id: 'guest-60', payload: { service_status: 'crashed' }, sent: Date.now() / 1000 + 5 },
+  };
+  await editor.fill(JSON.stringify(body));
+  await dialog.getByText('Store this body').click();
+  await dialog.getByText('by status page, from 127.0.0.1').waitFor();
+  await page.screenshot({ path: screenshotFile('letter') });
+  await dialog.getByRole('button', { name: 'Redrive', exact: true }).click();
+  await dialog.getByText('It is to be redriven').waitFor();
+  const row = () => query('SELECT redrive_by, redrive_outcome FROM dead_letters ORDER BY id DESC LIMIT 1');
+  await waitFor(async () => (await row())[0]?.redrive_outcome === 'applied', { what: 'the redrive' });
+  t.like((await row())[0], { redrive_by: 'status page, from 127.0.0.1' });
+  await page.keyboard.press('Escape');
+  await page.locator('#letters').getByText('bad_argument').click();
+  await dialog.getByText('Redrive all of these').click();
+  await dialog.getByText('59 are to be redriven').waitFor();
+  await page.keyboard.press('Escape');
+
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await page.locator('#letters').getByText('bad_argument').click();
+  await page.locator('#token').waitFor();
+});
