@@ -28,7 +28,7 @@ export type Transaction = <Result>(work: (query: Query) => Promise<Result>) => P
 /** Blocks of one statement: 4 MB, some ten milliseconds. */
 const step = 500;
 /** The pause after a statement, as a multiple of its time, so that heartbeats have the database for themselves most of the time. */
-const rest = 1;
+export const rest = 1;
 /** The oldest ones that are kept. */
 const mostOldest = 10;
 
@@ -39,41 +39,47 @@ SELECT (coalesce(
     pg_relation_size('service_statuses')
   ) / current_setting('block_size')::integer)::integer AS blocks`;
 
-const inRange = (table = '') =>
-  `${table}ctid >= format('(%s,0)', $1::bigint)::tid AND ${table}ctid < format('(%s,0)', $1::bigint + $2::bigint)::tid`;
-const isSilent = "updated_at < now() AT TIME ZONE 'utc' - $5::double precision * interval '1 ms'";
+const inRange =
+  "ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $1::bigint + $2::bigint)::tid";
+/** The time stands first, since it is true for few rows. It is computed once. */
+const isQuiet = `updated_at < (SELECT now() AT TIME ZONE 'utc' - $5::double precision * interval '1 ms')
+  AND (status_id = ANY($3::integer[]) OR status_id = $4::integer)`;
+/** OFFSET 0 keeps it a look-up for each row. Otherwise each step would read the whole table of instances. */
+const instance =
+  'LATERAL (SELECT deleted FROM instances WHERE instances.id = quiet.instance_id OFFSET 0) AS instance';
 
 /**
- * Reads a range of the table's blocks in their order on disk, three times, since neither the status nor the last contact has an index. The
- * instances are only looked up for guests that are silent and not marked yet, and for the oldest ones. OFFSET 0 keeps that a look-up for each.
+ * Reads a range of the table's blocks in their order on disk, since neither the status nor the last contact has an index. The
+ * instances are only looked up for guests that are silent and not marked yet, and for the oldest ones.
  */
 const portionText = `
 WITH counted AS MATERIALIZED (
-  SELECT status_id AS id, status_description AS status, count(*)::integer AS count
-  FROM service_statuses WHERE ${inRange()} GROUP BY status_id, status_description
+  SELECT status_id AS id, status_description AS status, count(*)::integer AS count,
+    array_agg(instance_id) FILTER (WHERE ${isQuiet}) AS quiet_ids, array_agg(updated_at) FILTER (WHERE ${isQuiet}) AS quiet_since
+  FROM service_statuses WHERE ${inRange} GROUP BY status_id, status_description
+), quiet AS MATERIALIZED (
+  SELECT id AS status_id, status, instance_id, updated_at
+  FROM counted, unnest(quiet_ids, quiet_since) AS one (instance_id, updated_at)
 ), silent AS MATERIALIZED (
-  SELECT count(*)::integer AS count FROM service_statuses AS stored,
-    LATERAL (SELECT deleted FROM instances WHERE instances.id = stored.instance_id OFFSET 0) AS instance
-  WHERE ${inRange('stored.')} AND status_id = ANY($3::integer[]) AND ${isSilent} AND NOT coalesce(instance.deleted, false)
+  SELECT count(*)::integer AS count FROM quiet, ${instance}
+  WHERE status_id = ANY($3::integer[]) AND NOT coalesce(deleted, false)
 ), oldest AS MATERIALIZED (
-  SELECT stored.instance_id AS id, stored.status_description AS status,
-    extract(epoch FROM stored.updated_at)::double precision * 1000 AS "heardAt"
+  SELECT instance_id AS id, status,
+    extract(epoch FROM updated_at)::double precision * 1000 AS "heardAt"
   FROM (
-    SELECT instance_id, status_description, updated_at FROM service_statuses
-    WHERE ${inRange()} AND (status_id = ANY($3::integer[]) OR status_id = $4::integer)
-      AND ${isSilent}
-      AND updated_at < coalesce(to_timestamp($6::double precision / 1000) AT TIME ZONE 'utc', 'infinity')
+    SELECT * FROM quiet
+    WHERE updated_at < coalesce(to_timestamp($6::double precision / 1000) AT TIME ZONE 'utc', 'infinity')
     ORDER BY updated_at
-  ) AS stored, LATERAL (SELECT deleted FROM instances WHERE instances.id = stored.instance_id OFFSET 0) AS instance
-  WHERE NOT coalesce(instance.deleted, false)
+  ) AS quiet, ${instance}
+  WHERE NOT coalesce(deleted, false)
   LIMIT ${mostOldest}
 )
-SELECT coalesce((SELECT json_agg(counted) FROM counted), '[]') AS statuses,
+SELECT coalesce((SELECT json_agg(json_build_object('id', id, 'status', status, 'count', count)) FROM counted), '[]') AS statuses,
   (SELECT count FROM silent) AS silent,
   coalesce((SELECT json_agg(oldest) FROM oldest), '[]') AS oldest`;
 
 /**
- * Counts the statuses, in steps that read each block three times and lock nothing.
+ * Counts the statuses, in steps that read each block once and lock nothing.
  *
  * @param expiry milliseconds without contact after which a guest is silent.
  * @param goesOn called before each step; false ends the count.

@@ -1,5 +1,7 @@
+import { pause } from '../../core/backoff.ts';
 import type { LetterReason, ReasonCount } from '../../core/page-data.ts';
 import type { Query } from '../query.ts';
+import { rest, type Transaction } from './count-fleet.ts';
 
 /** Deferred messages that are counted one by one. */
 export const mostCounted = 10_000;
@@ -12,6 +14,12 @@ SELECT reason, count(*)::integer AS count
 FROM (SELECT reason FROM deferred ORDER BY next_attempt_at LIMIT ${mostCounted + 1}) AS first_rows
 GROUP BY reason ORDER BY count DESC, reason`;
 
+/** Blocks of dead letters that one statement reads: 16 MB at most, since the bodies are in them. */
+const step = 2000;
+
+const letterBlocksText = `
+SELECT (pg_relation_size('dead_letters') / current_setting('block_size')::integer)::integer AS blocks`;
+
 const lettersText = `
 SELECT reason, transport,
   count(*) FILTER (WHERE redrive_at IS NULL)::integer AS dead,
@@ -19,7 +27,9 @@ SELECT reason, transport,
   count(*) FILTER (WHERE redriven_at IS NOT NULL)::integer AS redriven,
   coalesce(sum(coalesce(counted, 1)) FILTER (WHERE redrive_at IS NULL), 0)::double precision AS messages,
   extract(epoch FROM max(died_at))::double precision * 1000 AS "newestAt"
-FROM dead_letters GROUP BY reason, transport ORDER BY dead DESC, reason, transport`;
+FROM dead_letters
+WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $1::bigint + $2::bigint)::tid
+GROUP BY reason, transport`;
 
 /** The newest transitions have the largest ids, so the index of the primary key gives them. */
 const changesText = `
@@ -48,9 +58,35 @@ export async function countDeferred(
   return { deferred, isDeferredCut: deferred.reduce((sum, { count }) => sum + count, 0) > mostCounted };
 }
 
-/** The dead letters by reason and transport. It reads the whole table, which is bounded by `deadLetters.maxRows`. */
-export function countReasons(query: Query): Promise<LetterReason[]> {
-  return query<LetterReason & Record<string, unknown>>(lettersText);
+/** The dead letters by reason and transport, the most first. It reads the whole table, in steps. */
+export async function countReasons(transaction: Transaction): Promise<LetterReason[]> {
+  const [size] = await transaction((query) => query<{ blocks: number }>(letterBlocksText));
+  const sums = new Map<string, LetterReason>();
+  const blocks = size?.blocks ?? 0;
+  for (let from = 0; from < blocks; from += step) {
+    const began = performance.now();
+    const rows = await transaction((query) =>
+      query<LetterReason & Record<string, unknown>>(lettersText, [from, step]),
+    );
+    for (const row of rows) {
+      const key = JSON.stringify([row.reason, row.transport]);
+      sums.set(key, sumOf(sums.get(key), row));
+    }
+    if (from + step < blocks) await pause(rest * (performance.now() - began));
+  }
+  return [...sums.values()].sort((a, b) => b.dead - a.dead || b.newestAt - a.newestAt);
+}
+
+function sumOf(one: LetterReason | undefined, other: LetterReason): LetterReason {
+  if (one === undefined) return other;
+  return {
+    ...one,
+    dead: one.dead + other.dead,
+    waiting: one.waiting + other.waiting,
+    redriven: one.redriven + other.redriven,
+    messages: one.messages + other.messages,
+    newestAt: Math.max(one.newestAt, other.newestAt),
+  };
 }
 
 /** By how much the counts of the statuses have changed. */

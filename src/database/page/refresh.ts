@@ -80,7 +80,7 @@ export class Refresh {
       const fleet = await countFleet(transaction, statuses, expiry, goesOn);
       if (fleet === undefined) return;
       const { deferred, isDeferredCut } = await transaction(countDeferred);
-      const letters = await transaction(countReasons);
+      const letters = await countReasons(transaction);
       const { changes, ...span } = await transaction((query) => readChanges(query, changePeriod));
       const snapshot: FleetSnapshot = {
         ...fleet,
