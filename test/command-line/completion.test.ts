@@ -68,7 +68,7 @@ for (const shell of shells) {
   const test = onlyIf(ava, findProgram(shell) !== undefined, `not installed: apt-get install ${shell}`);
   test(`${shell} completes commands, options, choices and files`, async (t) => {
     const offer = async (...words: string[]) => (await offers[shell](words)).toSorted();
-    t.deepEqual(await offer('conductor', 'de'), ['dead', 'deferred', 'demo']);
+    t.deepEqual(await offer('conductor', 'de'), ['dead', 'deferred', 'demo', 'describe']);
     t.deepEqual(await offer('conductor', 'dead', 're'), ['redrive']);
     t.deepEqual(await offer('conductor', 'dead', 'list', '--co'), ['--config', '--count']);
     t.deepEqual(await offer('conductor', 'dead', 'list', '--config', 'x.yaml', '--state', 'w'), ['waiting']);
