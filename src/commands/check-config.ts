@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
-import { printable } from '../core/config/load.ts';
 import type { CommandLine } from './command-line.ts';
 import { withExamples } from './examples.ts';
 
@@ -11,7 +9,9 @@ export function addCheckConfig(program: Command, line: CommandLine): void {
     .description('check a configuration and print the settings that result')
     .option('--json', 'print JSON', false)
     .action(async (file: string, { json }: { json: boolean }) => {
+      const { printable } = await import('../core/config/load.ts');
       const settings = printable(await line.load(file));
+      const { stringify } = await import('yaml');
       line.print(json ? JSON.stringify(settings) : stringify(settings));
     });
   withExamples(command, [

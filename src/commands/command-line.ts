@@ -1,13 +1,23 @@
 import { InvalidArgumentError } from 'commander';
-import { type Config, loadConfig, loadSendingConfig, secretsOf } from '../core/config/load.ts';
-import { createMasker, type Secret } from '../core/config/secrets.ts';
-import { transportKinds } from '../transports/index.ts';
+import type { Config } from '../core/config/load.ts';
+import type { Secret } from '../core/config/secrets.ts';
 
 /** Milliseconds in which a second signal counts as the first: npm passes on a Ctrl-C that the terminal has sent already. */
 const sameSignal = 500;
 
 /** Secrets that are masked at most: those of many readings of the configuration. */
 const mostSecrets = 1000;
+
+/** What reads a configuration. It is loaded when a command reads one, because `--help` and the like need none. */
+async function configuration() {
+  const [load, secrets, transports] = await Promise.all([
+    import('../core/config/load.ts'),
+    import('../core/config/secrets.ts'),
+    import('../transports/index.ts'),
+  ]);
+  return { ...load, ...secrets, ...transports };
+}
+type Configuration = Awaited<ReturnType<typeof configuration>>;
 
 /** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
 export class CommandLine {
@@ -18,12 +28,14 @@ export class CommandLine {
 
   /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
-    return this.hide(await loadConfig(file, process.env, transportKinds));
+    const { loadConfig, transportKinds, ...rest } = await configuration();
+    return this.hide(await loadConfig(file, process.env, transportKinds), rest);
   }
 
   /** Like `load`, for a command that only sends. */
   async loadSending(file: string): Promise<Config> {
-    return this.hide(await loadSendingConfig(file, process.env, transportKinds));
+    const { loadSendingConfig, transportKinds, ...rest } = await configuration();
+    return this.hide(await loadSendingConfig(file, process.env, transportKinds), rest);
   }
 
   print(text: string): void {
@@ -61,7 +73,10 @@ export class CommandLine {
   }
 
   /** A replica that has read its configuration anew may still use the secrets of before. */
-  private hide(config: Config): Config {
+  private hide(
+    config: Config,
+    { secretsOf, createMasker }: Pick<Configuration, 'secretsOf' | 'createMasker'>,
+  ): Config {
     const known = new Map([...this.secrets, ...secretsOf(config)].map((secret) => [secret.text, secret]));
     this.secrets = [...known.values()].slice(-mostSecrets);
     this.mask = createMasker(this.secrets);

@@ -1,11 +1,6 @@
 import type { Command } from 'commander';
-import type { Config } from '../core/config/load.ts';
 import type { CommandLine } from './command-line.ts';
-import { brokerTopic } from './doctor-broker.ts';
-import { examine, type Found } from './doctor-check.ts';
-import { databaseTopic } from './doctor-database.ts';
 import { withExamples } from './examples.ts';
-import { printable } from './table.ts';
 
 /** `conductor doctor`. */
 export function addDoctor(program: Command, line: CommandLine): void {
@@ -16,56 +11,13 @@ export function addDoctor(program: Command, line: CommandLine): void {
     )
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nIt changes nothing on a broker or in the database, and takes no message.\n')
-    .action(async (file: string, { json }: { json: boolean }) => {
-      const config = await line.load(file);
-      const found = await examineAll(config, (subject) => line.progress(`looking at ${subject}`));
-      line.progress('');
-      const text = json
-        ? JSON.stringify({ ok: !found.some(isWrong), findings: found })
-        : reportOf(found, line.hasColors);
-      line.print(line.mask(text));
-      const count = found.filter(isWrong).length;
-      if (count > 0) throw new Error(`${count} ${count === 1 ? 'thing is' : 'things are'} wrong`);
+    .action(async (file: string, flags: { json: boolean }) => {
+      const { doctor } = await import('./doctor-run.ts');
+      await doctor(line, file, flags);
     });
   withExamples(
     command,
     ['before the first start', 'conductor doctor conductor.yaml'],
     ['for a program', 'conductor doctor conductor.yaml --json'],
   );
-}
-
-/** Looks at all that the configuration names. Changes nothing there. Never rejects. */
-export async function examineAll(
-  config: Config,
-  progress: (subject: string) => void = () => {},
-): Promise<Found[]> {
-  progress('the database');
-  const found = await examine(databaseTopic(config));
-  for (const configured of config.transports) {
-    progress(`transports.${configured.name}`);
-    found.push(...(await examine(brokerTopic(config, configured))));
-  }
-  return found;
-}
-
-const isWrong = ({ level }: Found) => level === 'wrong';
-
-/** Of the word at the beginning of a line, as an escape sequence. */
-const colors: Readonly<Record<Found['level'], string>> = { ok: '32', warning: '33', wrong: '31' };
-
-function reportOf(found: ReadonlyArray<Found>, hasColors: boolean): string {
-  const shown = (level: Found['level']) =>
-    hasColors ? `\u{1b}[${colors[level]}m${level.padEnd(7)}\u{1b}[0m` : level.padEnd(7);
-  const lines = found.map(({ level, subject, check, text, code }) => {
-    const codeText = code === undefined ? '' : ` [${code}]`;
-    return `${shown(level)}  ${subject}: ${check}: ${printable(text)}${codeText}`;
-  });
-  const [wrong, warnings] = (['wrong', 'warning'] as const).map(
-    (level) => found.filter((one) => one.level === level).length,
-  );
-  return [
-    ...lines,
-    '',
-    `${found.length} looks: ${wrong} wrong, ${warnings} to be warned of. docs/errors.md explains the codes.`,
-  ].join('\n');
 }

@@ -1,12 +1,10 @@
 /** The shared parts of `conductor cast`, `call` and `simulate`. They send with the client library. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { Client } from '../client/client.ts';
-import { signingKeyOf } from '../client/signing.ts';
+import type { Client } from '../client/client.ts';
 import type { Config } from '../core/config/load.ts';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { createLogger } from '../core/logger.ts';
 import { type CommandLine, seconds } from './command-line.ts';
 
 export interface SendFlags {
@@ -52,6 +50,16 @@ export function messageCommand(
     .option('--timeout <seconds>', 'give up after so long', seconds, timeout);
 }
 
+/** The client library, which only a command that sends needs. */
+async function library() {
+  const [client, logger, signing] = await Promise.all([
+    import('../client/client.ts'),
+    import('../core/logger.ts'),
+    import('../client/signing.ts'),
+  ]);
+  return { ...client, ...logger, ...signing };
+}
+
 /** Runs a function with a client, and closes the client at the end. */
 export async function withClient(
   line: CommandLine,
@@ -59,6 +67,7 @@ export async function withClient(
   work: (client: Client) => Promise<void>,
 ): Promise<void> {
   const { transport, config } = await chooseTransport(line, flags);
+  const { Client, createLogger, signingKeyOf } = await library();
   const instance = flags.args.instance_id;
   const signer = signingKeyOf(transport.options)?.sender;
   const sender = flags.sender ?? (typeof instance === 'string' ? instance : signer);

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { createLogger } from '../core/logger.ts';
 import { type CommandLine, seconds } from './command-line.ts';
 import { withExamples } from './examples.ts';
 import { chooseTransport, type SendFlags, sendingCommand } from './sending.ts';
@@ -27,6 +26,7 @@ export function addSimulate(program: Command, line: CommandLine): void {
     .action(async ({ for: duration, ...flags }: SimulateFlags) => {
       const { transport, config } = await chooseTransport(line, flags);
       const { simulate } = await import('../client/fleet.ts');
+      const { createLogger } = await import('../core/logger.ts');
       await simulate({
         ...flags,
         seconds: duration,

@@ -2,7 +2,6 @@ import type { Config } from '../core/config/load.ts';
 import { ConfigError } from '../core/errors.ts';
 import { type Query, queryOn } from '../database/query.ts';
 import { laterColumns, missingColumns } from '../database/schema.ts';
-import { openSession } from '../database/session.ts';
 import type { CommandLine } from './command-line.ts';
 
 /** Runs `work` on a connection to the configured database. Fails with ConfigError if the table is not as this release needs it. */
@@ -13,6 +12,8 @@ export async function withTable(
   work: (query: Query, config: Config) => Promise<void>,
 ): Promise<void> {
   const config = await line.load(file);
+  // Loaded here: the other commands need no client of Postgres.
+  const { openSession } = await import('../database/session.ts');
   const client = await openSession(config.database, 'look', 'conductor command');
   try {
     const query = queryOn(client);

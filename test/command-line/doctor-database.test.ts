@@ -1,8 +1,8 @@
 import test from 'ava';
-import { examineAll } from '../../src/commands/doctor.ts';
 import { judgeCertificate } from '../../src/commands/doctor-certificate.ts';
 import type { Found } from '../../src/commands/doctor-check.ts';
 import { judgeClock } from '../../src/commands/doctor-database.ts';
+import { examineAll } from '../../src/commands/doctor-run.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { configurationOf } from '../support/conductor.ts';

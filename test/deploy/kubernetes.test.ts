@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import ava from 'ava';
 import { topics } from '../../src/admin/metrics/index.ts';
+import { CommandLine } from '../../src/commands/command-line.ts';
+import { createProgram } from '../../src/commands/program.ts';
 import type { Config } from '../../src/core/config/load.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { startConductorHere } from '../support/conductor.ts';
@@ -109,6 +111,21 @@ function transportOf({ transports: [transport] }: Config) {
 ava('the configuration of the migration is accepted', (t) => {
   const config = readConfig(textOf(`${folder}/migrate/conductor.yaml`), secrets);
   t.is(config.transports.length, 0);
+});
+
+ava('the migration grants its rights to the user of the replicas', async (t) => {
+  const args = listOf(
+    at(documentsIn('migrate/job.yaml')[0], 'spec', 'template', 'spec', 'containers', 0, 'args'),
+  );
+  let role: string | undefined;
+  const program = createProgram(new CommandLine(), '0');
+  program.commands
+    .find((one) => one.name() === 'migrate')
+    ?.action(({ grantTo }: { grantTo?: string }) => {
+      role = grantTo;
+    });
+  await program.parseAsync(args.map(String), { from: 'user' });
+  for (const kind of kinds) t.is(role, new URL(configOf(kind).database.url).username, kind);
 });
 
 needs(

@@ -124,10 +124,13 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
       query(server, 'DROP DATABASE IF EXISTS fleet WITH (FORCE)', 'DROP ROLE IF EXISTS fleet'),
     );
     const config = `examples/tutorials/${name}.yaml`;
+    const adminPort = await freePort();
     const file = join(temporaryDirectory('tutorial'), 'conductor.yaml');
     const addresses = [
       ...(await tutorial.addresses(t)),
       ['127.0.0.1:5432', `127.0.0.1:${server.port}`],
+      ['/usr/sbin/nats-server', findProgram('nats-server') ?? ''],
+      ['8080', String(adminPort)],
       [config, file],
     ] as const;
     const own = (text: string) =>
@@ -151,6 +154,7 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
         await waitFor(() => child.output().includes(ready), { what: ready, process: child, timeout: 60_000 });
       last = child;
     }
+    t.is((await fetch(`http://127.0.0.1:${adminPort}`)).status, 200);
     // The broker has the message; the replica may still be writing it.
     const look = () => /^ i1 +\| running +\|/m.test(last?.output() ?? '');
     if (!look()) {
@@ -170,7 +174,7 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
 
 /** The words of a program that runs until it is stopped, once it is ready. */
 function readyWords(command: string): string | undefined {
-  if (command.startsWith('nats-server')) return 'Server is ready';
+  if (command.includes('nats-server')) return 'Server is ready';
   return command.includes(' start --config ') ? 'consuming' : undefined;
 }
 
