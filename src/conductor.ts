@@ -82,6 +82,7 @@ export async function startConductor(
     callSlots,
     callTimeout: config.calls.timeout,
     busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
+    contentType: (transport) => codecOf(transport).contentType,
     maxBatch: workers.maxBatch,
     onDead: (notice) => deadLetters.add(notice),
     backoff: reconnect,

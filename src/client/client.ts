@@ -103,7 +103,8 @@ export class Client {
   ): Promise<CastResult> {
     this.assertOpen();
     const request = this.requests.create(method, args, messageId, sender);
-    const message = { sender, messageId, body: this.requests.encode(request) };
+    const { contentType } = this.form;
+    const message = { sender, messageId, contentType, body: this.requests.encode(request) };
     return this.casts.cast(message, heartbeatKey(method, request.args), signal);
   }
 
@@ -139,6 +140,7 @@ export class Client {
             sender,
             messageId,
             body: this.requests.encode(inBody ? { ...request, call } : request),
+            contentType: this.form.contentType,
             expectsReply: true,
             ...(!inBody && call),
             expiration: left,

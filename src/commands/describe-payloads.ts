@@ -1,4 +1,5 @@
 import type { CommonOptions } from '../core/config/transport-kind.ts';
+import { maxAttribute } from '../core/message/codecs/cloudevents-binary.ts';
 import type { CodecName } from '../core/message/codecs/index.ts';
 import {
   closed,
@@ -94,7 +95,57 @@ const oslo: PayloadForm = {
   inBody: { replyTo: '/oslo.message', correlationId: '/oslo.message', answered: '/oslo.message' },
 };
 
-const forms: Readonly<Record<CodecName, PayloadForm>> = { native, oslo };
+/** An attribute of an event. */
+const attribute = (description: string): JsonSchema => ({
+  description,
+  type: 'string',
+  minLength: 1,
+  maxLength: maxAttribute,
+});
+
+const cloudevents: PayloadForm = {
+  contentType: 'application/cloudevents+json',
+  message: (method, { args }) =>
+    object(['specversion', 'id', 'source', 'type'], {
+      specversion: { const: '1.0' },
+      id: attribute('The message id.'),
+      source: attribute('The sender. If there is no `subject`, its last part is the instance.'),
+      type: {
+        ...attribute('The part behind the last dot is the method.'),
+        pattern: `(^|\\.)${method.replaceAll(/[^\w ]/g, '\\$&')}$`,
+        examples: [`conductor.${method}`],
+      },
+      subject: attribute('The instance, if `data` has no `instance_id`.'),
+      time: { ...attribute('`sent`, if `data` has none.'), format: 'date-time' },
+      datacontenttype: attribute('A media type of JSON.'),
+      data: withoutSubject(args),
+      methodversion: attribute('The version of the methods, such as "1.0".'),
+      replyto: attribute('Of a call, if the protocol has no property for it.'),
+      correlationid: attribute('Of a call, if the protocol has no property for it.'),
+    }),
+  answer: (result) =>
+    object(['specversion', 'id', 'source', 'type', 'data'], {
+      specversion: { const: '1.0' },
+      id: { type: 'string' },
+      source: { const: '/conductor' },
+      type: { enum: ['conductor.answer', 'conductor.error'] },
+      correlationid: { description: 'If the call has it in its body.', type: 'string' },
+      data: { oneOf: [object(['result'], { result }), object(['error'], { error })] },
+    }),
+  inBody: { replyTo: '/replyto', correlationId: '/correlationid', answered: '/correlationid' },
+};
+
+/** The arguments of an event. The attributes may have `instance_id` and `sent`, so no schema of the data alone requires them. */
+function withoutSubject(args: JsonSchema): JsonSchema {
+  return {
+    description:
+      'The arguments. `instance_id` and `sent` may be left out if the attributes have them. `x-schema` is the schema with both.',
+    type: 'object',
+    'x-schema': args,
+  };
+}
+
+const forms: Readonly<Record<CodecName, PayloadForm>> = { native, oslo, cloudevents };
 
 /** Two lines before the body prove the sender. */
 function signed(form: PayloadForm): PayloadForm {

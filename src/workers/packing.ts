@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { eventFrame } from '../core/message/codecs/cloudevents-binary.ts';
 import type { CallRun } from '../core/message/outcome.ts';
-import type { Delivery, SenderProof } from '../core/transport/contract.ts';
+import type { Delivery, DeliveryMeta, SenderProof } from '../core/transport/contract.ts';
 import { keptBody, type RawMessage } from './raw-message.ts';
 
 export interface PackedBatch {
@@ -39,11 +40,13 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   let total = table.byteLength;
   let row = 0;
   for (const { body, meta } of deliveries) {
-    const carried = body.length > maxBody ? Math.min(body.length, keptBody) : body.length;
+    const isLarge = body.length > maxBody;
+    const frame = isLarge ? 0 : frameLength(meta, body);
+    const carried = isLarge ? Math.min(body.length, keptBody) : body.length + frame;
     const messageId = textLength(meta.messageId);
     const sender = textLength(meta.sender);
     table[row] = carried;
-    table[row + 1] = body.length;
+    table[row + 1] = body.length + frame;
     table[row + 2] = messageId;
     table[row + 3] = sender;
     table[row + 4] = proofs.indexOf(meta.senderProof) | (meta.replyTo === undefined ? 0 : callFlag);
@@ -54,7 +57,7 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
     }
     row += words;
     total += carried + Math.max(0, messageId - 1) + Math.max(0, sender - 1);
-    if (body.length > maxBody) total += digestLength;
+    if (isLarge) total += digestLength;
   }
   const bytes = Buffer.from(new ArrayBuffer(total));
   bytes.set(new Uint8Array(table.buffer), 0);
@@ -63,7 +66,8 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   for (const { body, meta } of deliveries) {
     const carried = table[row] ?? 0;
     row += words;
-    bytes.set(carried === body.length ? body : body.subarray(0, carried), at);
+    if (carried > body.length) writeEvent(bytes, at, meta, body);
+    else bytes.set(carried === body.length ? body : body.subarray(0, carried), at);
     at += carried;
     if (body.length > maxBody) {
       bytes.set(createHash('sha256').update(body).digest(), at);
@@ -102,6 +106,20 @@ export function unpack({ buffer, count }: PackedBatch): RawMessage[] {
     const senderProof = proofs[flags & proofMask];
     return { bytes, begin, end, oversize, messageId, sender, senderProof, isCall, compression };
   });
+}
+
+/** The bytes around a body that make a structured event of it; 0 if it is none in binary mode. Inflated data has no frame. */
+function frameLength({ event, compression }: DeliveryMeta, body: Uint8Array): number {
+  if (event === undefined || compression !== undefined) return 0;
+  const { before, behind } = eventFrame(event, body.length === 0);
+  return Buffer.byteLength(before) + Buffer.byteLength(behind);
+}
+
+function writeEvent(bytes: Buffer, start: number, { event = '' }: DeliveryMeta, body: Uint8Array): void {
+  const { before, behind } = eventFrame(event, body.length === 0);
+  const at = start + bytes.write(before, start);
+  bytes.set(body, at);
+  bytes.write(behind, at + body.length);
 }
 
 function compressionOf(name: string): string {

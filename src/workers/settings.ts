@@ -1,6 +1,7 @@
 import type { Access } from '../core/config/access.ts';
 import type { Config } from '../core/config/load.ts';
 import type { AuthMode } from '../core/config/schema-auth.ts';
+import type { CodecName } from '../core/message/codecs/index.ts';
 
 /** Data that crosses between the main thread and the workers: plain values, and one transferred buffer a batch. */
 
@@ -28,7 +29,7 @@ export interface WorkerSettings {
     Record<
       string,
       {
-        readonly codec: 'native' | 'oslo';
+        readonly codec: CodecName;
         readonly auth: AuthMode;
         /** For auth `trove`: the key that encrypts `instances.encrypted_key`. */
         readonly instRpcKeyEncrKey?: string;

@@ -27,6 +27,7 @@ const transports = {
   native: { codec: 'native', auth: 'none' },
   oslo: { codec: 'oslo', auth: 'none' },
   sealed: { codec: 'oslo', auth: 'trove', instRpcKeyEncrKey: encryptionKey },
+  event: { codec: 'cloudevents', auth: 'none' },
 } as const;
 
 type Codec = keyof typeof transports;
@@ -35,13 +36,18 @@ type Codec = keyof typeof transports;
 const write: Record<Codec, (message: string) => string> = {
   native: (message) => message,
   oslo: (message) => JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': message }),
+  event: (message) => {
+    const { method, args, ...more } = JSON.parse(message);
+    const type = method === undefined ? {} : { type: method };
+    return JSON.stringify({ specversion: '1.0', id: 'm', source: '/g/i-1', ...type, data: args, ...more });
+  },
   sealed: (message) => {
     const { method, args, ...more } = JSON.parse(message);
     return seal(method, isObject(args) ? args : { args: args ?? null }, { instance, key, more });
   },
 };
 
-for (const codec of ['native', 'oslo', 'sealed'] as const)
+for (const codec of ['native', 'oslo', 'sealed', 'event'] as const)
   withPostgres(
     `${codec}: each mutated message has exactly one outcome, and good messages among them are applied`,
     async (t) => {

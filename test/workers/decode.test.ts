@@ -12,9 +12,15 @@ const manager = createManager();
 
 /** Any message is read or dead for a reason; nothing is thrown, and no body takes long. */
 
-const settings = workerSettings('');
-type Form = 'plain' | 'oslo';
-const forms: ReadonlyArray<Form> = ['plain', 'oslo'];
+const settings = workerSettings('', {
+  transports: {
+    plain: { codec: 'native', auth: 'none' },
+    oslo: { codec: 'oslo', auth: 'none' },
+    event: { codec: 'cloudevents', auth: 'none' },
+  },
+});
+type Form = 'plain' | 'oslo' | 'event';
+const forms: ReadonlyArray<Form> = ['plain', 'oslo', 'event'];
 
 function read(rawMessage: RawMessage, form: Form): BatchItem | typeof CALL {
   return decode(rawMessage, 0, form, manager, settings);
@@ -28,6 +34,10 @@ function outcomeOf(work: BatchItem | typeof CALL): string {
 
 /** A message in the form of a transport; the rest of the message is given as JSON's text. */
 function bodyOf(form: Form, method: string, args: string, rest = ''): Buffer {
+  if (form === 'event')
+    return Buffer.from(
+      `{"specversion": "1.0", "id": "m", "source": "s", "type": ${JSON.stringify(method)}, "data": ${args}${rest}}`,
+    );
   const message = `{"method": ${JSON.stringify(method)}, "args": ${args}${rest}}`;
   return Buffer.from(
     form === 'plain' ? message : JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': message }),
@@ -117,6 +127,7 @@ const hostileJson = fc
 
 const names = fc.constantFrom(
   ...['method', 'args', 'version', 'context', 'message_id', 'reply_to', 'correlation_id', '__proto__'],
+  ...['subject', 'time', 'data', 'data_base64', 'datacontenttype', 'id', 'source', 'type', 'replyto', 'user'],
   ...['_unique_id', '_msg_id', '_reply_q', 'namespace', '_context_user', '_context_request_id', '_timeout'],
 );
 const methods = fc
@@ -134,8 +145,13 @@ test('any JSON message is read, is a call or is dead; the reader does not throw,
       const others = rest.map(([name, value]) => `"${name}": ${value}`);
       const message = `{${(isLast ? [...others, ...plausible] : [...plausible, ...others]).join(', ')}}`;
       for (const form of forms) {
+        const event = message.replace('"method"', '"type"').replace('"args"', '"data"').slice(1);
         const body =
-          form === 'plain' ? message : JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': message });
+          form === 'event'
+            ? `{"specversion": "1.0", "id": "m", "source": "s", ${event}`
+            : form === 'plain'
+              ? message
+              : JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': message });
         const outcome = outcomeOf(read(raw(body), form));
         t.regex(outcome, /^(task|call|dead: )/);
         t.notRegex(outcome, /crash/, message);
@@ -157,6 +173,7 @@ test('any bytes are read, are a call or are dead; the reader does not throw, and
         '"}"}',
         ', \\"_context_',
         '{"oslo.version": "2.0", "oslo.message": "',
+        '{"specversion": "1.0", "id": "m", "source": "s", "type": "heartbeat", "data": ',
         '\0',
         '\ufeff',
         ':',

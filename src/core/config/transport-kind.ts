@@ -17,7 +17,7 @@ export function commonSchema(kind: string, modes: ReadonlyArray<AuthMode>) {
   return {
     kind: { doc: 'The protocol.', default: kind, format: [kind] },
     codec: {
-      doc: 'The wire form: `native`, or `oslo` for OpenStack guests.',
+      doc: 'The wire form: `native`, `oslo` for OpenStack guests, or `cloudevents` for CloudEvents 1.0.',
       default: 'native' as CodecName,
       format: codecNames,
     },
@@ -78,11 +78,11 @@ function checkTroveAuth({ codec, auth }: CommonOptions, prefix: string): void {
   }
 }
 
-/** Mode `hmac` signs the native form. Oslo's senders do not sign. Throws ConfigError. */
+/** Mode `hmac` signs the native form and events in structured mode. Oslo's senders do not sign. Throws ConfigError. */
 function checkHmacAuth({ codec, auth }: CommonOptions, prefix: string): void {
-  if (auth.mode === 'hmac' && codec !== 'native')
+  if (auth.mode === 'hmac' && codec === 'oslo')
     throw new ConfigError(
-      `${prefix}auth.mode: hmac needs codec native; with codec oslo, trove proves the sender`,
+      `${prefix}auth.mode: hmac needs codec native or cloudevents; with codec oslo, trove proves the sender`,
     );
 }
 

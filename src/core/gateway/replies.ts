@@ -13,6 +13,8 @@ export interface RepliesOptions {
   readonly callTimeout: number;
   /** Encodes the answer "busy" in a transport's wire form, for a call without room. */
   readonly busy: (transport: string, address: CallAddress) => Uint8Array;
+  /** The media type of the answers over a transport, if they need one. */
+  readonly contentType?: ((transport: string) => string | undefined) | undefined;
   readonly logger: Logger;
 }
 
@@ -109,7 +111,9 @@ export class Replies {
   /** Publishes once. If the broker does not accept the answer, its caller misses it; the call is settled all the same. */
   private async publish(transport: string, { session }: Delivery, publication: Publication): Promise<void> {
     try {
-      await within(session.publish(publication), publishPatience);
+      const contentType = this.options.contentType?.(transport);
+      const typed = contentType === undefined ? publication : { ...publication, contentType };
+      await within(session.publish(typed), publishPatience);
     } catch (error) {
       const { kind, name } = publication.to;
       const leftOut = this.unpublished.take();

@@ -16,6 +16,8 @@ export interface Envelope {
   readonly context: RequestContext | undefined;
   /** A call: how the wire form addresses the answer. Undefined for a cast. */
   readonly call: CallAddress | undefined;
+  /** The instance and the time that the wire form itself names. A method of guests takes them where its arguments lack them. */
+  readonly subject?: { readonly instance_id?: string; readonly sent?: number };
 }
 
 /** The request context: the sender's own words about the request behind the message. Nothing here is proven. */
@@ -57,6 +59,8 @@ export type Answer =
 export interface Codec {
   /** Whether only the body tells a call from a cast. Otherwise the protocol's reply address does. */
   readonly callsAreInTheBody: boolean;
+  /** The media type of an answer, if the wire form needs one. */
+  readonly contentType?: string;
   /**
    * Decodes a body into an envelope. Throws Rejected.
    *

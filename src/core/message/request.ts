@@ -26,6 +26,8 @@ export interface WireForm {
   readonly decodeReply: (reply: Reply) => Answered | undefined;
   /** Whether the reply address and the correlation id are in the protocol's own properties, if it has any. */
   readonly repliesByProperties: boolean;
+  /** The media type of a message, if the form needs one. */
+  readonly contentType?: string;
 }
 
 export interface Reply {

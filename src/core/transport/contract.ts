@@ -108,6 +108,8 @@ export interface Publication {
   readonly messageId?: string | undefined;
   /** Of a reply: the call's own. */
   readonly correlationId?: string | undefined;
+  /** The media type of the body, if its wire form needs one. */
+  readonly contentType?: string | undefined;
 }
 
 /**
@@ -129,6 +131,8 @@ export interface DeliveryMeta {
   readonly senderProof?: SenderProof | undefined;
   /** How the body is compressed, by kombu's header `compression`; undefined if it is not. */
   readonly compression?: string | undefined;
+  /** The attributes of a CloudEvent in binary mode, as `EventAttributes.text` gives them. Only with codec `cloudevents`. */
+  readonly event?: string | undefined;
   readonly redelivered: boolean;
   /** Milliseconds of the monotonic clock (`performance.now()`). */
   readonly receivedAt: number;

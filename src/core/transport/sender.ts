@@ -36,6 +36,8 @@ export interface OutgoingMessage {
   /** Of a call: its `replyTo`, usually the session's own. */
   readonly replyTo?: string | undefined;
   readonly correlationId?: string | undefined;
+  /** The media type of the body, if its wire form needs one. */
+  readonly contentType?: string | undefined;
   /** Milliseconds after which the sender no longer waits. The broker may drop the message then. */
   readonly expiration?: number | undefined;
 }

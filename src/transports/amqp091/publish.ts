@@ -42,7 +42,7 @@ export class Outlet {
     if (!isWritableName(routingKey, maxShortString))
       throw new Undeliverable(`nothing can be sent to ${routingKey.slice(0, 64)}`);
     const content = Buffer.from(body.buffer, body.byteOffset, body.length);
-    // Both wire forms are JSON. Without this, kombu (below oslo.messaging) passes on the body as bytes.
+    // All wire forms are JSON. Without this, kombu (below oslo.messaging) passes on the body as bytes.
     const form = { persistent: true, contentType: 'application/json', contentEncoding: 'utf-8' };
     const publish = (): Promise<void> =>
       new Promise((resolve, reject) => {

@@ -62,7 +62,7 @@ class Amqp091SenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { sender, body, messageId, replyTo, correlationId, expiration } = message;
+    const { sender, body, messageId, replyTo, correlationId, expiration, contentType } = message;
     const { exchange, routingKey } = this.options;
     await this.outlet.publish(
       exchange,
@@ -74,6 +74,7 @@ class Amqp091SenderSession implements SenderSession {
         ...(this.userId !== undefined && { userId: this.userId }),
         ...(replyTo !== undefined && { replyTo }),
         ...(correlationId !== undefined && { correlationId }),
+        ...(contentType !== undefined && { contentType }),
         ...(expiration !== undefined && { expiration: String(expiration) }),
       },
     );

@@ -117,7 +117,7 @@ class Amqp091Session implements Session {
   }
 
   /** Publishes an answer through the default exchange to the queue that the caller named, a notification through our own exchange. */
-  async publish({ to, body, messageId, correlationId }: Publication): Promise<void> {
+  async publish({ to, body, messageId, correlationId, contentType }: Publication): Promise<void> {
     const { queue } = this.options;
     if (to.kind === 'reply' && to.name === queue)
       throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
@@ -126,6 +126,7 @@ class Amqp091Session implements Session {
     const own = {
       ...(messageId !== undefined && { messageId }),
       ...(correlationId !== undefined && { correlationId }),
+      ...(contentType !== undefined && { contentType }),
     };
     await this.publisher.publish(exchange, to.name, body, own);
   }

@@ -23,14 +23,14 @@ export class Publisher {
   }
 
   /** Like `Session.publish` of the contract. */
-  async publish({ to, body, messageId, correlationId }: Publication): Promise<void> {
+  async publish({ to, body, messageId, correlationId, contentType }: Publication): Promise<void> {
     // RabbitMQ 3.10 stops answering on a connection after an address with invalid characters.
     if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
     if (to.kind === 'reply' && isOwn(broker, to.name, this.own))
       throw new Undeliverable(`no answer may go to ${to.name}: it would come back as a message of our own`);
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
-    const payload = encodeMessage({ to: address, body, messageId, correlationId });
+    const payload = encodeMessage({ to: address, body, messageId, correlationId, contentType });
     const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);
     // A caller that has gone is no failure of ours. A notification without a listener is the publisher's own affair.
     if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);
@@ -48,6 +48,7 @@ export interface EncodedMessage {
   readonly replyTo?: string | undefined;
   /** The correlation id as it was received, with its type. */
   readonly correlationId?: string | undefined;
+  readonly contentType?: string | undefined;
   /** Milliseconds. */
   readonly ttl?: number | undefined;
 }
@@ -57,7 +58,7 @@ const durable = Buffer.from([0x41]);
 
 /** Encodes a durable message (AMQP 1.0, section 3.2): header, properties, one data section. Ids keep their types. */
 export function encodeMessage(message: EncodedMessage): Buffer {
-  const { body, messageId, userId, to, replyTo, correlationId, ttl } = message;
+  const { body, messageId, userId, to, replyTo, correlationId, contentType, ttl } = message;
   return Buffer.concat([
     section(0x70, list([durable, nothing, ttl === undefined ? nothing : uint(ttl)])),
     section(
@@ -69,6 +70,8 @@ export function encodeMessage(message: EncodedMessage): Buffer {
         nothing,
         text(replyTo),
         correlationId === undefined ? nothing : id(typedId(correlationId)),
+        // A symbol.
+        ...(contentType === undefined ? [] : [variable(0xa3, Buffer.from(contentType))]),
       ]),
     ),
     section(0x75, variable(0xa0, body)),

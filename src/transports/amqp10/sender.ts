@@ -109,10 +109,19 @@ class Amqp10SenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { sender, body, messageId, replyTo, correlationId, expiration: ttl, expectsReply } = message;
+    const {
+      sender,
+      body,
+      messageId,
+      replyTo,
+      correlationId,
+      contentType,
+      expiration: ttl,
+      expectsReply,
+    } = message;
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
-    const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, ttl });
+    const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, contentType, ttl });
     const sent = await this.unconfirmed.send(async () => {
       if (expectsReply === true || replyTo === this.replyTo) await this.ensureListening();
       return this.links.send(address, payload);

@@ -1,5 +1,6 @@
 import type { Receiver, Session as RheaSession } from 'rhea';
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
+import { readsEvents } from '../../core/message/codecs/cloudevents-binary.ts';
 import type {
   Deliver,
   Delivery,
@@ -17,6 +18,7 @@ import { durabilityOf } from './durability.ts';
 import { warnOfForgery } from './losses.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
+import { readEvent } from './read-event.ts';
 import { channelOf } from './read-library.ts';
 import { type DecodedMessage, decodeMessage } from './read-message.ts';
 import { Credit } from './session-credit.ts';
@@ -76,12 +78,14 @@ export class Amqp10Session implements Session {
   /** Deliveries that the inlet has refused, or that came while none was wanted. They are kept without their bodies. */
   private withheld: Array<number | undefined> = [];
   private draining = false;
+  private readonly readsEvents: boolean;
   private readonly attached: Promise<string>;
 
   constructor(connection: Amqp10Connection, options: Amqp10Options, bound: number, deliver: Deliver) {
     this.connection = connection;
     this.life = connection.life;
     this.options = options;
+    this.readsEvents = readsEvents(options);
     this.deliver = deliver;
     this.publisher = new Publisher(connection, options);
     this.order = new SettlingOrder(bound, (settled) => this.write(handlesOf(settled), 'done'));
@@ -167,7 +171,14 @@ export class Amqp10Session implements Session {
     this.credit.received();
     if (!this.draining && this.withheld.length === 0) {
       const decoded = decodeMessage(bytes, start, end);
-      const delivery = new Amqp10Delivery(this, decoded.body, this.metaOf(decoded), id);
+      const event = this.readsEvents ? readEvent(bytes, start, end) : undefined;
+      const meta = this.metaOf(decoded);
+      const delivery = new Amqp10Delivery(
+        this,
+        decoded.body,
+        event === undefined ? meta : { ...meta, event },
+        id,
+      );
       if (this.deliver(delivery)) {
         this.order.track(delivery);
         return;

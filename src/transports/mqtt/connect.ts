@@ -4,6 +4,7 @@ import { connect as openTls } from 'node:tls';
 import { type IClientOptions, type IConnackPacket, MqttClient } from 'mqtt';
 import { streamBuilder as openWebSocket } from 'mqtt/lib/connect/ws';
 import { ConfigError, codeOf, Displaced, messageOf, NotConnected } from '../../core/errors.ts';
+import { readsEvents } from '../../core/message/codecs/cloudevents-binary.ts';
 import { connectToFirst } from '../../core/transport/addresses.ts';
 import { credentialsOf, tlsOptions } from '../../core/transport/security.ts';
 import { SessionLife } from '../../core/transport/session-life.ts';
@@ -56,7 +57,11 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
     ...settings,
   });
   const bySubject = options.auth.mode === 'subject';
-  const tap = new Tap(openSocket(url, options, client), { hasProperties: isV5, bySubject });
+  const tap = new Tap(openSocket(url, options, client), {
+    hasProperties: isV5,
+    bySubject,
+    readsEvents: readsEvents(options),
+  });
   const life = new SessionLife(() => tap.destroy());
   let accepted = false;
   const fail = (error: unknown) => life.fail(accepted ? lossOf(error) : refusalOf(error, options));

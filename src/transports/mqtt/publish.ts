@@ -27,11 +27,18 @@ export class Publisher {
   }
 
   /** Publishes an answer or a notification. The PUBACK says that the broker has it, with or without a subscriber. */
-  async publish({ to, body, messageId, correlationId }: Publication, options: MqttOptions): Promise<void> {
+  async publish(
+    { to, body, messageId, correlationId, contentType }: Publication,
+    options: MqttOptions,
+  ): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
-    const properties = { ...messageIdProperty(messageId), ...correlationDataOf(correlationId) };
-    await this.send(to.name, body, [messageId, correlationId], properties);
+    const properties = {
+      ...messageIdProperty(messageId),
+      ...correlationDataOf(correlationId),
+      ...(contentType !== undefined && { contentType }),
+    };
+    await this.send(to.name, body, [messageId, correlationId, contentType], properties);
   }
 
   /**

@@ -1,3 +1,5 @@
+import { EventAttributes } from '../../core/message/codecs/cloudevents-binary.ts';
+
 /** Properties of a PUBLISH (MQTT 5, section 3.3.2.3). */
 const id = {
   payloadFormat: 0x01,
@@ -20,11 +22,24 @@ export class MessageProperties {
   correlationId: string | undefined;
   /** Seconds. */
   expiry: number | undefined;
+  /** The attributes of an event in binary mode; undefined if they are not read. */
+  private attributes: EventAttributes | undefined;
+  private readonly readsEvents: boolean;
   /** Whether the message has more than one id. Then it counts as having none. */
   private severalIds = false;
   private bytes: Buffer = messageIdName;
   private at = 0;
   private end = 0;
+
+  /** @param readsEvents whether the user properties may be the attributes of an event. */
+  constructor(readsEvents: boolean) {
+    this.readsEvents = readsEvents;
+  }
+
+  /** The attributes of an event in binary mode, as `EventAttributes.text` gives them. */
+  get event(): string | undefined {
+    return this.attributes?.text();
+  }
 
   /** Whether no property is one that we use. */
   get isEmpty(): boolean {
@@ -42,6 +57,7 @@ export class MessageProperties {
     this.correlationId = undefined;
     this.expiry = undefined;
     this.severalIds = false;
+    if (this.readsEvents) this.attributes = new EventAttributes();
   }
 
   /**
@@ -77,8 +93,12 @@ export class MessageProperties {
         if (!this.skip(4)) return false;
         this.expiry = bytes.readUInt32BE(this.at - 4);
         return true;
-      case id.contentType:
-        return this.skipText();
+      case id.contentType: {
+        const start = this.at + 2;
+        if (!this.skipText()) return false;
+        this.attributes?.addContentType(bytes.toString('utf8', start, this.at), true);
+        return true;
+      }
       case id.responseTopic: {
         const start = this.at + 2;
         if (!this.skipText()) return false;
@@ -107,7 +127,13 @@ export class MessageProperties {
     const value = this.at + 2;
     const isId =
       this.at - name === messageIdName.length && messageIdName.compare(this.bytes, name, this.at) === 0;
+    const nameEnd = this.at;
     if (!this.skipText()) return false;
+    // In the MQTT binding the names have no prefix (MQTT protocol binding for CloudEvents, section 3.1.3).
+    this.attributes?.add(
+      this.bytes.toString('utf8', name, nameEnd),
+      this.bytes.toString('utf8', value, this.at),
+    );
     if (!isId) return true;
     this.messageId = this.severalIds ? undefined : this.bytes.toString('utf8', value, this.at);
     this.severalIds = true;

@@ -24,17 +24,20 @@ export interface PublishOptions {
   readonly hasProperties: boolean;
   /** Whether the last level of the topic is the sender. */
   readonly bySubject: boolean;
+  /** Whether the user properties may be the attributes of an event. */
+  readonly readsEvents: boolean;
 }
 
 /** Reads PUBLISH packets (MQTT 5 and 3.1.1, section 3.3). */
 export class PublishReader {
   private readonly options: PublishOptions;
-  private readonly properties = new MessageProperties();
+  private readonly properties: MessageProperties;
   /** The metadata of the last message without properties. The messages of a chunk share it. */
   private plain: DeliveryMeta | undefined;
 
   constructor(options: PublishOptions) {
     this.options = options;
+    this.properties = new MessageProperties(options.readsEvents);
   }
 
   /**
@@ -77,8 +80,8 @@ export class PublishReader {
   }
 
   private metaOf(sender: string | undefined, redelivered: boolean, receivedAt: number): DeliveryMeta {
-    const { isEmpty, messageId, replyTo, correlationId, expiry } = this.properties;
-    const isPlain = isEmpty && sender === undefined && !redelivered;
+    const { isEmpty, messageId, replyTo, correlationId, expiry, event } = this.properties;
+    const isPlain = isEmpty && event === undefined && sender === undefined && !redelivered;
     if (isPlain && this.plain?.receivedAt === receivedAt) return this.plain;
     const meta: DeliveryMeta = {
       messageId,
@@ -92,7 +95,7 @@ export class PublishReader {
       receivedAt,
     };
     if (isPlain) this.plain = meta;
-    return meta;
+    return event === undefined ? meta : { ...meta, event };
   }
 }
 

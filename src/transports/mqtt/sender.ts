@@ -89,20 +89,21 @@ class MqttSenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { body, messageId, replyTo, correlationId, expiration } = message;
+    const { body, messageId, replyTo, correlationId, expiration, contentType } = message;
     const topic = nameFor(message.sender, this.options.topic, mqttWildcards);
     // Otherwise the broker would end the connection.
     if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
     const properties = {
       ...messageIdProperty(messageId),
-      contentType: 'application/json',
+      contentType: contentType ?? 'application/json',
       payloadFormatIndicator: true,
       ...(replyTo !== undefined && { responseTopic: replyTo }),
       ...correlationDataOf(correlationId),
       // Whole seconds (MQTT 5, section 3.3.2.3.3).
       ...(expiration !== undefined && { messageExpiryInterval: Math.ceil(expiration / 1000) }),
     };
-    const packetId = await this.publisher.send(topic, body, [messageId, replyTo, correlationId], properties);
+    const texts = [messageId, replyTo, correlationId, contentType];
+    const packetId = await this.publisher.send(topic, body, texts, properties);
     if (this.thrownAway.delete(packetId))
       throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);
   }

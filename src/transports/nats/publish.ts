@@ -108,13 +108,21 @@ export class Publisher {
   }
 }
 
+/** The header by which a structured event is recognized (NATS protocol binding for CloudEvents, section 3.2). */
+export const contentTypeHeader = 'content-type';
+
 /** Headers for a publication; undefined if it needs none. Throws Undeliverable if an id does not fit into a header. */
-export function publicationHeaders({ messageId, correlationId }: Publication): MsgHdrs | undefined {
-  if (messageId === undefined && correlationId === undefined) return undefined;
+export function publicationHeaders({
+  messageId,
+  correlationId,
+  contentType,
+}: Publication): MsgHdrs | undefined {
+  if (messageId === undefined && correlationId === undefined && contentType === undefined) return undefined;
   const made = headers();
   try {
     if (messageId !== undefined) made.set(header.messageId, messageId);
     if (correlationId !== undefined) made.set(header.correlationId, correlationId);
+    if (contentType !== undefined) made.set(contentTypeHeader, contentType);
   } catch (error) {
     throw new Undeliverable(`an id does not fit into a header: ${messageOf(error)}`, { cause: error });
   }

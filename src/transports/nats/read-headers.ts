@@ -1,7 +1,9 @@
 /** Reads the used headers from bytes that a sender has chosen. Never throws. */
+import { readsEvents } from '../../core/message/codecs/cloudevents-binary.ts';
 import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
+import { readEvent } from './read-event.ts';
 
 /** Our own headers. The reply address needs one: a stream uses the message's own reply subject for acknowledgements. */
 export const header = {
@@ -101,11 +103,13 @@ export function blockOf({ bytes, blockAt, bodyAt }: Incoming): Buffer | undefine
 /** Reads everything but the bodies of the messages of one session. */
 export class MetaReader {
   private readonly bySubject: boolean;
+  private readonly readsEvents: boolean;
   /** The metadata of a message without values of its own. Most messages of a chunk share it. */
   private silent: DeliveryMeta | undefined;
 
-  constructor({ auth }: Pick<NatsOptions, 'auth'>) {
-    this.bySubject = auth.mode === 'subject';
+  constructor(options: Pick<NatsOptions, 'auth' | 'codec'>) {
+    this.bySubject = options.auth.mode === 'subject';
+    this.readsEvents = readsEvents(options);
   }
 
   /** @param answerTo the reply address if no header gives one; in core NATS, the message's own reply subject. */
@@ -127,7 +131,8 @@ export class MetaReader {
       receivedAt,
     };
     if (isSilent) this.silent = meta;
-    return meta;
+    const event = this.readsEvents && block !== undefined ? readEvent(block) : undefined;
+    return event === undefined ? meta : { ...meta, event };
   }
 }
 

@@ -70,8 +70,8 @@ export function decode(
       error instanceof Rejected
         ? dead(error.reason, error.message)
         : dead('crash', `reading the message failed: ${messageOf(error)}`);
-    const { method, messageId, args } = decoded;
-    return { index, transport, raw, method, messageId, args: essence(args), task: outcome };
+    const { method, messageId, args, subject } = decoded;
+    return { index, transport, raw, method, messageId, args: essence(args, subject), task: outcome };
   }
 }
 
@@ -79,8 +79,8 @@ export function decode(
 const nothing: Partial<Envelope> = {};
 
 /** The argument that a dead letter shows. The whole arguments of a batch of large messages exceed the thread's memory. */
-function essence(args: unknown): JsonObject | undefined {
-  return isObject(args) ? { instance_id: args.instance_id } : undefined;
+function essence(args: unknown, subject: Envelope['subject']): JsonObject | undefined {
+  return isObject(args) ? { instance_id: args.instance_id ?? subject?.instance_id } : undefined;
 }
 
 /** The envelope: decoded from the body, or the result of unsealing. Throws Rejected. */
@@ -139,9 +139,16 @@ function methodNamed(name: string, manager: Manager): CastMethod | CallMethod {
 
 /** Parses the arguments. Throws Rejected. */
 export function taskOf(envelope: Envelope, method: CastMethod): Task {
-  const { method: methodName, args } = envelope;
+  const { method: methodName, args, subject } = envelope;
   if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(args)}, not an object`);
+  if (subject !== undefined) complete(args, subject);
   return { methodName, method, args: method.parse(args, envelope) };
+}
+
+/** Adds what the wire form itself names, where the arguments lack it. They are not copied: they may have a megabyte of keys. */
+function complete(args: JsonObject, { instance_id, sent }: NonNullable<Envelope['subject']>): void {
+  if (args.instance_id === undefined && instance_id !== undefined) args.instance_id = instance_id;
+  if (args.sent === undefined && sent !== undefined) args.sent = sent;
 }
 
 /** Nearly every message asks for this version, so a comparison saves the pattern. */

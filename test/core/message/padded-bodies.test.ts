@@ -10,6 +10,7 @@ const inner = `{"method": "report_root", "args": ${args}, "_context_user": "u", 
 const bodies: Readonly<Record<CodecName, string>> = {
   native: `{"method": "report_root", "args": ${args}, "context": {"user": "u"}}`,
   oslo: JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': inner }),
+  cloudevents: `{"specversion": "1.0", "id": "1", "source": "/g", "type": "report_root", "user": "u", "data": ${args}}`,
 };
 
 const mark = [0xef, 0xbb, 0xbf];
@@ -22,7 +23,7 @@ const paddings: ReadonlyArray<readonly [what: string, before: number[], behind: 
   ['a byte order mark before it and a NUL behind it', mark, [0]],
 ];
 
-for (const name of ['native', 'oslo'] as const) {
+for (const name of ['native', 'oslo', 'cloudevents'] as const) {
   for (const [what, before, behind] of paddings) {
     for (const whole of [false, true]) {
       test(`a body in ${name} form with ${what} is accepted, ${whole ? 'with' : 'without'} its context`, (t) => {

@@ -19,19 +19,19 @@ export const nativeForm: WireForm = {
         correlation_id: call.correlationId,
       }),
     };
-    return Buffer.from(toJson(method, message));
+    return Buffer.from(toJson(method, args, message));
   },
   decodeReply,
   repliesByProperties: true,
 };
 
 /**
- * The part of encoding that both wire forms share. Throws Rejected for a message that the conductor refuses under any method, and for
+ * The part of encoding that all wire forms share. Throws Rejected for a message that the conductor refuses under any method, and for
  * one that cannot be written as JSON.
  */
-export function toJson(method: string, message: JsonObject): string {
+export function toJson(method: string, args: JsonObject, message: JsonObject): string {
   if (method === '') throw new Rejected('unknown_method', 'method is empty');
-  refuseHostile(message.args, 'args');
+  refuseHostile(args, 'args');
   try {
     return JSON.stringify(message);
   } catch (error) {
@@ -46,7 +46,8 @@ function decodeReply(reply: Reply): Answered | undefined {
   return typeof correlationId === 'string' ? { correlationId, answer: answerOf(said) } : undefined;
 }
 
-function answerOf(reply: JsonObject): Answer {
+/** Reads `{"result"}` or `{"error"}`. Throws Rejected. */
+export function answerOf(reply: JsonObject): Answer {
   const { error } = reply;
   if (error === undefined) {
     if (!Object.hasOwn(reply, 'result'))

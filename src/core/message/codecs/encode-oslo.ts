@@ -40,7 +40,9 @@ export const osloForm: WireForm = {
       _unique_id: messageId,
       ...contextKeys({ ...emptyContext, request_id: `req-${randomUUID()}`, ...context }),
     };
-    return Buffer.from(JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': toJson(method, message) }));
+    return Buffer.from(
+      JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': toJson(method, args, message) }),
+    );
   },
   decodeReply,
   repliesByProperties: false,

@@ -1,14 +1,20 @@
 import type { Codec } from '../envelope.ts';
 import type { WireForm } from '../request.ts';
+import { cloudevents } from './cloudevents.ts';
+import { cloudEventsForm } from './encode-cloudevents.ts';
 import { nativeForm } from './encode-native.ts';
 import { osloForm } from './encode-oslo.ts';
 import { native } from './native.ts';
 import { oslo } from './oslo.ts';
 
 /** The wire forms by the name that a transport's `codec` gives. */
-export const codecs = { native, oslo } satisfies Record<string, Codec>;
+export const codecs = { native, oslo, cloudevents } satisfies Record<string, Codec>;
 export type CodecName = keyof typeof codecs;
 export const codecNames = Object.keys(codecs);
 
 /** The same wire forms for the sending side. */
-export const wireForms: Readonly<Record<CodecName, WireForm>> = { native: nativeForm, oslo: osloForm };
+export const wireForms: Readonly<Record<CodecName, WireForm>> = {
+  native: nativeForm,
+  oslo: osloForm,
+  cloudevents: cloudEventsForm,
+};
