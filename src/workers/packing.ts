@@ -42,7 +42,7 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
   for (const { body, meta } of deliveries) {
     const isLarge = body.length > maxBody;
     const frame = isLarge ? 0 : frameLength(meta, body);
-    const carried = isLarge ? Math.min(body.length, keptBody) : body.length + frame;
+    const carried = isLarge ? Math.min(maxBody, keptBody) : body.length + frame;
     const messageId = textLength(meta.messageId);
     const sender = textLength(meta.sender);
     table[row] = carried;

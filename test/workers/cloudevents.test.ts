@@ -105,6 +105,17 @@ test('an empty body has no data, and a body that is too large crosses as its pre
   t.is(bodyOf(compressed).toString(), '{}');
 });
 
+test('a body above maxBody does not shift what is packed behind it, however small maxBody is', (t) => {
+  const meta = { messageId: 'm1', redelivered: false, receivedAt: 0 };
+  const bodies = ['x'.repeat(50), 'y'.repeat(5)].map((text) => Buffer.from(text));
+  const deliveries = bodies.map((body) => ({ session, body, meta }));
+  const [large, small] = unpack(pack('events', deliveries, 10));
+  t.is(large?.oversize?.size, 50);
+  t.is(large?.messageId, 'm1');
+  t.is(small && bodyOf(small).toString(), 'yyyyy');
+  t.is(small?.messageId, 'm1');
+});
+
 needs(test, 'postgres')(
   'the attributes name the instance and the time of a heartbeat, unless its data do',
   async (t) => {

@@ -12,7 +12,7 @@ import {
   managerVersion,
   takesBatches,
 } from '../methods/contract.ts';
-import { keptBody, type RawMessage } from '../raw-message.ts';
+import type { RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { authorize, principalOf } from './authorize.ts';
 import type { BatchItem, Task } from './item.ts';
@@ -114,9 +114,9 @@ export function entryOf(
 }
 
 /** Throws Rejected if the body was too large to cross to the worker. */
-export function refuseOversize({ oversize }: RawMessage): void {
+export function refuseOversize({ oversize, begin, end }: RawMessage): void {
   if (oversize === undefined) return;
-  throw new Rejected('too_large', `the body has ${oversize.size} bytes; the first ${keptBody} are kept`);
+  throw new Rejected('too_large', `the body has ${oversize.size} bytes; the first ${end - begin} are kept`);
 }
 
 /** Looks up the method and checks the version that the sender asks for. Throws Rejected. */
