@@ -14,6 +14,7 @@ import {
 } from '../database/sender-keys.ts';
 import { type CommandLine, count, duration } from './command-line.ts';
 import { withExamples } from './examples.ts';
+import { reencrypt } from './keys-reencrypt.ts';
 import { operator } from './operator.ts';
 import { tableText } from './table.ts';
 import { withTable } from './with-table.ts';
@@ -67,6 +68,23 @@ export function addKeys(program: Command, line: CommandLine): void {
         line.print(flags.json ? JSON.stringify({ keys: shown, more: isCut }) : tableOf(shown, isCut));
       }),
     );
+  const reencrypted = configured(
+    keys,
+    'reencrypt',
+    'encrypt the keys under keys.masterKey that are still encrypted under keys.previousMasterKey',
+  ).action((flags: Flags) =>
+    withKeys(line, flags, async (query, config) => {
+      const { lostNames, ...counts } = await reencrypt(query, config);
+      const { changed, unchanged, lost } = counts;
+      line.print(
+        flags.json ? JSON.stringify(counts) : `Encrypted anew: ${changed}. They were before: ${unchanged}.`,
+      );
+      if (lost > 0)
+        throw new Error(
+          `${lost} keys open under neither master key, such as ${lostNames.join(', ')}: revoke them and make new ones`,
+        );
+    }),
+  );
   const first = [
     'the first key of the guest i1',
     'conductor keys create i1 --config conductor.yaml',
@@ -78,6 +96,10 @@ export function addKeys(program: Command, line: CommandLine): void {
   ]);
   withExamples(revoked, ['refuse all that i1 signs', 'conductor keys revoke i1 --config conductor.yaml']);
   withExamples(listed, ['the keys of i1', 'conductor keys list i1 --config conductor.yaml']);
+  withExamples(reencrypted, [
+    'after keys.masterKey has a new value, and keys.previousMasterKey the old one',
+    'conductor keys reencrypt --config conductor.yaml',
+  ]);
   withExamples(keys, first);
 }
 

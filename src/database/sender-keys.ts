@@ -55,6 +55,46 @@ export async function insertSenderKey(query: Query, { key, master, by, validFor 
   return (await query(insert, values)).length > 0;
 }
 
+export interface EncryptedKey {
+  readonly sender: string;
+  readonly keyId: string;
+  readonly encrypted: Buffer;
+}
+
+const portion = `
+SELECT sender, key_id AS "keyId", encrypted_key AS encrypted FROM sender_keys
+WHERE (sender, key_id) > ($1, $2) ORDER BY sender, key_id LIMIT $3`;
+
+/** The next keys in the order of their names, as they are encrypted. */
+export function readEncryptedKeys(
+  query: Query,
+  { sender, keyId }: Pick<EncryptedKey, 'sender' | 'keyId'>,
+  limit: number,
+): Promise<EncryptedKey[]> {
+  return query<EncryptedKey & Record<string, unknown>>(portion, [sender, keyId, limit]);
+}
+
+const replace = `
+UPDATE sender_keys AS stored SET encrypted_key = input.encrypted
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) AS input(sender, key_id, old, encrypted)
+WHERE stored.sender = input.sender AND stored.key_id = input.key_id AND stored.encrypted_key = input.old`;
+
+/**
+ * Replaces the encrypted form of keys that still have the old one, in one transaction. The keys themselves stay the same, so no replica has
+ * to read them anew.
+ */
+export async function replaceEncryptedKeys(
+  query: Query,
+  keys: ReadonlyArray<EncryptedKey & { readonly old: Buffer }>,
+): Promise<void> {
+  await query(replace, [
+    keys.map(({ sender }) => sender),
+    keys.map(({ keyId }) => keyId),
+    keys.map(({ old }) => old),
+    keys.map(({ encrypted }) => encrypted),
+  ]);
+}
+
 const end = `
 UPDATE sender_keys SET not_after = now() + $3::double precision * interval '1 ms', changed_at = clock_timestamp()
 WHERE sender = $1 AND key_id <> $2 AND ${state} = 'live'

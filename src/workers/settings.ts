@@ -42,6 +42,8 @@ export interface WorkerSettings {
   readonly keys: {
     /** In base64 or hexadecimal. Empty if no transport has this mode. */
     readonly masterKey: string;
+    /** The one before, while it is replaced. Empty if there is none. */
+    readonly previousMasterKey: string;
     /** Milliseconds after which a thread looks for changed keys. */
     readonly refresh: number;
   };

@@ -56,6 +56,8 @@ const files: Readonly<Record<string, string>> = {
   manager: import.meta.url,
   masterKey,
   masterKeyFile,
+  previousMasterKey: masterKey,
+  previousMasterKeyFile: masterKeyFile,
 };
 
 function declare(path: string[], option: Option, text: string): void {

@@ -28,7 +28,7 @@ export function workerSettings(url: string, overrides: Overrides = {}): WorkerSe
     concurrency: 2,
     maxBody: 262_144,
     transports: { plain: { codec: 'native', auth: 'none' }, oslo: { codec: 'oslo', auth: 'none' } },
-    keys: { masterKey: '', refresh: 2000 },
+    keys: { masterKey: '', previousMasterKey: '', refresh: 2000 },
     quotas: { perSecond: 0, bytesPerSecond: 0, burst: 1000 },
     pacing: { least: 30_000, most: 90_000, perSecond: 1000 },
     autoRegister: false,

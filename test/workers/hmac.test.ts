@@ -1,9 +1,12 @@
+import { createSecretKey } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { readAccess } from '../../src/core/config/access.ts';
+import { encryptSenderKey } from '../../src/core/message/sender-key.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
 import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
+import type { WorkerSettings } from '../../src/workers/settings.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { heartbeatMessage, keyOf, masterKey, signedBy, storeSenderKeys } from '../support/signed.ts';
@@ -16,13 +19,15 @@ const withPostgres = needs(test, 'postgres');
 const transport = 'signed';
 const [own, other] = [keyOf('i-1'), keyOf('i-2')];
 
-async function start(t: ExecutionContext, refresh = 2000) {
+const newMaster = Buffer.alloc(32, 0x4e).toString('base64');
+
+async function start(t: ExecutionContext, refresh = 2000, keys: Partial<WorkerSettings['keys']> = {}) {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i-1', 'i-2');
   await storeSenderKeys(database, own, other, keyOf('api'));
   const context = openContext(t, database, {
     transports: { [transport]: { codec: 'native', auth: 'hmac', maxAge: 3_600_000 } },
-    keys: { masterKey, refresh },
+    keys: { masterKey, previousMasterKey: '', refresh, ...keys },
     access: readAccess({}, { api: { methods: ['heartbeat'] } }),
   });
   return {
@@ -121,6 +126,20 @@ for (const [what, make, detail] of [
     t.deepEqual(await started.database.query('SELECT FROM deferred'), []);
   });
 }
+
+withPostgres(
+  'while the master key is replaced, keys under the new one and under the one before prove their senders',
+  async (t) => {
+    const { database, send } = await start(t, 2000, { masterKey: newMaster, previousMasterKey: masterKey });
+    await database.query("UPDATE sender_keys SET encrypted_key = $1 WHERE sender = 'i-2'", [
+      encryptSenderKey(other, createSecretKey(newMaster, 'base64')),
+    ]);
+    t.deepEqual(
+      await send(signedBy(own, heartbeatMessage('i-1')), signedBy(other, heartbeatMessage('i-2'))),
+      ['applied', 'applied'],
+    );
+  },
+);
 
 for (const [what, change, detail] of [
   ['that was revoked', 'revoked_at = now()', /key k1 of i-1 is revoked$/],

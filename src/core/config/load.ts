@@ -9,7 +9,7 @@ import { moduleUrl } from './module.ts';
 import { shown } from './names.ts';
 import { type BaseConfig, baseSchema } from './schema.ts';
 import { maskValues, type Secret, secretsIn } from './secrets.ts';
-import { checkSenders, withMasterKey } from './senders.ts';
+import { checkSenders, withMasterKeys } from './senders.ts';
 import type { ConfiguredTransport, TransportKind } from './transport-kind.ts';
 import { configureTransports } from './transports.ts';
 import { validate } from './validate.ts';
@@ -91,7 +91,7 @@ function checked(raw: JsonObject, file: string, kinds: Readonly<Record<string, T
   const { transports = {}, ...base } = raw;
   if (!isObject(transports))
     throw new ConfigError(`transports: must be a map of names to transports, not ${jsonTypeOf(transports)}`);
-  const values = withMasterKey(validate(baseSchema, base, '', ['transports']));
+  const values = withMasterKeys(validate(baseSchema, base, '', ['transports']));
   const config = {
     ...values,
     manager: values.manager === '' ? '' : managerUrl(values.manager, file),

@@ -44,6 +44,12 @@ export const keySections = {
       sensitive: true,
     },
     masterKeyFile: { doc: 'A file whose first line is `keys.masterKey`.', default: '' },
+    previousMasterKey: {
+      doc: 'The master key before `keys.masterKey`, while it is replaced. Keys that are still encrypted under it open too. `conductor keys reencrypt` encrypts them under `keys.masterKey`.',
+      default: '',
+      sensitive: true,
+    },
+    previousMasterKeyFile: { doc: 'A file whose first line is `keys.previousMasterKey`.', default: '' },
     refresh: {
       doc: 'Milliseconds after which a worker thread looks for changed keys. A revoked key is refused after this time at the latest.',
       default: 2000,

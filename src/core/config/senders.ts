@@ -7,19 +7,24 @@ import type { CommonOptions, ConfiguredTransport } from './transport-kind.ts';
 
 /** Checks of the options that say how senders are proven. They concern a replica, not a command that only sends. */
 
-/** The master key from its file, so that it is masked in the log as any secret. Throws ConfigError. */
-export function withMasterKey({ keys, ...base }: BaseConfig): BaseConfig {
-  const { masterKeyFile } = keys;
-  const fromFile = masterKeyFile === '' ? keys.masterKey : firstLineOf(masterKeyFile, 'keys.masterKeyFile');
-  const masterKey = fromFile.trim();
+/** The master keys from their files, so that they are masked in the log as any secret. Throws ConfigError. */
+export function withMasterKeys({ keys, ...base }: BaseConfig): BaseConfig {
+  const masterKey = masterKeyOf(keys, 'masterKey');
+  const previousMasterKey = masterKeyOf(keys, 'previousMasterKey');
+  return { ...base, keys: { ...keys, masterKey, previousMasterKey } };
+}
+
+function masterKeyOf(keys: BaseConfig['keys'], name: 'masterKey' | 'previousMasterKey'): string {
+  const file = keys[`${name}File`];
+  const masterKey = (file === '' ? keys[name] : firstLineOf(file, `keys.${name}File`)).trim();
   if (masterKey !== '' && readMasterKey(masterKey) === undefined) {
-    const key = masterKeyFile === '' ? 'keys.masterKey' : `keys.masterKeyFile: ${masterKeyFile}`;
+    const key = file === '' ? `keys.${name}` : `keys.${name}File: ${file}`;
     throw new ConfigError(
       `${key}: must be 32 bytes in base64 or hexadecimal; make one with: openssl rand -base64 32`,
       { code: 'master-key' },
     );
   }
-  return { ...base, keys: { ...keys, masterKey } };
+  return masterKey;
 }
 
 /** Refuses mode `none` on a broker that others can reach, and mode `hmac` without a master key. Throws ConfigError. */

@@ -37,7 +37,8 @@ const longestChange = 60;
  * refused soon, and a usual batch costs no statement.
  */
 export class SenderKeys {
-  private readonly master: KeyObject | undefined;
+  /** The master key, and the one before it if it is being replaced. */
+  private readonly masters: ReadonlyArray<KeyObject>;
   private readonly refreshAfter: number;
   private readonly kept = new Map<string, KnownKey>();
   /** Milliseconds of the monotonic clock. */
@@ -45,8 +46,8 @@ export class SenderKeys {
   /** The database's clock at the last look. */
   private lookedUntil = Number.POSITIVE_INFINITY;
 
-  constructor({ masterKey, refresh }: WorkerSettings['keys']) {
-    this.master = readMasterKey(masterKey);
+  constructor({ masterKey, previousMasterKey, refresh }: WorkerSettings['keys']) {
+    this.masters = [masterKey, previousMasterKey].flatMap((text) => readMasterKey(text) ?? []);
     this.refreshAfter = refresh;
   }
 
@@ -91,7 +92,8 @@ export class SenderKeys {
   }
 
   private known(stored: StoredSenderKey, readAt: number): KnownKey {
-    const secret = this.master && decryptSenderKey(stored, this.master);
+    let secret: Buffer | undefined;
+    for (const master of this.masters) secret ??= decryptSenderKey(stored, master);
     return {
       key: secret && new HmacKey(secret),
       notAfter: stored.notAfter ?? Number.POSITIVE_INFINITY,
