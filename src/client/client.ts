@@ -10,6 +10,7 @@ import { awaitStatus } from './await-status.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
 import { intervalIn } from './heartbeat-interval.ts';
+import { type HeartbeatOptions, Heartbeats } from './heartbeats.ts';
 import { Link, type LinkState, type LinkStatus } from './link.ts';
 import type { ArgumentsOf, AwaitedStatus, HeartbeatInterval, ResultOf, ServiceStatus } from './methods.ts';
 import {
@@ -35,6 +36,7 @@ export class Client {
   private readonly casts: Casts;
   private readonly calls: Calls;
   private readonly link: Link;
+  private readonly closing = new AbortController();
   private closed: Promise<void> | undefined;
   private whenIdle: () => void = () => {};
 
@@ -180,11 +182,18 @@ export class Client {
     return intervalIn(await this.call<'heartbeat_interval'>('heartbeat_interval', {}, options));
   }
 
+  /** Sends heartbeats of this guest as often as the conductor asks for, until they are stopped or the client is closed. */
+  heartbeats({ instance = this.sender, ...options }: HeartbeatOptions): Heartbeats {
+    this.assertOpen();
+    return new Heartbeats(this, { ...options, instance }, this.closing.signal);
+  }
+
   /**
    * Accepts nothing more, waits for unfinished casts and calls, then closes the connection. Casts that are not on the broker at the
    * deadline reject with NotConnected. Never rejects. A second call does nothing.
    */
   close({ deadline = 5000 }: CloseOptions = {}): Promise<void> {
+    this.closing.abort();
     this.closed ??= this.end(AbortSignal.timeout(Math.min(deadline, longestTimer)));
     return this.closed;
   }
@@ -196,9 +205,8 @@ export class Client {
 
   private async end(deadline: AbortSignal): Promise<void> {
     await settledBy(this.idle(), deadline);
-    const error = new NotConnected(`the client was closed before the message was sent${this.because()}`);
     this.calls.failAll(new NotConnected('the client was closed before the call was answered'));
-    this.casts.fail(error);
+    this.casts.fail(new NotConnected(`the client was closed before the message was sent${this.because()}`));
     await this.link.stop(deadline);
   }
 

@@ -8,8 +8,10 @@ import { Client } from './client.ts';
 export interface Simulation {
   readonly transport: ConfiguredTransport;
   readonly guests: number;
-  /** Seconds between two heartbeats of a guest. */
+  /** Seconds between two heartbeats of a guest, as long as the conductor has not said how often. */
   readonly interval: number;
+  /** Whether the conductor is asked, and followed. */
+  readonly paced: boolean;
   /** The part of the interval by which it varies. */
   readonly jitter: number;
   /** The part of the guests that fall silent for good, at some moment of the run. */
@@ -37,6 +39,8 @@ interface Tally {
 /** Seconds between two lines of progress, and from the last heartbeat until the broker is given up. */
 const reportEvery = 10;
 const patience = 10;
+/** Seconds between two questions how often to send. */
+const askEvery = 60;
 /** Seconds within which guests fall silent if the run has no end. */
 const lifetime = 600;
 /** The longest time of a timer, in milliseconds. */
@@ -50,10 +54,13 @@ const maxFailures = 20;
 export async function simulate(simulation: Simulation): Promise<void> {
   const { guests, interrupted, seconds, print } = simulation;
   const clients = await connect(simulation);
+  const pace = { interval: simulation.interval };
   const over =
     seconds === undefined
       ? interrupted
       : AbortSignal.any([interrupted, AbortSignal.timeout(Math.min(seconds * 1000, longestTimer))]);
+  const follow = () => ask(clients[0], pace, print, over);
+  if (simulation.paced) await follow();
   const tally: Tally = {
     cast: 0,
     sent: 0,
@@ -68,13 +75,14 @@ export async function simulate(simulation: Simulation): Promise<void> {
   const lives = Array.from({ length: guests }, (_, index) => {
     const id = `${simulation.prefix}${String(index + 1).padStart(digits, '0')}`;
     const client = clients[index % clients.length];
-    return client === undefined ? Promise.resolve() : live(client, id, index, simulation, tally, over);
+    return client === undefined ? Promise.resolve() : live(client, id, index, simulation, pace, tally, over);
   });
   const reporting = report(over, () => print(`${elapsed().toFixed(0)} s: ${describe(tally)}`));
-  await Promise.all([...lives, reporting]);
+  const asking = simulation.paced ? eachMinute(follow, over) : undefined;
+  await Promise.all([...lives, reporting, asking]);
   const took = elapsed();
   await Promise.all(clients.map((client) => client.close({ deadline: patience * 1000 })));
-  print(summary(simulation, tally, took));
+  print(summary(simulation, pace.interval, tally, took));
   const failed = [...tally.failed.values()].reduce((sum, count) => sum + count, 0);
   if (failed > 0) throw new Error(`${failed} of ${tally.cast} heartbeats did not reach the broker`);
 }
@@ -90,21 +98,46 @@ async function connect({ transport, connections, guests, logger }: Simulation): 
   return clients;
 }
 
+/** Asks the conductor how often to send. Never rejects. */
+async function ask(
+  client: Client | undefined,
+  pace: { interval: number },
+  print: (text: string) => void,
+  over: AbortSignal,
+): Promise<void> {
+  try {
+    const answer = await client?.heartbeatInterval({ timeout: patience * 1000, signal: over });
+    if (answer !== undefined) pace.interval = Math.max(0.001, answer.interval);
+  } catch (error) {
+    if (!over.aborted) print(`the conductor does not say how often to send: ${messageOf(error)}`);
+  }
+}
+
+/** Repeats a step each minute. */
+async function eachMinute(step: () => Promise<void>, over: AbortSignal): Promise<void> {
+  for (;;) {
+    await pause(askEvery * 1000, over);
+    if (over.aborted) return;
+    await step();
+  }
+}
+
 async function live(
   client: Client,
   id: string,
   index: number,
-  { guests, interval, jitter, die, seconds = lifetime }: Simulation,
+  { guests, jitter, die, seconds = lifetime }: Simulation,
+  pace: { readonly interval: number },
   tally: Tally,
   over: AbortSignal,
 ): Promise<void> {
   // Evenly among the guests, however many there are.
   const mortal = Math.floor((index + 1) * die) > Math.floor(index * die);
   const death = mortal ? performance.now() + Math.random() * seconds * 1000 : Number.POSITIVE_INFINITY;
-  await pause((index / guests) * interval * 1000, over);
+  await pause((index / guests) * pace.interval * 1000, over);
   while (!over.aborted) {
     void beat(client, id, tally);
-    const next = interval * 1000 * (1 + (Math.random() - 0.5) * jitter);
+    const next = pace.interval * 1000 * (1 + (Math.random() - 0.5) * jitter);
     const left = death - performance.now();
     await pause(Math.max(0, Math.min(next, left, longestTimer)), over);
     if (left <= next && !over.aborted) {
@@ -150,7 +183,7 @@ function describe({ cast, sent, superseded, died, latency }: Tally): string {
   return parts.join(', ') + confirmed;
 }
 
-function summary({ guests, interval, transport }: Simulation, tally: Tally, seconds: number): string {
+function summary({ guests, transport }: Simulation, interval: number, tally: Tally, seconds: number): string {
   const rate = (tally.sent / seconds).toFixed(1);
   const lines = [
     `${guests} guests at ${interval} s on ${transport.name} for ${seconds.toFixed(1)} s: ${rate} heartbeats/s`,

@@ -6,6 +6,7 @@ import { chooseTransport, type SendFlags, sendingCommand } from './sending.ts';
 interface SimulateFlags extends SendFlags {
   guests: number;
   interval: number;
+  paced: boolean;
   jitter: number;
   die: number;
   prefix: string;
@@ -18,6 +19,7 @@ export function addSimulate(program: Command, line: CommandLine): void {
   const command = sendingCommand(program, 'simulate', 'a fleet of guests that cast heartbeats')
     .option('--guests <count>', 'how many', whole, 100)
     .option('--interval <seconds>', 'between two heartbeats of a guest', seconds, 60)
+    .option('--paced', 'as often as the conductor asks for, instead of --interval', false)
     .option('--jitter <share>', 'how much the interval varies, 0 to 1', share, 0.1)
     .option('--die <share>', 'how many fall silent for good, 0 to 1', share, 0)
     .option('--prefix <text>', 'the beginning of the ids, before the number', 'guest-')

@@ -10,6 +10,7 @@ import { transportKinds } from '../transports/index.ts';
 export type { CastResult } from '../client/casts.ts';
 export type { Client } from '../client/client.ts';
 export { BufferFull, CallTimeout, RemoteError } from '../client/errors.ts';
+export type { HeartbeatOptions, Heartbeats } from '../client/heartbeats.ts';
 export type { LinkState, LinkStatus } from '../client/link.ts';
 export type * from '../client/methods.ts';
 export { ConfigError, NotConnected, Rejected, Undeliverable } from '../core/errors.ts';
