@@ -25,7 +25,7 @@ test.before(async () => {
 test.after.always(() => browser?.close());
 
 /** A replica with its page, on a database that `fill` has filled. */
-async function start(t: ExecutionContext, fill: ReadonlyArray<string> = []) {
+async function start(t: ExecutionContext, fill: ReadonlyArray<string> = [], host = '127.0.0.1') {
   const { url: database, query } = await createDatabase(t, { migrated: true });
   for (const statement of fill) await query(statement);
   const tokenFile = join(temporaryDirectory('token'), 'token');
@@ -39,17 +39,25 @@ async function start(t: ExecutionContext, fill: ReadonlyArray<string> = []) {
     group: name,
     clientId: name,
   };
-  await startConductorHere(t, {
+  const options = {
     database,
     transports: { edge, dead: { kind: 'amqp091', url: 'amqp://127.0.0.1:1' } },
     reachable: 1,
-    settings: { admin: { port, tokenFile }, guests: { autoRegister: true } },
-  });
+    settings: { admin: { host, port, tokenFile }, guests: { autoRegister: true } },
+  };
+  const conductor = await startConductorHere(t, options);
   const guests = await connectAsync(service('mosquitto').url);
   t.teardown(() => guests.endAsync());
   const publish = (id: string, status: string) =>
     guests.publishAsync(`${name}/${id}`, heartbeat(id, status), { qos: 1 });
-  return { url: `http://127.0.0.1:${port}/`, query, publish };
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    query,
+    publish,
+    tokenFile,
+    stop: () => conductor.stop(),
+    startAgain: () => startConductorHere(t, options),
+  };
 }
 
 function heartbeat(id: string, status: string): string {
@@ -230,4 +238,38 @@ pageTest('dead letters are shown, edited and redriven, by whoever has the token'
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await page.locator('#letters').getByText('bad_argument').click();
   await page.locator('#token').waitFor();
+});
+
+pageTest('off loopback the page asks for the token first, and again when it has changed', async (t) => {
+  const { url, tokenFile } = await start(t, [], '0.0.0.0');
+  const page = await openPage(t, browser, url);
+  await page.locator('#token').waitFor();
+  t.deepEqual(await mistakes(page), []);
+  await page.screenshot({ path: screenshotFile('sign-in-page') });
+  await page.keyboard.type(token);
+  await page.keyboard.press('Enter');
+  await page.getByText('No instance has a status yet').waitFor();
+  writeFileSync(tokenFile, 'another token, long enough');
+  // A page that watches goes on; the next one has to sign in.
+  await waitFor(
+    async () => {
+      await page.reload();
+      return (
+        (await page.locator('#sign-in-error').count()) === 1 &&
+        (await page.locator('main.alone').count()) === 1
+      );
+    },
+    { what: 'the page on which to sign in' },
+  );
+});
+
+pageTest('a replica that stops shows on the page, and one that comes back too', async (t) => {
+  const { url, stop, startAgain } = await start(t);
+  const page = await openPage(t, browser, url);
+  await page.getByText('No instance has a status yet').waitFor();
+  await stop();
+  await page.getByText('The replica does not answer').waitFor();
+  t.is(await page.locator('#announce').textContent(), 'The state is now: no answer');
+  await startAgain();
+  await page.locator('#banner').waitFor({ state: 'hidden' });
 });

@@ -25,7 +25,7 @@ let status;
 
 const words = {
   ok: ['good', 'ok: messages flow'],
-  degraded: ['warn', 'degraded'],
+  degraded: ['warn', 'degraded: see what is held'],
   held: ['bad', 'held: the database is away'],
   down: ['bad', 'down: no broker'],
   stopping: ['none', 'stopping'],
@@ -37,7 +37,7 @@ function showStatus(tone, text) {
   pill.dataset.tone = tone;
   setText(pill, text);
   // Only a change of the state is said aloud.
-  if (status !== undefined && status !== text) announce(`The replica is ${text}`);
+  if (status !== undefined && status !== text) announce(`The state is now: ${text}`);
   status = text;
 }
 
@@ -68,25 +68,42 @@ function showState(state) {
   );
 }
 
-const events = new EventSource('/api/live');
 const banner = byId('banner');
-events.addEventListener('points', ({ data }) => {
-  points = JSON.parse(data);
-  for (const plot of plots) plot.show(points);
-});
-events.addEventListener('point', ({ data }) => {
-  points = [...points, JSON.parse(data)].slice(-mostPoints);
-  for (const plot of plots) plot.show(points);
-});
-events.addEventListener('state', ({ data }) => {
-  banner.hidden = true;
-  showState(JSON.parse(data));
-});
-events.addEventListener('error', () => {
-  banner.hidden = false;
-  setText(banner, 'The replica does not answer. The figures are old; the page tries again by itself.');
-  showStatus('bad', 'no answer');
-});
+/** Milliseconds. */
+const retryAfter = 5000;
+
+/** The browser connects again by itself, unless the replica refuses. */
+function watch() {
+  const events = new EventSource('/api/live');
+  events.addEventListener('points', ({ data }) => {
+    points = JSON.parse(data);
+    for (const plot of plots) plot.show(points);
+  });
+  events.addEventListener('point', ({ data }) => {
+    points = [...points, JSON.parse(data)].slice(-mostPoints);
+    for (const plot of plots) plot.show(points);
+  });
+  events.addEventListener('state', ({ data }) => {
+    banner.hidden = true;
+    showState(JSON.parse(data));
+  });
+  events.addEventListener('error', () => {
+    banner.hidden = false;
+    setText(banner, 'The replica does not answer. The figures are old; the page tries again by itself.');
+    showStatus('bad', 'no answer');
+    if (events.readyState === EventSource.CLOSED) void watchAgain();
+  });
+}
+
+/** The session may have ended: then the replica answers with the page on which to sign in. */
+async function watchAgain() {
+  try {
+    await showSession();
+  } catch (problem) {
+    if (problem.status === 401) return location.reload();
+  }
+  setTimeout(watch, retryAfter);
+}
 
 /* Signing in. */
 
@@ -172,5 +189,6 @@ window.addEventListener('popstate', () => {
   if (location.hash === '') for (const dialog of dialogs) dialog.close();
 });
 
+watch();
 showPlace();
 void showSession().catch((problem) => showProblem(problem.message));
