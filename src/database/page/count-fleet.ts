@@ -29,8 +29,9 @@ export type Transaction = <Result>(work: (query: Query) => Promise<Result>) => P
 const step = 500;
 /** The pause after a statement, as a multiple of its time, so that heartbeats have the database for themselves most of the time. */
 export const rest = 1;
-/** The oldest ones that are kept. */
+/** The oldest ones that are kept, and how many of a step are looked up for them. */
 const mostOldest = 10;
+const mostLooked = 200;
 
 /** Of a partitioned table: those of its largest partition. */
 const blocksText = `
@@ -41,41 +42,31 @@ SELECT (coalesce(
 
 const inRange =
   "ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $1::bigint + $2::bigint)::tid";
-/** The time stands first, since it is true for few rows. It is computed once. */
-const isQuiet = `updated_at < (SELECT now() AT TIME ZONE 'utc' - $5::double precision * interval '1 ms')
+/** Computed once. The last contact of the oldest ones that are known bounds it: nothing younger can be among them. */
+const limits = `(SELECT now() AT TIME ZONE 'utc' - $5::double precision * interval '1 ms' AS silent)`;
+const isSilent = `updated_at < ${limits}`;
+const isOld = `updated_at < (SELECT least(silent, to_timestamp($6::double precision / 1000) AT TIME ZONE 'utc') FROM ${limits} AS at)
   AND (status_id = ANY($3::integer[]) OR status_id = $4::integer)`;
-/** OFFSET 0 keeps it a look-up for each row. Otherwise each step would read the whole table of instances. */
-const instance =
-  'LATERAL (SELECT deleted FROM instances WHERE instances.id = quiet.instance_id OFFSET 0) AS instance';
 
 /**
- * Reads a range of the table's blocks in their order on disk, since neither the status nor the last contact has an index. The
- * instances are only looked up for guests that are silent and not marked yet, and for the oldest ones.
+ * Reads a range of the table's blocks in their order on disk, since neither the status nor the last contact has an index. Whether an instance
+ * is deleted is only looked up for the oldest ones, and for so many of them: a look-up for each would take seconds once the whole fleet is silent.
  */
 const portionText = `
 WITH counted AS MATERIALIZED (
-  SELECT status_id AS id, status_description AS status, count(*)::integer AS count,
-    array_agg(instance_id) FILTER (WHERE ${isQuiet}) AS quiet_ids, array_agg(updated_at) FILTER (WHERE ${isQuiet}) AS quiet_since
+  SELECT status_id AS id, status_description AS status, count(*)::integer AS count, count(*) FILTER (WHERE ${isSilent}) AS silent,
+    array_agg(instance_id) FILTER (WHERE ${isOld}) AS old_ids, array_agg(updated_at) FILTER (WHERE ${isOld}) AS old_since
   FROM service_statuses WHERE ${inRange} GROUP BY status_id, status_description
-), quiet AS MATERIALIZED (
-  SELECT id AS status_id, status, instance_id, updated_at
-  FROM counted, unnest(quiet_ids, quiet_since) AS one (instance_id, updated_at)
-), silent AS MATERIALIZED (
-  SELECT count(*)::integer AS count FROM quiet, ${instance}
-  WHERE status_id = ANY($3::integer[]) AND NOT coalesce(deleted, false)
 ), oldest AS MATERIALIZED (
-  SELECT instance_id AS id, status,
-    extract(epoch FROM updated_at)::double precision * 1000 AS "heardAt"
+  SELECT old.id, status, extract(epoch FROM heard)::double precision * 1000 AS "heardAt"
   FROM (
-    SELECT * FROM quiet
-    WHERE updated_at < coalesce(to_timestamp($6::double precision / 1000) AT TIME ZONE 'utc', 'infinity')
-    ORDER BY updated_at
-  ) AS quiet, ${instance}
+    SELECT one.id, status, heard FROM counted, unnest(old_ids, old_since) AS one (id, heard) ORDER BY heard LIMIT ${mostLooked}
+  ) AS old, LATERAL (SELECT deleted FROM instances WHERE instances.id = old.id OFFSET 0) AS instance
   WHERE NOT coalesce(deleted, false)
-  LIMIT ${mostOldest}
+  ORDER BY heard LIMIT ${mostOldest}
 )
 SELECT coalesce((SELECT json_agg(json_build_object('id', id, 'status', status, 'count', count)) FROM counted), '[]') AS statuses,
-  (SELECT count FROM silent) AS silent,
+  coalesce((SELECT sum(silent) FROM counted WHERE id = ANY($3::integer[])), 0)::integer AS silent,
   coalesce((SELECT json_agg(oldest) FROM oldest), '[]') AS oldest`;
 
 /**
