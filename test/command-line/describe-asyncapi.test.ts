@@ -12,6 +12,7 @@ test("describe prints a document that AsyncAPI's own parser accepts", async (t) 
     .map((channel) => channel.id());
   t.deepEqual(names?.sort(), [
     ...['edge', 'edge.answers', 'edge.notifications', 'edge.transitions'],
+    ...['events', 'events.answers', 'events.notifications'],
     ...['old', 'old.answers', 'old.notifications', 'one_point_oh', 'one_point_oh.answers'],
     ...['one_point_oh.notifications', 'rabbit', 'rabbit.answers', 'rabbit.notifications', 'subjects'],
     ...['subjects.answers', 'subjects.notifications', 'trove', 'trove.answers', 'trove.notifications'],
@@ -37,6 +38,6 @@ test("describe prints a document that AsyncAPI's own parser accepts", async (t) 
     .map((server) => `${server.id()} ${server.protocol()}://${server.host()}`);
   t.deepEqual(servers, [
     ...['rabbit.1 amqps://mq:5671', 'rabbit.2 amqps://mq2', 'trove amqp://mq', 'one_point_oh amqp1://mq'],
-    ...['subjects nats://mq:4222', 'edge mqtt://mq', 'old secure-mqtt://mq'],
+    ...['subjects nats://mq:4222', 'edge mqtt://mq', 'events nats://mq:4222', 'old secure-mqtt://mq'],
   ]);
 });

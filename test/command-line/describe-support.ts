@@ -18,6 +18,7 @@ export const file = configuration(
   '  one point oh: { kind: amqp10, url: "amqp://guest:canary@mq", target: "/exchange/conductor/conductor.{sender}" }',
   '  subjects: { kind: nats, url: "nats://canary@mq:4222", jetstream: false }',
   '  edge: { kind: mqtt, url: "mqtt://mq", password: canary, auth: { mode: subject } }',
+  '  events: { kind: nats, url: "nats://mq:4222", codec: cloudevents }',
   '  old: { kind: mqtt, url: "mqtts://mq", version: 3.1.1, auth: { mode: hmac } }',
 );
 writeFileSync(

@@ -91,6 +91,22 @@ test('the schema of a payload accepts the message as a client sends it, and no o
   }
 });
 
+test('the schema of an event accepts it as a client sends it, and names the schema of its data', async (t) => {
+  const document = await describe();
+  const schema = schemaOf(document, 'events', 'heartbeat');
+  const matches = compile(schema, ['components'], ['date-time']);
+  const eventOf = (method: string) => {
+    const body = wireForms.cloudevents.encode({ method, args: { instance_id: 'i1' }, messageId: 'm1' });
+    const event: JsonObject = JSON.parse(Buffer.from(body).toString());
+    return event;
+  };
+  t.true(matches(eventOf('heartbeat')), JSON.stringify(matches.errors));
+  t.true(matches({ ...eventOf('heartbeat'), type: 'com.example.heartbeat' }));
+  t.false(matches({ ...eventOf('heartbeat'), type: 'com.example.my_heartbeat' }));
+  t.false(matches(eventOf('ping')));
+  t.deepEqual(at(schema, 'properties', 'data', 'x-schema'), { $ref: '#/components/schemas/heartbeat.args' });
+});
+
 test('describe --schemas prints one JSON Schema, which has each method', (t) => {
   const manager = createManager();
   const document = schemaDocument(manager);
