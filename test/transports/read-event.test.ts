@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
 import rhea from 'rhea';
+import { cloudevents } from '../../src/core/message/codecs/cloudevents.ts';
 import { readEvent as readAmqp } from '../../src/transports/amqp10/read-event.ts';
 import { MessageProperties } from '../../src/transports/mqtt/read-properties.ts';
 import { readEvent as readNats } from '../../src/transports/nats/read-event.ts';
@@ -150,4 +152,29 @@ test('MQTT: the attributes of one message do not show in the next', (t) => {
   t.truthy(properties.event);
   properties.clear();
   t.is(properties.event, undefined);
+});
+
+test('the events in docs/protocol.md are heartbeats, with the lengths that the page says', (t) => {
+  const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+  const [, section = ''] = /^## CloudEvents\n([\s\S]*?)^## /m.exec(page) ?? [];
+  const [, structured = ''] = /```json\n([\s\S]*?)```/.exec(section) ?? [];
+  const decode = (body: string) =>
+    cloudevents.decode(Buffer.from(body), { messageId: undefined, isCall: false }, false);
+  const args = { payload: { service_status: 'running' } };
+  t.like(decode(structured), {
+    method: 'heartbeat',
+    messageId: '8c5f3b1e',
+    args,
+    subject: { instance_id: 'i1' },
+  });
+  const [, sizes = '', head = '', body = ''] =
+    /HPUB \S+ \S+ (\d+ \d+)\n([\s\S]*?)\n\n +(.*)\n/.exec(section) ?? [];
+  const lines = head.split('\n').map((line) => line.trim());
+  const headers = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
+  t.is(sizes, `${headers.length} ${headers.length + body.length}`);
+  t.like(decode(`{"data":${body},${readNats(headers)}}`), {
+    method: 'heartbeat',
+    messageId: '8c5f3b1e',
+    args,
+  });
 });

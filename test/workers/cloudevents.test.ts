@@ -8,6 +8,7 @@ import { pack, unpack } from '../../src/workers/packing.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
+import { keyOf, masterKey, signedBy, storeSenderKeys } from '../support/signed.ts';
 import { apply, insertInstances, openContext, raw, statusOf } from '../support/worker.ts';
 
 /** An event in binary mode reaches the worker as one in structured mode. */
@@ -148,5 +149,35 @@ needs(test, 'postgres')(
       [{ instance_id: 'i1' }],
       'a dead letter names the instance',
     );
+  },
+);
+
+needs(test, 'postgres')(
+  'a signed event is applied, and one that is changed behind its signature is not',
+  async (t) => {
+    const database = await createDatabase(t, { migrated: true });
+    await insertInstances(database, 'i-1');
+    const key = keyOf('i-1');
+    await storeSenderKeys(database, key);
+    const context = openContext(t, database, {
+      transports: { events: { codec: 'cloudevents', auth: 'hmac', maxAge: 3_600_000 } },
+      keys: { masterKey, refresh: 2000 },
+    });
+    const event = (source: string) => ({
+      ...{ specversion: '1.0', id: '1', source, type: 'heartbeat', time: '2026-11-27T09:14:50Z' },
+      data: { payload: { service_status: 'running' } },
+    });
+    const changed = signedBy(key, event('/g/i-1')).toString('latin1').replace('running', 'crashed');
+    t.deepEqual(
+      await apply(
+        context,
+        [signedBy(key, event('/g/i-1')), signedBy(key, event('/g/i-2')), Buffer.from(changed)].map((body) =>
+          raw(body),
+        ),
+        'events',
+      ),
+      ['applied', 'dead: forbidden', 'dead: forbidden'],
+    );
+    t.like(await statusOf(database, 'i-1'), { status_description: 'running' });
   },
 );
