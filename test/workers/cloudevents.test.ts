@@ -161,7 +161,7 @@ needs(test, 'postgres')(
     await storeSenderKeys(database, key);
     const context = openContext(t, database, {
       transports: { events: { codec: 'cloudevents', auth: 'hmac', maxAge: 3_600_000 } },
-      keys: { masterKey, refresh: 2000 },
+      keys: { masterKey, previousMasterKey: '', refresh: 2000 },
     });
     const event = (source: string) => ({
       ...{ specversion: '1.0', id: '1', source, type: 'heartbeat', time: '2026-11-27T09:14:50Z' },
