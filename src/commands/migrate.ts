@@ -41,6 +41,10 @@ export function addMigrate(program: Command, line: CommandLine): void {
     command,
     ['what it would change', 'conductor migrate --config conductor.yaml --dry-run'],
     ['before the first start, and after an upgrade', 'conductor migrate --config conductor.yaml'],
+    [
+      'as the owner: the user of the replicas gets the rights that they need, and no more',
+      'conductor migrate --config owner.yaml --grant-to conductor_replica',
+    ],
     ['back to Trove: stop all replicas first', 'conductor migrate --config conductor.yaml --rollback'],
   );
 }

@@ -88,6 +88,10 @@ for (const kind of kinds) {
       for (const port of stringsOf(one.ports)) t.true(port.startsWith('127.0.0.1:'), `${name}: ${port}`);
       if (one.image !== 'conductor') t.regex(String(one.image), /^docker\.io\/[\w/-]+:\d/, name);
     }
+    const open = composeOf(kind).services.flatMap(([, one]) =>
+      stringsOf(one.ports).map((port) => port.split(':')[1]),
+    );
+    t.is(new Set(open).size, open.length, open.join());
     t.notRegex(textOf(`${folder}/${kind}.yaml`), /PASS(?:WORD)?: |change-me/);
   });
 
