@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { CommanderError } from 'commander';
 import { CommandLine } from './commands/command-line.ts';
+import { withNextStep } from './commands/next-step.ts';
 import { createProgram, namedBy } from './commands/program.ts';
 import { ConfigError, messageOf, NotConnected } from './core/errors.ts';
 
@@ -16,12 +17,15 @@ async function version(): Promise<string> {
   return version;
 }
 
-/** The code of an error, for docs/errors.md. The general codes say no more than the text does. */
-function codeIn(error: unknown): string {
-  const isCoded = error instanceof ConfigError || error instanceof NotConnected;
-  return isCoded && error.code !== 'configuration' && error.code !== 'not-connected'
-    ? ` [${error.code}]`
-    : '';
+/** An error in one line, with what to do next and its code, for docs/errors.md. The general codes say no more than the text does. */
+function errorLine(error: unknown): string {
+  const text = line
+    .mask(messageOf(error))
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ');
+  const code = error instanceof ConfigError || error instanceof NotConnected ? error.code : undefined;
+  const isGeneral = code === undefined || code === 'configuration' || code === 'not-connected';
+  return `conductor: ${withNextStep(text, code)}${isGeneral ? '' : ` [${code}]`}`;
 }
 
 /** An error of commander in one line that says where the right arguments stand. */
@@ -48,11 +52,6 @@ try {
     if (error.exitCode !== 0) process.stderr.write(`${usageLine(error)}\n`);
     await leave(error.exitCode === 0 ? exit.done : exit.usage);
   }
-  process.stderr.write(
-    `conductor: ${line
-      .mask(messageOf(error))
-      .trim()
-      .replaceAll(/\s*\n\s*/g, ' ')}${codeIn(error)}\n`,
-  );
+  process.stderr.write(`${errorLine(error)}\n`);
   await leave(error instanceof ConfigError ? exit.usage : exit.failed);
 }

@@ -48,7 +48,7 @@ test('migrate ends with exit code 1 and one line if the database cannot be reach
   const { code, errors } = await run(t, ['migrate', '--config', file]);
   t.is(code, 1);
   t.deepEqual(errors, [
-    'conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1. [database-unreachable]',
+    'conductor: The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Start Postgres, or correct database.url. [database-unreachable]',
   ]);
 });
 

@@ -128,7 +128,7 @@ for (const [what, lines, message] of [
   [
     'broken YAML',
     [database, 'workers: {'],
-    /conductor\.yaml is not YAML: Flow map .* at line 3, column 1 \[config-file\]$/,
+    /conductor\.yaml is not YAML: Flow map .* at line 3, column 1\. Correct the path or the line; config\/ has examples\. \[config-file\]$/,
   ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line that names it`, async (t) => {
@@ -146,7 +146,7 @@ for (const args of [['check-config'], ['start', '--config'], ['migrate', '--conf
     const { code, errors } = await run(t, [...args, '/no/such/conductor.yaml']);
     t.is(code, 2);
     t.deepEqual(errors, [
-      "conductor: cannot read the configuration file: ENOENT: no such file or directory, open '/no/such/conductor.yaml' [config-file]",
+      "conductor: cannot read the configuration file: ENOENT: no such file or directory, open '/no/such/conductor.yaml'. Correct the path or the line; config/ has examples. [config-file]",
     ]);
   });
 }
