@@ -9,22 +9,24 @@ import type { WorkerSettings } from './workers/settings.ts';
 
 /** Milliseconds that a statement of the page may take. */
 const statementTimeout = 5000;
-/** Milliseconds without a use after which the connection is closed. */
-const idleAfter = 30_000;
+/** Milliseconds without a use after which a connection is closed. */
+const ordinaryIdle = 30_000;
 /** Transactions that run or wait. */
-const most = 20;
+export const mostWaiting = 20;
 
 /** One connection of the status page, which is made at its first use and closed if it is not used. Messages never wait for it. */
 export class PageConnection {
   private settings: WorkerSettings;
   private readonly logger: Logger;
+  private readonly idleAfter: number;
   private readonly turn = new Semaphore(1);
   private waiting = 0;
   private pool: DatabasePool | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
 
-  constructor(settings: WorkerSettings, logger: Logger) {
+  /** @param idleAfter milliseconds without a use after which the connection is closed. */
+  constructor(settings: WorkerSettings, logger: Logger, idleAfter = ordinaryIdle) {
     const { database, calls } = settings;
     this.settings = {
       ...settings,
@@ -33,16 +35,13 @@ export class PageConnection {
       calls: { ...calls, concurrency: 0 },
     };
     this.logger = logger;
-  }
-
-  /** Whether it is open now. */
-  get isOpen(): boolean {
-    return this.pool !== undefined;
+    this.idleAfter = idleAfter;
   }
 
   /** Runs `work` in a transaction. Rejects with PageRefusal if too many wait already. */
   async transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
-    if (this.waiting >= most) throw new PageRefusal(503, 'too many requests wait; try again in a moment');
+    if (this.waiting >= mostWaiting)
+      throw new PageRefusal(503, 'too many requests wait; try again in a moment');
     this.waiting += 1;
     clearTimeout(this.idleTimer);
     await this.turn.take();
@@ -56,7 +55,7 @@ export class PageConnection {
     } finally {
       this.turn.give();
       this.waiting -= 1;
-      if (this.waiting === 0) this.idleTimer = setTimeout(() => void this.end(), idleAfter).unref();
+      if (this.waiting === 0) this.idleTimer = setTimeout(() => void this.end(), this.idleAfter).unref();
     }
   }
 

@@ -20,9 +20,12 @@ export function addPageRoutes(server: FastifyInstance, source: PageSource, live:
     // The server's own refusals: no such type of content, a body that is too long.
     if (status < 500) return reply.code(status).send({ error: error.message });
     if (budget.take() !== undefined)
-      logger.warn({ code: 'page-data', because: messageOf(error) }, 'a request of the status page failed');
+      logger.warn(
+        { code: 'page-data', because: messageOf(error) },
+        'a request to the admin interface failed',
+      );
     return reply.code(503).send({
-      error: `the database does not answer this now: ${messageOf(error)}`,
+      error: `this cannot be answered now: ${messageOf(error)}`,
       code: 'page-data',
     });
   });

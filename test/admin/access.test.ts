@@ -140,6 +140,9 @@ adminTest('on loopback the state needs no token, but content and changes do', as
     t.is((await ask(path, { method })).status, 401, path);
   }
   t.deepEqual(source.asked, [['explain', 'a']]);
+  for (const path of ['/api/letters', '/api/letter?id=1'])
+    t.is((await ask(path, { method: 'HEAD' })).status, 401, path);
+  t.is((await ask('/api/letters', { method: 'OPTIONS' })).status, 404);
 });
 
 adminTest('on another address only the probes answer without the token', async (t) => {
@@ -203,6 +206,9 @@ adminTest(
     const { ask, port } = await serve(t, { tokenFile: tokenFile() });
     for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1.evil.example', '192.0.2.1'])
       t.like(JSON.parse((await ask('/health', { headers: { host } })).text), { code: 'admin-host' }, host);
+    for (const host of ['[', '[::1', ':', '::', 'a:b:c', '@', '/', '%', '127.0.0.1:x', ' localhost'])
+      t.true([200, 400, 421].includes((await ask('/health', { headers: { host } })).status), host);
+    t.is((await ask('/health')).status, 200);
     for (const host of [`localhost:${port}`, '127.0.0.1', `[::1]:${port}`])
       t.is((await ask('/health', { headers: { host } })).status, 200, host);
   },

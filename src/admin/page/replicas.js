@@ -78,9 +78,9 @@ export function showHeld({ health }, fleet, problem) {
       add('bad', `Transport ${name} has no broker: ${lastError ?? 'it connects'}.`);
   if (problem !== undefined && heldBecause === undefined)
     add('bad', `This page cannot read the database: ${problem}.`);
+  if (fleet?.isDeferredCut) add('warn', 'More than 10,000 messages are deferred. The first 10,000 of them:');
   for (const { reason, count } of fleet?.deferred ?? [])
-    add('warn', `${number(count)} deferred messages wait: ${waits[reason] ?? reason}.`);
-  if (fleet?.isDeferredCut) add('warn', 'More messages are deferred than are counted here.');
+    add('warn', `${number(Math.min(count, 10_000))} deferred messages wait: ${waits[reason] ?? reason}.`);
   if (clocks.ahead.count > 0) add('warn', `The clocks of ${number(clocks.ahead.count)} guests are ahead.`);
   if (clocks.muted.count > 0)
     add('warn', `${number(clocks.muted.count)} guests are muted: all of their heartbeats are stale.`);
