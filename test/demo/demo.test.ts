@@ -35,6 +35,9 @@ test('the demo runs on an ordinary configuration file, and keeps the file', asyn
   const config = await loadConfig(join(folder, '.conductor', 'demo.yaml'), {}, transportKinds);
   t.true(demo.stdout().includes(config.database.url));
   t.true(config.guests.autoRegister);
+  const first = demo.stdout().split('\n').slice(0, 2).join('\n');
+  t.true(first.includes(`Status page: http://127.0.0.1:${config.admin.port}/`), first);
+  t.true(existsSync(join(folder, config.admin.tokenFile)));
   t.deepEqual(
     config.transports.map(({ options }) => options.auth.mode),
     ['subject'],

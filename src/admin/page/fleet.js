@@ -45,7 +45,7 @@ export function showNote(fleet, now) {
   const age = Math.max(0, now - fleet.begunAt);
   setText(
     byId('fleet-note'),
-    `Counted ${duration(age)} ago by ${fleet.replica}, for all replicas. The change counts ${number(fleet.changes.count)} changes of status since ${clock(fleet.changes.since)}.`,
+    `Counted ${duration(age)} ago by ${fleet.replica}, for all replicas. The change counts ${number(fleet.changes.count)} ${fleet.changes.count === 1 ? 'change' : 'changes'} of status since ${clock(fleet.changes.since)}.`,
   );
 }
 

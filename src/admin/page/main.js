@@ -41,9 +41,20 @@ function showStatus(tone, text) {
   status = text;
 }
 
+/** The database's clock at its last answer, and by how much it is ahead of the replica's. It goes on while the database is away. */
+const databaseClock = { last: undefined, ahead: 0 };
+
+function databaseTime(at, present) {
+  if (present !== undefined && present.now !== databaseClock.last) {
+    databaseClock.last = present.now;
+    databaseClock.ahead = present.now - at;
+  }
+  return at + databaseClock.ahead;
+}
+
 function showState(state) {
   const { health, present, fleet, problem, replica, version, at } = state;
-  const now = present === undefined ? at : present.now;
+  const now = databaseTime(at, present);
   showStatus(...(words[health.status] ?? ['none', health.status]));
   setText(byId('replica'), `${replica} · ${version}`);
   document.title = `${health.status === 'ok' ? '' : `(${health.status}) `}Conductor ${replica}`;

@@ -61,6 +61,11 @@ const waits = {
   quota: 'their guests send more than their quota',
 };
 
+/** The replica's own words, with one full stop. */
+function sentence(text) {
+  return `${text.replace(/[.\s]+$/, '')}.`;
+}
+
 /** What is held and why. */
 export function showHeld({ health }, fleet, problem) {
   const { heldBecause, putAsideBecause, wedgedBecause, transports, clocks } = health;
@@ -68,16 +73,17 @@ export function showHeld({ health }, fleet, problem) {
   const waiting = Object.values(transports).reduce((sum, one) => sum + one.waiting, 0);
   const lines = [];
   const add = (tone, text) => lines.push({ tone, text });
-  if (wedgedBecause !== undefined) add('bad', `The replica hangs: ${wedgedBecause}. Start it again.`);
+  if (wedgedBecause !== undefined)
+    add('bad', `The replica hangs. ${sentence(wedgedBecause)} Start it again.`);
   if (heldBecause !== undefined)
-    add('bad', `${number(held)} messages are held, none is lost: ${heldBecause}.`);
+    add('bad', `Messages are held, ${number(held)} so far; none is lost. ${sentence(heldBecause)}`);
   if (putAsideBecause !== undefined)
-    add('warn', `All messages of a method are put aside: ${putAsideBecause}.`);
+    add('warn', `All messages of a method are put aside. ${sentence(putAsideBecause)}`);
   for (const [name, { state, lastError }] of Object.entries(transports))
     if (state === 'waiting' || state === 'connecting')
-      add('bad', `Transport ${name} has no broker: ${lastError ?? 'it connects'}.`);
+      add('bad', `Transport ${name} has no broker. ${sentence(lastError ?? 'It connects')}`);
   if (problem !== undefined && heldBecause === undefined)
-    add('bad', `This page cannot read the database: ${problem}.`);
+    add('bad', `This page cannot read the database. ${sentence(problem)}`);
   if (fleet?.isDeferredCut) add('warn', 'More than 10,000 messages are deferred. The first 10,000 of them:');
   for (const { reason, count } of fleet?.deferred ?? [])
     add('warn', `${number(Math.min(count, 10_000))} deferred messages wait: ${waits[reason] ?? reason}.`);
