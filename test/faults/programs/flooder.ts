@@ -1,0 +1,33 @@
+/**
+ * A guest in a loop, as a process of its own: it sends as fast as it is told, for as long as it lives.
+ *
+ * Arguments: the URL of an MQTT broker, the topic, the messages a second, and the bodies as a JSON array, of which it sends one after the
+ * other. In a body `"NOW"` stands for the time, and `NUMBER` for the number of the message.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import mqtt from 'mqtt';
+
+const [url = '', topic = '', rate = '0', list = '[]'] = process.argv.slice(2);
+const bodies: string[] = JSON.parse(list);
+
+/** Messages that the broker has not confirmed. */
+const most = 500;
+
+const client = await mqtt.connectAsync(url);
+const begin = performance.now();
+let sent = 0;
+let unconfirmed = 0;
+for (;;) {
+  const due = ((performance.now() - begin) / 1000) * Number(rate);
+  while (sent < due && unconfirmed < most) {
+    const text = (bodies[sent % bodies.length] ?? '')
+      .replaceAll('"NOW"', String(Date.now() / 1000))
+      .replaceAll('NUMBER', String(sent));
+    sent += 1;
+    unconfirmed += 1;
+    client.publish(topic, text, { qos: 1 }, () => {
+      unconfirmed -= 1;
+    });
+  }
+  await sleep(2);
+}
