@@ -64,6 +64,8 @@ const proven: Record<string, string> = {
   'conductor dead purge --config conductor.yaml --reason not_json --older-than 7d':
     'test/command-line/dead.test.ts',
   'conductor keys create i1 --config conductor.yaml': 'test/command-line/keys.test.ts',
+  'node --max-semi-space-size=4 test/fuzz.ts bodies 10': 'test/packages/fuzz.test.ts',
+  'node --max-semi-space-size=4 test/fuzz.ts properties 10': 'test/packages/fuzz.test.ts',
   'python3 examples/signed-messages/verify.py': 'test/examples/signed-messages.test.ts',
   "rabbitmqctl set_permissions i1 '^$' '^conductor$' '^$'": 'test/end-to-end/broker-rules.test.ts',
   "rabbitmqctl set_topic_permissions i1 conductor '^conductor\\.{username}$' '^$'":

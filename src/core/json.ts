@@ -41,8 +41,44 @@ export function bufferOf(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+/** Characters. In a shorter text nesting costs little to parse. */
+const largeText = 16_384;
+
+/** Levels of nesting that a large text may have: to parse a hundred thousand of them costs fifty times as much as to parse a flat text. */
+const parsedDepth = 1000;
+
+/** Whether a text is nested too deep, if it is JSON. It costs a small part of parsing. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = endOfString(text, at);
+    else if (code === openBracket || code === openBrace) {
+      depth += 1;
+      if (depth > parsedDepth) return true;
+    } else if (code === closeBracket || code === closeBrace) depth -= 1;
+  }
+  return false;
+}
+
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [
+  0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
+] as const;
+
+/** The place of the quote that ends the string which begins at `begin`; the end of the text if none does. */
+function endOfString(text: string, begin: number): number {
+  for (let at = begin + 1; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === quote) return at;
+    if (code === backslash) at += 1;
+  }
+  return text.length;
+}
+
 /** Parses a text that has to be a JSON object. Throws Rejected. `what` names the text in the error. */
 export function parseObject(text: string, what: string): JsonObject {
+  if (text.length > largeText && isTooDeep(text))
+    throw new Rejected('bad_envelope', `${what} is nested more than ${parsedDepth} levels deep`);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -5,7 +5,8 @@ import { jsonTypeOf, parseObject, refuseHostile, textOf } from '../../src/core/j
 import { native } from '../../src/core/message/codecs/native.ts';
 import { rejection } from './rejection.ts';
 
-const deep = 100_000;
+/** Less than a large text has, which is refused before it is parsed. */
+const deep = 2500;
 
 const decodeBytes = (body: Uint8Array) => native.decode(body, { messageId: undefined, isCall: false }, false);
 
@@ -123,4 +124,12 @@ test('every type of value has its name', (t) => {
     'a number',
     'a boolean',
   ]);
+});
+
+test('a large text that is nested too deep is refused before it is parsed, and brackets in strings do not count', (t) => {
+  const deep = (open: string, close: string) => `{"a":${open.repeat(20_000)}1${close.repeat(20_000)}}`;
+  for (const text of [deep('[', ']'), deep('{"a":', '}'), `{"a":${'['.repeat(20_000)}`])
+    t.throws(() => parseObject(text, 'it'), { message: 'it is nested more than 1000 levels deep' });
+  const flat = { a: '[{\\"'.repeat(10_000), b: Array.from({ length: 5000 }, () => [[{}]]) };
+  t.deepEqual(parseObject(JSON.stringify(flat), 'it'), flat);
 });

@@ -16,7 +16,7 @@ const withPostgres = needs(test, 'postgres');
 
 /** An object that is no text, and cannot be made one. */
 const noText = { toString: 1, valueOf: 1 };
-const deep: unknown = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
+const deep: unknown = JSON.parse('['.repeat(5000) + ']'.repeat(5000));
 
 const serialized = (more: object = {}) => ({
   notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
@@ -32,7 +32,7 @@ const serialized = (more: object = {}) => ({
 function message(method: string, args: object, context: JsonObject = {}): string {
   // Not JSON.stringify for what is nested too deep for it.
   const { roles, ...others } = context;
-  const end = roles === undefined ? '' : `, "roles": ${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const end = roles === undefined ? '' : `, "roles": ${'['.repeat(5000)}${']'.repeat(5000)}`;
   const begin = JSON.stringify({ own: true, ...others }).slice(0, -1);
   return `{"method": ${JSON.stringify(method)}, "args": ${JSON.stringify(args)}, "context": ${begin}${end}}}`;
 }

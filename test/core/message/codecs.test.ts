@@ -132,7 +132,7 @@ test('a unique id that is not a string is ignored', (t) => {
 });
 
 test('a deeply nested oslo.version is rejected like any other that is not a text', (t) => {
-  const body = bytes(`{"oslo.version":${'['.repeat(100_000)}${']'.repeat(100_000)},"oslo.message":"{}"}`);
+  const body = bytes(`{"oslo.version":${'['.repeat(5000)}${']'.repeat(5000)},"oslo.message":"{}"}`);
   t.regex(
     rejection(() => decodeOslo(body)),
     /^bad_envelope: oslo\.version is /,
