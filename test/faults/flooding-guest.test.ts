@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import ava, { type ExecutionContext } from 'ava';
@@ -155,7 +156,11 @@ for (const [what, bodies] of Object.entries(floods))
       ...counts,
       'log lines': lines,
     });
-    t.true(during <= bound, `${Math.round(before)} ms before, ${Math.round(during)} ms during`);
+    const [load = 0] = loadavg();
+    const isBusy = load > 2 * availableParallelism();
+    if (isBusy)
+      t.log(`the latencies are not compared: the machine does other work (load ${load.toFixed(1)})`);
+    else t.true(during <= bound, `${Math.round(before)} ms before, ${Math.round(during)} ms during`);
     // Of each reason; a flood may reach from one minute into the next.
     t.true((counts?.letters ?? 0) <= 2 * 6 * perSender);
     const seconds = (span / 1000) * (2 + tries);
