@@ -38,7 +38,7 @@ function read(path: string): Source {
 }
 
 /** These put the rooms together, as the commands and the package's entry points do; every other file lies in a room. */
-const isCompositionRoot = (path: string) => /^(main|conductor(-[a-z]+)*)\.ts$/.test(path);
+const isCompositionRoot = (path: string) => /^(main\.ts|conductor\.ts|conductor\/[a-z-]+\.ts)$/.test(path);
 const freeRooms = ['commands', 'public'];
 const rooms = [
   ...freeRooms,
@@ -88,7 +88,7 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   'transports/mqtt/': ['mqtt', 'convict'],
   'transports/nats/': ['@nats-io/jetstream', '@nats-io/transport-node', 'convict'],
   'workers/': ['pg', 'piscina'],
-  'conductor-jobs.ts': ['pg'],
+  'conductor/jobs.ts': ['pg'],
   'jobs/': ['pg-boss'],
   'database/': ['pg', 'pg-boss', 'node-pg-migrate'],
   'embedded/': ['pg', 'aedes', 'mqtt', 'mqtt-packet'],
@@ -173,11 +173,11 @@ test('a room imports core and itself, a transport imports no other transport, an
   );
 });
 
-test('only the method table and conductor-database.ts import from the folder of a method', (t) => {
+test('only the method table and conductor/database.ts import from the folder of a method', (t) => {
   t.deepEqual(
     violations(({ path, files }) => {
       if (
-        ['workers/methods/table.ts', 'conductor-database.ts'].includes(path) ||
+        ['workers/methods/table.ts', 'conductor/database.ts'].includes(path) ||
         freeRooms.includes(roomOf(path))
       )
         return [];

@@ -1,4 +1,4 @@
-import type { Conductor } from '../../src/conductor-replica.ts';
+import type { Conductor } from '../../src/conductor/replica.ts';
 import type { Config } from '../../src/core/config/load.ts';
 import { Dispatcher } from '../../src/core/gateway/dispatcher.ts';
 import { Supervisor } from '../../src/core/gateway/supervisor.ts';

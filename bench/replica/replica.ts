@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BroadcastChannel } from 'node:worker_threads';
 import { stringify } from 'yaml';
+import type { Conductor } from '../../src/conductor/replica.ts';
 import { startConductor } from '../../src/conductor.ts';
-import type { Conductor } from '../../src/conductor-replica.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
 import { createLogger } from '../../src/core/logger.ts';
 import { transportKinds } from '../../src/transports/index.ts';

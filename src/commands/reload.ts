@@ -1,4 +1,4 @@
-import type { Conductor } from '../conductor-replica.ts';
+import type { Conductor } from '../conductor/replica.ts';
 import type { Config } from '../core/config/load.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';

@@ -1,6 +1,6 @@
+import type { Conductor } from '../conductor/replica.ts';
+import { lastMoment } from '../conductor/stop.ts';
 import { startConductor } from '../conductor.ts';
-import type { Conductor } from '../conductor-replica.ts';
-import { lastMoment } from '../conductor-stop.ts';
 import { unlessAborted } from '../core/deadline.ts';
 import { createLogger, type Logger } from '../core/logger.ts';
 import type { CommandLine } from './command-line.ts';

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { PageRefusal } from '../../src/admin/page-source.ts';
-import { mostWaiting, PageConnection } from '../../src/conductor-page-connection.ts';
+import { mostWaiting, PageConnection } from '../../src/conductor/page-connection.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { workerSettingsOf } from '../../src/workers/settings.ts';

@@ -4,7 +4,7 @@ import ava, { type ExecutionContext } from 'ava';
 import pg from 'pg';
 import { pino } from 'pino';
 import type { Health } from '../../src/admin/health.ts';
-import { DurabilityWatch } from '../../src/conductor-durability.ts';
+import { DurabilityWatch } from '../../src/conductor/durability.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
 import { durabilityOf, missingStandby, readServerFacts } from '../../src/database/durability.ts';
 import { type Query, queryOn } from '../../src/database/query.ts';

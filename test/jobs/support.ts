@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { jobsConnections } from '../../src/conductor-jobs.ts';
+import { jobsConnections } from '../../src/conductor/jobs.ts';
 import type { Job, JobResult } from '../../src/jobs/contract.ts';
 import { Jobs } from '../../src/jobs/jobs.ts';
 import type { LogLine } from '../support/conductor.ts';

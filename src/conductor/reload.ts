@@ -1,15 +1,15 @@
-import { checkSchema } from './conductor-database.ts';
-import { changesBetween, checkFiles, merged, type Snapshot, snapshotOf } from './core/config/changes.ts';
-import type { Config } from './core/config/load.ts';
-import type { ConfiguredTransport } from './core/config/transport-kind.ts';
-import { warningsOf } from './core/config/warnings.ts';
-import type { Supervisor } from './core/gateway/supervisor.ts';
-import { type Logger, setLevel } from './core/logger.ts';
-import type { Transport } from './core/transport/contract.ts';
-import type { DatabaseProbe } from './database/probe.ts';
-import type { Jobs } from './jobs/jobs.ts';
-import type { WorkerPool } from './workers/pool.ts';
-import { workerSettingsOf } from './workers/settings.ts';
+import { changesBetween, checkFiles, merged, type Snapshot, snapshotOf } from '../core/config/changes.ts';
+import type { Config } from '../core/config/load.ts';
+import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
+import { warningsOf } from '../core/config/warnings.ts';
+import type { Supervisor } from '../core/gateway/supervisor.ts';
+import { type Logger, setLevel } from '../core/logger.ts';
+import type { Transport } from '../core/transport/contract.ts';
+import type { DatabaseProbe } from '../database/probe.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import { workerSettingsOf } from '../workers/settings.ts';
+import { checkSchema } from './database.ts';
 
 /** The parts of a replica that take over a changed configuration. */
 export interface ReloadingParts {

@@ -1,11 +1,11 @@
-import { PageRefusal } from './admin/page-source.ts';
-import type { DatabaseAddress } from './core/config/database-hosts.ts';
-import type { Logger } from './core/logger.ts';
-import { Semaphore } from './core/semaphore.ts';
-import type { Query } from './database/query.ts';
-import { DatabasePool } from './workers/postgres/pool.ts';
-import { inTransaction } from './workers/postgres/transaction.ts';
-import type { WorkerSettings } from './workers/settings.ts';
+import { PageRefusal } from '../admin/page-source.ts';
+import type { DatabaseAddress } from '../core/config/database-hosts.ts';
+import type { Logger } from '../core/logger.ts';
+import { Semaphore } from '../core/semaphore.ts';
+import type { Query } from '../database/query.ts';
+import { DatabasePool } from '../workers/postgres/pool.ts';
+import { inTransaction } from '../workers/postgres/transaction.ts';
+import type { WorkerSettings } from '../workers/settings.ts';
 
 /** Milliseconds that a statement of the page may take. */
 const statementTimeout = 5000;

@@ -1,13 +1,13 @@
-import { fullJitter, pause } from './core/backoff.ts';
-import type { Access } from './core/config/access.ts';
-import type { Config } from './core/config/load.ts';
-import { ConfigError, errorCodeOf, messageOf, NotConnected } from './core/errors.ts';
-import type { Logger } from './core/logger.ts';
-import { Outage } from './core/quiet-log.ts';
-import { type Query, queryOn } from './database/query.ts';
-import { missingFromSchema } from './database/schema.ts';
-import { openSession } from './database/session.ts';
-import { missingFromModels } from './workers/methods/models/check.ts';
+import { fullJitter, pause } from '../core/backoff.ts';
+import type { Access } from '../core/config/access.ts';
+import type { Config } from '../core/config/load.ts';
+import { ConfigError, errorCodeOf, messageOf, NotConnected } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { Outage } from '../core/quiet-log.ts';
+import { type Query, queryOn } from '../database/query.ts';
+import { missingFromSchema } from '../database/schema.ts';
+import { openSession } from '../database/session.ts';
+import { missingFromModels } from '../workers/methods/models/check.ts';
 
 /**
  * Waits until the database is there. Rejects with ConfigError if it has to be migrated first.

@@ -1,10 +1,10 @@
-import type { ReplicaTransport } from './conductor-transport.ts';
-import type { Config } from './core/config/load.ts';
-import type { Dispatcher } from './core/gateway/dispatcher.ts';
-import type { Logger } from './core/logger.ts';
-import { adoptJob } from './jobs/adopt.ts';
-import type { Job, JobsDatabase } from './jobs/contract.ts';
-import { Registry } from './jobs/registry.ts';
+import type { Config } from '../core/config/load.ts';
+import type { Dispatcher } from '../core/gateway/dispatcher.ts';
+import type { Logger } from '../core/logger.ts';
+import { adoptJob } from '../jobs/adopt.ts';
+import type { Job, JobsDatabase } from '../jobs/contract.ts';
+import { Registry } from '../jobs/registry.ts';
+import type { ReplicaTransport } from './transport.ts';
 
 /** Milliseconds between two signs of life, at most. */
 const longestInterval = 5000;

@@ -1,8 +1,8 @@
-import type { Config } from './core/config/load.ts';
-import { OutboxPublisher } from './core/gateway/outbox.ts';
-import type { Supervisor } from './core/gateway/supervisor.ts';
-import type { Logger } from './core/logger.ts';
-import type { WorkerPool } from './workers/pool.ts';
+import type { Config } from '../core/config/load.ts';
+import { OutboxPublisher } from '../core/gateway/outbox.ts';
+import type { Supervisor } from '../core/gateway/supervisor.ts';
+import type { Logger } from '../core/logger.ts';
+import type { WorkerPool } from '../workers/pool.ts';
 
 /** Milliseconds that a stop waits for the last notifications at most. Other replicas publish the rest. */
 const lastWords = 3000;

@@ -1,13 +1,13 @@
-import type { DurabilityWatch } from './conductor-durability.ts';
-import type { Config } from './core/config/load.ts';
-import type { ConfiguredTransport } from './core/config/transport-kind.ts';
-import { warningsOf } from './core/config/warnings.ts';
-import { ConfigError } from './core/errors.ts';
-import { Adopter } from './core/gateway/adoption.ts';
-import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
-import { Supervisor } from './core/gateway/supervisor.ts';
-import type { Logger } from './core/logger.ts';
-import type { Share, Transport } from './core/transport/contract.ts';
+import type { Config } from '../core/config/load.ts';
+import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
+import { warningsOf } from '../core/config/warnings.ts';
+import { ConfigError } from '../core/errors.ts';
+import { Adopter } from '../core/gateway/adoption.ts';
+import type { Dispatcher, Inlet } from '../core/gateway/dispatcher.ts';
+import { Supervisor } from '../core/gateway/supervisor.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Share, Transport } from '../core/transport/contract.ts';
+import type { DurabilityWatch } from './durability.ts';
 
 /** One transport of a replica. */
 export interface ReplicaTransport {

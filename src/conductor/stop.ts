@@ -1,15 +1,15 @@
-import type { AdminServer } from './admin/server.ts';
-import type { ReplicaOutbox } from './conductor-outbox.ts';
-import { settledBy } from './core/deadline.ts';
-import type { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
-import type { Dispatcher, Inlet } from './core/gateway/dispatcher.ts';
-import type { Supervisor } from './core/gateway/supervisor.ts';
-import type { Logger } from './core/logger.ts';
-import type { DatabaseProbe } from './database/probe.ts';
-import type { JobsConnections } from './jobs/contract.ts';
-import type { Jobs } from './jobs/jobs.ts';
-import type { Registry } from './jobs/registry.ts';
-import type { WorkerPool } from './workers/pool.ts';
+import type { AdminServer } from '../admin/server.ts';
+import { settledBy } from '../core/deadline.ts';
+import type { DeadLetterLog } from '../core/gateway/dead-letter-log.ts';
+import type { Dispatcher, Inlet } from '../core/gateway/dispatcher.ts';
+import type { Supervisor } from '../core/gateway/supervisor.ts';
+import type { Logger } from '../core/logger.ts';
+import type { DatabaseProbe } from '../database/probe.ts';
+import type { JobsConnections } from '../jobs/contract.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { Registry } from '../jobs/registry.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import type { ReplicaOutbox } from './outbox.ts';
 
 /** The parts of a replica that a stop ends. */
 export interface StoppingParts {

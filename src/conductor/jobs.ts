@@ -1,22 +1,22 @@
 import type pg from 'pg';
-import type { Config } from './core/config/load.ts';
-import type { JobFigures } from './core/job-figures.ts';
-import type { Logger } from './core/logger.ts';
-import type { DeadNotice } from './core/message/outcome.ts';
-import { Semaphore } from './core/semaphore.ts';
-import type { Job, JobsConnections } from './jobs/contract.ts';
-import { Jobs } from './jobs/jobs.ts';
-import { boundOutboxJob, publishOutboxJob } from './jobs/outbox.ts';
-import { redriveJob } from './jobs/redrive.ts';
-import { retryDeferredJob } from './jobs/retry-deferred.ts';
-import { sweepJob } from './jobs/sweep.ts';
-import type { Witness } from './jobs/sweep-policy.ts';
-import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from './jobs/trim.ts';
-import type { RetryResult } from './workers/deferred.ts';
-import { DatabasePool } from './workers/postgres/pool.ts';
-import { inTransaction } from './workers/postgres/transaction.ts';
-import type { RedriveRound } from './workers/redrive-round.ts';
-import { namesIn, type WorkerSettings } from './workers/settings.ts';
+import type { Config } from '../core/config/load.ts';
+import type { JobFigures } from '../core/job-figures.ts';
+import type { Logger } from '../core/logger.ts';
+import type { DeadNotice } from '../core/message/outcome.ts';
+import { Semaphore } from '../core/semaphore.ts';
+import type { Job, JobsConnections } from '../jobs/contract.ts';
+import { Jobs } from '../jobs/jobs.ts';
+import { boundOutboxJob, publishOutboxJob } from '../jobs/outbox.ts';
+import { redriveJob } from '../jobs/redrive.ts';
+import { retryDeferredJob } from '../jobs/retry-deferred.ts';
+import { sweepJob } from '../jobs/sweep.ts';
+import type { Witness } from '../jobs/sweep-policy.ts';
+import { trimCallResultsJob, trimDeadLettersJob, trimTransitionsJob } from '../jobs/trim.ts';
+import type { RetryResult } from '../workers/deferred.ts';
+import { DatabasePool } from '../workers/postgres/pool.ts';
+import { inTransaction } from '../workers/postgres/transaction.ts';
+import type { RedriveRound } from '../workers/redrive-round.ts';
+import { namesIn, type WorkerSettings } from '../workers/settings.ts';
 
 export interface ReplicaJobs {
   /** One round of retries, in a worker. Never rejects. */

@@ -1,21 +1,21 @@
-import type { MetricsSubject, WorkerFigures } from './admin/metrics/subject.ts';
-import type { DurabilityWatch } from './conductor-durability.ts';
-import type { ReplicaOutbox } from './conductor-outbox.ts';
-import type { Reloaded, Reloading } from './conductor-reload.ts';
-import type { Stopping } from './conductor-stop.ts';
-import type { Config } from './core/config/load.ts';
-import type { ClockWatch } from './core/gateway/clock-watch.ts';
-import type { Counters } from './core/gateway/counters.ts';
-import type { Dispatcher } from './core/gateway/dispatcher.ts';
-import type { PutAside } from './core/gateway/put-aside.ts';
-import type { Supervisor } from './core/gateway/supervisor.ts';
-import type { Utilisation } from './core/gateway/utilisation.ts';
-import type { WedgeWatch } from './core/gateway/wedge.ts';
-import type { JobFigures } from './core/job-figures.ts';
-import { version } from './core/version.ts';
-import type { DatabaseWatch } from './jobs/database-watch.ts';
-import type { Jobs } from './jobs/jobs.ts';
-import type { WorkerPool } from './workers/pool.ts';
+import type { MetricsSubject, WorkerFigures } from '../admin/metrics/subject.ts';
+import type { Config } from '../core/config/load.ts';
+import type { ClockWatch } from '../core/gateway/clock-watch.ts';
+import type { Counters } from '../core/gateway/counters.ts';
+import type { Dispatcher } from '../core/gateway/dispatcher.ts';
+import type { PutAside } from '../core/gateway/put-aside.ts';
+import type { Supervisor } from '../core/gateway/supervisor.ts';
+import type { Utilisation } from '../core/gateway/utilisation.ts';
+import type { WedgeWatch } from '../core/gateway/wedge.ts';
+import type { JobFigures } from '../core/job-figures.ts';
+import { version } from '../core/version.ts';
+import type { DatabaseWatch } from '../jobs/database-watch.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { WorkerPool } from '../workers/pool.ts';
+import type { DurabilityWatch } from './durability.ts';
+import type { ReplicaOutbox } from './outbox.ts';
+import type { Reloaded, Reloading } from './reload.ts';
+import type { Stopping } from './stop.ts';
 
 /** A running replica. */
 export interface Conductor extends MetricsSubject {

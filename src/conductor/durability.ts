@@ -1,11 +1,11 @@
-import type { Config } from './core/config/load.ts';
-import { ConfigError } from './core/errors.ts';
-import { Durability, type DurabilityReport, lineOf } from './core/gateway/durability.ts';
-import type { Logger } from './core/logger.ts';
-import type { Session } from './core/transport/contract.ts';
-import { durabilityOf, missingStandby, readServerFacts } from './database/durability.ts';
-import type { DatabaseProbe } from './database/probe.ts';
-import type { Query } from './database/query.ts';
+import type { Config } from '../core/config/load.ts';
+import { ConfigError } from '../core/errors.ts';
+import { Durability, type DurabilityReport, lineOf } from '../core/gateway/durability.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Session } from '../core/transport/contract.ts';
+import { durabilityOf, missingStandby, readServerFacts } from '../database/durability.ts';
+import type { DatabaseProbe } from '../database/probe.ts';
+import type { Query } from '../database/query.ts';
 
 /** Milliseconds between two looks at the settings of Postgres, which may change, also by a failover. */
 const lookInterval = 60_000;

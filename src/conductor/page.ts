@@ -1,16 +1,16 @@
-import { PageRefusal, type PageSource } from './admin/page-source.ts';
-import { PageConnection } from './conductor-page-connection.ts';
-import type { DatabaseAddress } from './core/config/database-hosts.ts';
-import type { Config } from './core/config/load.ts';
-import type { Logger } from './core/logger.ts';
-import { listLetters, readLetter } from './database/dead-letters.ts';
-import { editLetter, markForRedrive } from './database/dead-letters-change.ts';
-import { explainInstance } from './database/explain-instance.ts';
-import { letterJson, uneditableBecause, unfitBecause } from './database/letter-body.ts';
-import { Refresh } from './database/page/refresh.ts';
-import type { Query } from './database/query.ts';
-import { sweepStatuses } from './jobs/sweep-statuses.ts';
-import { workerSettingsOf } from './workers/settings.ts';
+import { PageRefusal, type PageSource } from '../admin/page-source.ts';
+import type { DatabaseAddress } from '../core/config/database-hosts.ts';
+import type { Config } from '../core/config/load.ts';
+import type { Logger } from '../core/logger.ts';
+import { listLetters, readLetter } from '../database/dead-letters.ts';
+import { editLetter, markForRedrive } from '../database/dead-letters-change.ts';
+import { explainInstance } from '../database/explain-instance.ts';
+import { letterJson, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
+import { Refresh } from '../database/page/refresh.ts';
+import type { Query } from '../database/query.ts';
+import { sweepStatuses } from '../jobs/sweep-statuses.ts';
+import { workerSettingsOf } from '../workers/settings.ts';
+import { PageConnection } from './page-connection.ts';
 
 /** Rows of a list. */
 const mostRows = 50;

@@ -1,8 +1,8 @@
-import type { Config } from './core/config/load.ts';
-import type { Dispatcher } from './core/gateway/dispatcher.ts';
-import type { Supervisor } from './core/gateway/supervisor.ts';
-import { Calm } from './jobs/calm.ts';
-import type { Witness } from './jobs/sweep-policy.ts';
+import type { Config } from '../core/config/load.ts';
+import type { Dispatcher } from '../core/gateway/dispatcher.ts';
+import type { Supervisor } from '../core/gateway/supervisor.ts';
+import { Calm } from '../jobs/calm.ts';
+import type { Witness } from '../jobs/sweep-policy.ts';
 
 /** The replica's knowledge of itself, for the sweep. */
 export class SweepWitness {
