@@ -39,7 +39,12 @@ needs(
     .sort((a, b) => String(a.instance_id).localeCompare(String(b.instance_id)));
   const sorted = recorded.toSorted((a, b) => String(a.instance_id).localeCompare(String(b.instance_id)));
   t.deepEqual(inOrder, sorted);
-  await waitFor(async () => (await database.query('SELECT FROM notification_outbox')).length === 0, {
-    what: 'the rows to be deleted',
-  });
+  const left = () =>
+    database.query('SELECT attempts, next_attempt_at, error, now() FROM notification_outbox');
+  await waitFor(async () => (await left()).length === 0, { what: 'the rows to be deleted' }).catch(
+    async (error: unknown) => {
+      t.log(await left());
+      throw error;
+    },
+  );
 });
