@@ -29,7 +29,7 @@ export interface Point {
   readonly slowest: number | null;
 }
 
-/** What is counted, at one moment. */
+/** The counts at one moment. */
 export interface Reading {
   readonly at: number;
   /** Of the monotonic clock. */

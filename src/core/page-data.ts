@@ -73,7 +73,7 @@ export interface RecentTransition {
   readonly cause: string;
 }
 
-/** What is asked for anew every two seconds. */
+/** The part of the page that is read anew every two seconds. */
 export interface Present {
   /** The database's clock. */
   readonly now: number;

@@ -10,7 +10,7 @@ import {
 import { reasonsOf } from './explain-why.ts';
 import type { Query } from './query.ts';
 
-/** What is known of an instance, and why it is so. */
+/** The database's knowledge of an instance, with its reasons. */
 export interface Explanation {
   readonly id: string;
   readonly instance: InstanceRow | null;

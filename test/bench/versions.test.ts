@@ -4,7 +4,7 @@ import { freePort, isListening } from '../support/ports.ts';
 
 test('the versions of the programs are found, and Erlang’s port mapper is not left behind', async (t) => {
   const port = await freePort();
-  // Whoever starts Erlang now starts a port mapper of its own, even if the machine runs one.
+  // Each start of Erlang now starts a port mapper of its own, even if the machine runs one.
   process.env.ERL_EPMD_PORT = String(port);
 
   const versions = await programVersions();

@@ -15,7 +15,7 @@ export const adminSections = {
       format: wholeNumberUpTo(65_535),
     },
     tokenFile: {
-      doc: 'A file with the token of the operators, 16 characters at least. Whoever has it may see the content of dead letters, edit them and redrive them. It is read again when it changes. Empty: nobody may.',
+      doc: 'A file with the token of the operators, 16 characters at least. Its holder may see the content of dead letters, edit them and redrive them. It is read again when it changes. Empty: nobody may.',
       default: '',
     },
     openMetrics: {

@@ -10,7 +10,7 @@ export const quotaSections = {
       format: wholeNumber,
     },
     bytesPerSecond: {
-      doc: 'The most bytes of bodies of one proven guest that a worker thread takes in a second, in the long run; for a moment ten times as many. What is beyond is treated as with `quotas.perSecond`. 0: no limit.',
+      doc: 'The most bytes of bodies of one proven guest that a worker thread takes in a second, in the long run. For a moment it takes ten times as many. Further messages are treated as with `quotas.perSecond`. 0: no limit.',
       default: 1_048_576,
       format: wholeNumber,
     },

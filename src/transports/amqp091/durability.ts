@@ -2,7 +2,7 @@ import type { ChannelModel } from 'amqplib';
 import type { JsonObject } from '../../core/json.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
 
-/** What is known of the queue. */
+/** The known properties of the queue. */
 export interface QueueTraits {
   readonly durable: boolean;
   readonly arguments: JsonObject;

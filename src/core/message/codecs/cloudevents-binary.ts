@@ -60,7 +60,7 @@ export class EventAttributes {
   }
 }
 
-/** What stands around the data in the structured event: before it, and behind it. */
+/** The texts before and behind the data in the structured event. */
 export interface EventFrame {
   readonly before: string;
   readonly behind: string;
