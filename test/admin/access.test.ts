@@ -1,15 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
-import { request as tlsRequest } from 'node:https';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
+import test from 'ava';
 import { pino } from 'pino';
-import { isLoopback } from '../../src/admin/guard.ts';
 import { mostWatchers } from '../../src/admin/live.ts';
-import type { PageSource } from '../../src/admin/page-source.ts';
-import { type AdminOptions, startAdmin } from '../../src/admin/server.ts';
-import { AdminToken, sessionLength } from '../../src/admin/token.ts';
 import type { Conductor } from '../../src/conductor/replica.ts';
 import { startConductor } from '../../src/conductor.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
@@ -17,14 +10,12 @@ import { transportKinds } from '../../src/transports/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { configurationOf } from '../support/conductor.ts';
 import { openDatabase } from '../support/database.ts';
-import { freePort } from '../support/ports.ts';
 import { findProgram } from '../support/processes.ts';
 import { needs, onlyIf, services } from '../support/services.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
+import { serve, token, tokenFile } from './access-support.ts';
 
 const adminTest = needs(test, 'postgres');
-const token = 'a token of more than 16 characters';
 const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
 
 let conductor: Conductor;
@@ -40,75 +31,6 @@ test.after.always(async () => {
   await conductor?.stop();
   await drop?.();
 });
-
-/** Notes what the routes ask for. */
-class Source implements PageSource {
-  readonly maxBody = 100;
-  readonly seen = { present: undefined, fleet: undefined, problem: undefined };
-  readonly asked: unknown[] = [];
-  looks = 0;
-  look = async () => {
-    this.looks += 1;
-  };
-  explain = async (id: string) => this.note('explain', id);
-  letters = async (query: object) => this.note('letters', query);
-  letter = async (id: string) => this.note('letter', id);
-  edit = async (id: string, body: Buffer, by: string) => this.note('edit', id, body.toString(), by);
-  redrive = async (query: object, by: string) => this.note('redrive', query, by);
-  close = async () => {};
-
-  private note(...what: unknown[]) {
-    this.asked.push(what);
-    return {};
-  }
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-}
-
-interface Request {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  readonly ca?: string;
-}
-
-function tokenFile(text = token): string {
-  const file = join(temporaryDirectory('token'), 'token');
-  writeFileSync(file, `${text}\n`);
-  return file;
-}
-
-/** An admin interface, and requests to it over 127.0.0.1. */
-async function serve(t: ExecutionContext, options: Partial<AdminOptions> = {}) {
-  const port = await freePort();
-  const source = new Source();
-  const lines: unknown[] = [];
-  const logger = pino({ base: null }, { write: (line) => void lines.push(JSON.parse(line)) });
-  const tls = { cert: '', key: '' };
-  const defaults = { host: '127.0.0.1', port, tokenFile: '', openMetrics: false, tls };
-  const server = await startAdmin({ ...defaults, ...options }, conductor, source, logger);
-  t.teardown(() => server.stop());
-  const isTls = options.tls !== undefined;
-  const ask = (path: string, { method = 'GET', headers = {}, body, ca }: Request = {}) =>
-    new Promise<Answer>((resolve, reject) => {
-      const send = isTls ? tlsRequest : plainRequest;
-      const sent = send({ host: '127.0.0.1', port, path, method, headers, ...(ca && { ca }) }, (answer) => {
-        let text = '';
-        answer.on('data', (chunk: Buffer) => {
-          text += chunk;
-        });
-        answer.on('error', reject);
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text }));
-      });
-      sent.on('error', reject);
-      sent.end(body);
-    });
-  return { ask, source, lines, port, bearer: { authorization: `Bearer ${token}` } };
-}
 
 const content: readonly [path: string, method: string][] = [
   ['/api/letters', 'GET'],
@@ -129,7 +51,7 @@ const state = [
 ];
 
 adminTest('on loopback the state needs no token, but content and changes do', async (t) => {
-  const { ask, source } = await serve(t, { tokenFile: tokenFile() });
+  const { ask, source } = await serve(t, conductor, { tokenFile: tokenFile() });
   for (const path of state.filter((one) => one !== '/api/live' && one !== '/x'))
     t.is((await ask(path)).status, 200, path);
   for (const [path, method] of content) {
@@ -146,7 +68,7 @@ adminTest('on loopback the state needs no token, but content and changes do', as
 });
 
 adminTest('on another address only the probes answer without the token', async (t) => {
-  const { ask, bearer, lines } = await serve(t, { host: '0.0.0.0', tokenFile: tokenFile() });
+  const { ask, bearer, lines } = await serve(t, conductor, { host: '0.0.0.0', tokenFile: tokenFile() });
   t.is((await ask('/health/live')).status, 200);
   t.is((await ask('/health/ready')).status, 503);
   for (const path of state) t.is((await ask(path)).status, 401, path);
@@ -160,23 +82,23 @@ adminTest('on another address only the probes answer without the token', async (
 });
 
 adminTest('without a token file there is no content, and on another address only the probes', async (t) => {
-  const here = await serve(t);
+  const here = await serve(t, conductor);
   for (const [path, method] of content)
     t.like(JSON.parse((await here.ask(path, { method })).text), { code: 'admin-no-token' }, path);
-  const { ask, lines } = await serve(t, { host: '0.0.0.0' });
+  const { ask, lines } = await serve(t, conductor, { host: '0.0.0.0' });
   t.is((await ask('/health/live')).status, 200);
   for (const path of state) t.is((await ask(path, { headers: here.bearer })).status, 403, path);
   t.like(lines, [{ code: 'admin-no-token' }]);
 });
 
 adminTest('openMetrics lets a metrics server in without the token, and nobody further', async (t) => {
-  const { ask } = await serve(t, { host: '0.0.0.0', tokenFile: tokenFile(), openMetrics: true });
+  const { ask } = await serve(t, conductor, { host: '0.0.0.0', tokenFile: tokenFile(), openMetrics: true });
   t.is((await ask('/metrics')).status, 200);
   t.is((await ask('/health')).status, 401);
 });
 
 adminTest('each answer has the security headers, the refused ones too', async (t) => {
-  const { ask } = await serve(t, { tokenFile: tokenFile() });
+  const { ask } = await serve(t, conductor, { tokenFile: tokenFile() });
   for (const path of [
     '/',
     '/page/page.css',
@@ -203,7 +125,7 @@ adminTest('each answer has the security headers, the refused ones too', async (t
 adminTest(
   'on loopback another host name is refused, so that no page of the internet can name this machine',
   async (t) => {
-    const { ask, port } = await serve(t, { tokenFile: tokenFile() });
+    const { ask, port } = await serve(t, conductor, { tokenFile: tokenFile() });
     for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1.evil.example', '192.0.2.1'])
       t.like(JSON.parse((await ask('/health', { headers: { host } })).text), { code: 'admin-host' }, host);
     for (const host of ['[', '[::1', ':', '::', 'a:b:c', '@', '/', '%', '127.0.0.1:x', ' localhost'])
@@ -215,7 +137,7 @@ adminTest(
 );
 
 adminTest('a browser signs in with the token and gets a cookie that no script can read', async (t) => {
-  const { ask, bearer, source, port } = await serve(t, { tokenFile: tokenFile() });
+  const { ask, bearer, source, port } = await serve(t, conductor, { tokenFile: tokenFile() });
   const { status, headers } = await ask('/session', { method: 'POST', headers: bearer });
   t.is(status, 200);
   const [set = ''] = headers['set-cookie'] ?? [];
@@ -248,7 +170,7 @@ adminTest('a browser signs in with the token and gets a cookie that no script ca
 });
 
 adminTest('wrong tokens leave lines in the log without them, and not one for each', async (t) => {
-  const { ask, lines } = await serve(t, { tokenFile: tokenFile() });
+  const { ask, lines } = await serve(t, conductor, { tokenFile: tokenFile() });
   for (let attempt = 0; attempt < 20; attempt += 1)
     await ask('/api/letters', { headers: { authorization: `Bearer guess-${attempt}` } });
   t.is(lines.length, 3);
@@ -258,7 +180,7 @@ adminTest('wrong tokens leave lines in the log without them, and not one for eac
 
 adminTest('a changed token counts without a restart, and ends the sessions of the old one', async (t) => {
   const file = tokenFile();
-  const { ask, bearer } = await serve(t, { tokenFile: file });
+  const { ask, bearer } = await serve(t, conductor, { tokenFile: file });
   const { headers } = await ask('/session', { method: 'POST', headers: bearer });
   const cookie = String(headers['set-cookie']).split(';')[0] ?? '';
   writeFileSync(file, 'another token, long enough');
@@ -278,7 +200,7 @@ adminTest('a changed token counts without a restart, and ends the sessions of th
 });
 
 adminTest('requests with values that no route takes are refused by name, and ask for nothing', async (t) => {
-  const { ask, bearer: headers, source } = await serve(t, { tokenFile: tokenFile() });
+  const { ask, bearer: headers, source } = await serve(t, conductor, { tokenFile: tokenFile() });
   for (const [path, method] of [
     ['/api/instance', 'GET'],
     ['/api/instance?id=%00', 'GET'],
@@ -321,7 +243,7 @@ adminTest('requests with values that no route takes are refused by name, and ask
 });
 
 adminTest('only so many pages watch at once, and one that goes makes room', async (t) => {
-  const { ask, source, port } = await serve(t);
+  const { ask, source, port } = await serve(t, conductor);
   await ask('/');
   await ask('/health');
   t.is(source.looks, 0);
@@ -346,44 +268,12 @@ adminTest('only so many pages watch at once, and one that goes makes room', asyn
   for (const sent of watching) sent.on('error', () => {}).destroy();
 });
 
-test('a token that is missing or short is an error of the configuration', async (t) => {
-  for (const file of [join(mkdtempSync('/tmp/token-'), 'missing'), tokenFile('short'), tokenFile('')]) {
-    const error = await t.throwsAsync(AdminToken.open(file));
-    t.like(error, { name: 'ConfigError', code: 'admin-token' });
-    t.regex(error?.message ?? '', /^admin\.tokenFile: /);
-  }
-});
-
-test('a session ends after its time, and only the token makes one', async (t) => {
-  const one = await AdminToken.open(tokenFile());
-  const other = await AdminToken.open(tokenFile('another token, long enough'));
-  const session = (await one.session(0)) ?? '';
-  t.true(await one.isSession(session, sessionLength * 1000 - 1));
-  t.false(await one.isSession(session, sessionLength * 1000));
-  t.false(await other.isSession(session, 1));
-  const [end, proof] = session.split('.');
-  t.false(await one.isSession(`${Number(end) + 1}.${proof}`, 1));
-  await fc.assert(
-    fc.asyncProperty(fc.string(), async (text) => {
-      t.false(await one.isSession(text, 0));
-      t.is(await one.matches(text), text === token);
-    }),
-  );
-});
-
-test('only addresses of this machine itself are loopback', (t) => {
-  for (const host of ['127.0.0.1', '127.8.9.1', 'localhost', 'LOCALHOST', '::1', '[::1]'])
-    t.true(isLoopback(host), host);
-  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example', 'localhost.example', '127.1', ''])
-    t.false(isLoopback(host), host);
-});
-
 const tlsTest = services.postgres
   ? onlyIf(test, findProgram('openssl') !== undefined, 'openssl is not installed')
   : adminTest;
 tlsTest('with a certificate the interface speaks HTTPS only, and its cookie never leaves it', async (t) => {
   const { ca, server } = makeCertificates();
-  const { ask, bearer, port } = await serve(t, { tokenFile: tokenFile(), tls: server });
+  const { ask, bearer, port } = await serve(t, conductor, { tokenFile: tokenFile(), tls: server });
   const answer = await ask('/session', { method: 'POST', headers: bearer, ca: readFileSync(ca, 'utf8') });
   t.is(answer.status, 200);
   t.regex(String(answer.headers['set-cookie']), /; Secure/);
@@ -399,7 +289,7 @@ tlsTest('certificates that cannot be used are errors of the configuration', asyn
     { cert: server.cert, key: client.key },
     { cert: '/nowhere', key: server.key },
   ]) {
-    const error = await t.throwsAsync(serve(t, { tls }));
+    const error = await t.throwsAsync(serve(t, conductor, { tls }));
     t.like(error, { name: 'ConfigError', code: 'admin-tls' });
   }
 });
