@@ -17,8 +17,8 @@ const pace = 200;
 /** Milliseconds that a replica runs, and that none does. */
 const up = 500;
 const down = 300;
-/** Each message is about an instance of its own, so that the rows count the messages. */
-const most = 50_000;
+/** Each message is about an instance of its own, so that the rows count the messages. Enough for three minutes: a slow machine needs them for 20 restarts. */
+const most = 90_000;
 
 const mqttKinds = (['5', '3.1.1'] as const).flatMap((version) =>
   [true, false].map(
