@@ -196,7 +196,9 @@ async function publishFor(
 test('whatever is lost on the way, each notification is published, and those of an instance first come in their order', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const writer = openContext(t, database);
-  const replicas = [1, 2, 3].map(() => openContext(t, database));
+  // On a busy machine a claim may wait for the lock of another one for seconds: that is no failure.
+  const patient = { database: { lockTimeout: 10_000, idleInTransactionTimeout: 60_000 } };
+  const replicas = [1, 2, 3].map(() => openContext(t, database, patient));
   await fc.assert(
     fc.asyncProperty(fc.integer(), async (seed) => {
       const random = generator(seed);
@@ -230,6 +232,7 @@ test('whatever is lost on the way, each notification is published, and those of 
       await Promise.all(publishing);
       t.deepEqual(heard, sent);
     }),
-    { numRuns: 5, includeErrorInReport: true },
+    // A second run would find the rows that a failed one leaves, and its failure would hide the first.
+    { numRuns: 5, endOnFailure: true },
   );
 });
