@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import ava, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import { migrate } from '../../src/database/migrate.ts';
-import { lockWith } from './databases.ts';
+import { runAgain, waits } from '../jobs/support.ts';
 import { type ConductorHere, startConductorHere } from '../support/conductor.ts';
 import { createDatabase, replicaRole, type TestDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
-import { runAgain, waits } from '../jobs/support.ts';
+import { lockWith } from './databases.ts';
 
 /** What happens to pg-boss never reaches the messages. */
 
