@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
-import { settledBy } from '../core/deadline.ts';
+import { deadlineIn, settledBy } from '../core/deadline.ts';
 import { messageOf, NotConnected } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { wireForms } from '../core/message/codecs/index.ts';
@@ -194,7 +194,7 @@ export class Client {
    */
   close({ deadline = 5000 }: CloseOptions = {}): Promise<void> {
     this.closing.abort();
-    this.closed ??= this.end(AbortSignal.timeout(Math.min(deadline, longestTimer)));
+    this.closed ??= this.end(Math.min(deadline, longestTimer));
     return this.closed;
   }
 
@@ -203,11 +203,12 @@ export class Client {
     return this.close();
   }
 
-  private async end(deadline: AbortSignal): Promise<void> {
-    await settledBy(this.idle(), deadline);
+  private async end(deadline: number): Promise<void> {
+    const { signal, cancel } = deadlineIn(deadline);
+    await settledBy(this.idle(), signal);
     this.calls.failAll(new NotConnected('the client was closed before the call was answered'));
     this.casts.fail(new NotConnected(`the client was closed before the message was sent${this.because()}`));
-    await this.link.stop(deadline);
+    await this.link.stop(signal).finally(cancel);
   }
 
   private because(): string {

@@ -10,6 +10,19 @@ export async function settledBy(promise: Promise<unknown>, deadline: AbortSignal
   deadline.removeEventListener('abort', passed);
 }
 
+/**
+ * A signal that is aborted in so many milliseconds. `cancel` stops its timer; call it in the end. The timer keeps the process, as that of
+ * AbortSignal.timeout does not: a program that waits for nothing else would end before its deadline.
+ */
+export function deadlineIn(milliseconds: number): {
+  readonly signal: AbortSignal;
+  readonly cancel: () => void;
+} {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), milliseconds);
+  return { signal: late.signal, cancel: () => clearTimeout(timer) };
+}
+
 /** A signal that is aborted so many milliseconds after the deadline. `cancel` stops its timer; call it in the end. */
 export function afterDeadline(
   deadline: AbortSignal,
