@@ -199,9 +199,7 @@ export class Client {
   }
 
   /** Closes the client at the end of the block that has it with `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
+  [Symbol.asyncDispose]: () => Promise<void> = () => this.close();
 
   private async end(deadline: number): Promise<void> {
     const { signal, cancel } = deadlineIn(deadline);
@@ -217,10 +215,10 @@ export class Client {
 
   /** Resolves once nothing waits and nothing is under way. */
   private async idle(): Promise<void> {
-    if (this.isIdle) return;
-    await new Promise<void>((resolve) => {
-      this.whenIdle = resolve;
-    });
+    if (!this.isIdle)
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve;
+      });
   }
 
   private get isIdle(): boolean {
