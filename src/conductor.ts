@@ -13,7 +13,8 @@ import { Stopping } from './conductor/stop.ts';
 import { SweepWitness } from './conductor/sweep.ts';
 import { createTransports, startTransport } from './conductor/transport.ts';
 import { statusWaits } from './conductor/waits.ts';
-import type { Config } from './core/config/load.ts';
+import { type Config, secretsOf } from './core/config/load.ts';
+import { Masking } from './core/config/secrets.ts';
 import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
@@ -172,7 +173,11 @@ export async function startConductor(
     logger,
   });
   const page = createPageSource(config, logger);
-  const reloading = new Reloading({ config, pool, jobs, probe, page, transports: perTransport, logger });
+  const masking = new Masking(secretsOf(config));
+  const reloading = new Reloading({
+    ...{ config, pool, jobs, probe, page, masking, logger },
+    transports: perTransport,
+  });
   const conductor: Conductor = new Replica({
     config,
     counters,
@@ -191,6 +196,7 @@ export async function startConductor(
     utilisation,
     stopping,
     reloading,
+    masking,
   });
   onMade(conductor);
 

@@ -17,6 +17,8 @@ export interface Subject {
   /** Guests whose clocks are wrong. */
   clocks(): ClockReport;
   states(): Readonly<Record<string, TransportState>>;
+  /** Masks the secrets of the configuration in a text that is shown: a library's error may quote what it was given. */
+  readonly mask: (text: string) => string;
 }
 
 export interface TransportState {
@@ -55,23 +57,24 @@ interface TransportHealth extends TransportState {
   readonly waiting: number;
 }
 
-/** The present health of a replica. */
+/** The present health of a replica. Its texts have no secret. */
 export function healthOf(subject: Subject): Health {
   const states = subject.states();
+  const shown = (text: string | undefined) => text && subject.mask(text);
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
     const { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting } = counters;
     const { state = 'stopped', lastError } = states[name] ?? {};
     const counts = { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting };
-    return [name, { state, lastError, ...counts }];
+    return [name, { state, lastError: shown(lastError), ...counts }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   // A parked transport waits for the database only.
   const isConsuming = transports.map(([, { state }]) => state === 'consuming' || state === 'parked');
   return {
     status: statusOf(isConsuming, subject),
-    heldBecause,
-    putAsideBecause,
-    wedgedBecause,
+    heldBecause: shown(heldBecause),
+    putAsideBecause: shown(putAsideBecause),
+    wedgedBecause: shown(wedgedBecause),
     transports: Object.fromEntries(transports),
     durability,
     clocks: subject.clocks(),
@@ -85,7 +88,7 @@ function statusOf(
     putAsideBecause,
     wedgedBecause,
     isStopping,
-  }: Omit<Subject, 'counters' | 'clocks' | 'states'>,
+  }: Omit<Subject, 'counters' | 'clocks' | 'states' | 'mask'>,
 ): Health['status'] {
   if (isStopping) return 'stopping';
   if (wedgedBecause !== undefined) return 'wedged';

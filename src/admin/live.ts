@@ -95,7 +95,8 @@ export class Live {
     if (point !== undefined) this.points.push(point);
     if (this.points.length > mostPoints) this.points.shift();
     const state = stateOf(this.subject);
-    this.last = eventOf('state', { at: reading.at, ...state, present, fleet, problem });
+    const shown = problem && this.subject.mask(problem);
+    this.last = eventOf('state', { at: reading.at, ...state, present, fleet, problem: shown });
     const event = (point === undefined ? '' : eventOf('point', point)) + this.last;
     for (const response of this.watchers) {
       if (response.writableLength > mostWaiting) response.destroy();

@@ -11,8 +11,17 @@ const mostIds = 1000;
 const mostText = 255;
 const operators = { for: 'operators' } as const;
 
+export interface PageRoutesOptions {
+  readonly source: PageSource;
+  readonly live: Live;
+  /** Masks secrets in the text of an error. */
+  readonly mask: (text: string) => string;
+  readonly logger: Logger;
+}
+
 /** The data of the status page, and the changes of dead letters. */
-export function addPageRoutes(server: FastifyInstance, source: PageSource, live: Live, logger: Logger): void {
+export function addPageRoutes(server: FastifyInstance, options: PageRoutesOptions): void {
+  const { source, live, mask, logger } = options;
   const budget = new LineBudget(3, 60_000);
   server.setErrorHandler<Error & { statusCode?: number }>((error, _, reply) => {
     if (error instanceof PageRefusal) return reply.code(error.status).send({ error: error.message });
@@ -25,7 +34,7 @@ export function addPageRoutes(server: FastifyInstance, source: PageSource, live:
         'a request to the admin interface failed',
       );
     return reply.code(503).send({
-      error: `this cannot be answered now: ${messageOf(error)}`,
+      error: mask(`this cannot be answered now: ${messageOf(error)}`),
       code: 'page-data',
     });
   });

@@ -69,7 +69,7 @@ export async function startAdmin(
   const live = new Live(subject, source);
   addSession(server, guard);
   addPageFiles(server);
-  addPageRoutes(server, source, live, logger);
+  addPageRoutes(server, { source, live, mask: subject.mask, logger });
   server.setNotFoundHandler(async (_, reply) => reply.code(404).send({ error: 'there is no such page' }));
   const stop = async () => {
     live.stop();
@@ -103,7 +103,8 @@ function warn(isTls: boolean, token: AdminToken, logger: Logger): void {
 function addHealth(server: FastifyInstance, subject: MetricsSubject): void {
   const probe = { config: { for: 'everybody' } } as const;
   server.get('/health/live', probe, async (_, reply) => {
-    const { wedgedBecause: because } = subject;
+    const { wedgedBecause } = subject;
+    const because = wedgedBecause && subject.mask(wedgedBecause);
     return because === undefined ? { status: 'ok' } : reply.code(503).send({ status: 'wedged', because });
   });
   server.get('/health/ready', probe, async (_, reply) => {

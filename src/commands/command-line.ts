@@ -1,12 +1,9 @@
 import { InvalidArgumentError } from 'commander';
 import type { Config } from '../core/config/load.ts';
-import type { Secret } from '../core/config/secrets.ts';
+import type { Masking } from '../core/config/secrets.ts';
 
 /** Milliseconds in which a second signal counts as the first: npm passes on a Ctrl-C that the terminal has sent already. */
 const sameSignal = 500;
-
-/** Secrets that are masked at most: those of many readings of the configuration. */
-const mostSecrets = 1000;
 
 /** What reads a configuration. It is loaded when a command reads one, because `--help` and the like need none. */
 async function configuration() {
@@ -21,10 +18,10 @@ type Configuration = Awaited<ReturnType<typeof configuration>>;
 
 /** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
 export class CommandLine {
-  /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
-  mask: (text: string) => string = (text) => text;
+  private masking: Masking | undefined;
 
-  private secrets: ReadonlyArray<Secret> = [];
+  /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
+  readonly mask = (text: string): string => this.masking?.mask(text) ?? text;
 
   /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
@@ -72,14 +69,9 @@ export class CommandLine {
     return controller.signal;
   }
 
-  /** A replica that has read its configuration anew may still use the secrets of before. */
-  private hide(
-    config: Config,
-    { secretsOf, createMasker }: Pick<Configuration, 'secretsOf' | 'createMasker'>,
-  ): Config {
-    const known = new Map([...this.secrets, ...secretsOf(config)].map((secret) => [secret.text, secret]));
-    this.secrets = [...known.values()].slice(-mostSecrets);
-    this.mask = createMasker(this.secrets);
+  private hide(config: Config, { secretsOf, Masking }: Pick<Configuration, 'secretsOf' | 'Masking'>): Config {
+    this.masking ??= new Masking();
+    this.masking.add(secretsOf(config));
     return config;
   }
 }

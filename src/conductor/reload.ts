@@ -1,5 +1,6 @@
 import { changesBetween, checkFiles, merged, type Snapshot, snapshotOf } from '../core/config/changes.ts';
-import type { Config } from '../core/config/load.ts';
+import { type Config, secretsOf } from '../core/config/load.ts';
+import type { Masking } from '../core/config/secrets.ts';
 import type { ConfiguredTransport } from '../core/config/transport-kind.ts';
 import { warningsOf } from '../core/config/warnings.ts';
 import type { Supervisor } from '../core/gateway/supervisor.ts';
@@ -25,6 +26,7 @@ export interface ReloadingParts {
     readonly logger: Logger;
     readonly create: (configured: ConfiguredTransport) => Transport;
   }>;
+  readonly masking: Pick<Masking, 'add'>;
   readonly logger: Logger;
 }
 
@@ -50,6 +52,7 @@ export class Reloading {
    */
   async take(config: Config): Promise<Reloaded> {
     const { parts, current } = this;
+    parts.masking.add(secretsOf(config));
     checkFiles(config);
     const next = snapshotOf(config);
     const changes = changesBetween(current, next);

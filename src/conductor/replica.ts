@@ -1,5 +1,6 @@
 import type { MetricsSubject, WorkerFigures } from '../admin/metrics/subject.ts';
 import type { Config } from '../core/config/load.ts';
+import type { Masking } from '../core/config/secrets.ts';
 import type { ClockWatch } from '../core/gateway/clock-watch.ts';
 import type { Counters } from '../core/gateway/counters.ts';
 import type { Dispatcher } from '../core/gateway/dispatcher.ts';
@@ -51,6 +52,7 @@ export interface ReplicaParts {
   readonly utilisation: Pick<Utilisation, 'value' | 'parts'>;
   readonly stopping: Pick<Stopping, 'begun' | 'stop' | 'abandon'>;
   readonly reloading: Pick<Reloading, 'take'>;
+  readonly masking: Pick<Masking, 'mask'>;
 }
 
 /** Reads the state of a replica from its parts. */
@@ -125,6 +127,8 @@ export class Replica implements Conductor {
     Object.fromEntries(
       this.parts.transports.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
     );
+
+  readonly mask = (text: string): string => this.parts.masking.mask(text);
 
   readonly stop = (): Promise<void> => this.parts.stopping.stop();
 

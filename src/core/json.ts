@@ -83,11 +83,18 @@ export function parseObject(text: string, what: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Rejected('not_json', `${what} is not JSON: ${messageOf(error)}`);
+    throw new Rejected('not_json', `${what} is not JSON: ${jsonFault(error)}`);
   }
   if (!isObject(value))
     throw new Rejected('bad_envelope', `${what} is ${jsonTypeOf(value)}, not a JSON object`);
   return value;
+}
+
+/** The text of an error of `JSON.parse`, without the piece of the source that Node quotes in it: it may be a secret. */
+export function jsonFault(error: unknown): string {
+  const text = messageOf(error);
+  if (!text.endsWith(' is not valid JSON')) return text;
+  return /^Unexpected token '.'/su.exec(text)?.[0] ?? 'Unexpected text';
 }
 
 export function isObject(value: unknown): value is JsonObject {

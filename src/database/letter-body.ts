@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { messageOf, Rejected } from '../core/errors.ts';
-import { bufferOf, isObject } from '../core/json.ts';
+import { Rejected } from '../core/errors.ts';
+import { bufferOf, isObject, jsonFault } from '../core/json.ts';
 import { inflate } from '../core/message/codecs/inflate.ts';
 import type { StoredLetter } from './dead-letters.ts';
 
@@ -64,7 +64,7 @@ export function unfitBecause(body: Buffer, maxBody: number): string | undefined 
   try {
     value = JSON.parse(body.toString('utf8'));
   } catch (error) {
-    return `the edited body is not JSON: ${messageOf(error)}`;
+    return `the edited body is not JSON: ${jsonFault(error)}`;
   }
   return isObject(value) ? undefined : 'the edited body is no JSON object';
 }

@@ -18,6 +18,7 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
     wedgedBecause: undefined,
     isStopping: false,
+    mask: (text) => text,
     clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
     states: () =>
       Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),

@@ -31,6 +31,7 @@ const subject: MetricsSubject = {
   jobFigures: new JobFigures(['edge']),
   notifications: new Map(),
   clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
+  mask: (text) => text,
   states: () => ({ edge: { state: 'consuming', lastError: undefined } }),
 };
 

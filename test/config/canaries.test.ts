@@ -1,36 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import test from 'ava';
 import { stringify } from 'yaml';
 import { run } from '../command-line/support.ts';
 import { runConductor } from '../support/conductor.ts';
 import { freePort } from '../support/ports.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
+import { canaries, fileWith, masterKeys, canary as word } from './canary-support.ts';
 import { minimal, refusal } from './support.ts';
-
-/** Secrets of every shape, none of which may be printed. Each has a word that is looked for by itself. */
-const canaries = [
-  'Pa55:canary-word',
-  'canary://looks-like-a-url',
-  'canary:canary@canary-host',
-  'nats://canary@host',
-  `can"ary'canary-quotes\\`,
-  '100%canary%25percent',
-  'canary\nnewline-canary',
-  ' canary with spaces ',
-  '#canary#hash',
-  'canary@at@canary',
-  'kanari\u{1f426}canary\u00e9',
-  '{canary: [flow]}',
-  '$&canary$1',
-];
-
-function file(text: string): string {
-  const path = join(temporaryDirectory('canaries'), 'conductor.yaml');
-  writeFileSync(path, text);
-  return path;
-}
 
 /** The configuration that has the canary in each place for a secret. */
 function configurationWith(canary: string, port: number): string {
@@ -38,6 +13,7 @@ function configurationWith(canary: string, port: number): string {
   return stringify({
     database: { url: `postgresql://user:${inUrl}@127.0.0.1:${port}/trove?sslpassword=${inUrl}` },
     log: { level: 'trace' },
+    keys: { masterKeyFile: fileWith(masterKeys.present, 'key'), previousMasterKey: masterKeys.previous },
     transports: {
       url: { kind: 'amqp091', url: `amqp://user:${inUrl}@127.0.0.1:${port}` },
       own: { kind: 'mqtt', url: `mqtt://127.0.0.1:${port}`, user: 'user', password: canary },
@@ -56,11 +32,14 @@ function configurationWith(canary: string, port: number): string {
 
 for (const canary of canaries) {
   test.serial(`check-config prints no part of the secret ${JSON.stringify(canary)}`, async (t) => {
-    const path = file(configurationWith(canary, 4));
-    const variables = { CONDUCTOR_TRANSPORTS__OWN__PASSWORD: canary };
+    const path = fileWith(configurationWith(canary, 4));
+    const variables = {
+      CONDUCTOR_TRANSPORTS__OWN__PASSWORD: canary,
+      CONDUCTOR_KEYS__PREVIOUS_MASTER_KEY: masterKeys.previous,
+    };
     const { code, stdout, errors } = await run(t, ['check-config', path], variables);
     t.is(code, 0, errors.join('\n'));
-    t.notRegex(stdout, /canary|kanari/);
+    t.notRegex(stdout, word);
     t.deepEqual(errors, []);
   });
 }
@@ -69,13 +48,13 @@ test.serial('the log of a start that fails has no part of a secret', async (t) =
   // Nobody listens there.
   const port = await freePort();
   for (const canary of canaries.slice(3, 6)) {
-    const conductor = runConductor(t, ['start', '--config', file(configurationWith(canary, port))]);
+    const conductor = runConductor(t, ['start', '--config', fileWith(configurationWith(canary, port))]);
     await waitFor(() => conductor.stderr().includes('ECONNREFUSED'), {
       what: 'the start to fail',
       process: conductor,
     });
     await conductor.kill();
-    t.notRegex(conductor.output(), /canary|kanari/);
+    t.notRegex(conductor.output(), word);
   }
 });
 
@@ -105,15 +84,26 @@ for (const [what, text] of [
   ['a list', 'database: { url: [canary] }'],
 ] as const) {
   test(`a wrong configuration with ${what} is refused, and the error does not quote the value`, (t) => {
-    t.notRegex(refusal(text), /canary/);
+    t.notRegex(refusal(text), word);
   });
   test(`a variable with ${what} is refused, and the error does not quote the value`, (t) => {
     const environment = {
       CONDUCTOR_MODELS: text,
       CONDUCTOR_MAX_IN_FLIGHT: text,
       CONDUCTOR_DATABASE__URL: text,
+      CONDUCTOR_KEYS__MASTER_KEY: text,
+      CONDUCTOR_KEYS__PREVIOUS_MASTER_KEY: text,
     };
     for (const [name, value] of Object.entries(environment))
-      t.notRegex(refusal(minimal, { [name]: value }), /canary/);
+      t.notRegex(refusal(minimal, { [name]: value }), word);
   });
 }
+
+test('a master key that is none is refused, and the error does not quote it', (t) => {
+  for (const text of canaries)
+    for (const name of ['masterKey', 'previousMasterKey']) {
+      t.notRegex(refusal(`${minimal}\nkeys: { ${name}: ${JSON.stringify(text)} }`), word);
+      const file = fileWith(text, 'key');
+      t.notRegex(refusal(`${minimal}\nkeys: { ${name}File: ${file} }`).replace(file, ''), word);
+    }
+});

@@ -133,3 +133,22 @@ test('a large text that is nested too deep is refused before it is parsed, and b
   const flat = { a: '[{\\"'.repeat(10_000), b: Array.from({ length: 5000 }, () => [[{}]]) };
   t.deepEqual(parseObject(JSON.stringify(flat), 'it'), flat);
 });
+
+for (const [text, fault] of [
+  ['{"password": secret}', "Unexpected token 's'"],
+  ['secret', "Unexpected token 's'"],
+  ['\u{1f426}secret', /^Unexpected token '.'$/su],
+  ['["secret"secret"]', /^Expected ',' or '\]'/],
+  ['{"a":"secret', /^Unterminated string in JSON/],
+  ['"secret"secret', /^Unexpected non-whitespace character after JSON/],
+  ['[""secret", ""]', /^Expected ',' or '\]'/],
+  ['undefined', /^(Unexpected token 'u'|Unexpected text)$/],
+] as const)
+  test(`the fault of the JSON ${text} is told without a piece of it`, (t) => {
+    const told = rejection(() => parseObject(text, 'the body'));
+    t.regex(
+      told.replace('not_json: the body is not JSON: ', ''),
+      fault instanceof RegExp ? fault : new RegExp(`^${fault}$`),
+    );
+    t.false(told.includes('secret'));
+  });

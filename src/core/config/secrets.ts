@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { isObject, type JsonObject } from '../json.ts';
 import { isOption, type Option, type Section } from '../options.ts';
 
@@ -150,11 +151,19 @@ function passwordsOf(text: string, url: URL): string[] {
   return [written, url.password, decodeURIComponent(url.password), ...parameters];
 }
 
-/** A secret as it is and in URL encoding, each also in JSON's escapes, since log lines are JSON. None, if it is empty. */
+/**
+ * A secret as it is and in URL encoding, each also as an error may quote it: in JSON's escapes, or in those of Node, which shows a wrong
+ * argument by `inspect`. A log line is JSON, so it escapes each of them once more. None, if the secret is empty.
+ */
 function formsOf(secret: string): string[] {
   if (secret === '') return [];
   const encoded = secret.isWellFormed() ? [encodeURIComponent(secret)] : [];
-  return [...new Set([secret, ...encoded].flatMap((form) => [form, JSON.stringify(form).slice(1, -1)]))];
+  const quoted = [secret, ...encoded].flatMap((form) => [form, inJson(form), inspect(form).slice(1, -1)]);
+  return [...new Set(quoted.flatMap((form) => [form, inJson(form)]))];
+}
+
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 /** The values of all sensitive options. */
@@ -167,4 +176,25 @@ export function secretsIn(section: Section, values: object): Secret[] {
         : [];
     return node !== undefined && isObject(value) ? secretsIn(node, value) : [];
   });
+}
+
+/** Secrets that are masked at most: those of many readings of the configuration. */
+const mostSecrets = 1000;
+
+/** Masks the secrets of all readings of a configuration: a replica that has read it anew may still use those of before. */
+export class Masking {
+  private secrets: ReadonlyArray<Secret> = [];
+  private masker: (text: string) => string = (text) => text;
+
+  constructor(secrets: ReadonlyArray<Secret> = []) {
+    this.add(secrets);
+  }
+
+  add(secrets: ReadonlyArray<Secret>): void {
+    const known = new Map([...this.secrets, ...secrets].map((secret) => [secret.text, secret]));
+    this.secrets = [...known.values()].slice(-mostSecrets);
+    this.masker = createMasker(this.secrets);
+  }
+
+  readonly mask = (text: string): string => this.masker(text);
 }

@@ -1,5 +1,5 @@
-import { ConfigError, messageOf } from '../errors.ts';
-import { isObject, jsonTypeOf } from '../json.ts';
+import { ConfigError } from '../errors.ts';
+import { isObject, jsonFault, jsonTypeOf } from '../json.ts';
 import type { BenchFile } from './figures.ts';
 
 type Check = (value: unknown) => boolean;
@@ -46,7 +46,7 @@ export function readBenchFile(content: string, name: string): BenchFile {
   try {
     value = JSON.parse(content);
   } catch (error) {
-    throw new ConfigError(`${name}: is no JSON: ${messageOf(error)}`);
+    throw new ConfigError(`${name}: is no JSON: ${jsonFault(error)}`);
   }
   if (!isBenchFile(value, name)) throw new ConfigError(`${name}: is no result file of the bench`);
   return value;
