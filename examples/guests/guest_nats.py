@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """A guest over NATS JetStream, with the standard library only. Debian 12 has no NATS client for Python."""
+import contextlib
 import json
 import socket
 import ssl
+import time
 import uuid
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +19,8 @@ class Session:
 
     def __init__(self):
         self.inbox = f'_INBOX.{uuid.uuid4().hex}'
+        self.replies = f'{self.inbox}.answers'
+        self.answers = []
         self.socket = socket.create_connection((url.hostname, url.port or 4222), timeout=10)
         self.input = self.socket.makefile('rb')
         _, information = self.line().split(' ', 1)
@@ -28,7 +32,7 @@ class Session:
             options.update({'user': unquote(url.username), 'pass': unquote(url.password)})
         elif url.username is not None:
             options['auth_token'] = unquote(url.username)
-        self.send(f'CONNECT {json.dumps(options)}', f'SUB {self.inbox} 1')
+        self.send(f'CONNECT {json.dumps(options)}', f'SUB {self.inbox} 1', f'SUB {self.replies} 2')
 
     def publish(self, body):
         """Returns when the stream has stored it. The stream confirms this at the reply subject (a PubAck)."""
@@ -41,18 +45,45 @@ class Session:
             raise ConnectionError(acknowledgement['error']['description'])
 
     def receive(self):
-        """Returns the next message's payload. It also answers the server's pings, which come every two minutes."""
+        """Returns the next acknowledgement, and keeps the answers before it."""
         while True:
-            operation, *words = self.line().split()
-            if operation == 'MSG':
-                return self.input.read(int(words[-1]) + 2)
+            acknowledgement = self.read()
+            if acknowledgement is not None:
+                return acknowledgement
+
+    def answer(self, seconds):
+        deadline = time.monotonic() + seconds
+        while not self.answers:
+            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                self.input.peek(1)
+            except TimeoutError:
+                # The file reads no more after a timeout. Nothing is lost with it, because it was empty.
+                self.input = self.socket.makefile('rb')
+                return None
+            finally:
+                self.socket.settimeout(10)
+            self.read()
+        return self.answers.pop(0)
+
+    def read(self):
+        """Reads one operation. Returns the payload of an acknowledgement. It also answers the server's pings, which come every two minutes."""
+        operation, *words = self.line().split()
+        if operation in ('MSG', 'HMSG'):
+            payload = self.input.read(int(words[-1]) + 2)
+            if words[1] == '2':
+                with contextlib.suppress(ValueError):
+                    self.answers.append(json.loads(payload[int(words[-2]) if operation == 'HMSG' else 0:]))
+                return None
             if operation == 'HMSG':
-                # The only message with headers is the server's status 503: no responders.
+                # The only acknowledgement with headers is the server's status 503: no responders.
                 raise ConnectionError(f'no stream keeps {subject} yet')
-            if operation == '-ERR':
-                raise ConnectionError(' '.join(words))
-            if operation == 'PING':
-                self.send('PONG')
+            return payload
+        if operation == '-ERR':
+            raise ConnectionError(' '.join(words))
+        if operation == 'PING':
+            self.send('PONG')
+        return None
 
     def line(self):
         line = self.input.readline()

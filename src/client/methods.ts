@@ -171,6 +171,10 @@ export interface Pong {
   readonly pong: true;
   /** The conductor's. */
   readonly version: string;
+  /** As `HeartbeatInterval` has it. Not in oslo's form, and not from an older conductor. */
+  readonly interval?: number;
+  /** The same. */
+  readonly next?: number;
 }
 
 /** The answer to `heartbeat_interval`, in seconds. */

@@ -116,20 +116,31 @@ interface Running {
 }
 
 /** Starts one of the commands of examples/README.md behind a proxy, with a conductor that takes what it sends. */
-async function start(t: ExecutionContext, example: Example, backup?: string): Promise<Running> {
+async function start(
+  t: ExecutionContext,
+  example: Example,
+  backup?: string,
+  interval?: string,
+): Promise<Running> {
   const broker = await brokers[example.kind](t);
   // A guest that makes a backup signs.
   const listening = await listen(t, example.kind, broker.url, backup !== undefined);
   const proxy = await startProxy(broker.port);
   t.teardown(proxy.stop);
-  return { ...listening, proxy, guest: startGuest(t, example, proxy.url(broker.url), backup) };
+  return { ...listening, proxy, guest: startGuest(t, example, proxy.url(broker.url), backup, interval) };
 }
 
 const id = 'guest-1';
 
-function startGuest(t: ExecutionContext, { command }: Example, url: string, backup?: string): Process {
+function startGuest(
+  t: ExecutionContext,
+  { command }: Example,
+  url: string,
+  backup?: string,
+  interval = '1',
+): Process {
   return startExample(t, command, id, url, {
-    HEARTBEAT_INTERVAL: '1',
+    HEARTBEAT_INTERVAL: interval,
     ...(backup !== undefined && { BACKUP_ID: backup, KEY_FILE: keyFile() }),
   });
 }
@@ -149,7 +160,7 @@ async function listen(t: ExecutionContext, kind: Kind, url: string, signs = fals
   const conductor = await startConductorHere(t, {
     database: database.url,
     transports: { broker: { kind, url, auth: { mode } } },
-    settings: { guests: { autoRegister: true }, keys: { masterKey } },
+    settings: { guests: { autoRegister: true, heartbeatInterval: 1000 }, keys: { masterKey } },
   });
   return { database, conductor };
 }
@@ -163,6 +174,15 @@ function heardOf({ database, guest }: Pick<Running, 'database' | 'guest'>, after
     },
     { what: 'a heartbeat in Postgres', timeout: 40_000, process: guest },
   );
+}
+
+/** It has asked how often to report. */
+function asked({ conductor, guest }: Running) {
+  return waitFor(() => conductor.counters.get('broker')?.outcomes.answered === 1, {
+    what: 'the answer to the guest',
+    timeout: 20_000,
+    process: guest,
+  });
 }
 
 for (const example of examples) {
@@ -192,6 +212,20 @@ for (const example of examples) {
   });
 
   guestTest(
+    `${name}: it reports as often as the conductor asks for, the second time at random`,
+    async (t) => {
+      // The conductor asks for one second. The guest signs.
+      const running = await start(t, example, 'backup-1', '600');
+      const first = await heardOf(running);
+      await asked(running);
+      const second = await heardOf(running, first.sent);
+      t.true(second.sent - first.sent > 1, `${second.sent - first.sent} s apart`);
+      const third = await heardOf(running, second.sent);
+      t.true(third.sent - second.sent > 0.85, `${third.sent - second.sent} s apart`);
+    },
+  );
+
+  guestTest(
     `${name}: it tries again while the broker is away, and keeps only the newest heartbeat`,
     async (t) => {
       const running = await start(t, example);
@@ -199,6 +233,7 @@ for (const example of examples) {
       const account = conductor.counters.get('broker');
       const complaints = () => guest.stderr().split('\n').length;
       await heardOf(running);
+      await asked(running);
       proxy.refuse();
       proxy.cut();
       const before = complaints();
@@ -261,9 +296,9 @@ natsTest('guest_nats.py over nats: it waits until a stream stores its messages',
 
   const kept = async () => {
     const state: { messages?: number } = Object(await (await fetch(`${nats.monitorUrl}/jsz`)).json());
-    return (state.messages ?? 0) >= 2;
+    return (state.messages ?? 0) >= 3;
   };
-  await waitFor(kept, { what: 'two heartbeats in the stream', timeout: 20_000, process: guest });
+  await waitFor(kept, { what: 'two heartbeats and a call in the stream', timeout: 20_000, process: guest });
   guest.signal('SIGTERM');
   t.deepEqual(await guest.exited, { code: 0, signal: null }, guest.output());
 });

@@ -86,6 +86,10 @@ test('a method that is an instance of a class keeps its state', async (t) => {
   if (mine === undefined || !('run' in mine)) throw new Error('it is not there');
   mine.parse({});
   const db = { query: async () => [] };
-  const call = { principal: { kind: 'unproven' }, settings: workerSettings('postgresql://x/x') } as const;
+  const call = {
+    principal: { kind: 'unproven' },
+    codec: 'native',
+    settings: workerSettings('postgresql://x/x'),
+  } as const;
   t.is(await mine.run(db, {}, call), 1);
 });

@@ -1,7 +1,7 @@
 import type { AuthMode } from '../../core/config/schema-auth.ts';
 import { messageOf, Rejected } from '../../core/errors.ts';
 import { bufferOf, isObject, type JsonObject, jsonTypeOf } from '../../core/json.ts';
-import { codecs } from '../../core/message/codecs/index.ts';
+import { type CodecName, codecs } from '../../core/message/codecs/index.ts';
 import type { Codec, Envelope } from '../../core/message/envelope.ts';
 import { CALL, dead, deferred } from '../../core/message/outcome.ts';
 import { type Span, wholeBody } from '../../core/message/span.ts';
@@ -107,10 +107,10 @@ export function plainBody(raw: RawMessage): Buffer {
 export function entryOf(
   transport: string,
   settings: WorkerSettings,
-): { readonly codec: Codec; readonly auth: AuthMode } {
+): { readonly codec: Codec; readonly codecName: CodecName; readonly auth: AuthMode } {
   const entry = settings.transports[transport];
   if (entry === undefined) throw new Error(`no transport is named ${transport}`);
-  return { codec: codecs[entry.codec], auth: entry.auth };
+  return { codec: codecs[entry.codec], codecName: entry.codec, auth: entry.auth };
 }
 
 /** Throws Rejected if the body was too large to cross to the worker. */

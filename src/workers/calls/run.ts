@@ -175,16 +175,17 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { state, timeout, resumption } = call;
+  const { state, transport, timeout, resumption } = call;
   const { settings } = state;
   if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(given)}, not an object`);
   const args = ofTheCall(() => method.parse(given));
+  const { codecName: codec } = entryOf(transport, settings);
   const identity = method.mutating ? identityOf(name, principal, messageId, given) : undefined;
   const deadline = performance.now() + timeout;
   const { lockTimeout, preparedStatements } = settings.database;
   const attempt = async (db: Db): Promise<unknown> => {
-    const run = () => method.run(db, args, { principal, settings, resumption });
+    const run = () => method.run(db, args, { principal, settings, codec, resumption });
     if (identity === undefined) return run();
     const result = await actOnce(db, identity, async () => {
       await limitStatements(db, { lockTimeout, statementTimeout: millisecondsUntil(deadline) });

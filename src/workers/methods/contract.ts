@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../core/json.ts';
+import type { CodecName } from '../../core/message/codecs/index.ts';
 import type { Envelope, Principal } from '../../core/message/envelope.ts';
 import type { Outcome, Resumption } from '../../core/message/outcome.ts';
 import type { Db } from '../postgres/transaction.ts';
@@ -82,6 +83,8 @@ export interface CallMethod<Args = unknown> {
 export interface CallContext {
   readonly principal: Principal;
   readonly settings: WorkerSettings;
+  /** The wire form in which the answer goes out. */
+  readonly codec: CodecName;
   /** Set if the call has waited, and runs again. */
   readonly resumption?: Resumption | undefined;
 }

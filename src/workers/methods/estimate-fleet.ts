@@ -1,4 +1,4 @@
-import type { Db } from '../../postgres/transaction.ts';
+import type { Db } from '../postgres/transaction.ts';
 
 /** Postgres's own estimate: counting a large table for each guest that asks would take too long. Before its first look it has none. */
 const text = `
