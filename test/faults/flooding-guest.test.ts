@@ -3,10 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import ava, { type ExecutionContext } from 'ava';
 import mqtt, { type MqttClient } from 'mqtt';
+import { type SenderKey, senderKeyText } from '../../src/core/message/sender-key.ts';
 import { type ConductorProcess, startConductorProcess } from '../support/conductor.ts';
 import { createDatabase, replicaUrl, type TestDatabase } from '../support/database.ts';
 import { startProcess } from '../support/processes.ts';
 import { needs, service } from '../support/services.ts';
+import { heartbeatMessage, keyOf, masterKey, signedBy, storeSenderKeys } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
 
@@ -27,28 +29,47 @@ const perSender = 20;
 /** Milliseconds that a heartbeat of a calm guest may take at most. */
 const most = 1000;
 
-const floods = {
-  'good messages': [
-    {
-      method: 'heartbeat',
-      args: { instance_id: 'loud', sent: 'NOW', payload: { service_status: 'running' } },
-    },
-    { method: 'heartbeat', args: { instance_id: 'loud', sent: 'NOW', payload: {} } },
-    // Of a backup that does not exist: a row in `deferred` for each.
-    {
-      method: 'update_backup',
-      args: { instance_id: 'loud', backup_id: 'b-NUMBER', sent: 'NOW', state: 'NEW' },
-    },
-  ].map((message) => JSON.stringify(message)),
-  poison: [
-    'no JSON NUMBER',
-    '{}',
-    '{"method":"model_delete","args":{}}',
-    '{"method":"none-NUMBER","args":{}}',
-    '{"method":"heartbeat","args":{"instance_id":"calm-1","sent":"NOW","payload":{"service_status":"crashed"}}}',
-    '{"method":"heartbeat","args":{"instance_id":"loud","sent":"x","payload":{"service_status":"NUMBER"}}}',
-    `${'['.repeat(5000)}`,
-  ],
+interface Flood {
+  readonly bodies: readonly string[];
+  /** The key that the flooding guest signs with. Then the transport takes signed messages only. */
+  readonly key?: SenderKey;
+}
+
+const goodMessages = [
+  {
+    method: 'heartbeat',
+    args: { instance_id: 'loud', sent: 'NOW', payload: { service_status: 'running' } },
+  },
+  { method: 'heartbeat', args: { instance_id: 'loud', sent: 'NOW', payload: {} } },
+  // Of a backup that does not exist: a row in `deferred` for each.
+  {
+    method: 'update_backup',
+    args: { instance_id: 'loud', backup_id: 'b-NUMBER', sent: 'NOW', state: 'NEW' },
+  },
+].map((message) => JSON.stringify(message));
+
+/** A heartbeat that says of another guest what is not true. */
+const untrue =
+  '{"method":"heartbeat","args":{"instance_id":"calm-1","sent":"NOW","payload":{"service_status":"crashed"}}}';
+
+const floods: Readonly<Record<string, Flood>> = {
+  'good messages': { bodies: goodMessages },
+  poison: {
+    bodies: [
+      'no JSON NUMBER',
+      '{}',
+      '{"method":"model_delete","args":{}}',
+      '{"method":"none-NUMBER","args":{}}',
+      untrue,
+      '{"method":"heartbeat","args":{"instance_id":"loud","sent":"x","payload":{"service_status":"NUMBER"}}}',
+      `${'['.repeat(5000)}`,
+    ],
+  },
+  'good messages that it signs': { bodies: goodMessages, key: keyOf('loud') },
+  'wrong signatures in the name of another guest': {
+    bodies: [untrue],
+    key: { ...keyOf('calm-1'), secret: Buffer.alloc(32, 'guessed') },
+  },
 };
 
 interface Setting {
@@ -57,11 +78,14 @@ interface Setting {
   readonly client: MqttClient;
   readonly url: string;
   readonly name: string;
+  /** Whether guests sign. */
+  readonly signs: boolean;
 }
 
-async function start(t: ExecutionContext): Promise<Setting> {
+async function start(t: ExecutionContext, signs: boolean): Promise<Setting> {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'loud', ...guests);
+  await storeSenderKeys(database, ...['loud', ...guests].map((guest) => keyOf(guest)));
   await database.query(`
     CREATE TABLE latencies (instance_id text, sent double precision, milliseconds double precision);
     CREATE FUNCTION keep_latency() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -78,20 +102,20 @@ async function start(t: ExecutionContext): Promise<Setting> {
     topic: `${name}/+`,
     group: name,
     clientId: name,
-    auth: { mode: 'subject' },
+    auth: { mode: signs ? 'hmac' : 'subject' },
   };
   const conductor = await startConductorProcess(t, {
     database: replicaUrl(database.url),
     transports: { edge },
-    settings: { workers: { threads: 1 }, quotas, deadLetters: { perSender } },
+    settings: { workers: { threads: 1 }, quotas, deadLetters: { perSender }, keys: { masterKey } },
   });
   const client = await mqtt.connectAsync(url);
   t.teardown(() => client.endAsync());
-  return { database, conductor, client, url, name };
+  return { database, conductor, client, url, name, signs };
 }
 
 /** The heartbeats of the calm guests for a while. Resolves with their 99th percentile, from sending to the statement, in milliseconds. */
-async function measure({ client, database, name }: Setting): Promise<number> {
+async function measure({ client, database, name, signs }: Setting): Promise<number> {
   const first = Date.now() / 1000;
   const newest = new Map<string, number>();
   const end = performance.now() + span;
@@ -99,8 +123,9 @@ async function measure({ client, database, name }: Setting): Promise<number> {
     for (const guest of guests) {
       const sent = Date.now() / 1000;
       newest.set(guest, sent);
-      const args = { instance_id: guest, sent, payload: { service_status: 'running' } };
-      client.publish(`${name}/${guest}`, JSON.stringify({ method: 'heartbeat', args }), { qos: 1 });
+      const message = heartbeatMessage(guest, sent);
+      const body = signs ? signedBy(keyOf(guest), message) : JSON.stringify(message);
+      client.publish(`${name}/${guest}`, body, { qos: 1 });
       await sleep(interval / guests.length);
     }
   }
@@ -124,15 +149,15 @@ async function measure({ client, database, name }: Setting): Promise<number> {
   return row?.p99 ?? Number.POSITIVE_INFINITY;
 }
 
-for (const [what, bodies] of Object.entries(floods))
+for (const [what, { bodies, key }] of Object.entries(floods))
   test(`a guest that floods with ${what} holds up no other guest, and what is kept of it is bounded`, async (t) => {
-    const setting = await start(t);
+    const setting = await start(t, key !== undefined);
     const { database, conductor, url, name } = setting;
     await measure(setting);
     const before = await measure(setting);
     const flooder = startProcess(process.execPath, [
       fileURLToPath(new URL('./programs/flooder.ts', import.meta.url)),
-      ...[url, `${name}/loud`, String(floodRate), JSON.stringify(bodies)],
+      ...[url, `${name}/loud`, String(floodRate), JSON.stringify(bodies), key ? senderKeyText(key) : ''],
     ]);
     t.teardown(flooder.kill);
     // Its start is a load of the machine, not of the conductor.

@@ -2,13 +2,17 @@
  * A guest in a loop, as a process of its own: it sends as fast as it is told, for as long as it lives.
  *
  * Arguments: the URL of an MQTT broker, the topic, the messages a second, and the bodies as a JSON array, of which it sends one after the
- * other. In a body `"NOW"` stands for the time, and `NUMBER` for the number of the message.
+ * other, and the line of the key that it signs with, if it does. In a body `"NOW"` stands for the time, and `NUMBER` for the number of the message.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt from 'mqtt';
+import { readSenderKey } from '../../../src/core/message/sender-key.ts';
+import { signedBy } from '../../support/signed.ts';
 
-const [url = '', topic = '', rate = '0', list = '[]'] = process.argv.slice(2);
+const [url = '', topic = '', rate = '0', list = '[]', keyLine = ''] = process.argv.slice(2);
 const bodies: string[] = JSON.parse(list);
+
+const key = readSenderKey(keyLine);
 
 /** Messages that the broker has not confirmed. */
 const most = 500;
@@ -25,7 +29,7 @@ for (;;) {
       .replaceAll('NUMBER', String(sent));
     sent += 1;
     unconfirmed += 1;
-    client.publish(topic, text, { qos: 1 }, () => {
+    client.publish(topic, key ? signedBy(key, text) : text, { qos: 1 }, () => {
       unconfirmed -= 1;
     });
   }
