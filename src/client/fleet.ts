@@ -22,7 +22,27 @@ export interface Simulation {
   readonly seconds: number | undefined;
   readonly interrupted: AbortSignal;
   readonly logger: Logger;
+  /** Takes lines about its progress. */
   readonly print: (text: string) => void;
+}
+
+/** What became of a fleet. */
+export interface SimulationReport {
+  readonly transport: string;
+  readonly guests: number;
+  /** Seconds between two heartbeats of a guest, in the end. */
+  readonly interval: number;
+  /** Seconds that it ran. */
+  readonly seconds: number;
+  readonly cast: number;
+  /** Heartbeats that the broker has. */
+  readonly sent: number;
+  readonly superseded: number;
+  readonly died: number;
+  /** Counts by error text. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Milliseconds from the cast to the broker's confirmation; null if there was none. */
+  readonly confirmed: { readonly p50: number; readonly p99: number; readonly max: number } | null;
 }
 
 interface Tally {
@@ -49,9 +69,9 @@ const maxFailures = 20;
 
 /**
  * Runs a fleet of guests that cast heartbeats, spread evenly over the interval, until the time is over. Rejects with ConfigError if the
- * transport cannot work, with Error if heartbeats were lost. The summary then says how.
+ * transport cannot work.
  */
-export async function simulate(simulation: Simulation): Promise<void> {
+export async function simulate(simulation: Simulation): Promise<SimulationReport> {
   const { guests, interrupted, seconds, print } = simulation;
   const clients = await connect(simulation);
   const pace = { interval: simulation.interval };
@@ -77,14 +97,14 @@ export async function simulate(simulation: Simulation): Promise<void> {
     const client = clients[index % clients.length];
     return client === undefined ? Promise.resolve() : live(client, id, index, simulation, pace, tally, over);
   });
-  const reporting = report(over, () => print(`${elapsed().toFixed(0)} s: ${describe(tally)}`));
+  const reporting = report(over, () =>
+    print(`${elapsed().toFixed(0)} s: ${describe(tally, confirmedIn(tally))}`),
+  );
   const asking = simulation.paced ? eachMinute(follow, over) : undefined;
   await Promise.all([...lives, reporting, asking]);
   const took = elapsed();
   await Promise.all(clients.map((client) => client.close({ deadline: patience * 1000 })));
-  print(summary(simulation, pace.interval, tally, took));
-  const failed = [...tally.failed.values()].reduce((sum, count) => sum + count, 0);
-  if (failed > 0) throw new Error(`${failed} of ${tally.cast} heartbeats did not reach the broker`);
+  return reportOf(simulation, pace.interval, tally, took);
 }
 
 async function connect({ transport, connections, guests, logger }: Simulation): Promise<Client[]> {
@@ -171,24 +191,56 @@ async function report(over: AbortSignal, print: () => void): Promise<void> {
   }
 }
 
-function describe({ cast, sent, superseded, died, latency }: Tally): string {
-  const milliseconds = (value: number) => (value / 1000).toFixed(1);
-  const confirmed =
-    latency.count === 0
-      ? ''
-      : `, confirmed within ${milliseconds(latency.percentile(50))} ms (half), ${milliseconds(latency.percentile(99))} ms (99 %), ${milliseconds(latency.max)} ms (all)`;
+function describe(
+  { cast, sent, superseded, died }: Pick<Tally, 'cast' | 'sent' | 'superseded' | 'died'>,
+  confirmed: SimulationReport['confirmed'],
+): string {
   const parts = [`${cast} heartbeats cast`, `${sent} on the broker`];
   if (superseded > 0) parts.push(`${superseded} superseded`);
   if (died > 0) parts.push(`${died} guests died`);
-  return parts.join(', ') + confirmed;
+  if (confirmed === null) return parts.join(', ');
+  const { p50, p99, max } = confirmed;
+  parts.push(
+    `confirmed within ${p50.toFixed(1)} ms (half), ${p99.toFixed(1)} ms (99 %), ${max.toFixed(1)} ms (all)`,
+  );
+  return parts.join(', ');
 }
 
-function summary({ guests, transport }: Simulation, interval: number, tally: Tally, seconds: number): string {
-  const rate = (tally.sent / seconds).toFixed(1);
+function confirmedIn({ latency }: Pick<Tally, 'latency'>): SimulationReport['confirmed'] {
+  if (latency.count === 0) return null;
+  const milliseconds = (microseconds: number) => microseconds / 1000;
+  return {
+    p50: milliseconds(latency.percentile(50)),
+    p99: milliseconds(latency.percentile(99)),
+    max: milliseconds(latency.max),
+  };
+}
+
+function reportOf(
+  { guests, transport }: Simulation,
+  interval: number,
+  { latency, failed, ...counts }: Tally,
+  seconds: number,
+): SimulationReport {
+  return {
+    transport: transport.name,
+    guests,
+    interval,
+    seconds,
+    ...counts,
+    failed: Object.fromEntries(failed),
+    confirmed: confirmedIn({ latency }),
+  };
+}
+
+/** A report in words. */
+export function summaryOf(report: SimulationReport): string {
+  const { guests, transport, interval, seconds, sent, failed, confirmed } = report;
+  const rate = (sent / seconds).toFixed(1);
   const lines = [
-    `${guests} guests at ${interval} s on ${transport.name} for ${seconds.toFixed(1)} s: ${rate} heartbeats/s`,
-    describe(tally),
-    ...[...tally.failed].map(([error, count]) => `${count} failed: ${error}`),
+    `${guests} guests at ${interval} s on ${transport} for ${seconds.toFixed(1)} s: ${rate} heartbeats/s`,
+    describe(report, confirmed),
+    ...Object.entries(failed).map(([error, count]) => `${count} failed: ${error}`),
   ];
   return lines.join('\n');
 }

@@ -8,6 +8,7 @@ interface MigrateFlags {
   rollback: boolean;
   removeDuplicates: boolean;
   grantTo?: string;
+  json: boolean;
 }
 
 /** `conductor migrate`. */
@@ -24,18 +25,21 @@ export function addMigrate(program: Command, line: CommandLine): void {
         'rollback',
       ),
     )
-    .action(async ({ config: file, ...flags }: MigrateFlags) => {
+    .option('--json', 'print only what was done, as JSON', false)
+    .action(async ({ config: file, json, ...flags }: MigrateFlags) => {
       const { database, jobs, access } = await line.load(file);
       const { url, passwordFile } = database;
       const { migrate } = await import('../database/migrate.ts');
-      await migrate({
+      const done = await migrate({
         url,
         passwordFile,
         jobsSchema: jobs.schema,
         access,
         ...flags,
-        log: (text) => line.print(line.mask(text)),
+        log: (text) => (json ? line.progress(line.mask(text)) : line.print(line.mask(text))),
       });
+      line.progress('');
+      if (json) line.print(line.mask(JSON.stringify(done)));
     });
   withExamples(
     command,

@@ -11,6 +11,7 @@ interface SimulateFlags extends SendFlags {
   die: number;
   prefix: string;
   connections: number;
+  json: boolean;
   for?: number;
 }
 
@@ -25,18 +26,23 @@ export function addSimulate(program: Command, line: CommandLine): void {
     .option('--prefix <text>', 'the beginning of the ids, before the number', 'guest-')
     .option('--connections <count>', 'shared out among the guests', whole, 1)
     .addOption(new Option('--for <seconds>', 'end by itself after so long').argParser(seconds))
-    .action(async ({ for: duration, ...flags }: SimulateFlags) => {
+    .option('--json', 'print only the summary, as JSON', false)
+    .action(async ({ for: duration, json, ...flags }: SimulateFlags) => {
       const { transport, config } = await chooseTransport(line, flags);
-      const { simulate } = await import('../client/fleet.ts');
+      const { simulate, summaryOf } = await import('../client/fleet.ts');
       const { createLogger } = await import('../core/logger.ts');
-      await simulate({
+      const report = await simulate({
         ...flags,
         seconds: duration,
         transport,
         logger: createLogger(config.log.level, line.mask),
         interrupted: line.interruption(),
-        print: (text) => line.print(text),
+        print: (text) => (json ? line.progress(text) : line.print(text)),
       });
+      line.progress('');
+      line.print(line.mask(json ? JSON.stringify(report) : summaryOf(report)));
+      const lost = Object.values(report.failed).reduce((sum, count) => sum + count, 0);
+      if (lost > 0) throw new Error(`${lost} of ${report.cast} heartbeats did not reach the broker`);
     });
   withExamples(command, [
     '100 guests for a minute; a twentieth of them falls silent',

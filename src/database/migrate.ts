@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { grantTo } from './grants.ts';
-import type { MigrateOptions } from './options.ts';
+import type { Migrated, MigrateOptions } from './options.ts';
 import { queryOn } from './query.ts';
 import { rollBack } from './rollback.ts';
 import { becomeOnlyOne, explained, openSession } from './session.ts';
@@ -16,12 +16,14 @@ import { upgrade } from './upgrade.ts';
  * Fails with ConfigError if the operator has to decide or to grant something, and with NotConnected if the database cannot be reached
  * or another session keeps a table locked.
  */
-export async function migrate(options: MigrateOptions): Promise<void> {
+export async function migrate(options: MigrateOptions): Promise<Migrated> {
   const client = await openSession(options, 'migrate');
   try {
     if (!options.dryRun) await becomeOnlyOne(queryOn(client), options.log);
-    await (options.rollback ? rollBack(client, options) : upgrade(client, options));
-    if (options.grantTo !== undefined && !options.rollback) await grant(client, options, options.grantTo);
+    const { dryRun, rollback, grantTo: role } = options;
+    const done = await (rollback ? rollBack(client, options) : upgrade(client, options));
+    const granted = role === undefined || rollback ? [] : await grant(client, options, role);
+    return { dryRun, rollback, kept: [], ...done, granted };
   } catch (error) {
     throw explained(error);
   } finally {
@@ -29,8 +31,9 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   }
 }
 
-async function grant(client: Client, options: MigrateOptions, role: string): Promise<void> {
+async function grant(client: Client, options: MigrateOptions, role: string): Promise<string[]> {
   const statements = await grantTo(queryOn(client), role, options);
   options.log(options.dryRun ? 'This would be granted:' : 'Granted:');
   for (const statement of statements) options.log(`${statement};`);
+  return statements;
 }

@@ -20,3 +20,22 @@ export interface MigrateOptions {
   /** Takes each line for the operator. */
   readonly log: (line: string) => void;
 }
+
+/** One change of `conductor migrate`. */
+export interface MigrationStep {
+  /** The file of the migration, or `duplicates`, `status-index` or `jobs-schema`. */
+  readonly name: string;
+  /** What it does. */
+  readonly text: string;
+}
+
+/** What `conductor migrate` has done, or would do. */
+export interface Migrated {
+  readonly dryRun: boolean;
+  readonly rollback: boolean;
+  readonly steps: ReadonlyArray<MigrationStep>;
+  /** Tables that a rollback keeps, because they hold rows. */
+  readonly kept: ReadonlyArray<string>;
+  /** The statements that grant. */
+  readonly granted: ReadonlyArray<string>;
+}

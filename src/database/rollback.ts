@@ -2,16 +2,22 @@ import type { Client } from 'pg';
 import { ConfigError } from '../core/errors.ts';
 import { defaultJobsSchema, dropJobsSchema } from './jobs-schema.ts';
 import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
-import type { MigrateOptions } from './options.ts';
+import type { Migrated, MigrateOptions } from './options.ts';
 import { checkPrivileges } from './privileges.ts';
 import { type Query, queryOn } from './query.ts';
 import { existingTables, guardedTables, ownTables, troveTables } from './schema.ts';
 
 /** Reverses all migration files that have run in the database, newest first. */
-export async function rollBack(client: Client, options: MigrateOptions): Promise<void> {
+export async function rollBack(
+  client: Client,
+  options: MigrateOptions,
+): Promise<Pick<Migrated, 'steps' | 'kept'>> {
   const query = queryOn(client);
   const ran = await migrationsRun(query);
-  if (ran.length === 0) return options.log('There is nothing to roll back: this database was not migrated.');
+  if (ran.length === 0) {
+    options.log('There is nothing to roll back: this database was not migrated.');
+    return { steps: [], kept: [] };
+  }
 
   const files = await migrationFiles();
   const unknown = ran.filter((name) => !files.some((file) => file.name === name));
@@ -27,32 +33,38 @@ export async function rollBack(client: Client, options: MigrateOptions): Promise
   const schema = await checkPrivileges(query, altered, []);
 
   options.log(options.dryRun ? 'This would be done; nothing is changed now:' : 'Rolling back:');
-  for (const { name, down } of files.toReversed()) if (ran.includes(name)) options.log(`${name}: ${down}`);
-  options.log(
-    `Drops the tables of pg-boss in the schema ${jobsSchema}, and the schema if nothing else is in it.`,
-  );
-  for (const line of await kept(query, createdTroves)) options.log(line);
-  if (options.dryRun) return;
+  const reversed = files
+    .toReversed()
+    .filter(({ name }) => ran.includes(name))
+    .map(({ name, down }) => ({ name, text: down }));
+  for (const { name, text } of reversed) options.log(`${name}: ${text}`);
+  const jobs = {
+    name: 'jobs-schema',
+    text: `Drops the tables of pg-boss in the schema ${jobsSchema}, and the schema if nothing else is in it.`,
+  };
+  options.log(jobs.text);
+  const keeping = await kept(query, createdTroves);
+  for (const { line } of keeping) options.log(line);
+  const done = { steps: [...reversed, jobs], kept: keeping.flatMap(({ tables }) => tables) };
+  if (options.dryRun) return done;
 
   await dropJobsSchema(client, jobsSchema);
   await runMigrations(client, schema, 'down', !createdTroves);
   options.log('The database is rolled back.');
+  return done;
 }
 
-/** Names the tables that hold rows and so stay, and says how to remove them. */
-async function kept(query: Query, createdTroves: boolean): Promise<string[]> {
-  const lines: string[] = [];
-  for (const table of await holdingRows(query, ownTables)) {
-    lines.push(`Kept: ${table}, which holds rows. If nobody needs them: DROP TABLE ${table};`);
-  }
+/** The tables that stay, because they or others beside them hold rows, and lines that say how to remove them. */
+async function kept(query: Query, createdTroves: boolean): Promise<{ tables: string[]; line: string }[]> {
+  const keeping = (await holdingRows(query, ownTables)).map((table) => ({
+    tables: [table],
+    line: `Kept: ${table}, which holds rows. If nobody needs them: DROP TABLE ${table};`,
+  }));
   const troves = createdTroves ? await holdingRows(query, troveTables) : [];
-  if (troves.length > 0) {
-    lines.push(
-      `Kept: ${troveTables.join(', ')}, for rows are in ${troves.join(', ')}. If nobody needs them: ` +
-        `DROP TABLE ${troveTables.join(', ')};`,
-    );
-  }
-  return lines;
+  if (troves.length === 0) return keeping;
+  const names = troveTables.join(', ');
+  const line = `Kept: ${names}, for rows are in ${troves.join(', ')}. If nobody needs them: DROP TABLE ${names};`;
+  return [...keeping, { tables: [...troveTables], line }];
 }
 
 async function holdingRows(query: Query, tables: readonly string[]): Promise<string[]> {

@@ -8,7 +8,7 @@ import {
   migrateJobsSchema,
 } from './jobs-schema.ts';
 import { createsTroveTables, migrationFiles, migrationsRun, runMigrations } from './ledger.ts';
-import type { MigrateOptions } from './options.ts';
+import type { Migrated, MigrateOptions, MigrationStep } from './options.ts';
 import { checkPrivileges } from './privileges.ts';
 import { type Query, queryOn } from './query.ts';
 import {
@@ -28,7 +28,7 @@ import {
 } from './status-index.ts';
 
 /** Runs the migration files that have not run in the database, then makes the statuses unique. */
-export async function upgrade(client: Client, options: MigrateOptions): Promise<void> {
+export async function upgrade(client: Client, options: MigrateOptions): Promise<Pick<Migrated, 'steps'>> {
   const query = queryOn(client);
   const ran = await migrationsRun(query);
   const skipTroveTables = ran.length > 0 ? !ran.includes(createsTroveTables) : await isTroves(query);
@@ -40,7 +40,8 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
   const jobsState = await jobsSchemaState(client, jobsSchema);
   if (pending.length === 0 && !indexNeeded && jobsState === 'ready') {
     await checkReady(query);
-    return options.log('The database is up to date.');
+    options.log('The database is up to date.');
+    return { steps: [] };
   }
 
   // All checks that may refuse come before the first change.
@@ -51,21 +52,27 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
   if (refused && !options.dryRun) throw duplicatesError(duplicates);
 
   options.log(options.dryRun ? 'This would be done; nothing is changed now:' : 'Migrating:');
-  for (const { name, up } of pending) options.log(`${name}: ${up}`);
-  if (duplicates.rows > 0 && !refused) {
-    options.log(
-      'Deletes all but the newest status of each instance that has several: ' +
+  const files = pending.map(({ name, up }) => ({ name, text: up }));
+  for (const { name, text } of files) options.log(`${name}: ${text}`);
+  const others: MigrationStep[] = [];
+  if (duplicates.rows > 0 && !refused)
+    others.push({
+      name: 'duplicates',
+      text:
+        'Deletes all but the newest status of each instance that has several: ' +
         `${duplicates.sample} (rows: ${duplicates.rows}).`,
-    );
-  }
-  if (indexNeeded) {
-    options.log(
-      'Builds a unique index on service_statuses (instance_id), concurrently: it waits for every transaction that is open now.',
-    );
-  }
-  if (jobsState !== 'ready') options.log(jobsSchemaPlan(jobsSchema, jobsState));
+    });
+  if (indexNeeded)
+    others.push({
+      name: 'status-index',
+      text: 'Builds a unique index on service_statuses (instance_id), concurrently: it waits for every transaction that is open now.',
+    });
+  if (jobsState !== 'ready')
+    others.push({ name: 'jobs-schema', text: jobsSchemaPlan(jobsSchema, jobsState) });
+  for (const { text } of others) options.log(text);
   if (refused) throw duplicatesError(duplicates);
-  if (options.dryRun) return;
+  const steps = [...files, ...others];
+  if (options.dryRun) return { steps };
 
   if (pending.length > 0) await runMigrations(client, schema, 'up', skipTroveTables);
   if (duplicates.rows > 0) await removeDuplicates(query);
@@ -74,6 +81,7 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
 
   await checkReady(query);
   options.log('The database is ready.');
+  return { steps };
 }
 
 /** Refuses a database that lacks an object which a migration has added: a further migration cannot know why it was removed. */

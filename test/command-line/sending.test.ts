@@ -149,4 +149,21 @@ for (const kind of clientBrokers.filter(({ form, hasProperties }) => form === 'n
       t.true(heard.some(({ sender }) => sender === 'g07'));
     },
   );
+
+  brokerTest(`${kind.label}: simulate --json prints only a summary`, async (t) => {
+    const broker = await kind.open(t);
+    const heard = await broker.listen();
+    const file = configuration(stringify({ transports: { only: broker.entry() } }));
+    const flags = ['--json', '--guests', '5', '--interval', '0.2', '--for', '1'];
+    const { code, stdout, errors } = await run(t, ['simulate', '--config', file, ...flags]);
+    t.is(code, 0, errors.join('\n'));
+    t.deepEqual(errors, []);
+    const report = JSON.parse(stdout);
+    t.like(report, { transport: 'only', guests: 5, interval: 0.2, superseded: 0, died: 0, failed: {} });
+    t.true(report.sent > 5 && report.sent === report.cast);
+    t.true(report.seconds > 0.5 && report.seconds < 30, String(report.seconds));
+    const { p50, p99, max } = report.confirmed;
+    t.true(p50 > 0 && p50 <= p99 && p99 <= max);
+    await waitFor(() => heard.length === report.sent, { what: 'all that it says' });
+  });
 }
