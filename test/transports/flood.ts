@@ -13,9 +13,9 @@ export interface Flood {
   readonly good: number;
   /**
    * Sends a good heartbeat of each instance in the wire form native, and something hostile beside each. Resolves with how many
-   * hostile messages the broker has taken.
+   * hostile messages the broker has taken. `settled` says how many messages have their outcome by now.
    */
-  send(good: ReadonlyArray<GoodMessage>): Promise<number>;
+  send(good: ReadonlyArray<GoodMessage>, settled: () => number): Promise<number>;
 }
 
 export interface GoodMessage {
@@ -50,8 +50,8 @@ export async function assertFloodIsHarmless(
   const conductor = await startConductorHere(t, { database: database.url, transports: { guests: entry } });
   const counters = conductor.counters.get('guests');
   if (counters === undefined) throw new Error('the transport has no counters');
-  const hostile = await send(messages);
   const settled = () => outcomeKinds.reduce((sum, kind) => sum + counters.outcomes[kind], 0);
+  const hostile = await send(messages, settled);
   await waitFor(() => settled() >= good + hostile, {
     what: 'each message to have its outcome',
     timeout: patience,
