@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { pause } from '../core/backoff.ts';
 import { settledBy } from '../core/deadline.ts';
+import type { PageState, Point } from '../core/page-answers.ts';
 import type { MetricsSubject } from './metrics/subject.ts';
 import type { PageSource } from './page-source.ts';
-import { type Point, pointBetween, type Reading, readCounters, stateOf } from './replica-state.ts';
+import { pointBetween, type Reading, readCounters, stateOf } from './replica-state.ts';
 
 /** Milliseconds between two events. */
 const ordinaryInterval = 2000;
@@ -94,9 +95,10 @@ export class Live {
     this.before = reading;
     if (point !== undefined) this.points.push(point);
     if (this.points.length > mostPoints) this.points.shift();
-    const state = stateOf(this.subject);
     const shown = problem && this.subject.mask(problem);
-    this.last = eventOf('state', { at: reading.at, ...state, present, fleet, problem: shown });
+    const seen = { present, fleet, problem: shown };
+    const state: PageState = { at: reading.at, ...stateOf(this.subject), ...seen };
+    this.last = eventOf('state', state);
     const event = (point === undefined ? '' : eventOf('point', point)) + this.last;
     for (const response of this.watchers) {
       if (response.writableLength > mostWaiting) response.destroy();

@@ -1,4 +1,5 @@
 import { latencyBounds } from '../core/histogram.ts';
+import type { Point } from '../core/page-answers.ts';
 import { type Health, healthOf } from './health.ts';
 import type { MetricsSubject } from './metrics/subject.ts';
 
@@ -13,20 +14,6 @@ export interface ReplicaState {
   readonly utilisation: number;
   /** Milliseconds. */
   readonly oldestUnsettled: number;
-}
-
-/** One point of the plots: the time since the last one. */
-export interface Point {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  /** Writes to the table of statuses in a second, of all replicas. Null: unknown. */
-  readonly heartbeats: number | null;
-  /** Committed messages of this replica in a second. */
-  readonly committed: number | null;
-  /** Milliseconds from the arrival of a message at this replica to its commit, which half of the messages stay below. Null: there were none. */
-  readonly median: number | null;
-  /** The same for 99 of 100 messages. */
-  readonly slowest: number | null;
 }
 
 /** The counts at one moment. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { SessionAnswer } from '../core/page-answers.ts';
 import { cookieName, type GuardOptions, isOperator } from './guard.ts';
 import { sessionLength } from './token.ts';
 
@@ -17,10 +18,13 @@ export function addSession(server: FastifyInstance, options: GuardOptions): void
       'SameSite=Strict',
       ...(isTls ? ['Secure'] : []),
     ].join('; ');
-  server.get('/session', async (request) => ({
-    signedIn: await isOperator(request, options),
-    hasToken: token.isConfigured,
-  }));
+  server.get(
+    '/session',
+    async (request): Promise<SessionAnswer> => ({
+      signedIn: await isOperator(request, options),
+      hasToken: token.isConfigured,
+    }),
+  );
   server.post('/session', { config: { for: 'operators' } }, async (_, reply) => {
     const session = await token.session();
     return reply.header('set-cookie', cookie(session ?? '', sessionLength)).send({ signedIn: true });

@@ -2,6 +2,7 @@ import { PageRefusal, type PageSource } from '../admin/page-source.ts';
 import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import type { Config } from '../core/config/load.ts';
 import type { Logger } from '../core/logger.ts';
+import type { InstanceAnswer, LetterAnswer, LettersAnswer, RedriveAnswer } from '../core/page-answers.ts';
 import { listLetters, readLetter } from '../database/dead-letters.ts';
 import { editLetter, markForRedrive } from '../database/dead-letters-change.ts';
 import { explainInstance } from '../database/explain-instance.ts';
@@ -44,15 +45,24 @@ export function createPageSource(config: Config, logger: Logger): RenewablePageS
       requests.transaction(async (query) => {
         const { dead, ...found } = await explainInstance(query, id, 10);
         // A detail may quote a message, so it is for operators only.
-        return { ...found, dead: dead.map(({ detail: _, ...letter }) => letter) };
+        return {
+          ...found,
+          dead: dead.map(({ detail: _, ...letter }) => letter),
+        } satisfies InstanceAnswer<Date>;
       }),
     letters: (asked) =>
       requests.transaction(async (query) => {
         const { before, ...filter } = asked;
         const rows = await listLetters(query, filter, mostRows + 1, before);
-        return { letters: rows.slice(0, mostRows), more: rows.length > mostRows };
+        return {
+          letters: rows.slice(0, mostRows),
+          more: rows.length > mostRows,
+        } satisfies LettersAnswer<Date>;
       }),
-    letter: (id) => requests.transaction(async (query) => letterJson(await letterOf(query, id), maxBody)),
+    letter: (id) =>
+      requests.transaction(
+        async (query): Promise<LetterAnswer<Date>> => letterJson(await letterOf(query, id), maxBody),
+      ),
     edit: (id, body, by) =>
       requests.transaction(async (query) => {
         const why = uneditableBecause(await letterOf(query, id));
@@ -67,8 +77,9 @@ export function createPageSource(config: Config, logger: Logger): RenewablePageS
         return { edited: id, by };
       }),
     redrive: (asked, by) =>
-      requests.transaction((query) =>
-        markForRedrive(query, asked, { by, rate: undefined, limit: mostRedriven }, () => {}),
+      requests.transaction(
+        (query): Promise<RedriveAnswer> =>
+          markForRedrive(query, asked, { by, rate: undefined, limit: mostRedriven }, () => {}),
       ),
     renew(address) {
       for (const connection of [counts, requests]) connection.renew(address);

@@ -1,7 +1,14 @@
+/** @import {FleetSnapshot, StatusCount} from '../../core/page-data.ts' */
+
 import { byId, draw, fillTable, setText } from './dom.js';
 import { change, clock, duration, instanceLink, number, share, time, toneOf } from './words.js';
 
-/** Shows the counts of the fleet. @param now the database's clock. */
+/**
+ * Shows the counts of the fleet.
+ *
+ * @param {FleetSnapshot | undefined} fleet
+ * @param {number} now the database's clock.
+ */
 export function showFleet(fleet, now) {
   if (fleet === undefined) return;
   const all = fleet.statuses.reduce((sum, { count }) => sum + count, 0);
@@ -12,7 +19,7 @@ export function showFleet(fleet, now) {
   byId('fleet-silent').className = fleet.silent > 0 ? 'text-warn' : '';
   const gone = fleet.statuses.filter(({ count }) => count > 0);
   fillTable(
-    byId('fleet-rows'),
+    byId('fleet-rows', HTMLTableSectionElement),
     gone.map(({ status, count, change: by }) => ({
       key: status,
       cells: [
@@ -27,7 +34,7 @@ export function showFleet(fleet, now) {
   showBar(gone, all);
   showNote(fleet, now);
   fillTable(
-    byId('silent'),
+    byId('silent', HTMLTableSectionElement),
     fleet.oldest.map(({ id, status, heardAt }) => ({
       key: id,
       cells: [
@@ -40,6 +47,10 @@ export function showFleet(fleet, now) {
   );
 }
 
+/**
+ * @param {FleetSnapshot | undefined} fleet
+ * @param {number} now the database's clock.
+ */
 export function showNote(fleet, now) {
   if (fleet === undefined) return;
   const age = Math.max(0, now - fleet.begunAt);
@@ -49,9 +60,14 @@ export function showNote(fleet, now) {
   );
 }
 
-/** Rectangles side by side. A part that is too small to see gets no less than a hair. */
+/**
+ * Rectangles side by side. A part that is too small to see gets no less than a hair.
+ *
+ * @param {ReadonlyArray<StatusCount>} statuses
+ * @param {number} all
+ */
 function showBar(statuses, all) {
-  const bar = byId('fleet-bar');
+  const bar = byId('fleet-bar', SVGSVGElement);
   let left = 0;
   const parts = statuses.map(({ status, count }) => {
     const width = (100 * count) / all;
@@ -59,10 +75,10 @@ function showBar(statuses, all) {
     left += width;
     return part;
   });
-  while (bar.childElementCount > parts.length) bar.lastElementChild.remove();
+  while (bar.childElementCount > parts.length) bar.lastElementChild?.remove();
   while (bar.childElementCount < parts.length) bar.append(draw('rect', { height: 18, y: 0 }));
-  for (const [index, { tone, x, width }] of parts.entries()) {
-    const rect = bar.children[index];
+  for (const [index, rect] of [...bar.children].entries()) {
+    const { tone, x, width } = parts[index] ?? { tone: 'none', x: 0, width: 0 };
     rect.setAttribute('class', `tone-${tone}`);
     rect.setAttribute('x', `${x}%`);
     rect.setAttribute('width', `${width}%`);

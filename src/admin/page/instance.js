@@ -1,12 +1,17 @@
-import { ask } from './api.js';
-import { byId, fillTable, make } from './dom.js';
+/**
+ * @import {InstanceAnswer} from '../../core/page-answers.ts'
+ * @import {Cell} from './dom.js'
+ */
+
+import { ask, textOf } from './api.js';
+import { byId, fillTable, make, part } from './dom.js';
 import { duration, time, toneOf } from './words.js';
 
-/** Shows what is known of an instance, in its dialog. */
+/** Shows what is known of an instance, in its dialog. @param {string} id */
 export async function showInstance(id) {
-  const dialog = byId('instance');
+  const dialog = byId('instance', HTMLDialogElement);
   const title = byId('instance-title');
-  const content = dialog.querySelector('.content');
+  const content = part(dialog, '.content');
   title.textContent = id;
   content.replaceChildren(make('p', { class: 'quiet' }, 'Asking …'));
   if (!dialog.open) dialog.showModal();
@@ -15,7 +20,7 @@ export async function showInstance(id) {
   try {
     found = await ask('/api/instance', { query: { id } });
   } catch (problem) {
-    content.replaceChildren(make('p', { class: 'error', role: 'alert' }, problem.message));
+    content.replaceChildren(make('p', { class: 'error', role: 'alert' }, textOf(problem)));
     return;
   }
   content.replaceChildren(
@@ -49,13 +54,15 @@ export async function showInstance(id) {
   );
 }
 
+/** @param {InstanceAnswer<string>} answer */
 function factsOf({ instance, status }) {
+  /** @type {ReadonlyArray<readonly [string, string | undefined]>} */
   const facts = [
     ['Name', instance?.name ?? undefined],
     ['Status', status?.status ?? 'none'],
     [
       'Last heard',
-      status?.silentFor == null
+      status?.silentFor == null || status.updatedAt === null
         ? undefined
         : `${duration(status.silentFor * 1000)} ago, ${time(status.updatedAt)}`,
     ],
@@ -71,6 +78,13 @@ function factsOf({ instance, status }) {
   );
 }
 
+/**
+ * @template One
+ * @param {string} title
+ * @param {ReadonlyArray<string>} headings
+ * @param {ReadonlyArray<One>} rows
+ * @param {(row: One) => ReadonlyArray<string | Cell>} cellsOf
+ */
 function table(title, headings, rows, cellsOf) {
   if (rows.length === 0) return [make('h3', {}, title), make('p', { class: 'empty' }, 'None.')];
   const body = make('tbody');

@@ -1,36 +1,41 @@
-import { ask } from './api.js';
-import { announce, byId, make } from './dom.js';
+/** @import {LetterAnswer} from '../../core/page-answers.ts' */
+
+import { ask, textOf } from './api.js';
+import { announce, byId, make, part } from './dom.js';
 import { time } from './words.js';
 
-/** Shows one dead letter below the list of its dialog. Throws Refused if the reader is not signed in. */
+/** Shows one dead letter below the list of its dialog. Throws Refused if the reader is not signed in. @param {string} id */
 export async function showLetter(id) {
   const letter = await ask('/api/letter', { query: { id } });
-  const dialog = byId('letter-list');
+  const dialog = byId('letter-list', HTMLDialogElement);
   byId('letter-list-title').textContent = `Dead letter ${id}`;
-  dialog.querySelector('.content').replaceChildren(make('div', { class: 'one' }));
+  part(dialog, '.content').replaceChildren(make('div', { class: 'one' }));
   if (!dialog.open) dialog.showModal();
   render(letter);
 }
 
-/** Shows one dead letter below the list that is open. */
+/** Shows one dead letter below the list that is open. @param {string} id */
 export async function openLetter(id) {
-  const place = byId('letter-list').querySelector('.one');
+  const place = part(byId('letter-list'), '.one');
   try {
     render(await ask('/api/letter', { query: { id } }));
   } catch (problem) {
-    place.replaceChildren(make('p', { class: 'error', role: 'alert' }, problem.message));
+    place.replaceChildren(make('p', { class: 'error', role: 'alert' }, textOf(problem)));
   }
 }
 
+/** @param {LetterAnswer<string>} letter */
 function render(letter) {
-  const place = byId('letter-list').querySelector('.one');
+  const place = part(byId('letter-list'), '.one');
   const heading = make('h3', { tabindex: '-1' }, `Dead letter ${letter.id}`);
   place.replaceChildren(heading, factsOf(letter), ...bodyOf(letter), ...editorOf(letter));
   heading.focus();
   place.scrollIntoView({ block: 'nearest' });
 }
 
+/** @param {LetterAnswer<string>} letter */
 function factsOf(letter) {
+  /** @type {ReadonlyArray<readonly [string, string | null]>} */
   const facts = [
     ['Died', time(letter.diedAt)],
     ['State', letter.state === 'redriven' ? `redriven: ${letter.redriveOutcome}` : letter.state],
@@ -55,11 +60,13 @@ function factsOf(letter) {
   );
 }
 
+/** @param {LetterAnswer<string>} letter */
 function bodyOf({ body, bodyHex }) {
   const text = body ?? (bodyHex ? `(no text; in hex) ${bodyHex}` : '(no body was kept)');
   return [make('h3', {}, 'Body'), make('pre', { tabindex: '0' }, text)];
 }
 
+/** @param {LetterAnswer<string>} letter */
 function editorOf(letter) {
   const { id, state, counted, refusal } = letter;
   if (state !== 'dead' || counted !== null) return [];
@@ -69,6 +76,7 @@ function editorOf(letter) {
   const store = make('button', { type: 'button', class: 'plain' }, 'Store this body');
   const redrive = make('button', { type: 'button' }, 'Redrive');
   redrive.disabled = refusal !== null;
+  /** @param {() => Promise<string>} work */
   const run = async (work) => {
     store.disabled = true;
     redrive.disabled = true;
@@ -77,7 +85,7 @@ function editorOf(letter) {
       message.className = 'text-good';
       announce(message.textContent);
     } catch (problem) {
-      message.textContent = problem.message;
+      message.textContent = textOf(problem);
       message.className = 'error';
     }
     store.disabled = false;
@@ -105,7 +113,7 @@ function editorOf(letter) {
   ];
 }
 
-/** JSON with line breaks, so that it can be read. Other texts stay as they are. */
+/** JSON with line breaks, so that it can be read. Other texts stay as they are. @param {string} text */
 function indented(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);

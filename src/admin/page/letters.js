@@ -1,12 +1,22 @@
-import { ask } from './api.js';
-import { announce, byId, fillTable, make } from './dom.js';
+/**
+ * @import {LetterLine, LettersAnswer} from '../../core/page-answers.ts'
+ * @import {LetterReason} from '../../core/page-data.ts'
+ */
+
+import { ask, textOf } from './api.js';
+import { announce, byId, fillTable, make, part } from './dom.js';
 import { openLetter } from './letter.js';
 import { duration, instanceLink, number, time } from './words.js';
 
-/** The dead letters by reason. */
+/**
+ * The dead letters by reason.
+ *
+ * @param {ReadonlyArray<LetterReason>} letters
+ * @param {number} now
+ */
 export function showReasons(letters, now) {
   fillTable(
-    byId('letters'),
+    byId('letters', HTMLTableSectionElement),
     letters.map(({ reason, transport, dead, waiting, redriven, newestAt }) => ({
       key: `${reason} ${transport}`,
       cells: [
@@ -25,20 +35,27 @@ export function showReasons(letters, now) {
   );
 }
 
-/** Lists the letters of a reason in the dialog. Throws Refused if the reader is not signed in. */
+/**
+ * Lists the letters of a reason in the dialog. Throws Refused if the reader is not signed in.
+ *
+ * @param {{ reason: string, transport: string | undefined }} filter
+ */
 export async function listLetters(filter) {
-  const dialog = byId('letter-list');
+  const dialog = byId('letter-list', HTMLDialogElement);
   const first = await ask('/api/letters', { query: filter });
   const title = byId('letter-list-title');
   title.textContent = `Dead letters: ${filter.reason}, ${filter.transport}`;
   const body = make('tbody');
+  /** @type {Set<string>} */
   const chosen = new Set();
+  /** @type {Map<string, HTMLTableRowElement>} */
   const rows = new Map();
   const message = make('span', { role: 'status' });
   const more = make('button', { type: 'button', class: 'plain' }, 'Show more');
   const all = make('button', { type: 'button' }, 'Redrive all of these');
   const some = make('button', { type: 'button', class: 'plain', disabled: '' }, 'Redrive the chosen ones');
 
+  /** @param {LettersAnswer<string>} answer */
   const add = ({ letters, more: hasMore }) => {
     for (const letter of letters) {
       const row = rowOf(letter, (isChosen) => {
@@ -51,6 +68,7 @@ export async function listLetters(filter) {
     }
     more.hidden = !hasMore;
   };
+  /** @param {Readonly<Record<string, string | undefined>>} query */
   const redrive = async (query) => {
     all.disabled = true;
     try {
@@ -64,7 +82,7 @@ export async function listLetters(filter) {
       some.disabled = true;
       add(again);
     } catch (problem) {
-      message.textContent = problem.message;
+      message.textContent = textOf(problem);
     } finally {
       all.disabled = false;
     }
@@ -75,7 +93,7 @@ export async function listLetters(filter) {
     try {
       add(await ask('/api/letters', { query: { ...filter, before: [...rows.keys()].at(-1) } }));
     } catch (problem) {
-      message.textContent = problem.message;
+      message.textContent = textOf(problem);
     }
   });
   add(first);
@@ -85,23 +103,21 @@ export async function listLetters(filter) {
     {},
     make('tr', {}, ...headings.map((text) => make('th', { scope: 'col' }, text))),
   );
-  dialog
-    .querySelector('.content')
-    .replaceChildren(
-      make('div', { class: 'actions' }, all, some, message),
-      make(
-        'div',
-        { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Dead letters' },
-        make('table', {}, head, body),
-      ),
-      make('div', { class: 'actions' }, more),
-      make('div', { class: 'one' }),
-    );
+  part(dialog, '.content').replaceChildren(
+    make('div', { class: 'actions' }, all, some, message),
+    make(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Dead letters' },
+      make('table', {}, head, body),
+    ),
+    make('div', { class: 'actions' }, more),
+    make('div', { class: 'one' }),
+  );
   if (!dialog.open) dialog.showModal();
   title.focus();
 }
 
-/** Why some letters cannot be redriven as they are. */
+/** Why some letters cannot be redriven as they are. @type {Readonly<Record<string, string>>} */
 const refusals = {
   counted: 'only count messages that were not kept',
   call: 'are calls, whose callers no longer wait',
@@ -110,6 +126,10 @@ const refusals = {
   cut: 'have only the beginning of their bodies',
 };
 
+/**
+ * @param {LetterLine<string>} letter
+ * @param {(isChosen: boolean) => void} choose
+ */
 function rowOf({ id, diedAt, method, instance, state, redriveOutcome, editedAt, detail, counted }, choose) {
   const box = make('input', { type: 'checkbox', 'aria-label': `Choose dead letter ${id}` });
   box.disabled = state !== 'dead' || counted !== null;

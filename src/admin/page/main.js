@@ -1,5 +1,10 @@
-import { ask, signInForm, signOut } from './api.js';
-import { announce, byId, fillTable, setText } from './dom.js';
+/**
+ * @import {PageState, Point} from '../../core/page-answers.ts'
+ * @import {Present} from '../../core/page-data.ts'
+ */
+
+import { ask, needsToken, signInForm, signOut, textOf } from './api.js';
+import { announce, byId, fillTable, part, setText } from './dom.js';
 import { showFleet } from './fleet.js';
 import { showInstance } from './instance.js';
 import { showLetter } from './letter.js';
@@ -20,9 +25,12 @@ const plots = [
 ];
 /** Ten minutes. */
 const mostPoints = 300;
+/** @type {Point[]} */
 let points = [];
+/** @type {string | undefined} */
 let status;
 
+/** @type {Readonly<Record<PageState['health']['status'], readonly [tone: string, text: string]>>} */
 const words = {
   ok: ['good', 'ok: messages flow'],
   degraded: ['warn', 'degraded: see what is held'],
@@ -32,6 +40,10 @@ const words = {
   wedged: ['bad', 'wedged: start it again'],
 };
 
+/**
+ * @param {string} tone
+ * @param {string} text
+ */
 function showStatus(tone, text) {
   const pill = byId('status');
   pill.dataset.tone = tone;
@@ -42,8 +54,13 @@ function showStatus(tone, text) {
 }
 
 /** The database's clock at its last answer, and by how much it is ahead of the replica's. It goes on while the database is away. */
+/** @type {{ last: number | undefined, ahead: number }} */
 const databaseClock = { last: undefined, ahead: 0 };
 
+/**
+ * @param {number} at
+ * @param {Present | undefined} present
+ */
 function databaseTime(at, present) {
   if (present !== undefined && present.now !== databaseClock.last) {
     databaseClock.last = present.now;
@@ -52,6 +69,7 @@ function databaseTime(at, present) {
   return at + databaseClock.ahead;
 }
 
+/** @param {PageState} state */
 function showState(state) {
   const { health, present, fleet, problem, replica, version, at } = state;
   const now = databaseTime(at, present);
@@ -65,7 +83,7 @@ function showState(state) {
   if (present === undefined) return;
   showReplicas(present.replicas, now);
   fillTable(
-    byId('transitions'),
+    byId('transitions', HTMLTableSectionElement),
     present.transitions.map(({ id, instance, from, to, cause, at: when }) => ({
       key: id,
       cells: [
@@ -111,7 +129,7 @@ async function watchAgain() {
   try {
     await showSession();
   } catch (problem) {
-    if (problem.status === 401) return location.reload();
+    if (needsToken(problem)) return location.reload();
   }
   setTimeout(watch, retryAfter);
 }
@@ -119,7 +137,8 @@ async function watchAgain() {
 /* Signing in. */
 
 const sign = byId('sign');
-const signing = byId('signing');
+const signing = byId('signing', HTMLDialogElement);
+/** The work that waits for the token. @type {(() => Promise<void>) | undefined} */
 let retry;
 
 async function showSession() {
@@ -129,24 +148,25 @@ async function showSession() {
   setText(sign, signedIn ? 'Sign out' : 'Sign in');
 }
 
-/** Does the work. If it needs the token, asks for it first and then does the work again. */
+/** Does the work. If it needs the token, asks for it first and then does the work again. @param {() => Promise<void>} work */
 async function asOperator(work) {
   try {
     await work();
   } catch (problem) {
-    if (problem.status !== 401) return showProblem(problem.message);
+    if (!needsToken(problem)) return showProblem(textOf(problem));
     retry = work;
     signing.showModal();
   }
 }
 
+/** @param {string} text */
 function showProblem(text) {
   banner.hidden = false;
   setText(banner, text);
   announce(text);
 }
 
-signInForm(byId('sign-in'), async () => {
+signInForm(byId('sign-in', HTMLFormElement), async () => {
   const work = retry;
   retry = undefined;
   signing.close();
@@ -162,11 +182,11 @@ sign.addEventListener('click', async () => {
 
 /* The part behind # says which dialog is open, so that it can be sent to somebody, and Back closes it. */
 
-const dialogs = [byId('instance'), byId('letter-list')];
+const dialogs = [byId('instance', HTMLDialogElement), byId('letter-list', HTMLDialogElement)];
 
 function showPlace() {
   const place = new URLSearchParams(location.hash.slice(1));
-  const [instance, reason, letter] = ['instance', 'letters', 'letter'].map((name) => place.get(name));
+  const [instance, reason, letter] = [place.get('instance'), place.get('letters'), place.get('letter')];
   for (const dialog of dialogs) dialog.close();
   if (instance !== null) void showInstance(instance);
   else if (letter !== null) void asOperator(() => showLetter(letter));
@@ -175,7 +195,7 @@ function showPlace() {
 }
 
 for (const dialog of [...dialogs, signing]) {
-  dialog.querySelector('.close').addEventListener('click', () => dialog.close());
+  part(dialog, '.close').addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', (event) => {
     // A click beside the dialog.
     if (event.target === dialog) dialog.close();
@@ -189,7 +209,7 @@ for (const dialog of dialogs)
 
 byId('search').addEventListener('submit', (event) => {
   event.preventDefault();
-  const id = byId('search-id').value.trim();
+  const id = byId('search-id', HTMLInputElement).value.trim();
   if (id === '') return;
   const place = instanceLink(id);
   if (location.hash === place) showPlace();
@@ -202,4 +222,4 @@ window.addEventListener('popstate', () => {
 
 watch();
 showPlace();
-void showSession().catch((problem) => showProblem(problem.message));
+void showSession().catch((problem) => showProblem(textOf(problem)));

@@ -1,3 +1,5 @@
+/** @import {Point} from '../../core/page-answers.ts' */
+
 import { draw, make, setText } from './dom.js';
 import { clock, time } from './words.js';
 
@@ -10,13 +12,26 @@ const spans = { least: 120_000, most: 600_000 };
 /** Milliseconds: a line is not drawn across a longer time without points. */
 const gap = 10_000;
 
+/**
+ * A line: its name, its value in a point, and a value in words.
+ *
+ * @typedef {object} Series
+ * @property {string} name
+ * @property {(point: Point) => number | null} of
+ * @property {(value: number | null) => string} words
+ */
+
 export class Plot {
   /**
-   * @param series each `{ name, of, words }`: its name, its value in a point, and a value in words.
+   * @param {Element} place
+   * @param {ReadonlyArray<Series>} series
    */
   constructor(place, series) {
     this.series = series;
+    /** @type {ReadonlyArray<Point>} */
     this.points = [];
+    /** Of the pointer, from the left. @type {number | undefined} */
+    this.pointer = undefined;
     this.values = series.map(() => make('b', {}, '–'));
     const keys = series.map(({ name }, index) =>
       make(
@@ -34,11 +49,13 @@ export class Plot {
     new ResizeObserver(() => this.draw()).observe(this.svg);
   }
 
+  /** @param {ReadonlyArray<Point>} points */
   show(points) {
     this.points = points;
     this.draw();
   }
 
+  /** @param {PointerEvent | undefined} event */
   point(event) {
     this.pointer = event?.offsetX;
     this.draw();
@@ -53,8 +70,11 @@ export class Plot {
     const top = niceTop(
       Math.max(0, ...this.series.flatMap(({ of }) => shown.map((point) => of(point) ?? 0))),
     );
+    /** @type {(at: number) => number} */
     const x = (at) => inset.left + ((at - first) / (last - first)) * (width - inset.left - inset.right);
+    /** @type {(value: number) => number} */
     const y = (value) => height - inset.bottom - (value / top) * (height - inset.top - inset.bottom);
+    /** @type {SVGElement[]} */
     const children = [];
     for (const part of [0, 0.5, 1]) {
       const at = y(part * top);
@@ -63,7 +83,7 @@ export class Plot {
         draw(
           'text',
           { x: inset.left - 6, y: at + 4, 'text-anchor': 'end' },
-          this.series[0].words(part * top),
+          this.series[0]?.words(part * top) ?? '',
         ),
       );
     }
@@ -100,27 +120,48 @@ export class Plot {
     this.tell(shown, chosen ?? shown.at(-1));
   }
 
-  /** The point under the pointer. */
+  /**
+   * The point under the pointer.
+   *
+   * @param {ReadonlyArray<Point>} shown
+   * @param {(at: number) => number} x
+   */
   chosen(shown, x) {
-    if (this.pointer === undefined || shown.length === 0) return undefined;
-    const distance = ({ at }) => Math.abs(x(at) - this.pointer);
+    const { pointer } = this;
+    if (pointer === undefined || shown.length === 0) return undefined;
+    /** @type {(point: Point) => number} */
+    const distance = ({ at }) => Math.abs(x(at) - pointer);
     return shown.reduce((nearest, point) => (distance(point) < distance(nearest) ? point : nearest));
   }
 
+  /**
+   * @param {ReadonlyArray<Point>} shown
+   * @param {Point | undefined} point
+   */
   tell(shown, point) {
     const parts = this.series.map(({ name, of, words }, index) => {
-      setText(this.values[index], words(point === undefined ? null : of(point)));
+      const place = this.values[index];
+      if (place !== undefined) setText(place, words(point === undefined ? null : of(point)));
       const values = shown.map(of).filter((value) => value !== null);
-      if (values.length === 0) return `${name}: no values yet`;
-      return `${name}: now ${words(of(shown.at(-1)))}, between ${words(Math.min(...values))} and ${words(Math.max(...values))}`;
+      const last = shown.at(-1);
+      if (values.length === 0 || last === undefined) return `${name}: no values yet`;
+      return `${name}: now ${words(of(last))}, between ${words(Math.min(...values))} and ${words(Math.max(...values))}`;
     });
     this.svg.setAttribute('aria-label', parts.join('; '));
   }
 }
 
-/** The moves and lines through the points. A lone point is drawn as a dot, by a line of no length. */
+/**
+ * The moves and lines through the points. A lone point is drawn as a dot, by a line of no length.
+ *
+ * @param {ReadonlyArray<Point>} points
+ * @param {(point: Point) => number | null} of
+ * @param {(at: number) => number} x
+ * @param {(value: number) => number} y
+ */
 function pathOf(points, of, x, y) {
   let path = '';
+  /** @type {number | undefined} */
   let before;
   for (const point of points) {
     const value = of(point);
@@ -137,7 +178,7 @@ function pathOf(points, of, x, y) {
   return path;
 }
 
-/** The next of 1, 2, 5, 10, 20 ... above the value. */
+/** The next of 1, 2, 5, 10, 20 ... above the value. @param {number} value */
 function niceTop(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

@@ -1,12 +1,17 @@
+/**
+ * @import {PageState} from '../../core/page-answers.ts'
+ * @import {FleetSnapshot, ReplicaRow} from '../../core/page-data.ts'
+ */
+
 import { byId, fillTable, make } from './dom.js';
 import { duration, latency, number, time } from './words.js';
 
 const tones = { consuming: 'good', parked: 'warn', waiting: 'bad', connecting: 'new', stopped: 'none' };
 
-/** The transports of the replica that serves this page. */
+/** The transports of the replica that serves this page. @param {PageState} state */
 export function showTransports({ health, kinds }) {
   fillTable(
-    byId('transports'),
+    byId('transports', HTMLTableSectionElement),
     Object.entries(health.transports).map(([name, one]) => ({
       key: name,
       cells: [
@@ -26,10 +31,15 @@ export function showTransports({ health, kinds }) {
 /** Milliseconds without a sign of life after which a replica is shown as silent. */
 const late = 30_000;
 
-/** All replicas, by their signs of life. */
+/**
+ * All replicas, by their signs of life.
+ *
+ * @param {ReadonlyArray<ReplicaRow>} rows
+ * @param {number} now the database's clock.
+ */
 export function showReplicas(rows, now) {
   fillTable(
-    byId('replicas'),
+    byId('replicas', HTMLTableSectionElement),
     rows.map(({ replica, transport, startedAt, seenAt, oldestUnsettled, adopter }, index) => {
       const isLate = now - seenAt > late;
       const gone = adopter === null ? 'gone' : `adopted by ${adopter}`;
@@ -52,7 +62,7 @@ export function showReplicas(rows, now) {
   );
 }
 
-/** Why deferred messages wait. */
+/** Why deferred messages wait. @type {Readonly<Record<string, string>>} */
 const waits = {
   unknown: 'their instance or backup is not in the database yet',
   locked: 'another session holds their row locked',
@@ -61,18 +71,26 @@ const waits = {
   quota: 'their guests send more than their quota',
 };
 
-/** The replica's own words, with one full stop. */
+/** The replica's own words, with one full stop. @param {string} text */
 function sentence(text) {
   return `${text.replace(/[.\s]+$/, '')}.`;
 }
 
-/** What is held and why. */
+/**
+ * What is held and why.
+ *
+ * @param {PageState} state
+ * @param {FleetSnapshot | undefined} fleet
+ * @param {string | undefined} problem
+ */
 export function showHeld({ health }, fleet, problem) {
   const { heldBecause, putAsideBecause, wedgedBecause, transports, clocks } = health;
   const held = Object.values(transports).reduce((sum, one) => sum + one.held - one.waiting, 0);
   const waiting = Object.values(transports).reduce((sum, one) => sum + one.waiting, 0);
+  /** @type {{ tone: string, text: string }[]} */
   const lines = [];
-  const add = (tone, text) => lines.push({ tone, text });
+  /** @type {(tone: string, text: string) => void} */
+  const add = (tone, text) => void lines.push({ tone, text });
   if (wedgedBecause !== undefined)
     add('bad', `The replica hangs. ${sentence(wedgedBecause)} Start it again.`);
   if (heldBecause !== undefined)

@@ -1,5 +1,5 @@
 import { signInForm } from './api.js';
 import { byId } from './dom.js';
 
-signInForm(byId('sign-in'), () => location.reload());
+signInForm(byId('sign-in', HTMLFormElement), () => location.reload());
 byId('token').focus();

@@ -4,11 +4,12 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const shares = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
 
+/** @param {number} value */
 export function number(value) {
   return whole.format(value);
 }
 
-/** Three digits are enough for a rate. */
+/** Three digits are enough for a rate. @param {number | null | undefined} value */
 export function rate(value) {
   return value === null || value === undefined
     ? '–'
@@ -17,29 +18,31 @@ export function rate(value) {
       : short.format(value);
 }
 
+/** @param {number} value */
 export function share(value) {
   return value > 0 && value < 0.001 ? '< 0.1%' : shares.format(value);
 }
 
-/** With its sign. */
+/** With its sign. @param {number} value */
 export function change(value) {
   if (value === 0) return '·';
   return value > 0 ? `+${whole.format(value)}` : `−${whole.format(-value)}`;
 }
 
-/** @param value milliseconds. */
+/** @param {number | null | undefined} value milliseconds. */
 export function latency(value) {
   if (value === null || value === undefined) return '–';
   return value >= 1000 ? `${short.format(value / 1000)} s` : `${short.format(value)} ms`;
 }
 
+/** @type {ReadonlyArray<readonly [string, number]>} */
 const units = [
   ['d', 86_400],
   ['h', 3600],
   ['min', 60],
 ];
 
-/** @param value milliseconds. */
+/** @param {number} value milliseconds. */
 export function duration(value) {
   const seconds = Math.max(0, Math.round(value / 1000));
   for (const [index, [unit, length]] of units.entries()) {
@@ -51,7 +54,7 @@ export function duration(value) {
   return `${seconds} s`;
 }
 
-/** @param at milliseconds since the epoch, or the text of a time. */
+/** @param {number | string} at milliseconds since the epoch, or the text of a time. */
 export function time(at) {
   return new Date(at)
     .toISOString()
@@ -59,7 +62,7 @@ export function time(at) {
     .replace(/\.\d+Z$/, ' UTC');
 }
 
-/** The hour and the minute where the reader is. */
+/** The hour and the minute where the reader is. @param {number} at */
 export function clock(at) {
   return new Date(at).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hour12: false });
 }
@@ -81,11 +84,12 @@ const tones = {
   bad: ['crashed', 'failed', 'failed to spawn', 'guestagent error', 'error'],
 };
 
-/** The tone of a status: good, new, warn, bad or none. The word always stands beside the colour. */
+/** The tone of a status: good, new, warn, bad or none. The word always stands beside the colour. @param {string} status */
 export function toneOf(status) {
   return Object.entries(tones).find(([, names]) => names.includes(status))?.[0] ?? 'none';
 }
 
+/** @param {string} id */
 export function instanceLink(id) {
   return `#instance=${encodeURIComponent(id)}`;
 }
