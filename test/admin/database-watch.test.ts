@@ -1,18 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { mock } from 'node:test';
 import test from 'ava';
 import { pino } from 'pino';
-import type { Health } from '../../src/admin/health.ts';
 import { DatabaseProbe } from '../../src/database/probe.ts';
 import type { Query } from '../../src/database/query.ts';
 import { DatabaseWatch } from '../../src/jobs/database-watch.ts';
 import { tick } from '../core/gateway/support.ts';
 import { makeReadOnly, startOwnPostgres } from '../faults/databases.ts';
-import { startConductorHere } from '../support/conductor.ts';
+import { ownEdge, startAdminReplica } from '../support/admin.ts';
 import { createDatabase } from '../support/database.ts';
-import { freePort } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
-import { needs, service } from '../support/services.ts';
+import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** A database that goes while nothing arrives is noticed, and when it comes back as well. */
@@ -70,37 +67,26 @@ needs(
   'a replica is not ready while Postgres is stopped and nothing arrives, and is ready again once Postgres is back',
   async (t) => {
     const { postgres, database } = await startOwnPostgres(t);
-    const name = `watch-${randomUUID()}`;
-    const edge = {
-      kind: 'mqtt',
-      url: service('mosquitto').url,
-      topic: `${name}/+`,
-      group: name,
-      clientId: name,
-    };
-    const port = await freePort();
-    const conductor = await startConductorHere(t, {
-      database: database.url,
-      transports: { edge },
-      settings: { admin: { port } },
-    });
-    const ready = async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status;
+    const { edge } = ownEdge();
+    const replica = await startAdminReplica(t, { database: database.url, transports: { edge } });
+    const { log } = replica.conductor;
+    const ready = async () => (await replica.get('/health/ready')).status;
     t.is(await ready(), 200);
     await postgres.stop();
     await waitFor(async () => (await ready()) === 503, { what: 'it to say that it is not ready' });
     // At first the server says that it is shutting down.
     const health = await waitFor(
       async () => {
-        const told: Health = JSON.parse(await (await fetch(`http://127.0.0.1:${port}/health`)).text());
+        const told = await replica.health();
         return /cannot be reached: .*ECONNREFUSED/.test(told.heldBecause ?? '') && told;
       },
       { what: 'it to say why' },
     );
     t.is(health.status, 'held');
-    await conductor.log.line('the database is away: new messages will be held, none is lost');
+    await log.line('the database is away: new messages will be held, none is lost');
     await postgres.restart();
     await waitFor(async () => (await ready()) === 200, { what: 'it to say that it is ready' });
-    await conductor.log.line('the database answers again');
+    await log.line('the database answers again');
   },
 );
 

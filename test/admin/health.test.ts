@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { type Health, healthOf, isReady } from '../../src/admin/health.ts';
 import { Counters } from '../../src/core/gateway/counters.ts';
 import type { SupervisorState } from '../../src/core/gateway/supervisor.ts';
+import { deadBroker as dead, ownEdge, startAdminReplica } from '../support/admin.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
-import { freePort } from '../support/ports.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -46,17 +45,13 @@ test('a replica that puts all messages of a method aside is degraded, and names 
   t.is(found.putAsideBecause, 'heartbeat: a column is missing');
 });
 
-const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
-
 async function start(
   t: ExecutionContext,
   transports: Record<string, Record<string, unknown>>,
   reachable: number,
 ) {
-  const { url } = await createDatabase(t, { migrated: true });
-  const port = await freePort();
-  await startConductorHere(t, { database: url, transports, reachable, settings: { admin: { port } } });
-  return (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+  const { url: database } = await createDatabase(t, { migrated: true });
+  return startAdminReplica(t, { database, transports, reachable });
 }
 
 needs(
@@ -64,19 +59,11 @@ needs(
   'mosquitto',
   'postgres',
 )('/health reports the state of each transport', async (t) => {
-  const name = `health-${randomUUID()}`;
-  const edge = {
-    kind: 'mqtt',
-    url: service('mosquitto').url,
-    topic: `${name}/+`,
-    group: name,
-    clientId: name,
-  };
-  const get = await start(t, { edge, dead }, 1);
+  const { get, health } = await start(t, { edge: ownEdge().edge, dead }, 1);
   const told = await waitFor(
     async () => {
-      const health: Health = JSON.parse(await (await get('/health')).text());
-      return health.transports.dead?.lastError === undefined ? false : health;
+      const told = await health();
+      return told.transports.dead?.lastError !== undefined && told;
     },
     { what: 'the dead broker to be noticed' },
   );
@@ -89,7 +76,7 @@ needs(
 });
 
 needs(test, 'postgres')('a replica without any broker is live, but not ready', async (t) => {
-  const get = await start(t, { dead }, 0);
+  const { get } = await start(t, { dead }, 0);
   t.is((await get('/health/live')).status, 200);
   const ready = await get('/health/ready');
   t.is(ready.status, 503);

@@ -1,11 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { connectAsync } from 'mqtt';
-import { startConductorHere } from '../support/conductor.ts';
+import { deadBroker as dead, ownEdge, startAdminReplica } from '../support/admin.ts';
 import { createDatabase } from '../support/database.ts';
-import { scrape } from '../support/open-metrics.ts';
-import { freePort } from '../support/ports.ts';
-import { needs, service } from '../support/services.ts';
+import { needs } from '../support/services.ts';
+import { heartbeatMessage } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
 
@@ -14,35 +11,27 @@ import { insertInstances } from '../support/worker.ts';
 const withBroker = needs(test, 'mosquitto', 'postgres');
 
 withBroker('a scrape accounts for every message by outcome, method and reason', async (t) => {
-  const name = `metrics-${randomUUID()}`;
-  const { url } = service('mosquitto');
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1');
-  const port = await freePort();
-  const edge = { kind: 'mqtt', url, topic: `${name}/+`, group: name, clientId: name };
-  await startConductorHere(t, {
+  const { edge, openGuests } = ownEdge();
+  const { scrape } = await startAdminReplica(t, {
     database: database.url,
     transports: { edge },
-    settings: { admin: { port }, replica: 'one' },
+    settings: { replica: 'one' },
   });
-  const client = await connectAsync(url, { protocolVersion: 5 });
-  t.teardown(() => client.endAsync());
+  const publish = await openGuests(t);
   const sent = Date.now() / 1000;
-  const heartbeat = (instance: string) =>
-    JSON.stringify({
-      method: 'heartbeat',
-      args: { instance_id: instance, payload: { service_status: 'running' }, sent },
-    });
+  const heartbeat = (instance: string) => JSON.stringify(heartbeatMessage(instance, sent));
   for (const body of [
     heartbeat('i1'),
     heartbeat('unknown'),
     'no json',
     JSON.stringify({ method: 'made-up-by-a-sender', args: {} }),
   ])
-    await client.publishAsync(`${name}/i1`, body, { qos: 1 });
+    await publish('i1', body);
   const found = await waitFor(
     async () => {
-      const scraped = await scrape(port);
+      const scraped = await scrape();
       return scraped.sum('conductor_messages_settled_total') >= 4 ? scraped : false;
     },
     { what: 'four messages to be settled' },
@@ -79,23 +68,14 @@ withBroker('a scrape accounts for every message by outcome, method and reason', 
 });
 
 withBroker('the buckets of a histogram are cumulated, and the last one has all values', async (t) => {
-  const { url } = await createDatabase(t, { migrated: true });
-  const port = await freePort();
-  const name = `metrics-${randomUUID()}`;
-  const edge = {
-    kind: 'mqtt',
-    url: service('mosquitto').url,
-    topic: `${name}/+`,
-    group: name,
-    clientId: name,
-  };
-  await startConductorHere(t, { database: url, transports: { edge }, settings: { admin: { port } } });
-  const client = await connectAsync(edge.url, { protocolVersion: 5 });
-  t.teardown(() => client.endAsync());
-  for (let index = 0; index < 20; index += 1) await client.publishAsync(`${name}/i`, 'x', { qos: 1 });
+  const { url: database } = await createDatabase(t, { migrated: true });
+  const { edge, openGuests } = ownEdge();
+  const { scrape } = await startAdminReplica(t, { database, transports: { edge } });
+  const publish = await openGuests(t);
+  for (let index = 0; index < 20; index += 1) await publish('i', 'x');
   const { samples, types, sum } = await waitFor(
     async () => {
-      const scraped = await scrape(port);
+      const scraped = await scrape();
       return scraped.sum('conductor_receive_to_commit_seconds_count') === 20 ? scraped : false;
     },
     { what: 'twenty messages in the histogram' },
@@ -122,16 +102,14 @@ needs(test, 'postgres')('the rows of the tables are counted, and a lost broker i
      VALUES ('heartbeat', 'k', 'i9', 'elsewhere', '{}', 'unknown', now() - interval '1 hour')`,
   );
   await database.query('ANALYZE dead_letters');
-  const port = await freePort();
-  await startConductorHere(t, {
+  const { scrape } = await startAdminReplica(t, {
     database: database.url,
-    transports: { dead: { kind: 'amqp091', url: 'amqp://127.0.0.1:1' } },
+    transports: { dead },
     reachable: 0,
-    settings: { admin: { port } },
   });
   const found = await waitFor(
     async () => {
-      const scraped = await scrape(port);
+      const scraped = await scrape();
       const { samples, sum } = scraped;
       return samples.some(({ name }) => name === 'conductor_table_rows') &&
         sum('conductor_transport_failures_total') > 0
@@ -153,33 +131,19 @@ needs(test, 'postgres')('the rows of the tables are counted, and a lost broker i
 withBroker('a scrape tells that messages are held, and why', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1');
-  const port = await freePort();
-  const name = `metrics-${randomUUID()}`;
-  const edge = {
-    kind: 'mqtt',
-    url: service('mosquitto').url,
-    topic: `${name}/+`,
-    group: name,
-    clientId: name,
-  };
-  await startConductorHere(t, {
-    database: database.url,
-    transports: { edge },
-    settings: { admin: { port } },
-  });
+  const { edge, openGuests } = ownEdge();
+  const { scrape } = await startAdminReplica(t, { database: database.url, transports: { edge } });
   await database.query(
     `ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET default_transaction_read_only = on`,
   );
   await database.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
   );
-  const client = await connectAsync(edge.url, { protocolVersion: 5 });
-  t.teardown(() => client.endAsync());
-  const args = { instance_id: 'i1', payload: { service_status: 'running' } };
-  await client.publishAsync(`${name}/i1`, JSON.stringify({ method: 'heartbeat', args }), { qos: 1 });
+  const publish = await openGuests(t);
+  await publish('i1', JSON.stringify(heartbeatMessage('i1')));
   const found = await waitFor(
     async () => {
-      const scraped = await scrape(port);
+      const scraped = await scrape();
       return scraped.sum('conductor_held') === 1 && scraped;
     },
     { what: 'the message to be held' },

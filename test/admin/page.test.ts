@@ -1,16 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { connectAsync } from 'mqtt';
 import type { Browser, Page } from 'playwright-core';
+import { deadBroker as dead, ownEdge, startAdminReplica } from '../support/admin.ts';
 import { screenshotFile } from '../support/browser.ts';
-import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { openPage, phone, startBrowser } from '../support/page.ts';
-import { freePort } from '../support/ports.ts';
-import { needs, service, services } from '../support/services.ts';
+import { needs, services } from '../support/services.ts';
+import { heartbeatMessage } from '../support/signed.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -30,39 +28,14 @@ async function start(t: ExecutionContext, fill: ReadonlyArray<string> = [], host
   for (const statement of fill) await query(statement);
   const tokenFile = join(temporaryDirectory('token'), 'token');
   writeFileSync(tokenFile, `${token}\n`);
-  const port = await freePort();
-  const name = `page-${randomUUID()}`;
-  const edge = {
-    kind: 'mqtt',
-    url: service('mosquitto').url,
-    topic: `${name}/+`,
-    group: name,
-    clientId: name,
-  };
-  const options = {
-    database,
-    transports: { edge, dead: { kind: 'amqp091', url: 'amqp://127.0.0.1:1' } },
-    reachable: 1,
-    settings: { admin: { host, port, tokenFile }, guests: { autoRegister: true } },
-  };
-  const conductor = await startConductorHere(t, options);
-  const guests = await connectAsync(service('mosquitto').url);
-  t.teardown(() => guests.endAsync());
+  const { edge, openGuests } = ownEdge();
+  const settings = { guests: { autoRegister: true } };
+  const options = { database, transports: { edge, dead }, reachable: 1, settings };
+  const { url, conductor, startAgain } = await startAdminReplica(t, options, { host, tokenFile });
+  const send = await openGuests(t);
   const publish = (id: string, status: string) =>
-    guests.publishAsync(`${name}/${id}`, heartbeat(id, status), { qos: 1 });
-  return {
-    url: `http://127.0.0.1:${port}/`,
-    query,
-    publish,
-    tokenFile,
-    stop: () => conductor.stop(),
-    startAgain: () => startConductorHere(t, options),
-  };
-}
-
-function heartbeat(id: string, status: string): string {
-  const args = { instance_id: id, payload: { service_status: status }, sent: Date.now() / 1000 };
-  return JSON.stringify({ method: 'heartbeat', args });
+    send(id, JSON.stringify(heartbeatMessage(id, Date.now() / 1000, status)));
+  return { url, query, publish, tokenFile, stop: conductor.stop, startAgain };
 }
 
 /** Guests of several statuses; some are silent. */

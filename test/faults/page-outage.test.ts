@@ -1,11 +1,9 @@
 /** The status page while Postgres is away. */
-import { randomUUID } from 'node:crypto';
 import test from 'ava';
+import { ownEdge, startAdminReplica } from '../support/admin.ts';
 import { screenshotFile } from '../support/browser.ts';
-import { startConductorHere } from '../support/conductor.ts';
 import { openPage, startBrowser } from '../support/page.ts';
-import { freePort } from '../support/ports.ts';
-import { needs, service } from '../support/services.ts';
+import { needs } from '../support/services.ts';
 import { startOwnPostgres } from './databases.ts';
 
 const outageTest = needs(test, 'chromium', 'postgres', 'mosquitto');
@@ -17,23 +15,11 @@ outageTest(
     await database.query(
       "INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at) VALUES ('a', 'a', 33, 'healthy', now())",
     );
-    const name = `outage-${randomUUID()}`;
-    const port = await freePort();
-    const edge = {
-      kind: 'mqtt',
-      url: service('mosquitto').url,
-      topic: `${name}/+`,
-      group: name,
-      clientId: name,
-    };
-    await startConductorHere(t, {
-      database: database.url,
-      transports: { edge },
-      settings: { admin: { port } },
-    });
+    const { edge } = ownEdge();
+    const { url } = await startAdminReplica(t, { database: database.url, transports: { edge } });
     const browser = await startBrowser();
     t.teardown(() => browser.close());
-    const page = await openPage(t, browser, `http://127.0.0.1:${port}/`);
+    const page = await openPage(t, browser, url);
     await page.locator('#fleet-rows').getByText('healthy').waitFor();
     await page.getByText('Nothing is held, and nothing is deferred.').waitFor();
 

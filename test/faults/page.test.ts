@@ -1,17 +1,15 @@
 /** The status page of a million instances: its queries, and how it looks. Filling the tables takes most of the time. */
-import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { connectAsync } from 'mqtt';
 import { statementsOfCount } from '../../src/database/page/count-fleet.ts';
 import { statementsOfLeftovers } from '../../src/database/page/leftovers.ts';
 import { statementsOfPresent } from '../../src/database/page/present.ts';
 import { sweepStatuses } from '../../src/jobs/sweep-statuses.ts';
+import { ownEdge, startAdminReplica } from '../support/admin.ts';
 import { screenshotFile } from '../support/browser.ts';
-import { startConductorHere } from '../support/conductor.ts';
 import { openDatabase, type TestDatabase } from '../support/database.ts';
 import { openPage, phone, startBrowser } from '../support/page.ts';
-import { freePort } from '../support/ports.ts';
-import { needs, service, services } from '../support/services.ts';
+import { needs, services } from '../support/services.ts';
+import { heartbeatMessage } from '../support/signed.ts';
 
 const million = 1_000_000;
 /** Milliseconds: a guest of these tests is fresh for as long. */
@@ -96,22 +94,13 @@ needs(
   'mosquitto',
 )('a million instances: the page shows them', async (t) => {
   t.timeout(300_000);
-  const port = await freePort();
-  const name = `million-${randomUUID()}`;
-  const edge = {
-    kind: 'mqtt',
-    url: service('mosquitto').url,
-    topic: `${name}/+`,
-    group: name,
-    clientId: name,
-  };
-  await startConductorHere(t, {
+  const { edge, openGuests } = ownEdge();
+  const { url } = await startAdminReplica(t, {
     database: database.url,
     transports: { edge },
-    settings: { replica: 'conductor-1', admin: { port }, sweep: { heartbeatExpiry: fresh } },
+    settings: { replica: 'conductor-1', sweep: { heartbeatExpiry: fresh } },
   });
-  const guests = await connectAsync(service('mosquitto').url);
-  t.teardown(() => guests.endAsync());
+  const publish = await openGuests(t);
   const ids = await database.query<{ id: string }>(
     "SELECT instance_id AS id FROM service_statuses WHERE status_description = 'healthy' LIMIT 500",
   );
@@ -119,16 +108,13 @@ needs(
     Promise.all(
       ids.map(({ id }, index) => {
         // One of many has become something else.
-        const payload = { service_status: index % 100 === 0 ? 'running' : 'healthy' };
-        const args = { instance_id: id, payload, sent: Date.now() / 1000 };
-        return guests.publishAsync(`${name}/${id}`, JSON.stringify({ method: 'heartbeat', args }), {
-          qos: 1,
-        });
+        const status = index % 100 === 0 ? 'running' : 'healthy';
+        return publish(id, JSON.stringify(heartbeatMessage(id, Date.now() / 1000, status)));
       }),
     );
   const browser = await startBrowser();
   t.teardown(() => browser.close());
-  const page = await openPage(t, browser, `http://127.0.0.1:${port}/`);
+  const page = await openPage(t, browser, url);
   await page.locator('#fleet-all', { hasText: '1,000,000' }).waitFor({ timeout: 60_000 });
   const drawn = () => page.locator('#latency svg[aria-label*="between"]').count();
   for (let round = 0; round < 60 || (await drawn()) === 0; round += 1) await beat();
