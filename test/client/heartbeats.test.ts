@@ -1,6 +1,6 @@
 import test from 'ava';
 import { pino } from 'pino';
-import { simulate } from '../../src/client/fleet.ts';
+import { simulate, summaryOf } from '../../src/client/fleet.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { waitFor } from '../support/wait.ts';
 import { connectTo, FakeSender, type Sent } from './fake-sender.ts';
@@ -140,14 +140,13 @@ test('a simulated fleet that is paced sends as often as the conductor says', asy
   const configured = transportKinds.amqp091?.configure('fake', { kind: 'amqp091', url: 'amqp://fake' });
   if (configured === undefined) throw new Error('amqp091 is not a kind');
   const over = new AbortController();
-  const lines: string[] = [];
   const fleet = simulate({
     ...{ guests: 2, interval: 3600, jitter: 0, die: 0, prefix: 'g', connections: 1, seconds: undefined },
     paced: true,
     transport: { ...configured, createSender: () => sender },
     interrupted: over.signal,
     logger: pino({ level: 'silent' }),
-    print: (text) => lines.push(text),
+    print: () => {},
   });
   await take(sender, 'heartbeat_interval', { result: { interval: 0.02, next: 0.03 } });
   const guests = new Set<unknown>();
@@ -155,6 +154,7 @@ test('a simulated fleet that is paced sends as often as the conductor says', asy
   t.deepEqual([...guests].toSorted(), ['g1', 'g2']);
   over.abort();
   confirmAll(sender);
-  await fleet;
-  t.regex(lines.join('\n'), /2 guests at 0\.02 s on fake/);
+  const report = await fleet;
+  t.like(report, { guests: 2, interval: 0.02, transport: 'fake' });
+  t.regex(summaryOf(report), /^2 guests at 0\.02 s on fake for /);
 });
