@@ -11,6 +11,7 @@ import { Reloading } from './conductor/reload.ts';
 import { type Conductor, Replica } from './conductor/replica.ts';
 import { Stopping } from './conductor/stop.ts';
 import { SweepWitness } from './conductor/sweep.ts';
+import { withSpans } from './conductor/tracing.ts';
 import { createTransports, startTransport } from './conductor/transport.ts';
 import { statusWaits } from './conductor/waits.ts';
 import { type Config, secretsOf } from './core/config/load.ts';
@@ -26,10 +27,12 @@ import { WedgeWatch } from './core/gateway/wedge.ts';
 import { JobFigures } from './core/job-figures.ts';
 import type { Logger } from './core/logger.ts';
 import { codecs } from './core/message/codecs/index.ts';
-import type { DeadNotice } from './core/message/outcome.ts';
+import type { CallRun, DeadNotice } from './core/message/outcome.ts';
+import type { Delivery } from './core/transport/contract.ts';
 import { DatabaseProbe } from './database/probe.ts';
 import { DatabaseWatch } from './jobs/database-watch.ts';
 import { TableWatch } from './jobs/table-watch.ts';
+import { registeredTracing } from './tracing/tracing.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { workerSettingsOf } from './workers/settings.ts';
 
@@ -69,15 +72,19 @@ export async function startConductor(
   const figures = new JobFigures(config.transports.map(({ name }) => name));
   const connections = jobsConnections(settings, logger);
   const clocks = watchClocks(config, connections.rounds, logger);
+  const runBatch = (transport: string, batch: ReadonlyArray<Delivery>, traceId?: string) =>
+    wedge.during(async () => {
+      const result = await pool.run(transport, batch, traceId);
+      putAside.note(result.putAsideBecause);
+      clocks.note(result.clocks);
+      return outbox.note(transport, result);
+    });
+  const runCall = async (transport: string, call: Delivery, run: CallRun, traceId?: string) =>
+    outbox.note(transport, await pool.call(transport, call, run, traceId));
+  const tracing = registeredTracing();
+  if (tracing !== undefined) logger.info('tracing is on: an SDK of OpenTelemetry is registered');
   const dispatcher = new Dispatcher({
-    run: (transport, batch) =>
-      wedge.during(async () => {
-        const result = await pool.run(transport, batch);
-        putAside.note(result.putAsideBecause);
-        clocks.note(result.clocks);
-        return outbox.note(transport, result);
-      }),
-    call: async (transport, ...call) => outbox.note(transport, await pool.call(transport, ...call)),
+    ...withSpans({ run: runBatch, call: runCall }, tracing),
     waits: statusWaits(config, connections.rounds, logger),
     slots,
     callSlots,
@@ -91,7 +98,7 @@ export async function startConductor(
   });
   const codecNames = new Map(config.transports.map(({ name, options }) => [name, options.codec]));
   const codecOf = (transport: string) => codecs[codecNames.get(transport) ?? 'native'];
-  const perTransport = createTransports(config, dispatcher, durability, logger);
+  const perTransport = createTransports(config, dispatcher, durability, tracing, logger);
   const outbox = createOutbox(config, pool, perTransport, logger);
   /** Takes a dead letter that comes from no delivery. */
   const onDead = (notice: DeadNotice) => {

@@ -7,6 +7,7 @@ import type { Dispatcher, Inlet } from '../core/gateway/dispatcher.ts';
 import { Supervisor } from '../core/gateway/supervisor.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Share, Transport } from '../core/transport/contract.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { DurabilityWatch } from './durability.ts';
 
 /** One transport of a replica. */
@@ -29,6 +30,7 @@ export function createTransports(
   config: Config,
   dispatcher: Dispatcher,
   durability: DurabilityWatch,
+  tracing: Tracing | undefined,
   logger: Logger,
 ): ReadonlyArray<ReplicaTransport> {
   const share = {
@@ -40,8 +42,11 @@ export function createTransports(
     const child = logger.child({ transport: name });
     for (const warning of warningsOf(configured, config)) child.warn({ code: 'configuration' }, warning);
     const inlet = dispatcher.inlet(name, share);
-    const create = ({ create }: ConfiguredTransport) =>
-      create({ share, replica: config.replica, logger: child });
+    const context = { share, replica: config.replica, logger: child, readsTrace: tracing !== undefined };
+    const create = (configured: ConfiguredTransport) => {
+      const transport = configured.create(context);
+      return tracing === undefined ? transport : tracing.transport(transport);
+    };
     const transport = create(configured);
     const supervisor = new Supervisor({
       transport,

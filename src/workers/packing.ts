@@ -9,6 +9,8 @@ export interface PackedBatch {
   readonly count: number;
   /** Transferred, not copied. The sending side cannot use it afterwards. */
   readonly buffer: ArrayBuffer;
+  /** The trace that its transactions belong to; left out if tracing is off. */
+  readonly traceId?: string;
 }
 
 /** A call, packed for a worker. */
@@ -34,8 +36,14 @@ const words = 5;
  * plus one, so that 0 means "no text".
  *
  * @param maxBody bytes. A longer body is cut to a prefix, and its digest is added.
+ * @param traceId of the trace that its transactions belong to; undefined if tracing is off.
  */
-export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, maxBody: number): PackedBatch {
+export function pack(
+  transport: string,
+  deliveries: ReadonlyArray<Delivery>,
+  maxBody: number,
+  traceId?: string,
+): PackedBatch {
   const table = new Uint32Array(deliveries.length * words);
   let total = table.byteLength;
   let row = 0;
@@ -77,7 +85,8 @@ export function pack(transport: string, deliveries: ReadonlyArray<Delivery>, max
     if (meta.sender !== undefined) at += bytes.write(meta.sender, at);
     if (meta.compression !== undefined) at += bytes.write(compressionOf(meta.compression), at);
   }
-  return { transport, count: deliveries.length, buffer: bytes.buffer };
+  const batch = { transport, count: deliveries.length, buffer: bytes.buffer };
+  return traceId === undefined ? batch : { ...batch, traceId };
 }
 
 /** Unpacks the messages of a batch. Their bodies are parts of its buffer. */

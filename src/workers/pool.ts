@@ -44,10 +44,14 @@ export class WorkerPool {
     this.threads = new Threads(options.settings, options.threads, options.logger);
   }
 
-  /** Runs a batch. Messages that could not be committed are HELD. Rejects only while closing. */
-  async run(transport: string, deliveries: ReadonlyArray<Delivery>): Promise<BatchResult> {
+  /**
+   * Runs a batch. Messages that could not be committed are HELD. Rejects only while closing.
+   *
+   * @param traceId of the trace that its transactions belong to; undefined if tracing is off.
+   */
+  async run(transport: string, deliveries: ReadonlyArray<Delivery>, traceId?: string): Promise<BatchResult> {
     try {
-      return await this.send(this.ordinary, 'run', transport, deliveries);
+      return await this.send(this.ordinary, 'run', transport, deliveries, traceId);
     } catch (error) {
       if (this.closing) throw error;
       const { logger } = this.options;
@@ -61,11 +65,11 @@ export class WorkerPool {
   }
 
   /** Runs one call. Rejects only while closing. */
-  async call(transport: string, delivery: Delivery, run: CallRun): Promise<CallResult> {
+  async call(transport: string, delivery: Delivery, run: CallRun, traceId?: string): Promise<CallResult> {
     const { logger } = this.options;
     const ways = [
-      () => this.sendCall(this.ordinary, transport, delivery, run),
-      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, run)),
+      () => this.sendCall(this.ordinary, transport, delivery, run, traceId),
+      () => this.inQuarantine(() => this.sendCall(this.quarantine, transport, delivery, run, traceId)),
     ];
     for (const send of ways) {
       try {
@@ -209,8 +213,9 @@ export class WorkerPool {
     transport: string,
     delivery: Delivery,
     run: CallRun,
+    traceId: string | undefined,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody), ...run };
+    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody, traceId), ...run };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 
@@ -219,8 +224,9 @@ export class WorkerPool {
     name: 'run' | 'deadLetter',
     transport: string,
     deliveries: ReadonlyArray<Delivery>,
+    traceId?: string,
   ): Promise<BatchResult> {
-    const batch: PackedBatch = pack(transport, deliveries, this.options.maxBody);
+    const batch: PackedBatch = pack(transport, deliveries, this.options.maxBody, traceId);
     return piscina.run(batch, { name, transferList: [batch.buffer] });
   }
 }

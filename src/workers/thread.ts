@@ -18,6 +18,7 @@ import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
 import { claimOutbox, settleOutbox } from './outbox.ts';
 import { type PackedBatch, type PackedCall, unpack } from './packing.ts';
+import { TransactionLog } from './postgres/transaction-log.ts';
 import { dueLetters, giveUpLetters, redriveLetters } from './redrive.ts';
 import type { RedriveResult, RedriveTask } from './redriven.ts';
 import { retryDeferred } from './retry.ts';
@@ -52,7 +53,7 @@ export function run(batch: PackedBatch): Promise<BatchResult> {
       else casts.push(item);
     }
     const allowed = withinQuotas(state.quotas, casts);
-    const result = await applyBatch(state, allowed, undefined, batch.count);
+    const result = await applyBatch(state, allowed, undefined, batch.count, logOf(batch));
     for (const index of calls) result.codes[index] = CALL;
     if (calls.length === 0) return result;
     const addresses = calls.flatMap((index) => {
@@ -70,10 +71,16 @@ export async function call({ batch, timeout, losses, resumption }: PackedCall): 
   try {
     const [raw] = await unsealBatch(state, transport, unpack(batch), { exceptCalls: false });
     if (raw === undefined) throw new Error('a call without a message');
-    return await runCall({ state, raw, transport, timeout, losses, resumption });
+    const log = logOf(batch);
+    const result = await runCall({ state, raw, transport, timeout, losses, resumption, log });
+    return log === undefined ? result : { ...result, transactions: log.times };
   } catch (error) {
     return { outcome: undefined, heldBecause: messageOf(error), heldCause: holdCauseOf(error) };
   }
+}
+
+function logOf({ traceId }: PackedBatch): TransactionLog | undefined {
+  return traceId === undefined ? undefined : new TransactionLog(traceId);
 }
 
 /** Records the messages as dead without decoding them, since each of them has ended two workers. */

@@ -30,7 +30,12 @@ function read(chunks: ReadonlyArray<Buffer>, version: Version = 5) {
       },
       pass: (bytes) => passed.push(Buffer.from(bytes)),
     },
-    new PublishReader({ hasProperties: version === 5, bySubject: true, readsEvents: false }),
+    new PublishReader({
+      hasProperties: version === 5,
+      bySubject: true,
+      readsEvents: false,
+      readsTrace: false,
+    }),
   );
   let error: unknown;
   try {

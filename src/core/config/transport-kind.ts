@@ -40,6 +40,8 @@ export interface TransportSetup {
   /** A name for this replica that no other one has. */
   readonly replica: string;
   readonly logger: Logger;
+  /** Whether to read the context of the sender's span from a message's properties (`DeliveryMeta.trace`). Left out: false. */
+  readonly readsTrace?: boolean | undefined;
 }
 
 /** One checked entry under `transports`. */

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { CallAddress } from '../message/envelope.ts';
 import type { CallResult, CallRun, Resumption } from '../message/outcome.ts';
+import type { TraceContext } from '../message/trace-context.ts';
 import { LineBudget } from '../quiet-log.ts';
 import type { Delivery, Publication } from '../transport/contract.ts';
 
@@ -15,6 +16,8 @@ export interface RepliesOptions {
   readonly busy: (transport: string, address: CallAddress) => Uint8Array;
   /** The media type of the answers over a transport, if they need one. */
   readonly contentType?: ((transport: string) => string | undefined) | undefined;
+  /** The context that the answer to a call carries; left out if tracing is off. */
+  readonly traceOf?: ((call: Delivery) => TraceContext | undefined) | undefined;
   readonly logger: Logger;
 }
 
@@ -109,11 +112,13 @@ export class Replies {
   }
 
   /** Publishes once. If the broker does not accept the answer, its caller misses it; the call is settled all the same. */
-  private async publish(transport: string, { session }: Delivery, publication: Publication): Promise<void> {
+  private async publish(transport: string, call: Delivery, publication: Publication): Promise<void> {
     try {
       const contentType = this.options.contentType?.(transport);
       const typed = contentType === undefined ? publication : { ...publication, contentType };
-      await within(session.publish(typed), publishPatience);
+      const trace = this.options.traceOf?.(call);
+      const traced = trace === undefined ? typed : { ...typed, trace };
+      await within(call.session.publish(traced), publishPatience);
     } catch (error) {
       const { kind, name } = publication.to;
       const leftOut = this.unpublished.take();

@@ -71,6 +71,13 @@ export interface DeadNotice {
   readonly detail?: string | undefined;
 }
 
+/** A transaction of a worker. The times are milliseconds of `monotonic`. */
+export interface TransactionTimes {
+  readonly begunAt: number;
+  readonly endedAt: number;
+  readonly hasCommitted: boolean;
+}
+
 /** A worker's report about a batch. */
 export interface BatchResult {
   /** One code for each message, in the batch's order: an index into `outcomeKinds`, CALL or HELD. */
@@ -90,6 +97,8 @@ export interface BatchResult {
   readonly clocks?: ClockNotes | undefined;
   /** For the metrics. */
   readonly figures?: BatchFigures | undefined;
+  /** For the spans, if tracing is on; bounded. */
+  readonly transactions?: ReadonlyArray<TransactionTimes> | undefined;
 }
 
 /** Messages of a batch whose times point to a wrong clock. Both lists are bounded. */
@@ -119,6 +128,8 @@ export interface CallResult {
   readonly reply?: CallReply | undefined;
   /** Whether a notification was stored. It can be published now. */
   readonly notifies?: boolean | undefined;
+  /** For the spans, if tracing is on; bounded. */
+  readonly transactions?: ReadonlyArray<TransactionTimes> | undefined;
 }
 
 /** A call that waits until an instance has one of the statuses. */

@@ -1,5 +1,6 @@
 /** The contract of a transport with the dispatcher and the supervisor. A folder under transports/ implements it for each protocol. */
 
+import type { TraceContext } from '../message/trace-context.ts';
 import type { Shortfall } from './durability.ts';
 
 /** A configured broker protocol. It is made once and has one session after the other. */
@@ -110,6 +111,8 @@ export interface Publication {
   readonly correlationId?: string | undefined;
   /** The media type of the body, if its wire form needs one. */
   readonly contentType?: string | undefined;
+  /** Of a reply, if tracing is on: the context of the span that has executed the call. It goes into the protocol's properties. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /**
@@ -133,6 +136,8 @@ export interface DeliveryMeta {
   readonly compression?: string | undefined;
   /** The attributes of a CloudEvent in binary mode, as `EventAttributes.text` gives them. Only with codec `cloudevents`. */
   readonly event?: string | undefined;
+  /** The context of the sender's span. Only if the transport was told to read it (`readsTrace`). */
+  readonly trace?: TraceContext | undefined;
   readonly redelivered: boolean;
   /** Milliseconds of the monotonic clock (`performance.now()`). */
   readonly receivedAt: number;

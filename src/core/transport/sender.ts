@@ -1,4 +1,5 @@
 import type { Reply } from '../message/request.ts';
+import type { TraceContext } from '../message/trace-context.ts';
 
 /** The contract of a transport with the client library: the sending side of a protocol, for guests and services. */
 
@@ -40,4 +41,6 @@ export interface OutgoingMessage {
   readonly contentType?: string | undefined;
   /** Milliseconds after which the sender no longer waits. The broker may drop the message then. */
   readonly expiration?: number | undefined;
+  /** The context of the sender's span. It goes into the protocol's properties, if there are any. */
+  readonly trace?: TraceContext | undefined;
 }

@@ -7,7 +7,7 @@ export const frameType = { method: 1, header: 2, body: 3 } as const;
 /** Class and method: the first four bytes of a method frame's payload. */
 export const method = { deliver: (60 << 16) | 60, ack: (60 << 16) | 80, nack: (60 << 16) | 120 } as const;
 /** Class, weight and size precede a header's flags. */
-const beforeFlags = 12;
+export const beforeFlags = 12;
 
 export interface FrameSource {
   /** Returns the next chunk of the connection; undefined if there is none now. */
@@ -30,11 +30,11 @@ export class FrameReader {
   private readonly source: FrameSource;
   private readonly options: FrameReaderOptions;
   private readonly receive: (message: Message) => void;
-  private bytes: Buffer;
+  protected bytes: Buffer;
   private at = 0;
   /** The bytes after a frame that was cut. `bytes` is that frame then. */
   private following: Buffer | undefined;
-  private readonly message = new Message();
+  protected readonly message = new Message();
   /** The kind of frame that comes next for the channel's message. */
   private expected: 'header' | 'body' | undefined;
   /** Missing bytes of the body; and the parts that have come, if it has several frames. */
@@ -137,7 +137,7 @@ export class FrameReader {
     this.expected = 'header';
   }
 
-  private readHeader(start: number, end: number): void {
+  protected readHeader(start: number, end: number): void {
     this.missing = readLong(this.bytes, start + 4);
     readProperties(this.message, this.bytes, start + beforeFlags, end);
     this.expected = 'body';

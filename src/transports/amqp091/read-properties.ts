@@ -1,3 +1,5 @@
+import type { TraceContext } from '../../core/message/trace-context.ts';
+
 /**
  * One message, read from its frames. A reader has one such object and fills it anew for each message. So its user copies the values
  * that it keeps before it returns.
@@ -15,8 +17,10 @@ export class Message {
   expiration: string | undefined;
   messageId: string | undefined;
   userId: string | undefined;
-  /** The only header that we use. */
+  /** The only header that we use if tracing is off. */
   compression: string | undefined;
+  /** The context of the sender's span. Only the reader of `read-trace.ts` fills it. */
+  trace: TraceContext | undefined;
 }
 
 /** Bits of the flags, in the order of the properties. The other properties are short strings that we do not use. */
@@ -83,7 +87,7 @@ function text(bytes: Buffer, start: number, end: number): string {
 }
 
 /** The offset after the value whose length is here, in four bytes. */
-function endOfLong(bytes: Buffer, at: number, end: number): number {
+export function endOfLong(bytes: Buffer, at: number, end: number): number {
   return at + 4 > end ? beyond : at + 4 + bytes.readUInt32BE(at);
 }
 
@@ -112,10 +116,10 @@ function compressionIn(bytes: Buffer, start: number, end: number): string | unde
   return compression;
 }
 
-const longString = 0x53;
+export const longString = 0x53;
 
 /** The types of values that brokers and clients use (https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). */
-function endOfValue(bytes: Buffer, type: number, at: number, end: number): number {
+export function endOfValue(bytes: Buffer, type: number, at: number, end: number): number {
   switch (type) {
     case longString:
     case 0x41: // A, an array

@@ -63,16 +63,18 @@ function anotherInside(): Error {
  *
  * @param receive takes each message. `onConnectionFault` gets an error that it throws.
  * @param withRoutingKey whether `receive` needs the routing key.
+ * @param Reader reads the frames of the messages.
  */
 export function readMessages(
   model: Model,
   channel: object,
   receive: (message: Message) => void,
   withRoutingKey = false,
+  Reader = FrameReader,
 ): void {
   const connection = internalsOf(model);
   const readByLibrary: (this: Pick<Internals, 'rest' | 'maxFrameSize'>) => unknown = connection.recvFrame;
-  const reader = new FrameReader(
+  const reader = new Reader(
     {
       next() {
         const incoming: unknown = connection.stream.read();

@@ -62,7 +62,7 @@ class Amqp091SenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { sender, body, messageId, replyTo, correlationId, expiration, contentType } = message;
+    const { sender, body, messageId, replyTo, correlationId, expiration, contentType, trace } = message;
     const { exchange, routingKey } = this.options;
     await this.outlet.publish(
       exchange,
@@ -76,6 +76,7 @@ class Amqp091SenderSession implements SenderSession {
         ...(correlationId !== undefined && { correlationId }),
         ...(contentType !== undefined && { contentType }),
         ...(expiration !== undefined && { expiration: String(expiration) }),
+        ...(trace !== undefined && { headers: trace }),
       },
     );
   }

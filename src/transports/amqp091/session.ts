@@ -11,8 +11,9 @@ import { close, lifeOf } from './connect.ts';
 import type { Amqp091Options } from './options.ts';
 import { Publisher } from './publish.ts';
 import { acknowledge, readMessages, requeue } from './read.ts';
-import { MetaReader } from './read-meta.ts';
+import type { MetaReader } from './read-meta.ts';
 import type { Message } from './read-properties.ts';
+import { readersOf } from './read-trace.ts';
 import { Prefetch } from './session-prefetch.ts';
 import { ensureTopicQueue, ensureTopology, whyCancelled } from './topology.ts';
 
@@ -28,17 +29,23 @@ export async function beginSession(
   connection: ChannelModel,
   connect: () => Promise<ChannelModel>,
   options: Amqp091Options,
-  { share, logger }: Pick<TransportSetup, 'share' | 'logger'>,
+  { share, logger, readsTrace }: Pick<TransportSetup, 'share' | 'logger' | 'readsTrace'>,
   deliver: Deliver,
 ): Promise<Session> {
   const durability = await ensureTopology(connection, options, logger);
   const channel = await connection.createChannel();
   const prefetch = new Prefetch(Math.min(share.messages, maxPrefetch));
   const publisher = new Publisher(connect);
-  const own = { options, durability };
+  const own = { options, durability, readsTrace };
   const session = new Amqp091Session(connection, channel, publisher, prefetch, own, deliver);
   await session.start();
   return session;
+}
+
+interface OwnSetup {
+  readonly options: Amqp091Options;
+  readonly durability: ReadonlyArray<Shortfall>;
+  readonly readsTrace: boolean | undefined;
 }
 
 /** A delivery, settled by its delivery tag. */
@@ -73,7 +80,7 @@ class Amqp091Session implements Session {
     channel: Channel,
     publisher: Publisher,
     prefetch: Prefetch,
-    { options, durability }: { options: Amqp091Options; durability: ReadonlyArray<Shortfall> },
+    { options, durability, readsTrace }: OwnSetup,
     deliver: Deliver,
   ) {
     this.durability = durability;
@@ -81,7 +88,8 @@ class Amqp091Session implements Session {
     this.channel = channel;
     this.options = options;
     this.deliver = deliver;
-    this.metas = new MetaReader(options.auth.mode);
+    const { metas, Reader } = readersOf(options.auth.mode, readsTrace);
+    this.metas = metas;
     this.publisher = publisher;
     this.prefetch = prefetch;
     this.life = lifeOf(connection, channel);
@@ -90,7 +98,8 @@ class Amqp091Session implements Session {
     );
     this.life.atEnd(() => this.order.stop());
     this.life.atEnd(() => void publisher.close());
-    readMessages(connection, channel, (message) => this.receive(message), options.auth.mode === 'subject');
+    const bySubject = options.auth.mode === 'subject';
+    readMessages(connection, channel, (message) => this.receive(message), bySubject, Reader);
   }
 
   get closed(): Promise<Error | undefined> {
@@ -117,7 +126,7 @@ class Amqp091Session implements Session {
   }
 
   /** Publishes an answer through the default exchange to the queue that the caller named, a notification through our own exchange. */
-  async publish({ to, body, messageId, correlationId, contentType }: Publication): Promise<void> {
+  async publish({ to, body, messageId, correlationId, contentType, trace }: Publication): Promise<void> {
     const { queue } = this.options;
     if (to.kind === 'reply' && to.name === queue)
       throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
@@ -127,6 +136,7 @@ class Amqp091Session implements Session {
       ...(messageId !== undefined && { messageId }),
       ...(correlationId !== undefined && { correlationId }),
       ...(contentType !== undefined && { contentType }),
+      ...(trace !== undefined && { headers: trace }),
     };
     await this.publisher.publish(exchange, to.name, body, own);
   }

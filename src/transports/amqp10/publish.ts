@@ -1,4 +1,5 @@
 import { Undeliverable } from '../../core/errors.ts';
+import type { TraceContext } from '../../core/message/trace-context.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import type { Amqp10Connection } from './connect.ts';
@@ -23,14 +24,14 @@ export class Publisher {
   }
 
   /** Like `Session.publish` of the contract. */
-  async publish({ to, body, messageId, correlationId, contentType }: Publication): Promise<void> {
+  async publish({ to, body, messageId, correlationId, contentType, trace }: Publication): Promise<void> {
     // RabbitMQ 3.10 stops answering on a connection after an address with invalid characters.
     if (!isWritableName(to.name)) throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const { broker } = this.connection;
     if (to.kind === 'reply' && isOwn(broker, to.name, this.own))
       throw new Undeliverable(`no answer may go to ${to.name}: it would come back as a message of our own`);
     const address = to.kind === 'reply' ? replyAddress(broker, to.name) : queueAddress(broker, to.name);
-    const payload = encodeMessage({ to: address, body, messageId, correlationId, contentType });
+    const payload = encodeMessage({ to: address, body, messageId, correlationId, contentType, trace });
     const sent = await this.links.send(broker.anonymousRelay ? undefined : address, payload);
     // A caller that has gone is no failure of ours. A notification without a listener is the publisher's own affair.
     if (sent === 'unroutable' && to.kind === 'topic') throw new Undeliverable(`nobody is at ${address}`);
@@ -51,14 +52,16 @@ export interface EncodedMessage {
   readonly contentType?: string | undefined;
   /** Milliseconds. */
   readonly ttl?: number | undefined;
+  /** The context of a span, as application properties. */
+  readonly trace?: TraceContext | undefined;
 }
 
 const nothing = Buffer.from([0x40]);
 const durable = Buffer.from([0x41]);
 
-/** Encodes a durable message (AMQP 1.0, section 3.2): header, properties, one data section. Ids keep their types. */
+/** Encodes a durable message (AMQP 1.0, section 3.2): header, properties, perhaps application properties, one data section. Ids keep their types. */
 export function encodeMessage(message: EncodedMessage): Buffer {
-  const { body, messageId, userId, to, replyTo, correlationId, contentType, ttl } = message;
+  const { body, messageId, userId, to, replyTo, correlationId, contentType, ttl, trace } = message;
   return Buffer.concat([
     section(0x70, list([durable, nothing, ttl === undefined ? nothing : uint(ttl)])),
     section(
@@ -74,6 +77,7 @@ export function encodeMessage(message: EncodedMessage): Buffer {
         ...(contentType === undefined ? [] : [variable(0xa3, Buffer.from(contentType))]),
       ]),
     ),
+    ...(trace === undefined ? [] : [section(0x74, map(Object.entries(trace).flat()))]),
     section(0x75, variable(0xa0, body)),
   ]);
 }
@@ -82,9 +86,19 @@ function section(code: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x00, 0x53, code]), value]);
 }
 
-/** A list32: the size, which includes the count, and the count. */
+/** A list32. */
 function list(fields: ReadonlyArray<Buffer>): Buffer {
-  const head = Buffer.alloc(9, 0xd0);
+  return compound(0xd0, fields);
+}
+
+/** A map32 of texts. */
+function map(texts: ReadonlyArray<string>): Buffer {
+  return compound(0xd1, texts.map(text));
+}
+
+/** The size, which includes the count, the count and the items. */
+function compound(code: number, fields: ReadonlyArray<Buffer>): Buffer {
+  const head = Buffer.alloc(9, code);
   head.writeUInt32BE(
     fields.reduce((sum, { length }) => sum + length, 4),
     1,

@@ -117,11 +117,21 @@ class Amqp10SenderSession implements SenderSession {
       correlationId,
       contentType,
       expiration: ttl,
+      trace,
       expectsReply,
     } = message;
     const address = this.addressOf(sender);
     const userId = this.connection.credentials?.user;
-    const payload = encodeMessage({ body, messageId, userId, replyTo, correlationId, contentType, ttl });
+    const payload = encodeMessage({
+      body,
+      messageId,
+      userId,
+      replyTo,
+      correlationId,
+      contentType,
+      ttl,
+      trace,
+    });
     const sent = await this.unconfirmed.send(async () => {
       if (expectsReply === true || replyTo === this.replyTo) await this.ensureListening();
       return this.links.send(address, payload);

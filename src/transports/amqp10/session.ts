@@ -1,5 +1,4 @@
 import type { Receiver, Session as RheaSession } from 'rhea';
-import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { readsEvents } from '../../core/message/codecs/cloudevents-binary.ts';
 import type {
   Deliver,
@@ -15,7 +14,6 @@ import type { SessionLife } from '../../core/transport/session-life.ts';
 import { SettlingOrder } from '../../core/transport/settling-order.ts';
 import type { Amqp10Connection } from './connect.ts';
 import { durabilityOf } from './durability.ts';
-import { warnOfForgery } from './losses.ts';
 import type { Amqp10Options } from './options.ts';
 import { Publisher } from './publish.ts';
 import { readEvent } from './read-event.ts';
@@ -25,8 +23,6 @@ import { Credit } from './session-credit.ts';
 import { accepted, dispositions, released } from './session-settle.ts';
 import { attach, queueAddress } from './topology.ts';
 
-/** The bound on unsettled deliveries; more than any broker sends at once. */
-const maxBound = 65_535;
 /** The session's window, in transfer frames for each delivery that may be unsettled. */
 const buffersPerDelivery = 4;
 /** The largest credit: RabbitMQ 3 makes a prefetch of it, which has two bytes. */
@@ -37,19 +33,6 @@ const maxBuffer = 65_535;
  * sends unsettled messages again after that.
  */
 const stopPatience = 3000;
-
-/** Starts consuming. Rejects with ConfigError if the broker refuses it for good, otherwise with NotConnected. */
-export async function beginSession(
-  connection: Amqp10Connection,
-  options: Amqp10Options,
-  { share, logger }: TransportSetup,
-  deliver: Deliver,
-): Promise<Session> {
-  warnOfForgery(connection.broker, options, logger);
-  const session = new Amqp10Session(connection, options, Math.min(share.messages, maxBound), deliver);
-  await session.start();
-  return session;
-}
 
 /** A delivery, settled by its number. Without a number, the broker has settled it already. */
 class Amqp10Delivery extends HeldDelivery<number | undefined> {}
@@ -167,7 +150,7 @@ export class Amqp10Session implements Session {
     });
   }
 
-  private receive(bytes: Buffer, start: number, end: number, id: number | undefined): void {
+  protected receive(bytes: Buffer, start: number, end: number, id: number | undefined): void {
     this.credit.received();
     if (!this.draining && this.withheld.length === 0) {
       const decoded = decodeMessage(bytes, start, end);
@@ -188,7 +171,7 @@ export class Amqp10Session implements Session {
     this.withheld.push(id);
   }
 
-  private metaOf(decoded: DecodedMessage): DeliveryMeta {
+  protected metaOf(decoded: DecodedMessage): DeliveryMeta {
     const { messageId, replyTo, correlationId, compression, redelivered, userId } = decoded;
     const byUserId = this.options.auth.mode === 'user-id';
     const receivedAt = performance.now();

@@ -5,7 +5,7 @@ import { letGo, openConnection } from './connect.ts';
 import { classify } from './connect-refusal.ts';
 import { inspect } from './inspect.ts';
 import type { Amqp10Options } from './options.ts';
-import { beginSession } from './session.ts';
+import { beginSession } from './session-begin.ts';
 
 /** Connects to a broker that speaks AMQP 1.0, and starts a session. */
 export function createTransport(options: Amqp10Options, setup: TransportSetup): Transport {

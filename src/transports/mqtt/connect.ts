@@ -37,13 +37,23 @@ export interface Connection {
  * Opens one connection and signs in with `user` and `password`, or with those of the address. It does not reconnect.
  *
  * @param settings the connection's other settings: client id, clean, properties of version 5.
+ * @param readsTrace whether to read the contexts of senders' spans.
  * @throws ConfigError, which names the key to look at, or NotConnected.
  */
-export function openConnection(options: MqttOptions, settings: IClientOptions): Promise<Connection> {
-  return connectToFirst(options.url, (address) => openAt(new URL(address), options, settings));
+export function openConnection(
+  options: MqttOptions,
+  settings: IClientOptions,
+  readsTrace = false,
+): Promise<Connection> {
+  return connectToFirst(options.url, (address) => openAt(new URL(address), options, settings, readsTrace));
 }
 
-async function openAt(url: URL, options: MqttOptions, settings: IClientOptions): Promise<Connection> {
+async function openAt(
+  url: URL,
+  options: MqttOptions,
+  settings: IClientOptions,
+  readsTrace: boolean,
+): Promise<Connection> {
   const known = credentialsOf(options, url.href);
   const isV5 = options.version === '5';
   const client: MqttClient = new MqttClient(() => tap, {
@@ -61,6 +71,7 @@ async function openAt(url: URL, options: MqttOptions, settings: IClientOptions):
     hasProperties: isV5,
     bySubject,
     readsEvents: readsEvents(options),
+    readsTrace,
   });
   const life = new SessionLife(() => tap.destroy());
   let accepted = false;

@@ -1,5 +1,6 @@
 import type { IClientPublishOptions, MqttClient } from 'mqtt';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { TraceContext } from '../../core/message/trace-context.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, mqttWildcards } from '../../core/transport/names.ts';
 import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
@@ -28,17 +29,17 @@ export class Publisher {
 
   /** Publishes an answer or a notification. The PUBACK says that the broker has it, with or without a subscriber. */
   async publish(
-    { to, body, messageId, correlationId, contentType }: Publication,
+    { to, body, messageId, correlationId, contentType, trace }: Publication,
     options: MqttOptions,
   ): Promise<void> {
     if (to.kind === 'reply' && !mayAnswerTo(to.name, options))
       throw new Undeliverable(`no answer may go to ${to.name.slice(0, 64)}`);
     const properties = {
-      ...messageIdProperty(messageId),
+      ...userProperties(messageId, trace),
       ...correlationDataOf(correlationId),
       ...(contentType !== undefined && { contentType }),
     };
-    await this.send(to.name, body, [messageId, correlationId, contentType], properties);
+    await this.send(to.name, body, [messageId, correlationId, contentType, ...textsOf(trace)], properties);
   }
 
   /**
@@ -76,11 +77,20 @@ export class Publisher {
   }
 }
 
-/** MQTT has no property for a message's id. */
-export function messageIdProperty(messageId: string | undefined): {
-  userProperties?: Record<string, string>;
-} {
-  return messageId === undefined ? {} : { userProperties: { 'message-id': messageId } };
+/** MQTT has no property for a message's id, nor for the context of a span. */
+export function userProperties(
+  messageId: string | undefined,
+  trace: TraceContext | undefined,
+): { userProperties?: Record<string, string> } {
+  const own: Record<string, string> = messageId === undefined ? {} : { 'message-id': messageId };
+  if (trace !== undefined) own.traceparent = trace.traceparent;
+  if (trace?.tracestate !== undefined) own.tracestate = trace.tracestate;
+  return Object.keys(own).length === 0 ? {} : { userProperties: own };
+}
+
+/** The names and values of the context of a span, for the size of a packet. */
+export function textsOf(trace: TraceContext | undefined): ReadonlyArray<string | undefined> {
+  return Object.entries(trace ?? {}).flat();
 }
 
 /** Bytes of any value, kept one by one. */

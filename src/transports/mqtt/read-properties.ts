@@ -27,8 +27,8 @@ export class MessageProperties {
   private readonly readsEvents: boolean;
   /** Whether the message has more than one id. Then it counts as having none. */
   private severalIds = false;
-  private bytes: Buffer = messageIdName;
-  private at = 0;
+  protected bytes: Buffer = messageIdName;
+  protected at = 0;
   private end = 0;
 
   /** @param readsEvents whether the user properties may be the attributes of an event. */
@@ -121,7 +121,7 @@ export class MessageProperties {
     }
   }
 
-  private readPair(): boolean {
+  protected readPair(): boolean {
     const name = this.at + 2;
     if (!this.skipText()) return false;
     const value = this.at + 2;

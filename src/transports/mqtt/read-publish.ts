@@ -26,6 +26,8 @@ export interface PublishOptions {
   readonly bySubject: boolean;
   /** Whether the user properties may be the attributes of an event. */
   readonly readsEvents: boolean;
+  /** Whether the user properties may be the context of the sender's span. */
+  readonly readsTrace: boolean;
 }
 
 /** Reads PUBLISH packets (MQTT 5 and 3.1.1, section 3.3). */
@@ -35,9 +37,9 @@ export class PublishReader {
   /** The metadata of the last message without properties. The messages of a chunk share it. */
   private plain: DeliveryMeta | undefined;
 
-  constructor(options: PublishOptions) {
+  constructor(options: PublishOptions, properties = new MessageProperties(options.readsEvents)) {
     this.options = options;
-    this.properties = new MessageProperties(options.readsEvents);
+    this.properties = properties;
   }
 
   /**
@@ -79,7 +81,7 @@ export class PublishReader {
     );
   }
 
-  private metaOf(sender: string | undefined, redelivered: boolean, receivedAt: number): DeliveryMeta {
+  protected metaOf(sender: string | undefined, redelivered: boolean, receivedAt: number): DeliveryMeta {
     const { isEmpty, messageId, replyTo, correlationId, expiry, event } = this.properties;
     const isPlain = isEmpty && event === undefined && sender === undefined && !redelivered;
     if (isPlain && this.plain?.receivedAt === receivedAt) return this.plain;

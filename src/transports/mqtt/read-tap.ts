@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
 import { messageOf, NotConnected } from '../../core/errors.ts';
 import { PacketReader } from './read.ts';
-import { encodeAcks, type PublishOptions, PublishReader, type Receive } from './read-publish.ts';
+import { encodeAcks, type PublishOptions, type Receive } from './read-publish.ts';
+import { createPublishReader } from './read-trace.ts';
 
 /**
  * A stream between the socket and the client library, which takes it for the socket. Our own reader takes the messages. The library,
@@ -30,7 +31,7 @@ export class Tap extends Duplex {
           this.isFull = !this.push(bytes);
         },
       },
-      new PublishReader(options),
+      createPublishReader(options),
     );
     wire.on('data', (chunk: Buffer) => this.readChunk(reader, chunk));
     wire.on('error', (error) => this.destroy(error));

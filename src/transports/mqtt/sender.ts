@@ -8,7 +8,7 @@ import { isWritableName, mqttWildcards, nameFor } from '../../core/transport/nam
 import type { OutgoingMessage, Sender, SenderSession } from '../../core/transport/sender.ts';
 import { type Connection, lossOf, openConnection } from './connect.ts';
 import type { MqttOptions } from './options.ts';
-import { correlationDataOf, messageIdProperty, Publisher } from './publish.ts';
+import { correlationDataOf, Publisher, textsOf, userProperties } from './publish.ts';
 
 /** PUBACK reason code: the broker has dropped the message (MQTT 5, section 3.4.2.1). */
 const noMatchingSubscribers = 0x10;
@@ -89,12 +89,12 @@ class MqttSenderSession implements SenderSession {
   }
 
   async send(message: OutgoingMessage): Promise<void> {
-    const { body, messageId, replyTo, correlationId, expiration, contentType } = message;
+    const { body, messageId, replyTo, correlationId, expiration, contentType, trace } = message;
     const topic = nameFor(message.sender, this.options.topic, mqttWildcards);
     // Otherwise the broker would end the connection.
     if (!isWritableName(topic)) throw new Undeliverable(`nothing can be sent to ${topic.slice(0, 64)}`);
     const properties = {
-      ...messageIdProperty(messageId),
+      ...userProperties(messageId, trace),
       contentType: contentType ?? 'application/json',
       payloadFormatIndicator: true,
       ...(replyTo !== undefined && { responseTopic: replyTo }),
@@ -102,7 +102,7 @@ class MqttSenderSession implements SenderSession {
       // Whole seconds (MQTT 5, section 3.3.2.3.3).
       ...(expiration !== undefined && { messageExpiryInterval: Math.ceil(expiration / 1000) }),
     };
-    const texts = [messageId, replyTo, correlationId, contentType];
+    const texts = [messageId, replyTo, correlationId, contentType, ...textsOf(trace)];
     const packetId = await this.publisher.send(topic, body, texts, properties);
     if (this.thrownAway.delete(packetId))
       throw new Undeliverable(`nobody subscribes to ${topic}: is a conductor running on this broker?`);

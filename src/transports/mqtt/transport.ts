@@ -97,13 +97,14 @@ class MqttTransport implements Transport {
 
   private open(clientId: string, bound: number, clean: boolean): Promise<Connection> {
     const { options } = this;
-    return openConnection(options, {
+    const settings = {
       clientId,
       clean,
       ...(options.version === '5' && {
         properties: { receiveMaximum: bound, sessionExpiryInterval: options.sessionExpiry },
       }),
-    });
+    };
+    return openConnection(options, settings, this.setup.readsTrace);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type RequestOptions,
 } from '@nats-io/transport-node';
 import { messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { TraceContext } from '../../core/message/trace-context.ts';
 import type { Publication } from '../../core/transport/contract.ts';
 import { covers, isWritableName, natsWildcards } from '../../core/transport/names.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
@@ -116,17 +117,25 @@ export function publicationHeaders({
   messageId,
   correlationId,
   contentType,
+  trace,
 }: Publication): MsgHdrs | undefined {
-  if (messageId === undefined && correlationId === undefined && contentType === undefined) return undefined;
+  const texts = [messageId, correlationId, contentType, trace];
+  if (texts.every((one) => one === undefined)) return undefined;
   const made = headers();
   try {
     if (messageId !== undefined) made.set(header.messageId, messageId);
     if (correlationId !== undefined) made.set(header.correlationId, correlationId);
     if (contentType !== undefined) made.set(contentTypeHeader, contentType);
+    setTrace(made, trace);
   } catch (error) {
     throw new Undeliverable(`an id does not fit into a header: ${messageOf(error)}`, { cause: error });
   }
   return made;
+}
+
+/** Writes the context of a span. Throws over a text that does not fit into a header. */
+export function setTrace(made: MsgHdrs, trace: TraceContext | undefined): void {
+  for (const [name, value] of Object.entries(trace ?? {})) if (value !== undefined) made.set(name, value);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { OutgoingMessage, Sender, SenderSession } from '../../core/transpor
 import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { classify, openConnection, permissionViolation } from './connect.ts';
 import type { NatsOptions } from './options.ts';
-import { contentTypeHeader } from './publish.ts';
+import { contentTypeHeader, setTrace } from './publish.ts';
 import type { Incoming } from './read.ts';
 import { blockOf, header, readHeaders, readStatus } from './read-headers.ts';
 import type { Wire } from './read-library.ts';
@@ -130,13 +130,14 @@ class NatsSenderSession implements SenderSession {
 
 /** @param withReply whether a header has the reply address, since the message's own reply subject is the stream's. */
 function describe(message: OutgoingMessage, withReply: boolean): MsgHdrs {
-  const { messageId, replyTo, correlationId, expiration, contentType } = message;
+  const { messageId, replyTo, correlationId, expiration, contentType, trace } = message;
   const described = headers();
   try {
     described.set(isCall(message) ? header.callId : header.messageId, messageId);
     if (withReply && replyTo !== undefined) described.set(header.replyTo, replyTo);
     if (correlationId !== undefined) described.set(header.correlationId, correlationId);
     if (contentType !== undefined) described.set(contentTypeHeader, contentType);
+    setTrace(described, trace);
     if (expiration !== undefined) described.set(header.deadline, String(Math.ceil(Date.now() + expiration)));
   } catch (error) {
     throw new Undeliverable(messageOf(error), { cause: error });

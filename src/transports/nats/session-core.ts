@@ -1,4 +1,5 @@
 import type { Subscription } from '@nats-io/transport-node';
+import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Deliver, Publication, Session } from '../../core/transport/contract.ts';
@@ -7,8 +8,9 @@ import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import { nothingKept } from './durability.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
-import { MetaReader } from './read-headers.ts';
+import type { MetaReader } from './read-headers.ts';
 import type { Wire } from './read-library.ts';
+import { createMetaReader } from './read-trace.ts';
 import { Connection } from './session-connection.ts';
 
 /** Milliseconds between two log lines about dropped messages. */
@@ -39,11 +41,16 @@ export class CoreSession implements Session {
   private dropped = 0;
   private complaint: NodeJS.Timeout | undefined;
 
-  constructor(wire: Wire, options: NatsOptions, deliver: Deliver, logger: Logger) {
+  constructor(
+    wire: Wire,
+    options: NatsOptions,
+    { logger, readsTrace }: Pick<TransportSetup, 'logger' | 'readsTrace'>,
+    deliver: Deliver,
+  ) {
     this.options = options;
     this.deliver = deliver;
     this.logger = logger;
-    this.meta = new MetaReader(options);
+    this.meta = createMetaReader(options, readsTrace);
     this.connection = new Connection(wire, [options.subject]);
     this.closed = this.connection.life.closed;
     void this.closed.then(() => this.complain());

@@ -1,3 +1,4 @@
+import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
 import type {
   Deliver,
@@ -13,8 +14,9 @@ import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
-import { deliveredAt, isRedelivered, MetaReader } from './read-headers.ts';
+import { deliveredAt, isRedelivered, type MetaReader } from './read-headers.ts';
 import type { Wire } from './read-library.ts';
+import { createMetaReader } from './read-trace.ts';
 import { Connection } from './session-connection.ts';
 import { Puller } from './session-puller.ts';
 
@@ -81,14 +83,14 @@ export class NatsSession implements Session {
     wire: Wire,
     options: NatsOptions,
     terms: ConsumerTerms & { readonly durability: ReadonlyArray<Shortfall> },
-    share: Share,
+    { share, readsTrace }: Pick<TransportSetup, 'share' | 'readsTrace'>,
     deliver: Deliver,
   ) {
     this.durability = terms.durability;
     this.terms = terms;
     this.share = share;
     this.deliver = deliver;
-    this.meta = new MetaReader(options);
+    this.meta = createMetaReader(options, readsTrace);
     this.connection = new Connection(wire, terms.subjects, true);
     this.closed = this.connection.life.closed;
     this.puller = new Puller({

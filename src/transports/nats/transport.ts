@@ -33,15 +33,16 @@ export function createTransport(options: NatsOptions, setup: TransportSetup): Tr
 async function consume(
   wire: Wire,
   options: NatsOptions,
-  { share, logger }: TransportSetup,
+  setup: TransportSetup,
   deliver: Deliver,
 ): Promise<Session> {
+  const { share, logger } = setup;
   if (options.jetstream) {
     const { terms, durability } = await ensureTopology(wire.connection, options, share.messages, logger);
-    return new NatsSession(wire, options, { ...terms, durability }, share, deliver);
+    return new NatsSession(wire, options, { ...terms, durability }, setup, deliver);
   }
   warnOfCoreNats(logger);
-  const session = new CoreSession(wire, options, deliver, logger);
+  const session = new CoreSession(wire, options, setup, deliver);
   await session.subscribed();
   return session;
 }

@@ -6,6 +6,7 @@ import {
   type Outcome,
   outcomeKinds,
 } from '../../core/message/outcome.ts';
+import type { TransactionLog } from '../postgres/transaction-log.ts';
 import { attempt } from './attempt.ts';
 import { explain } from './blame.ts';
 import { BatchClocks } from './clock-notes.ts';
@@ -29,12 +30,14 @@ const noHooks: Hooks = {
  * Applies a batch and commits it. Never rejects: messages that could not be committed are held.
  *
  * @param size how many codes are reported. A place without an item gets HELD.
+ * @param log notes the transactions, if tracing is on.
  */
 export async function applyBatch(
   state: ThreadState,
   batch: ReadonlyArray<BatchItem>,
   hooks: Hooks = noHooks,
   size = batch.length,
+  log?: TransactionLog,
 ): Promise<BatchResult & { readonly outcomes: ReadonlyMap<BatchItem, Outcome> }> {
   const outcomes = new Map<BatchItem, Outcome>();
   let heldBecause: string | undefined;
@@ -42,7 +45,7 @@ export async function applyBatch(
   let putAsideBecause: string | undefined;
   try {
     if (batch.length > 0)
-      putAsideBecause = await commit({ ...state, hooks, outcomes, startedAt: performance.now() }, batch);
+      putAsideBecause = await commit({ ...state, hooks, outcomes, startedAt: performance.now(), log }, batch);
   } catch (error) {
     heldBecause = explain(error);
     heldCause = holdCauseOf(error);
@@ -72,6 +75,7 @@ export async function applyBatch(
     notifies: hasNotifications,
     clocks: clocks.notes,
     figures: tally.figures,
+    ...(log !== undefined && { transactions: log.times }),
   };
 }
 

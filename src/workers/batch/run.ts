@@ -1,5 +1,6 @@
 import type { Outcome } from '../../core/message/outcome.ts';
 import type { Db } from '../postgres/transaction.ts';
+import type { TransactionLog } from '../postgres/transaction-log.ts';
 import type { BatchItem } from './item.ts';
 import type { Resolved } from './leftovers/record.ts';
 import type { ThreadState } from './thread-state.ts';
@@ -29,4 +30,6 @@ export interface Run extends ThreadState {
   /** Outcomes of the committed items. */
   readonly outcomes: Map<BatchItem, Outcome>;
   readonly startedAt: number;
+  /** Set if tracing is on. */
+  readonly log: TransactionLog | undefined;
 }

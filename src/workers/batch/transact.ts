@@ -20,14 +20,14 @@ export class TransactionFailed extends Error {
 
 /** Runs one transaction. The outcomes of `resolve` count only after the commit. Throws TransactionFailed. */
 export async function transact(
-  { pool, settings, hooks, outcomes, storm }: Run,
+  { pool, settings, hooks, outcomes, storm, log }: Run,
   lockTimeout: number,
   resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
 ): Promise<void> {
   const { preparedStatements } = settings.database;
   let isInside = false;
   try {
-    const resolved = await inTransaction(pool, { lockTimeout, preparedStatements }, async (db) => {
+    const resolved = await inTransaction(pool, { lockTimeout, preparedStatements, log }, async (db) => {
       isInside = true;
       const all = await resolve(db);
       await hooks.finish(db, all);

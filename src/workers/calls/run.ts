@@ -8,6 +8,7 @@ import { authorize, principalOf } from '../batch/authorize.ts';
 import { holdCauseOf } from '../batch/hold-cause.ts';
 import type { BatchItem } from '../batch/item.ts';
 import { entryOf, envelopeOf, methodOf, refuseOversize, taskOf } from '../batch/read.ts';
+import type { Hooks } from '../batch/run.ts';
 import type { ThreadState } from '../batch/thread-state.ts';
 import { refusalOfAge } from '../batch/verify.ts';
 import { requireGrant } from '../grants.ts';
@@ -16,6 +17,7 @@ import { RunAgain } from '../methods/run-again.ts';
 import { Wait } from '../methods/wait.ts';
 import { callErrorOf } from '../postgres/sqlstate.ts';
 import type { Db } from '../postgres/transaction.ts';
+import type { TransactionLog } from '../postgres/transaction-log.ts';
 import type { RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { problemOf, refusalOf, timedOut, tries } from './errors.ts';
@@ -39,6 +41,8 @@ interface Call {
   readonly losses?: number;
   /** Set if the call has waited. */
   readonly resumption?: Resumption | undefined;
+  /** Set if tracing is on. */
+  readonly log?: TransactionLog | undefined;
 }
 
 interface Executed {
@@ -175,7 +179,7 @@ async function runMethod(
   method: CallMethod,
   principal: Principal,
 ): Promise<unknown> {
-  const { state, transport, timeout, resumption } = call;
+  const { state, transport, timeout, resumption, log } = call;
   const { settings } = state;
   if (method.allowed !== 'anyone') requireGrant(principal, name, settings.access);
   if (!isObject(given)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(given)}, not an object`);
@@ -201,7 +205,7 @@ async function runMethod(
       const statementTimeout = millisecondsUntil(deadline);
       // A repetition may wait for the first call until its own time limit.
       const limits = { statementTimeout, lockTimeout: method.mutating ? statementTimeout : undefined };
-      return await inCallTransaction(state.pool, { ...limits, preparedStatements }, attempt);
+      return await inCallTransaction(state.pool, { ...limits, preparedStatements, log }, attempt);
     } catch (error) {
       failures += 1;
       const again = error instanceof RunAgain || callErrorOf(error) === 'Busy';
@@ -218,9 +222,9 @@ function millisecondsUntil(deadline: number): number {
 }
 
 /** Calls a method of guests: a batch of one, whose sender gets the outcome. */
-async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
+async function applyAlone({ state, log }: Call, item: BatchItem): Promise<Executed> {
   let fault: Extract<Outcome, { kind: 'dead' }> | undefined;
-  const { outcomes, heldBecause, notifies } = await applyBatch(state, [item], {
+  const hooks: Hooks = {
     waits: true,
     needsContrast: false,
     judge(_, outcome) {
@@ -229,7 +233,8 @@ async function applyAlone({ state }: Call, item: BatchItem): Promise<Executed> {
       return fault === undefined ? outcome : { kind: 'refused' };
     },
     finish: () => Promise.resolve(),
-  });
+  };
+  const { outcomes, heldBecause, notifies } = await applyBatch(state, [item], hooks, 1, log);
   if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
   const outcome = outcomes.get(item);
   if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');

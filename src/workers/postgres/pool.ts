@@ -100,11 +100,17 @@ export class DatabasePool extends pg.Pool {
   /**
    * The statements that begin a transaction, sent as one query. They are local to the transaction, so that nothing stays on a pooler's
    * connection. They override the settings of a role, a database or a URL.
+   *
+   * @param traceId of the trace that the transaction belongs to; undefined if tracing is off.
    */
-  begin(lockTimeout: number | undefined, statementTimeout: number | undefined): string {
-    if (lockTimeout === undefined && statementTimeout === undefined) return this.ordinaryBegin;
+  begin(lockTimeout: number | undefined, statementTimeout: number | undefined, traceId?: string): string {
     const { settings } = this;
-    return this.beginWith(lockTimeout ?? settings.lockTimeout, statementTimeout ?? settings.statementTimeout);
+    const begin =
+      lockTimeout === undefined && statementTimeout === undefined
+        ? this.ordinaryBegin
+        : this.beginWith(lockTimeout ?? settings.lockTimeout, statementTimeout ?? settings.statementTimeout);
+    // A comment in the statements would make each of them another statement, and none would be prepared.
+    return traceId === undefined ? begin : `${begin}; ${showing(settings.applicationName, traceId)}`;
   }
 
   private beginWith(lockTimeout: number, statementTimeout: number): string {
@@ -161,6 +167,16 @@ export class DatabasePool extends pg.Pool {
     if (!pooled) await client.query(keepAlive);
     this.opened.set(client, { generation: this.generation, pooled });
   }
+}
+
+/** Characters of the longest name of an application (NAMEDATALEN of Postgres). */
+const longestName = 63;
+
+/** The statement that shows a trace in `pg_stat_activity` and in the server's log lines, for the transaction. A long name is cut, not the id. */
+function showing(applicationName: string, traceId: string): string {
+  // Postgres writes other characters as several.
+  const name = applicationName.replace(/[^ -~]/g, '?').slice(0, longestName - traceId.length - 1);
+  return `SET LOCAL application_name = ${pg.escapeLiteral(`${name} ${traceId}`)}`;
 }
 
 /** A connection to the server that is current when the connection is made. */

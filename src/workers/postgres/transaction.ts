@@ -3,6 +3,7 @@ import type { WorkerSettings } from '../settings.ts';
 import { endsStandbyWait, isConnectionState, isRaised } from './connection-state.ts';
 import { DatabasePool } from './pool.ts';
 import { callErrorOf } from './sqlstate.ts';
+import type { TransactionLog } from './transaction-log.ts';
 
 /** A connection inside a transaction, as the statements see it. */
 export interface Db {
@@ -33,6 +34,8 @@ export interface TransactionOptions {
   /** Milliseconds that each statement may take. */
   readonly statementTimeout?: number | undefined;
   readonly preparedStatements: boolean;
+  /** Set if tracing is on. */
+  readonly log?: TransactionLog | undefined;
 }
 
 /** Marks an error of a query, to tell it from errors of the surrounding code. */
@@ -58,7 +61,7 @@ export class TransactionUndone extends Error {
  */
 export async function inTransaction<Result>(
   pool: pg.Pool,
-  { lockTimeout, statementTimeout, preparedStatements }: TransactionOptions,
+  { lockTimeout, statementTimeout, preparedStatements, log }: TransactionOptions,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
   if (!(pool instanceof DatabasePool)) throw new TypeError('transactions need a pool of createPool');
@@ -91,9 +94,10 @@ export async function inTransaction<Result>(
   };
   client.on('error', onError);
   client.on('notice', onNotice);
+  const ended = log?.begin();
   try {
     // One query. If any of its statements fails, no transaction is left open.
-    await client.query(pool.begin(lockTimeout, statementTimeout));
+    await client.query(pool.begin(lockTimeout, statementTimeout, log?.traceId));
     isInside = true;
     const result = await work(db);
     isInside = false;
@@ -101,8 +105,10 @@ export async function inTransaction<Result>(
     // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.
     if (command !== 'COMMIT') throw new TransactionUndone(`the transaction ended with ${command}`);
     if (onlyHere) throw new Error(notOnStandby);
+    ended?.(true);
     return result;
   } catch (error) {
+    ended?.(false);
     if (isConnectionState(error)) pool.outdated(client, error);
     // A connection that may be the cause is not used again. It may be dead, or it may lead to a server that was read-only when it was
     // opened and stays read-only.
