@@ -11,12 +11,16 @@ import { inflate } from '../src/core/message/codecs/inflate.ts';
 import { CALL } from '../src/core/message/outcome.ts';
 import { readSigned } from '../src/core/message/signature.ts';
 import { wholeBody } from '../src/core/message/span.ts';
+import { TraceFields } from '../src/core/message/trace-context.ts';
 import { decodeMessage } from '../src/transports/amqp10/read-message.ts';
+import { readTrace as readAmqp10 } from '../src/transports/amqp10/read-trace.ts';
 import { Message, readProperties } from '../src/transports/amqp091/read-properties.ts';
+import { readTrace as readAmqp091 } from '../src/transports/amqp091/read-trace.ts';
 import { transportKinds } from '../src/transports/index.ts';
 import { PacketReader } from '../src/transports/mqtt/read.ts';
-import { PublishReader } from '../src/transports/mqtt/read-publish.ts';
+import { createPublishReader } from '../src/transports/mqtt/read-trace.ts';
 import { readHeaders, readStatus } from '../src/transports/nats/read-headers.ts';
+import { readTrace as readNats } from '../src/transports/nats/read-trace.ts';
 import { isTask } from '../src/workers/batch/item.ts';
 import { decode } from '../src/workers/batch/read.ts';
 import { createManager } from '../src/workers/methods/table.ts';
@@ -95,6 +99,9 @@ const signed = native.map((body) =>
 );
 const zipped = native.map((body) => gzipSync(body));
 
+const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+const fields = new TraceFields();
+
 const mqttPackets = native.map((payload, index) =>
   generate(
     {
@@ -109,7 +116,7 @@ const mqttPackets = native.map((payload, index) =>
         responseTopic: 'r',
         correlationData: Buffer.from('c'),
         messageExpiryInterval: 9,
-        userProperties: { 'message-id': 'm', a: ['b', 'c'] },
+        userProperties: { 'message-id': 'm', a: ['b', 'c'], traceparent, tracestate: 'a=1' },
       },
     },
     { protocolVersion: 5 },
@@ -117,6 +124,7 @@ const mqttPackets = native.map((payload, index) =>
 );
 const natsBlocks = [
   'NATS/1.0\r\nNats-Msg-Id: m\r\nConductor-Reply-To: r\r\nConductor-Deadline: 1795798397668\r\nce-id: x\r\n\r\n',
+  `NATS/1.0\r\nTraceparent: ${traceparent}\r\ntracestate:a=1\r\n\r\n`,
   'NATS/1.0 404 No Messages\r\nNats-Pending-Messages: 3\r\n\r\n',
 ].map((text) => Buffer.from(text));
 const amqpProperties = [
@@ -140,12 +148,42 @@ const amqpProperties = [
     4,
     ...Buffer.from('gzip'),
   ]),
+  Buffer.from([
+    0x20,
+    0,
+    0,
+    0,
+    0,
+    72,
+    11,
+    ...Buffer.from('traceparent'),
+    0x53,
+    0,
+    0,
+    0,
+    55,
+    ...Buffer.from(traceparent),
+  ]),
 ];
 const amqp10Messages = native.map((body) =>
   Buffer.concat([
     Buffer.from([0, 0x53, 0x70, 0xc0, 3, 2, 0x41, 0x50, 9]),
     Buffer.from([0, 0x53, 0x73, 0xc0, 11, 4, 0xa1, 1, 0x6d, 0xa0, 1, 0x75, 0x40, 0xa1, 1, 0x73]),
     Buffer.from([0, 0x53, 0x74, 0xc1, 7, 2, 0xa1, 1, 0x61, 0xa1, 1, 0x62]),
+    Buffer.from([
+      0,
+      0x53,
+      0x74,
+      0xc1,
+      71,
+      2,
+      0xa1,
+      11,
+      ...Buffer.from('traceparent'),
+      0xa1,
+      55,
+      ...Buffer.from(traceparent),
+    ]),
     Buffer.from([0, 0x53, 0x75, 0xb0, 0, 0, body.length >> 8, body.length & 255]),
     body,
   ]),
@@ -154,7 +192,7 @@ const amqp10Messages = native.map((body) =>
 function readPackets(bytes: Buffer): void {
   const reader = new PacketReader(
     { receive: () => {}, pass: () => {} },
-    new PublishReader({ hasProperties: true, bySubject: true, readsEvents: true }),
+    createPublishReader({ hasProperties: true, bySubject: true, readsEvents: true, readsTrace: true }),
   );
   try {
     reader.feed(bytes);
@@ -179,12 +217,23 @@ const targets: Readonly<Record<string, ReadonlyArray<Target>>> = {
   ],
   properties: [
     { name: 'MQTT', seeds: mqttPackets, read: readPackets },
-    { name: 'NATS', seeds: natsBlocks, read: (bytes) => void [readHeaders(bytes), readStatus(bytes)] },
-    { name: 'AMQP 1.0', seeds: amqp10Messages, read: (bytes) => void decodeMessage(bytes) },
+    {
+      name: 'NATS',
+      seeds: natsBlocks,
+      read: (bytes) => void [readHeaders(bytes), readStatus(bytes), readNats(bytes, 0, bytes.length, fields)],
+    },
+    {
+      name: 'AMQP 1.0',
+      seeds: amqp10Messages,
+      read: (bytes) => void [decodeMessage(bytes), readAmqp10(bytes, 0, bytes.length)],
+    },
     {
       name: 'AMQP 0-9-1',
       seeds: amqpProperties,
-      read: (bytes) => readProperties(new Message(), bytes, 0, bytes.length),
+      read: (bytes) => {
+        readProperties(new Message(), bytes, 0, bytes.length);
+        readAmqp091(bytes, 0, bytes.length, fields);
+      },
     },
   ],
 };

@@ -1,4 +1,4 @@
-import { TraceFields } from '../../core/message/trace-context.ts';
+import { type TraceContext, TraceFields } from '../../core/message/trace-context.ts';
 import type { DeliveryMeta } from '../../core/transport/contract.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
@@ -24,18 +24,23 @@ class TracedMetaReader extends MetaReader {
   override read(message: Incoming, redelivered: boolean, answerTo?: string): DeliveryMeta {
     const meta = super.read(message, redelivered, answerTo);
     const { bytes, blockAt, bodyAt } = message;
-    this.fields.clear();
-    readFields(bytes, blockAt, Math.min(bodyAt, blockAt + mostBytes), this.fields);
-    const trace = this.fields.context;
+    const trace = readTrace(bytes, blockAt, bodyAt, this.fields);
     return trace === undefined ? meta : { ...meta, trace };
   }
 }
 
-/** Reads the lines of a header block: `name: value`, each ended by CR LF. Never throws. */
-function readFields(bytes: Buffer, start: number, end: number, fields: TraceFields): void {
+/** The context in the lines of a header block, `name: value` and CR LF; undefined if there is none. Never throws. */
+export function readTrace(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  fields: TraceFields,
+): TraceContext | undefined {
+  fields.clear();
+  const last = Math.min(end, start + mostBytes);
   let line = start;
   let separator = -1;
-  for (let at = start; at < end; at += 1) {
+  for (let at = start; at < last; at += 1) {
     const byte = bytes[at];
     if (byte === colon && separator === -1) separator = at;
     if (byte !== lineFeed || bytes[at - 1] !== carriageReturn) continue;
@@ -43,4 +48,5 @@ function readFields(bytes: Buffer, start: number, end: number, fields: TraceFiel
     line = at + 1;
     separator = -1;
   }
+  return fields.context;
 }
