@@ -1,0 +1,60 @@
+import test from 'ava';
+import { registeredTracing } from '../../src/tracing/tracing.ts';
+import { Amqp10Session } from '../../src/transports/amqp10/session.ts';
+import { FrameReader } from '../../src/transports/amqp091/read-frames.ts';
+import { MetaReader as Amqp091MetaReader } from '../../src/transports/amqp091/read-meta.ts';
+import { readersOf } from '../../src/transports/amqp091/read-trace.ts';
+import { PublishReader } from '../../src/transports/mqtt/read-publish.ts';
+import { createPublishReader } from '../../src/transports/mqtt/read-trace.ts';
+import { startConductorHere } from '../support/conductor.ts';
+import { createDatabase } from '../support/database.ts';
+import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+import { insertInstances } from '../support/worker.ts';
+import { heartbeat, peers, ping, sender } from './peers.ts';
+
+/** A replica without an SDK of OpenTelemetry. */
+
+const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test('without an SDK the readers are those that know nothing of traces', (t) => {
+  t.is(registeredTracing(), undefined);
+  const { metas, Reader } = readersOf('none', false);
+  t.is(metas.constructor, Amqp091MetaReader);
+  t.is(Reader, FrameReader);
+  const options = { hasProperties: true, bySubject: false, readsEvents: false };
+  t.is(createPublishReader({ ...options, readsTrace: false }).constructor, PublishReader);
+  t.not(createPublishReader({ ...options, readsTrace: true }).constructor, PublishReader);
+  t.is(typeof Amqp10Session, 'function');
+});
+
+for (const { label, service, open } of peers)
+  needs(
+    test,
+    service,
+    'postgres',
+  )(
+    `${label}: without an SDK no answer has the context of a span, and no transaction shows a trace`,
+    async (t) => {
+      const peer = await open(t);
+      const database = await createDatabase(t, { migrated: true });
+      await insertInstances(database, sender);
+      const { log } = await startConductorHere(t, {
+        database: database.url,
+        transports: { edge: peer.entry },
+      });
+      const { send, answers } = await peer.open();
+      await send({ body: heartbeat(), properties: { traceparent } });
+      await send({ body: ping, properties: { traceparent }, call: 'c1' });
+      const answer = await waitFor(() => answers[0], { what: 'the answer' });
+      t.is(answer.correlationId, 'c1');
+      t.deepEqual(
+        Object.keys(answer.properties).filter((name) => name.startsWith('trace')),
+        [],
+      );
+      t.deepEqual(
+        log.all().filter(({ msg }) => msg.startsWith('tracing')),
+        [],
+      );
+    },
+  );
