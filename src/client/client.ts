@@ -6,6 +6,7 @@ import type { Logger } from '../core/logger.ts';
 import { wireForms } from '../core/message/codecs/index.ts';
 import type { Reply, WireForm } from '../core/message/request.ts';
 import type { SenderSession } from '../core/transport/sender.ts';
+import type { ActiveTrace } from './active-trace.ts';
 import { awaitStatus } from './await-status.ts';
 import { Calls } from './calls.ts';
 import { type CastResult, Casts, heartbeatKey } from './casts.ts';
@@ -40,12 +41,19 @@ export class Client {
   private closed: Promise<void> | undefined;
   private whenIdle: () => void = () => {};
 
-  constructor(configured: ConfiguredTransport, options: ClientOptions, logger: Logger) {
+  /** @param activeTrace left out: no message has the context of a span. */
+  constructor(
+    configured: ConfiguredTransport,
+    options: ClientOptions,
+    logger: Logger,
+    activeTrace?: ActiveTrace,
+  ) {
     this.sender = checkSender(options.sender);
     const key = signingKeyOf(configured.options);
     const maxBody = positive('maxBody', options.maxBody) - (key === undefined ? 0 : signatureLength(key));
     this.form = wireForms[configured.options.codec];
-    this.requests = new Requests(this.form, options.context, createStamp(options.now), maxBody);
+    const stamp = createStamp(options.now);
+    this.requests = new Requests(this.form, options.context, stamp, maxBody, activeTrace);
     this.logger = logger;
     this.casts = new Casts(
       positive('maxBuffered', options.maxBuffered),
@@ -105,8 +113,7 @@ export class Client {
   ): Promise<CastResult> {
     this.assertOpen();
     const request = this.requests.create(method, args, messageId, sender);
-    const { contentType } = this.form;
-    const message = { sender, messageId, contentType, body: this.requests.encode(request) };
+    const message = this.requests.castOf(request, sender);
     return this.casts.cast(message, heartbeatKey(method, request.args), signal);
   }
 
@@ -126,8 +133,7 @@ export class Client {
       throw new RangeError(`timeout: must be a number of milliseconds above 0, not ${timeout}`);
     const correlationId = randomUUID().replaceAll('-', '');
     const request = this.requests.create(method, args, messageId, sender);
-    // An error of the message is thrown now, with or without a connection.
-    this.requests.encode({ ...request, call: { replyTo: '', correlationId } });
+    const message = this.requests.callOf(request, sender, correlationId);
     try {
       const result: unknown = await this.calls.call({
         method,
@@ -135,19 +141,7 @@ export class Client {
         correlationId,
         timeout,
         signal,
-        message: ({ hasProperties }, replyTo, left) => {
-          const inBody = !(hasProperties && this.form.repliesByProperties);
-          const call = { replyTo, correlationId };
-          return {
-            sender,
-            messageId,
-            body: this.requests.encode(inBody ? { ...request, call } : request),
-            contentType: this.form.contentType,
-            expectsReply: true,
-            ...(!inBody && call),
-            expiration: left,
-          };
-        },
+        message,
       });
       // The type is the protocol's promise. Nothing here checks what a method of another conductor answers.
       return result as ResultOf<Method>;

@@ -1,5 +1,6 @@
 /** `conductor-gateway/client`: guests and services import it to cast and to call over any transport. */
 import { pino } from 'pino';
+import { findActiveTrace } from '../client/active-trace.ts';
 import { Client } from '../client/client.ts';
 import type { ClientOptions } from '../client/options.ts';
 import { configureTransports } from '../core/config/transports.ts';
@@ -27,7 +28,8 @@ export interface ConnectOptions extends ClientOptions {
  * message names the key, if another attempt cannot help.
  */
 export async function connect({ transport, logger, ...options }: ConnectOptions): Promise<Client> {
-  const client = new Client(configure(transport), options, logger ?? pino({ level: 'silent' }));
+  const activeTrace = await findActiveTrace();
+  const client = new Client(configure(transport), options, logger ?? pino({ level: 'silent' }), activeTrace);
   await client.start();
   return client;
 }
