@@ -34,7 +34,7 @@ export class FrameReader {
   private at = 0;
   /** The bytes after a frame that was cut. `bytes` is that frame then. */
   private following: Buffer | undefined;
-  protected readonly message = new Message();
+  private readonly message = new Message();
   /** The kind of frame that comes next for the channel's message. */
   private expected: 'header' | 'body' | undefined;
   /** Missing bytes of the body; and the parts that have come, if it has several frames. */

@@ -1,5 +1,3 @@
-import type { TraceContext } from '../../core/message/trace-context.ts';
-
 /**
  * One message, read from its frames. A reader has one such object and fills it anew for each message. So its user copies the values
  * that it keeps before it returns.
@@ -17,10 +15,8 @@ export class Message {
   expiration: string | undefined;
   messageId: string | undefined;
   userId: string | undefined;
-  /** The only header that we use if tracing is off. */
+  /** The only header that we use. `read-trace.ts` reads further ones. */
   compression: string | undefined;
-  /** The context of the sender's span. Only the reader of `read-trace.ts` fills it. */
-  trace: TraceContext | undefined;
 }
 
 /** Bits of the flags, in the order of the properties. The other properties are short strings that we do not use. */

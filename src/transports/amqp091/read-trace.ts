@@ -13,25 +13,38 @@ interface Readers {
 
 /** Without `readsTrace` the readers do no work for traces at all. */
 export function readersOf(mode: Amqp091Options['auth']['mode'], readsTrace: boolean | undefined): Readers {
-  return readsTrace === true
-    ? { metas: new TracedMetaReader(mode), Reader: TracedFrameReader }
-    : { metas: new MetaReader(mode), Reader: FrameReader };
+  if (readsTrace !== true) return { metas: new MetaReader(mode), Reader: FrameReader };
+  const last = new LastTrace();
+  class TracedFrameReader extends FrameReader {
+    protected override readHeader(start: number, end: number): void {
+      last.read(this.bytes, start + beforeFlags, end);
+      super.readHeader(start, end);
+    }
+  }
+  return { metas: new TracedMetaReader(mode, last), Reader: TracedFrameReader };
 }
 
-/** Reads the context of the sender's span too, from the headers. */
-class TracedFrameReader extends FrameReader {
+/** The context of the message that was read last. */
+class LastTrace {
+  context: TraceContext | undefined;
   private readonly fields = new TraceFields();
 
-  protected override readHeader(start: number, end: number): void {
-    this.message.trace = readTrace(this.bytes, start + beforeFlags, end, this.fields);
-    super.readHeader(start, end);
+  read(bytes: Buffer, start: number, end: number): void {
+    this.context = readTrace(bytes, start, end, this.fields);
   }
 }
 
 class TracedMetaReader extends MetaReader {
+  private readonly last: LastTrace;
+
+  constructor(mode: Amqp091Options['auth']['mode'], last: LastTrace) {
+    super(mode);
+    this.last = last;
+  }
+
   override of(message: Message): DeliveryMeta {
     const meta = super.of(message);
-    const { trace } = message;
+    const { context: trace } = this.last;
     return trace === undefined ? meta : { ...meta, trace };
   }
 }
