@@ -1,12 +1,17 @@
-import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
+import { context, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { registeredTracing, type Tracing } from '../../src/tracing/tracing.ts';
 
-export type { ReadableSpan } from '@opentelemetry/sdk-trace-node';
+export type { ReadableSpan } from '@opentelemetry/sdk-trace';
 
 /** Registers the SDK in this process, as an operator's module does. Returns the exporter, which keeps the spans that have ended. */
 export function registerSdk(): InMemorySpanExporter {
   const exporter = new InMemorySpanExporter();
-  new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register();
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+  trace.setGlobalTracerProvider(
+    new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }),
+  );
   return exporter;
 }
 
