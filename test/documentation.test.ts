@@ -54,6 +54,8 @@ const proven: Record<string, string> = {
     'test/client/documentation.test.ts',
   'conductor describe conductor.yaml': 'test/command-line/describe.test.ts',
   'conductor describe conductor.yaml --schemas': 'test/command-line/describe.test.ts',
+  "NODE_OPTIONS='--import ./tracing.mjs' conductor start --config conductor.yaml":
+    'test/examples/tracing.test.ts',
   'conductor doctor conductor.yaml': 'test/command-line/doctor.test.ts',
   'conductor dead list --config conductor.yaml --reason refused --newer-than 2h':
     'test/command-line/dead.test.ts',
