@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { traceIdsOf } from '../../src/core/message/trace-context.ts';
 import { startConductorHere } from '../support/conductor.ts';
@@ -109,6 +110,7 @@ for (const { label, service, open } of peers)
     },
   );
 
+const page = readFileSync(new URL('../../docs/tracing.md', import.meta.url), 'utf8');
 const [first] = peers;
 needs(
   test.serial,
@@ -132,6 +134,9 @@ needs(
     );
     return rows.map(({ application_name }) => application_name);
   };
+  const [, query = ''] = /^```sql\n([\s\S]*?)^```/m.exec(page) ?? [];
+  t.regex(query, /pg_stat_activity/);
+  await t.notThrowsAsync(database.query(query));
   const { traceparent, spanId } = newContext();
   await send({ body: heartbeat(), properties: { traceparent } });
   const shown = await waitFor(
