@@ -98,8 +98,11 @@ export class Counters {
   }
 }
 
-/** Milliseconds to add to `performance.now()` of this thread for `monotonic`. */
-const offset = monotonic() - performance.now();
+/**
+ * Milliseconds to add to `performance.now()` of this thread for `monotonic`. A busy machine may stop the thread between the two readings, and
+ * the difference is too small then. So the largest of several counts.
+ */
+const offset = Math.max(...Array.from({ length: 10 }, () => monotonic() - performance.now()));
 
 /** Milliseconds of this thread's `performance.now()` for a time of `monotonic`. */
 export function localTime(time: number): number {

@@ -55,3 +55,10 @@ const classes: Partial<Record<Rejected['reason'], string>> = {
 export function problemOf({ errorClass, message }: CallRefused): string | undefined {
   return errorClass === 'InternalError' ? message : undefined;
 }
+
+/** Milliseconds until a deadline. Throws CallRefused if it has passed. */
+export function millisecondsUntil(deadline: number): number {
+  const left = deadline - performance.now();
+  if (left <= 0) throw timedOut();
+  return left;
+}

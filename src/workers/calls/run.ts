@@ -20,7 +20,7 @@ import type { Db } from '../postgres/transaction.ts';
 import type { TransactionLog } from '../postgres/transaction-log.ts';
 import type { RawMessage } from '../raw-message.ts';
 import type { WorkerSettings } from '../settings.ts';
-import { problemOf, refusalOf, timedOut, tries } from './errors.ts';
+import { millisecondsUntil, problemOf, refusalOf, tries } from './errors.ts';
 import { actOnce, identityOf } from './idempotency.ts';
 import { limitStatements } from './sql/limit-statements.ts';
 import { ConnectionLost, inCallTransaction } from './transaction.ts';
@@ -212,13 +212,6 @@ async function runMethod(
       if (!again || failures === tries) throw error;
     }
   }
-}
-
-/** Milliseconds until a deadline. Throws CallRefused if it has passed. */
-function millisecondsUntil(deadline: number): number {
-  const left = deadline - performance.now();
-  if (left <= 0) throw timedOut();
-  return left;
 }
 
 /** Calls a method of guests: a batch of one, whose sender gets the outcome. */
