@@ -7,7 +7,7 @@ import { openPublisher } from '../support/amqp10.ts';
 import { needs, service } from '../support/services.ts';
 import { Hostile } from './amqp10-hostile.ts';
 import { startFakeBroker } from './fake-broker.ts';
-import { assertFloodIsHarmless, floodSize } from './flood.ts';
+import { assertFloodIsHarmless, floodSize, type GoodMessage } from './flood.ts';
 
 const good = floodSize;
 const seed = 20_261_126;
@@ -28,19 +28,15 @@ test(`${good} good messages arrive among ${good} with sections of all kinds, rep
     send: async (messages) => {
       const [sender] = broker.senders;
       if (sender === undefined) throw new Error('nobody consumes');
-      const queue = messages
-        .flatMap(({ body }) => [
-          encodeMessage({ body }),
-          Buffer.concat([brokersHeader, hostile.message(body)]),
-        ])
-        .reverse();
+      // Each message is made when it is sent: to make all of them at once would take this process longer than a heartbeat may.
+      const all = bodiesOf(messages, hostile);
       await new Promise<void>((resolve) => {
         const fill = () => {
-          while (queue.length > 0 && sender.sendable()) {
-            const next = queue.pop();
-            if (next !== undefined) sender.send(next, undefined, 0);
+          while (sender.sendable()) {
+            const { done, value } = all.next();
+            if (done === true) return resolve();
+            sender.send(value, undefined, 0);
           }
-          if (queue.length === 0) resolve();
         };
         sender.on('sendable', fill);
         sender.on('settled', fill);
@@ -50,6 +46,14 @@ test(`${good} good messages arrive among ${good} with sections of all kinds, rep
     },
   });
 });
+
+/** Each good message, and a hostile one behind it. */
+function* bodiesOf(messages: ReadonlyArray<GoodMessage>, hostile: Hostile): Generator<Buffer, void> {
+  for (const { body } of messages) {
+    yield encodeMessage({ body });
+    yield Buffer.concat([brokersHeader, hostile.message(body)]);
+  }
+}
 
 needs(
   ava.serial,
