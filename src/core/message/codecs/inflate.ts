@@ -1,6 +1,7 @@
 import { brotliDecompressSync, constants, unzipSync, zstdDecompressSync } from 'node:zlib';
 import { codeOf, messageOf, Rejected } from '../../errors.ts';
 import { bunzip2, TooLong } from './bzip2.ts';
+import { isOneFrame } from './zstd-frame.ts';
 
 /** Inflates. Throws if the bytes are no such stream, or if the output exceeds `maxLength` bytes. */
 type Inflate = (body: Uint8Array, maxOutputLength: number) => Buffer;
@@ -11,11 +12,14 @@ const zstdWindow = 23;
 /** Decides between gzip and zlib by the first bytes, since the stream that kombu calls gzip is a zlib stream. */
 const zip: Inflate = (body, maxOutputLength) => unzipSync(body, { maxOutputLength });
 const brotli: Inflate = (body, maxOutputLength) => brotliDecompressSync(body, { maxOutputLength });
-const zstd: Inflate = (body, maxOutputLength) =>
-  zstdDecompressSync(body, {
+const zstd: Inflate = (body, maxOutputLength) => {
+  const inflated = zstdDecompressSync(body, {
     maxOutputLength,
     params: { [constants.ZSTD_d_windowLogMax]: zstdWindow },
   });
+  if (!isOneFrame(body)) throw new Error('it is not one whole frame');
+  return inflated;
+};
 
 /** By the names of kombu (kombu/compression.py) and of HTTP. */
 const inflaters: ReadonlyMap<string, Inflate> = new Map([
