@@ -23,6 +23,7 @@ export {
 export { settledBy } from '../core/deadline.ts';
 export { ConfigError, codeOf, Displaced, messageOf, NotConnected, Undeliverable } from '../core/errors.ts';
 export type { Reply } from '../core/message/request.ts';
+export { type TraceContext, TraceFields } from '../core/message/trace-context.ts';
 export { type Option, oneOf, type Section, type ValuesOf } from '../core/options.ts';
 export type {
   Address,
