@@ -1,7 +1,8 @@
+import { inspect } from 'node:util';
 import test from 'ava';
 import fc from 'fast-check';
 import { printable, secretsOf } from '../../src/core/config/load.ts';
-import { createMasker, maskSecret } from '../../src/core/config/secrets.ts';
+import { createMasker, Masking, maskSecret } from '../../src/core/config/secrets.ts';
 import { rabbit, read } from './support.ts';
 
 const url = (text: string) => ({ text, isUrl: true });
@@ -109,4 +110,19 @@ test('no password of eight characters or more remains in any text', (t) => {
     return !createMasker([url(broker)])(text).includes(secret);
   });
   t.notThrows(() => fc.assert(property));
+});
+
+test('secrets of an earlier reading of the configuration are masked too, and none is forgotten for being read again', (t) => {
+  const masking = new Masking([plain('first-secret')]);
+  masking.add([plain('second-secret')]);
+  for (let reading = 0; reading < 2000; reading += 1) masking.add([plain('second-secret')]);
+  t.is(masking.mask('first-secret, second-secret'), '***, ***');
+  t.is(new Masking().mask('first-secret'), 'first-secret');
+});
+
+test('a secret is masked in the escapes of JSON and of Node, and in JSON within JSON', (t) => {
+  const secret = `a"b'c\\d\n`;
+  const mask = createMasker([plain(secret)]);
+  const quoted = [JSON.stringify(secret), inspect(secret), JSON.stringify(JSON.stringify({ secret }))];
+  for (const text of quoted) t.notRegex(mask(text), /[abcd]["'\\]/, text);
 });
