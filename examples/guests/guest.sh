@@ -49,16 +49,17 @@ publish() {
   esac
 }
 
-# Prints the answer to a call, if one comes within three seconds. A broker that allows no place for it sends none.
+# Prints the answer to a call, if one comes within ten seconds. On a busy machine the programs take seconds to start. A broker that
+# allows no place for the answer sends none.
 call() {
   case $broker_url in
     mqtt*)
-      timeout 10 mosquitto_rr -L "${broker_url%/}/conductor/$instance_id" -e "$replies" -q 1 -W 3 -m "$1"
+      timeout 15 mosquitto_rr -L "${broker_url%/}/conductor/$instance_id" -e "$replies" -q 1 -W 10 -m "$1"
       ;;
     amqp*)
       timeout 10 amqp-declare-queue --url="$broker_url" --queue="$replies" > /dev/null &&
         publish "$1" &&
-        timeout 3 amqp-consume --url="$broker_url" --queue="$replies" --no-ack --count=1 cat
+        timeout 10 amqp-consume --url="$broker_url" --queue="$replies" --no-ack --count=1 cat
       timeout 10 amqp-delete-queue --url="$broker_url" --queue="$replies" > /dev/null
       ;;
   esac
