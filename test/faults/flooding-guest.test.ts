@@ -19,7 +19,7 @@ const test = needs(ava.serial, 'mosquitto', 'postgres');
 const guests = Array.from({ length: 20 }, (_, index) => `calm-${index}`);
 /** Milliseconds between two heartbeats of a guest, and of one measurement. */
 const interval = 1000;
-const span = 8000;
+const span = 5000;
 /** Messages a second of the flooding guest. */
 const floodRate = 50 * guests.length * (1000 / interval);
 
