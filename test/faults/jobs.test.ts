@@ -60,15 +60,7 @@ const faults: readonly Fault[] = [
     what: 'the schema of pg-boss is dropped',
     begin: async (_, database) => {
       await database.query('DROP SCHEMA conductor_jobs CASCADE');
-      return () =>
-        migrate({
-          url: database.url,
-          grantTo: replicaRole,
-          dryRun: false,
-          rollback: false,
-          removeDuplicates: false,
-          log: () => {},
-        });
+      return () => migrateAgain(database);
     },
     because: /conductor_jobs.*run conductor migrate/,
   },
@@ -78,21 +70,18 @@ const faults: readonly Fault[] = [
       await database.query('DROP TABLE conductor_jobs.job CASCADE');
       return async () => {
         await database.query('DROP SCHEMA conductor_jobs CASCADE');
-        await migrate({
-          ...{
-            url: database.url,
-            grantTo: replicaRole,
-            dryRun: false,
-            rollback: false,
-            removeDuplicates: false,
-          },
-          log: () => {},
-        });
+        await migrateAgain(database);
       };
     },
     because: /conductor_jobs.*run conductor migrate/,
   },
 ];
+
+/** What an operator runs after such a loss. */
+function migrateAgain({ url }: TestDatabase): Promise<unknown> {
+  const options = { dryRun: false, rollback: false, removeDuplicates: false, log: () => {} };
+  return migrate({ url, grantTo: replicaRole, ...options });
+}
 
 for (const { what, begin, because } of faults) {
   test(`while ${what}, heartbeats flow at the same rate, and the jobs recover after it`, async (t) => {

@@ -50,7 +50,7 @@ test('a message about a locked row never dies of age, and is applied once the ro
 
 test('a row that was locked a moment ago makes the next batch wait no longer', async (t) => {
   const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, { database: { lockTimeout: 1000 } });
+  const context = openContext(t, database, { database: { lockTimeout: 5000 } });
   await insertInstances(database, 'i1', 'i2');
   await apply(context, [heartbeat('i1', 1, 'building'), heartbeat('i2', 1, 'building')]);
   await lockWith(t, database, "SELECT FROM service_statuses WHERE instance_id = 'i1' FOR UPDATE");
@@ -60,7 +60,7 @@ test('a row that was locked a moment ago makes the next batch wait no longer', a
   const begin = performance.now();
   t.deepEqual(await both(3), ['deferred: locked', 'applied']);
   const taken = performance.now() - begin;
-  t.true(taken < 200, `it took ${Math.round(taken)} ms`);
+  t.true(taken < 1000, `it took ${Math.round(taken)} ms`);
 });
 
 test('the later of two messages without a guard counts, for any delay of the earlier one', async (t) => {

@@ -90,7 +90,7 @@ test('a context that is written is read again, and no text makes the reader thro
       traceIdsOf(text);
       const changed = valid.slice(0, at) + text + valid.slice(at + 1);
       const { context } = fieldsOf([['traceparent', changed]]);
-      // What is read is well-formed.
+      // A context that was read is well-formed.
       if (context !== undefined)
         t.regex(context.traceparent, /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}/);
     }),

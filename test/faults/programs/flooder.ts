@@ -1,8 +1,8 @@
 /**
  * A guest in a loop, as a process of its own: it sends as fast as it is told, for as long as it lives.
  *
- * Arguments: the URL of an MQTT broker, the topic, the messages a second, and the bodies as a JSON array, of which it sends one after the
- * other, and the line of the key that it signs with, if it does. In a body `"NOW"` stands for the time, and `NUMBER` for the number of the message.
+ * Arguments: the URL of an MQTT broker, the topic, the messages a second, the bodies as a JSON array, and the line of the key if it signs.
+ * It sends the bodies in turn. It replaces `"NOW"` in a body by the time, and `NUMBER` by the number of the message.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt from 'mqtt';
