@@ -4,6 +4,7 @@ import { statuses } from '../src/workers/methods/statuses.ts';
 import type { Db } from '../src/workers/postgres/transaction.ts';
 import { heartbeats } from './brokers/heartbeats.ts';
 import { readTask, report, Stopwatch } from './child.ts';
+import type { DrainTask } from './drain.ts';
 
 /**
  * Writes the rows of the conductor and nothing else. The same statement writes them, in batches of the default size. The arrays are packed
@@ -14,17 +15,18 @@ import { readTask, report, Stopwatch } from './child.ts';
 const batchSize = 1000;
 
 interface Statement {
-  readonly name: string;
+  /** Undefined: not prepared. */
+  readonly name: string | undefined;
   readonly text: string;
   readonly values: unknown[];
 }
 
 /** The statements that write so many heartbeats. Of several about one instance in a batch only the last one is a row. */
-async function statementsOf(messages: number, instances: number): Promise<Statement[]> {
+async function statementsOf({ messages, instances, isPrepared = true }: DrainTask): Promise<Statement[]> {
   const statements: Statement[] = [];
   const keep: Db = {
     query: (name, text, values) => {
-      statements.push({ name, text, values: [...values] });
+      statements.push({ name: isPrepared ? name : undefined, text, values: [...values] });
       return Promise.resolve([]);
     },
   };
@@ -48,7 +50,7 @@ async function statementsOf(messages: number, instances: number): Promise<Statem
 }
 
 const task = readTask();
-const statements = await statementsOf(task.messages, task.instances);
+const statements = await statementsOf(task);
 const client = new pg.Client({ connectionString: task.databaseUrl });
 await client.connect();
 const stopwatch = new Stopwatch(task);

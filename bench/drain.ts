@@ -29,6 +29,8 @@ export interface DrainTask {
   readonly instances: number;
   readonly prefetch: number;
   readonly settings: Record<string, unknown>;
+  /** Whether the bare writer keeps its statement prepared. It does unless told. */
+  readonly isPrepared?: boolean;
   /** The process ids of the servers. */
   readonly servers: ServersCpu;
 }
@@ -119,7 +121,8 @@ async function whileScraped<Result>(work: (admin: { port: number }) => Promise<R
   }
 }
 
-async function prepareDatabase(url: string, instances: number): Promise<void> {
+/** Makes the tables and the fleet. */
+export async function prepareDatabase(url: string, instances: number): Promise<void> {
   await migrate({ url, dryRun: false, rollback: false, removeDuplicates: false, log: () => {} });
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -138,7 +141,8 @@ async function prepareDatabase(url: string, instances: number): Promise<void> {
   await client.end();
 }
 
-async function measure(file: string, task: DrainTask, profile?: string): Promise<DrainResult> {
+/** Runs one of the measured processes. Rejects if it fails. */
+export async function measure(file: string, task: DrainTask, profile?: string): Promise<DrainResult> {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
   const child = startProcess(process.execPath, [...nodeOptions, ...profiling, path, JSON.stringify(task)]);

@@ -9,6 +9,8 @@ import { addPeers } from './peers/command.ts';
 import { formatRounds, formatTransports } from './report.ts';
 import { Interrupted } from './run/child.ts';
 import { addScenarios } from './scenario-commands.ts';
+import { addSizeCheck } from './size-check.ts';
+import { benchStatement } from './statement.ts';
 import { benchSweep } from './sweep.ts';
 import { addTour } from './tour.ts';
 
@@ -26,6 +28,7 @@ const program = new Command('bench').description(
 );
 addTour(program);
 addScenarios(program);
+addSizeCheck(program);
 addPeers(program);
 program
   .command('drain')
@@ -66,6 +69,19 @@ program
   .action(async (options) => {
     printParameters('sweep', options);
     await benchSweep(options, (line) => console.log(line));
+  });
+program
+  .command('statement')
+  .description(
+    "write heartbeats by the conductor's statement alone: also to a partitioned table, and through PgBouncer",
+  )
+  .option('--messages <n>', 'heartbeats', count, 200_000)
+  .option('--instances <n>', 'instances that they are about', count, 10_000)
+  .option('--partitions <n>', 'of the partitioned table, by hash of the instance', count, 16)
+  .option('--rounds <n>', 'how often; the medians count', count, 3)
+  .action(async (options) => {
+    printParameters('statement', options);
+    await benchStatement(options, (line) => console.log(line));
   });
 program
   .command('auth')

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { BenchFile, DrainFigures, RunFigures } from '../../src/core/sizing/figures.ts';
+import type { BenchFile, DrainFigures, Machine, RunFigures } from '../../src/core/sizing/figures.ts';
 import { type Fleet, sizeFleet } from '../../src/core/sizing/model.ts';
 import { sizingLine } from '../../src/core/sizing/words.ts';
 import { count, seconds } from '../options.ts';
@@ -31,6 +31,7 @@ export function reportOptions(command: Command): Command {
 /** A report that is being made. */
 export interface Report {
   readonly progress: ProgressBar;
+  readonly machine: Machine;
   /** Prints a line for the reader. */
   tell(line: string): void;
   /** Writes the files, and prints the table, their paths and the line of the sizing. */
@@ -54,6 +55,7 @@ export function openReport(
   const progress = new ProgressBar();
   return {
     progress,
+    machine,
     tell(line) {
       progress.end();
       console.log(line);

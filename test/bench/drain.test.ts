@@ -63,3 +63,17 @@ needs(test, 'postgres')(
     t.regex(bench.stdout(), /^round 1: [\d.]+ s, 50 marked, 0 of them wrongly; heartbeats\/s \d+ before/m);
   },
 );
+
+needs(
+  test,
+  'postgres',
+  'pgbouncer',
+)('the bench writes by the statement alone: to one table, through PgBouncer and to partitions', async (t) => {
+  const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
+  const sizes = ['--messages', '2000', '--instances', '100', '--rounds', '1'];
+  const bench = startProcess(process.execPath, [main, 'statement', ...sizes]);
+  const { code } = await bench.exited;
+  t.is(code, 0, bench.output());
+  for (const way of ['one table', 'one table, not prepared', 'through PgBouncer', '16 partitions'])
+    t.regex(bench.stdout(), new RegExp(`^${way} +\\d+ +[\\d.]+ +[\\d.]+ +([\\d.]+|-)$`, 'm'));
+});

@@ -132,6 +132,31 @@ needs(
   test,
   'nats',
   'postgres',
+)('a size that is checked is measured at the size that is proposed', async (t) => {
+  const sizes = ['--rate', '500', '--steps', '1', '--seconds', '1', '--fleets', '100x1,400x2'];
+  const { code, output, stdout, runs } = await bench('size-check', ...sizes);
+  // A machine that is too busy for the knee has nothing to check.
+  if (code !== 0) {
+    t.regex(output, /no run of nats kept up with its rate/);
+    return;
+  }
+  for (const fleet of ['100 instances every 1 s', '400 instances every 2 s'])
+    t.regex(stdout, new RegExp(`^nats, ${fleet}, \\d+ replicas?; "differs"`, 'm'));
+  t.regex(stdout, /^cores of the replicas +[\d.]+ +[\d.]+ +[\d.]+/m);
+  t.deepEqual(
+    runs().map(({ scenario, instances }) => [scenario, instances]),
+    [
+      ['knee', 10_000],
+      ['steady', 100],
+      ['steady', 400],
+    ],
+  );
+});
+
+needs(
+  test,
+  'nats',
+  'postgres',
 )('a bench that is interrupted removes what it has made', async (t) => {
   const database = await createDatabase(t, { migrated: false });
   const schemas = () => database.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'conductor%'");

@@ -57,10 +57,13 @@ export interface Sizing {
   readonly assumptions: ReadonlyArray<string>;
 }
 
+/** What a sizing needs of a bench. */
+export type Measured = Pick<BenchFile, 'machine' | 'parameters' | 'runs' | 'drains'>;
+
 const day = 86_400;
 
 /** Sizes a fleet. Throws RangeError, whose message says what the figures lack. */
-export function sizeFleet(file: BenchFile, fleet: Fleet): Sizing {
+export function sizeFleet(file: Measured, fleet: Fleet): Sizing {
   const curve = curveOf(file, fleet.transport);
   const knee = kneeOf(curve);
   if (knee === undefined)
@@ -124,7 +127,7 @@ export function sizeFleet(file: BenchFile, fleet: Fleet): Sizing {
 }
 
 /** The runs of one replica that kept up, at rising rates. They are of one transport and one set-up: that of the most runs. */
-function curveOf(file: BenchFile, transport: string | undefined): RunFigures[] {
+function curveOf(file: Measured, transport: string | undefined): RunFigures[] {
   const usable = file.runs.filter(
     (run) =>
       run.offered !== null &&
@@ -148,7 +151,7 @@ function curveOf(file: BenchFile, transport: string | undefined): RunFigures[] {
 }
 
 /** Messages a second that one replica drained from a backlog. */
-function drainRates(file: BenchFile, transport: string): number[] {
+function drainRates(file: Measured, transport: string): number[] {
   return file.drains.filter((drain) => drain.transport === transport).map(({ rate }) => rate);
 }
 
@@ -187,7 +190,7 @@ function betweenRuns(
 }
 
 function assumptionsOf(
-  { machine, parameters, drains }: BenchFile,
+  { machine, parameters, drains }: Measured,
   fleet: Fleet,
   knee: RunFigures,
   drained: number,
