@@ -37,12 +37,12 @@ function transact<Result>(
   return inTransaction(pool, { preparedStatements: true, ...options }, work);
 }
 
-/** What the settings are inside a transaction. */
-async function settingsIn(context: ThreadState, options?: Partial<TransactionOptions>) {
+/** What the settings are inside a transaction. A statement with a name goes to Postgres together with the BEGIN. */
+async function settingsIn(context: ThreadState, options?: Partial<TransactionOptions>, name = '') {
   const columns = settingNames.map((name) => `current_setting('${name}') AS ${name}`).join(', ');
   const [row] = await transact(
     context,
-    (db) => db.query<QueryResultRow>('', `SELECT ${columns}`, []),
+    (db) => db.query<QueryResultRow>(name, `SELECT ${columns}`, []),
     options,
   );
   return row;
@@ -64,18 +64,22 @@ dbTest(
       synchronous_commit: 'off',
     }))
       await alter(database, `SET ${name} = '${value}'`);
-    t.deepEqual(await settingsIn(openContext(t, database)), ours);
-    const chosen = { idleInTransactionTimeout: 7000, synchronousCommit: 'remote_write' };
-    t.deepEqual(await settingsIn(openContext(t, database, { database: chosen })), {
-      ...ours,
-      idle_in_transaction_session_timeout: '7s',
-      synchronous_commit: 'remote_write',
-    });
-    t.deepEqual(await settingsIn(openContext(t, database), { lockTimeout: 99.5, statementTimeout: 2000 }), {
-      ...ours,
-      lock_timeout: '100ms',
-      statement_timeout: '2s',
-    });
+    for (const name of ['', 'settings']) {
+      const context = openContext(t, database);
+      t.deepEqual(await settingsIn(context, {}, name), ours);
+      const chosen = { idleInTransactionTimeout: 7000, synchronousCommit: 'remote_write' };
+      t.deepEqual(await settingsIn(openContext(t, database, { database: chosen }), {}, name), {
+        ...ours,
+        idle_in_transaction_session_timeout: '7s',
+        synchronous_commit: 'remote_write',
+      });
+      t.deepEqual(await settingsIn(context, { lockTimeout: 99.5, statementTimeout: 2000 }, name), {
+        ...ours,
+        lock_timeout: '100ms',
+        statement_timeout: '2s',
+      });
+      t.deepEqual(await settingsIn(context, {}, name), ours);
+    }
   },
 );
 
@@ -94,10 +98,13 @@ dbTest('the settings do not remain on the connection', async (t) => {
   const database = await createDatabase(t);
   const context = openContext(t, database, { concurrency: 1, calls: oneCall });
   await alter(database, 'SET statement_timeout = 77');
-  for (const fails of [false, true]) {
-    await transact(context, async (db) => {
-      await db.query('', fails ? 'SELECT 1 / 0' : 'SELECT 1', []);
-    }).catch(() => {});
+  for (const [name, text] of [
+    ['', 'SELECT 1'],
+    ['', 'SELECT 1 / 0'],
+    ['good', 'SELECT 1'],
+    ['bad', 'SELECT 1 / 0'],
+  ] as const) {
+    await transact(context, (db) => db.query(name, text, [])).catch(() => {});
     const client = await context.pool.connect();
     const { rows } = await client.query('SHOW statement_timeout');
     client.release();

@@ -5,6 +5,7 @@ import {
   cameFromDatabase,
   type Db,
   inTransaction,
+  isBeforeBegin,
   type TransactionOptions,
 } from '../postgres/transaction.ts';
 
@@ -33,7 +34,7 @@ export function inCallTransaction(
   options: TransactionOptions,
   work: (db: Db) => Promise<unknown>,
 ): Promise<unknown> {
-  return inTransaction(pool, options, async (db) => {
+  return inTransaction(pool, { ...options, answersBegin: true }, async (db) => {
     let hasFailed = false;
     const watched: Db = {
       async query(name, text, values) {
@@ -59,6 +60,8 @@ export function inCallTransaction(
 /** Decides between an error of the method and one of the database. */
 async function judged(error: unknown, db: Db): Promise<unknown> {
   if (error instanceof CallRefused || error instanceof Rejected) return error;
+  // The method has not begun.
+  if (isBeforeBegin(error)) return error;
   if (!cameFromDatabase(error)) return new CallRefused('InternalError', messageOf(error));
   if (callErrorOf(error) !== undefined) return error;
   const code = error instanceof pg.DatabaseError ? codeOf(error) : undefined;

@@ -2,13 +2,13 @@ import pg from 'pg';
 import {
   type DatabaseAddress,
   DatabaseHosts,
-  type DatabaseTarget,
   type SessionAnswer,
   sessionQuestion,
-  type TargetOptions,
 } from '../../core/config/database-hosts.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { isForgottenStatement } from './connection-state.ts';
+import { HostClient } from './host-client.ts';
+import { beginText, openingBytes, openingNames, settingsText } from './opening.ts';
 
 /**
  * Set on direct connections only, since a pooler would pass the settings on to other clients. The server notices after half a minute
@@ -23,6 +23,16 @@ interface Opened {
   readonly generation: number;
   /** Whether a pooler is between the connection and Postgres. */
   readonly pooled: boolean;
+  /** Whether it has prepared the statements of an opening. */
+  readonly isPrepared: boolean;
+}
+
+/** What differs between transactions. An undefined time takes the configured value, in milliseconds. */
+export interface TransactionLimits {
+  readonly lockTimeout: number | undefined;
+  readonly statementTimeout: number | undefined;
+  /** Of the trace that the transaction belongs to; undefined if tracing is off. */
+  readonly traceId: string | undefined;
 }
 
 /** The servers that new connections lead to. */
@@ -35,8 +45,8 @@ export class DatabasePool extends pg.Pool {
   private readonly settings: WorkerSettings['database'];
   private readonly leadsTo: Leading;
   private readonly warn: (line: string) => void;
-  private readonly ordinaryBegin: string;
   private readonly opened = new WeakMap<pg.ClientBase, Opened>();
+  private lastOpening: { readonly name: string; readonly bytes: Uint8Array } | undefined;
   private generation = 0;
   private named = true;
 
@@ -64,7 +74,6 @@ export class DatabasePool extends pg.Pool {
     this.settings = database;
     this.leadsTo = leadsTo;
     this.warn = warn;
-    this.ordinaryBegin = this.beginWith(database.lockTimeout, database.statementTimeout);
     // The next use replaces an idle connection that breaks. Without a listener the error would end the thread.
     this.on('error', () => {});
   }
@@ -97,38 +106,47 @@ export class DatabasePool extends pg.Pool {
     }
   }
 
-  /**
-   * The statements that begin a transaction, sent as one query. They are local to the transaction, so that nothing stays on a pooler's
-   * connection. They override the settings of a role, a database or a URL.
-   *
-   * @param traceId of the trace that the transaction belongs to; undefined if tracing is off.
-   */
-  begin(lockTimeout: number | undefined, statementTimeout: number | undefined, traceId?: string): string {
-    const { settings } = this;
-    const begin =
-      lockTimeout === undefined && statementTimeout === undefined
-        ? this.ordinaryBegin
-        : this.beginWith(lockTimeout ?? settings.lockTimeout, statementTimeout ?? settings.statementTimeout);
+  /** The statements that begin a transaction, as one query. */
+  begin({ traceId, ...limits }: TransactionLimits): string {
+    const settings = Object.entries(this.settingsOf(limits));
     // A comment in the statements would make each of them another statement, and none would be prepared.
-    return traceId === undefined ? begin : `${begin}; ${showing(settings.applicationName, traceId)}`;
+    if (traceId !== undefined)
+      settings.push(['application_name', showing(this.settings.applicationName, traceId)]);
+    return [
+      beginText,
+      ...settings.map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`),
+    ].join('; ');
   }
 
-  private beginWith(lockTimeout: number, statementTimeout: number): string {
-    const { idleInTransactionTimeout, synchronousCommit, publishTransitions } = this.settings;
-    const publishing =
-      publishTransitions === ''
-        ? []
-        : [`SET LOCAL conductor.publish = ${pg.escapeLiteral(publishTransitions)}`];
-    return [
-      'BEGIN ISOLATION LEVEL READ COMMITTED',
-      `SET LOCAL statement_timeout = ${Math.ceil(statementTimeout)}`,
-      `SET LOCAL lock_timeout = ${Math.ceil(lockTimeout)}`,
-      `SET LOCAL idle_in_transaction_session_timeout = ${idleInTransactionTimeout}`,
-      `SET LOCAL synchronous_commit = ${synchronousCommit}`,
+  /** The same as messages that go before the first statement; undefined if that is not possible. */
+  opening(client: pg.ClientBase, { traceId, ...limits }: TransactionLimits): Uint8Array | undefined {
+    if (this.opened.get(client)?.isPrepared !== true || traceId !== undefined) return undefined;
+    const { lockTimeout, statementTimeout } = limits;
+    const name = `${lockTimeout} ${statementTimeout}`;
+    // All batches have the same limits.
+    if (this.lastOpening?.name !== name)
+      this.lastOpening = { name, bytes: openingBytes(Object.values(this.settingsOf(limits))) };
+    return this.lastOpening.bytes;
+  }
+
+  /**
+   * The settings of a transaction. They are local to it, so that nothing stays on a pooler's connection. They override the settings of a role,
+   * a database or a URL. The names are the same for all transactions.
+   */
+  private settingsOf({
+    lockTimeout,
+    statementTimeout,
+  }: Omit<TransactionLimits, 'traceId'>): Record<string, string> {
+    const { settings } = this;
+    return {
+      statement_timeout: String(Math.ceil(statementTimeout ?? settings.statementTimeout)),
+      lock_timeout: String(Math.ceil(lockTimeout ?? settings.lockTimeout)),
+      idle_in_transaction_session_timeout: String(settings.idleInTransactionTimeout),
+      synchronous_commit: settings.synchronousCommit,
       // Otherwise a role that sees errors only would not learn that the wait for a standby was cancelled.
-      'SET LOCAL client_min_messages = warning',
-      ...publishing,
-    ].join('; ');
+      client_min_messages: 'warning',
+      ...(settings.publishTransitions !== '' && { 'conductor.publish': settings.publishTransitions }),
+    };
   }
 
   /** Whether statements may be prepared under a name. */
@@ -164,61 +182,27 @@ export class DatabasePool extends pg.Pool {
     }
     // A pooler invents the process id that it tells its clients.
     const pooled = client.backend !== answer.pid;
+    const isPrepared = !pooled && this.settings.preparedStatements;
     if (!pooled) await client.query(keepAlive);
-    this.opened.set(client, { generation: this.generation, pooled });
+    if (isPrepared) await this.prepareOpening(client);
+    this.opened.set(client, { generation: this.generation, pooled, isPrepared });
+  }
+
+  private async prepareOpening(client: pg.ClientBase): Promise<void> {
+    const settings = this.settingsOf({ lockTimeout: undefined, statementTimeout: undefined });
+    await client.query({ name: openingNames.begin, text: beginText });
+    const text = settingsText(Object.keys(settings));
+    await client.query({ name: openingNames.settings, text, values: Object.values(settings) });
+    await client.query('ROLLBACK');
   }
 }
 
 /** Characters of the longest name of an application (NAMEDATALEN of Postgres). */
 const longestName = 63;
 
-/** The statement that shows a trace in `pg_stat_activity` and in the server's log lines, for the transaction. A long name is cut, not the id. */
+/** The name that shows a trace in `pg_stat_activity` and in the server's log lines. A long name is cut, not the id. */
 function showing(applicationName: string, traceId: string): string {
   // Postgres writes other characters as several.
   const name = applicationName.replace(/[^ -~]/g, '?').slice(0, longestName - traceId.length - 1);
-  return `SET LOCAL application_name = ${pg.escapeLiteral(`${name} ${traceId}`)}`;
-}
-
-/** A connection to the server that is current when the connection is made. */
-class HostClient extends pg.Client {
-  readonly target: DatabaseTarget;
-  private readonly hosts: DatabaseHosts;
-  private readonly problem: unknown;
-  /** The process id that the other side gave. Declared here, since the types of pg lack it. */
-  declare readonly processID: unknown;
-
-  constructor(hosts: DatabaseHosts, options: pg.ClientConfig) {
-    const target = hosts.current;
-    let targetOptions: TargetOptions = {};
-    let problem: unknown;
-    try {
-      targetOptions = hosts.optionsOf(target);
-    } catch (error) {
-      // The pool does not catch errors of a constructor.
-      problem = error;
-    }
-    super({ ...options, ...targetOptions });
-    this.hosts = hosts;
-    this.target = target;
-    this.problem = problem;
-  }
-
-  get backend(): unknown {
-    return this.processID;
-  }
-
-  override connect(): Promise<pg.Client>;
-  override connect(callback: (error: Error | null) => void): void;
-  override connect(callback?: (error: Error | null) => void): unknown {
-    if (callback === undefined) throw new TypeError('this connection is for a pool');
-    const { problem } = this;
-    if (problem !== undefined) {
-      process.nextTick(callback, problem);
-      return undefined;
-    }
-    return super.connect((error: Error | null) => {
-      if (error) this.hosts.failed(this.target, error);
-      callback(error);
-    });
-  }
+  return `${name} ${traceId}`;
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { WorkerSettings } from '../settings.ts';
 import { endsStandbyWait, isConnectionState, isRaised } from './connection-state.ts';
+import { queryFirst } from './opening.ts';
 import { DatabasePool } from './pool.ts';
 import { callErrorOf } from './sqlstate.ts';
 import type { TransactionLog } from './transaction-log.ts';
@@ -34,6 +35,8 @@ export interface TransactionOptions {
   /** Milliseconds that each statement may take. */
   readonly statementTimeout?: number | undefined;
   readonly preparedStatements: boolean;
+  /** Whether it must be known if a connection broke before the transaction began, by `isBeforeBegin`. That costs an answer more. */
+  readonly answersBegin?: boolean;
   /** Set if tracing is on. */
   readonly log?: TransactionLog | undefined;
 }
@@ -46,8 +49,18 @@ export function cameFromDatabase(error: unknown): boolean {
   return typeof error === 'object' && error !== null && fromDatabase in error;
 }
 
-function markFromDatabase(error: unknown): void {
-  if (typeof error === 'object' && error !== null) Reflect.set(error, fromDatabase, true);
+/** Marks an error of a query that came before its transaction had begun. */
+const beforeBegin = Symbol('before the transaction');
+
+/** Whether a query failed before its transaction had begun. It is known for transactions with `answersBegin`. */
+export function isBeforeBegin(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && beforeBegin in error;
+}
+
+function mark(error: unknown, hasBegun: boolean): void {
+  if (typeof error !== 'object' || error === null) return;
+  Reflect.set(error, fromDatabase, true);
+  if (!hasBegun) Reflect.set(error, beforeBegin, true);
 }
 
 /** A statement of the transaction failed and its sender ignored the error. Postgres has rolled back the transaction. */
@@ -55,33 +68,28 @@ export class TransactionUndone extends Error {
   override readonly name = 'TransactionUndone';
 }
 
+/** How far a transaction is. */
+interface Progress {
+  /** Its first statement is on its way, or BEGIN is. */
+  isOpening: boolean;
+  /** Postgres has answered BEGIN. */
+  hasBegun: boolean;
+}
+
 /**
- * Runs `work` in one transaction. Rejects if `work` or the commit fails; then nothing is committed. Rejects too if the commit is not
- * known to be on the synchronous standbys; then it is committed here, so a repetition must do no harm.
+ * Runs `work` in one transaction. The transaction begins with the first query of `work`. Rejects if `work` or the commit fails; then nothing
+ * is committed. Rejects too if the commit is not known to be on the synchronous standbys; then it is committed here, so a repetition must
+ * do no harm.
  */
 export async function inTransaction<Result>(
   pool: pg.Pool,
-  { lockTimeout, statementTimeout, preparedStatements, log }: TransactionOptions,
+  options: TransactionOptions,
   work: (db: Db) => Promise<Result>,
 ): Promise<Result> {
   if (!(pool instanceof DatabasePool)) throw new TypeError('transactions need a pool of createPool');
   const client = await pool.take();
-  const isNamed = preparedStatements && pool.hasNames;
-  const db: Db = {
-    async query<Row extends pg.QueryResultRow>(name: string, text: string, values: ReadonlyArray<unknown>) {
-      try {
-        const { rows } = await client.query<Row>({
-          ...(isNamed && { name }),
-          text,
-          values: [...values],
-        });
-        return rows;
-      } catch (error) {
-        markFromDatabase(error);
-        throw error;
-      }
-    },
-  };
+  const progress: Progress = { isOpening: false, hasBegun: false };
+  const db = dbOn(pool, client, options, progress);
   let broken: Error | undefined;
   let onlyHere = false;
   let isInside = false;
@@ -94,16 +102,16 @@ export async function inTransaction<Result>(
   };
   client.on('error', onError);
   client.on('notice', onNotice);
-  const ended = log?.begin();
+  const ended = options.log?.begin();
   try {
-    // One query. If any of its statements fails, no transaction is left open.
-    await client.query(pool.begin(lockTimeout, statementTimeout, log?.traceId));
     isInside = true;
     const result = await work(db);
     isInside = false;
-    const { command } = await client.query('COMMIT');
+    // Without a query nothing is to be committed. But success says that the database answers.
+    const { command } = await client.query(progress.isOpening ? 'COMMIT' : 'SELECT');
     // Postgres answers ROLLBACK to the COMMIT of a transaction that has failed.
-    if (command !== 'COMMIT') throw new TransactionUndone(`the transaction ended with ${command}`);
+    if (progress.isOpening && command !== 'COMMIT')
+      throw new TransactionUndone(`the transaction ended with ${command}`);
     if (onlyHere) throw new Error(notOnStandby);
     ended?.(true);
     return result;
@@ -114,16 +122,52 @@ export async function inTransaction<Result>(
     // opened and stays read-only.
     const cause = broken;
     const isOwn = isInside && !cameFromDatabase(error);
-    broken ??= leavesWell(error, isOwn) ? await rollback(client) : asError(error);
+    if (!leavesWell(error, isOwn)) broken ??= asError(error);
+    else if (progress.isOpening) broken ??= await rollback(client);
     if (cause === undefined || isOwn) throw error;
     // After a break between two queries, the next query only says that the connection is broken.
-    markFromDatabase(cause);
+    mark(cause, progress.hasBegun);
     throw cause;
   } finally {
     client.off('error', onError);
     client.off('notice', onNotice);
     client.release(broken);
   }
+}
+
+function dbOn(
+  pool: DatabasePool,
+  client: pg.PoolClient,
+  { lockTimeout, statementTimeout, preparedStatements, answersBegin = false, log }: TransactionOptions,
+  progress: Progress,
+): Db {
+  const isNamed = preparedStatements && pool.hasNames;
+  const limits = { lockTimeout, statementTimeout, traceId: log?.traceId };
+  const onBegun = () => {
+    progress.hasBegun = true;
+  };
+  return {
+    async query<Row extends pg.QueryResultRow>(name: string, text: string, given: ReadonlyArray<unknown>) {
+      const values = [...given];
+      try {
+        if (!progress.isOpening) {
+          progress.isOpening = true;
+          // A statement without a name may be several.
+          const opening = isNamed && name !== '' ? pool.opening(client, limits) : undefined;
+          if (opening !== undefined)
+            return await queryFirst<Row>(client, { name, text, values }, { opening, answersBegin, onBegun });
+          // One query. If any of its statements fails, no transaction is left open.
+          await client.query(pool.begin(limits));
+          onBegun();
+        }
+        const { rows } = await client.query<Row>({ ...(isNamed && { name }), text, values });
+        return rows;
+      } catch (error) {
+        mark(error, progress.hasBegun);
+        throw error;
+      }
+    },
+  };
 }
 
 const notOnStandby =
