@@ -44,8 +44,8 @@ export async function benchAuth(options: AuthBenchOptions, tell: (line: string) 
       // The first round warms up: Postgres pays more for the first update of a row.
       for (const mode of round === 0 ? ['none' as const] : modes) {
         const unconfirmed: Promise<unknown>[] = [];
-        for (const [sender, body] of messagesOf(mode, options)) {
-          unconfirmed.push(stream.publish(`conductor.${sender}`, body));
+        for (const [sender, body, msgID] of messagesOf(mode, options)) {
+          unconfirmed.push(stream.publish(`conductor.${sender}`, body, { msgID }));
           if (unconfirmed.length === 1000) await Promise.all(unconfirmed.splice(0));
         }
         await Promise.all(unconfirmed);
@@ -63,8 +63,14 @@ export async function benchAuth(options: AuthBenchOptions, tell: (line: string) 
 
 /** Seconds since the epoch. It grows with each message, so no message is stale. */
 let lastSent = 0;
+/** Messages so far. The stream drops a message whose id it has seen. */
+let count = 0;
 
-function* messagesOf(mode: Mode, { messages, instances }: AuthBenchOptions): Generator<[string, Uint8Array]> {
+/** The sender, the body and the id of each message. The client gives a message its id in the protocol's properties too, signed or not. */
+function* messagesOf(
+  mode: Mode,
+  { messages, instances }: AuthBenchOptions,
+): Generator<[sender: string, body: Uint8Array, messageId: string]> {
   const ids = Array.from({ length: instances }, (_, index) => instanceId(index + 1));
   const keys = ids.map((id) => new HmacKey(secretOf(id)));
   for (let k = 0; k < messages; k += 1) {
@@ -73,8 +79,9 @@ function* messagesOf(mode: Mode, { messages, instances }: AuthBenchOptions): Gen
     lastSent = Math.max(lastSent + 0.000_001, Date.now() / 1000);
     const args = { instance_id: sender, sent: lastSent, payload: { service_status: 'running' } };
     const body = Buffer.from(JSON.stringify({ method: 'heartbeat', args }));
-    const line = { keyId: 'k1', sender, sent: lastSent, messageId: `${sender}-${k}` };
-    yield [sender, mode === 'none' || key === undefined ? body : sign(body, line, key)];
+    const line = { keyId: 'k1', sender, sent: lastSent, messageId: `${sender}-${count}` };
+    count += 1;
+    yield [sender, mode === 'none' || key === undefined ? body : sign(body, line, key), line.messageId];
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'conductor-gateway/client';
 
 /** The agent inside a virtual machine. Here it is a function, because the example boots no machine. */
@@ -6,21 +7,26 @@ export interface Guest {
   stop(): Promise<void>;
 }
 
-/** Reports each step of its start, then again and again that it runs. */
-export async function bootGuest(url: string, instance: string, interval: number): Promise<Guest> {
+/**
+ * Reports each step of its start, then again and again that it runs. The conductor says how often, by the fleet that it serves.
+ *
+ * @param step milliseconds of each step of the start.
+ */
+export async function bootGuest(url: string, instance: string, step: number): Promise<Guest> {
   const client = await connect({ transport: { kind: 'mqtt', version: '3.1.1', url }, sender: instance });
-  const steps = ['new', 'building', 'building', 'running'] as const;
-  let step = 0;
-  const beat = () => {
-    const status = steps[Math.min(step, steps.length - 1)] ?? 'running';
-    step += 1;
-    client.cast('heartbeat', { payload: { service_status: status } }).catch((error: Error) => {
-      // A lost heartbeat does no harm, because the next one has the newest status.
-      console.error(`${instance}: ${error.message}`);
-    });
+  // A lost heartbeat does no harm, because the next one has the newest status.
+  const onError = (error: unknown) => console.error(`${instance}: ${error}`);
+  const booting = new AbortController();
+  const boot = async () => {
+    for (const service_status of ['new', 'building', 'building'] as const) {
+      client.cast('heartbeat', { payload: { service_status } }).catch(onError);
+      await sleep(step, undefined, { signal: booting.signal });
+    }
+    client.heartbeats({ status: () => 'running', onError });
   };
-  beat();
-  const timer = setInterval(beat, interval);
+  boot().catch((error: unknown) => {
+    if (!booting.signal.aborted) onError(error);
+  });
   return {
     async takeBackup(id) {
       await client.cast('update_backup', { backup_id: id, state: 'BUILDING' });
@@ -34,7 +40,8 @@ export async function bootGuest(url: string, instance: string, interval: number)
       });
     },
     async stop() {
-      clearInterval(timer);
+      booting.abort();
+      // Its heartbeats end too.
       await client.close();
     },
   };

@@ -1,6 +1,5 @@
 import type { Rejected } from '../core/errors.ts';
 import type { CallAddress, Envelope } from '../core/message/envelope.ts';
-import type { SignedMessage } from '../core/message/signature.ts';
 import type { Span } from '../core/message/span.ts';
 import type { SenderProof } from '../core/transport/contract.ts';
 
@@ -20,8 +19,10 @@ export interface RawMessage extends Span {
   readonly compression?: string | undefined;
   /** Inflates a compressed body; throws Rejected. It inflates anew each time, so that a batch does not keep all plain bodies. */
   readonly inflated?: (() => Uint8Array) | undefined;
-  /** The lines before the content of a plain body, if a signature proves them. */
-  readonly signed?: SignedMessage;
+  /** The offset of the content in the plain body, behind the lines of a signature that proves the sender. Undefined: it is 0. */
+  readonly contentBegin?: number;
+  /** Seconds since the epoch: when the message was signed. Undefined if no signature proves its sender. */
+  readonly signedAt?: number;
   /** The result of unsealing Trove's secure form; undefined if the body is read as it is. */
   readonly unsealed?: Unsealed;
 }

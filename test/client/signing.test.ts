@@ -2,7 +2,7 @@ import test from 'ava';
 import { RemoteError } from '../../src/client/errors.ts';
 import { ConfigError, Rejected } from '../../src/core/errors.ts';
 import { senderKeyText } from '../../src/core/message/sender-key.ts';
-import { HmacKey, isSignedBy, readSigned, type SignedMessage } from '../../src/core/message/signature.ts';
+import { HmacKey, isSignedBy, readSigned, type SignedLine } from '../../src/core/message/signature.ts';
 import { wholeBody } from '../../src/core/message/span.ts';
 import { keyOf } from '../support/signed.ts';
 import { connectTo, FakeSender, type Sent } from './fake-sender.ts';
@@ -13,12 +13,13 @@ const key = keyOf('i1');
 const auth = { mode: 'hmac', key: senderKeyText(key) };
 
 /** The second line and the content of a message, if its signature is right. */
-function opened({ message }: Sent): SignedMessage & { readonly content: unknown } {
+function opened({ message }: Sent): SignedLine & { readonly content: unknown } {
   const bytes = Buffer.from(message.body);
   const line = readSigned(wholeBody(bytes));
   if (typeof line === 'string') throw new Error(line);
   if (!isSignedBy(wholeBody(bytes), new HmacKey(key.secret))) throw new Error('the signature is wrong');
-  return { ...line, content: JSON.parse(bytes.toString('utf8', line.begin)) };
+  const { keyId, sender, sent, messageId, begin } = line;
+  return { keyId, sender, sent, messageId, content: JSON.parse(bytes.toString('utf8', begin)) };
 }
 
 test('a cast is signed when it is sent, and anew when it is sent again', async (t) => {

@@ -1,6 +1,8 @@
 import type { Db } from '../postgres/transaction.ts';
 
 export interface StoredSenderKey {
+  /** As `keyName` has it, but one flat text: a text that was put together is slower to compare. */
+  readonly name: string;
   readonly sender: string;
   readonly keyId: string;
   readonly encrypted: Buffer;
@@ -18,7 +20,7 @@ export interface KeyName {
 /** The keys of these names that the database knows. */
 export function readSenderKeys(db: Db, names: ReadonlyArray<KeyName>): Promise<StoredSenderKey[]> {
   const text = `
-SELECT sender, key_id AS "keyId", encrypted_key AS encrypted, revoked_at IS NOT NULL AS "isRevoked",
+SELECT key_id || ' ' || sender AS name, sender, key_id AS "keyId", encrypted_key AS encrypted, revoked_at IS NOT NULL AS "isRevoked",
   extract(epoch FROM not_after)::double precision AS "notAfter"
 FROM unnest($1::text[], $2::text[]) AS wanted (sender, key_id) JOIN sender_keys USING (sender, key_id)`;
   const columns = [names.map(({ sender }) => sender), names.map(({ keyId }) => keyId)];

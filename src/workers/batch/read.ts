@@ -100,7 +100,7 @@ export function plainSpan(raw: RawMessage): Span {
 /** The plain body, without the lines of a signature. Throws Rejected if it cannot be inflated. */
 export function plainBody(raw: RawMessage): Buffer {
   const { bytes, begin, end } = plainSpan(raw);
-  return bytes.subarray(begin + (raw.signed?.begin ?? 0), end);
+  return bytes.subarray(begin + (raw.contentBegin ?? 0), end);
 }
 
 /** The codec and the auth mode of a transport. */

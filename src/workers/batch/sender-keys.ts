@@ -13,10 +13,11 @@ import {
 
 /** A key as a thread keeps it. */
 export interface KnownKey {
+  readonly sender: string;
   /** Undefined: it was encrypted under another master key, or its row was altered. */
   readonly key: HmacKey | undefined;
-  /** Seconds since the epoch: the end of its validity. */
-  readonly notAfter: number;
+  /** Seconds since the epoch: the end of its validity. Undefined: it has none. */
+  readonly notAfter: number | undefined;
   readonly isRevoked: boolean;
   /** Milliseconds of the monotonic clock. */
   readonly readAt: number;
@@ -79,7 +80,7 @@ export class SenderKeys {
     now = performance.now(),
   ): Promise<ReadonlyMap<string, KnownKey>> {
     const found = new Map<string, KnownKey>();
-    for (const stored of await readSenderKeys(db, names)) found.set(keyName(stored), this.known(stored, now));
+    for (const stored of await readSenderKeys(db, names)) found.set(stored.name, this.known(stored, now));
     for (const [name, key] of found) {
       this.kept.delete(name);
       this.kept.set(name, key);
@@ -95,8 +96,9 @@ export class SenderKeys {
     let secret: Buffer | undefined;
     for (const master of this.masters) secret ??= decryptSenderKey(stored, master);
     return {
+      sender: stored.sender,
       key: secret && new HmacKey(secret),
-      notAfter: stored.notAfter ?? Number.POSITIVE_INFINITY,
+      notAfter: stored.notAfter ?? undefined,
       isRevoked: stored.isRevoked,
       readAt,
     };

@@ -71,7 +71,8 @@ async function respond(call: Call, seen: { method?: string }): Promise<CallResul
     if (unsealed !== undefined && 'call' in unsealed) address = unsealed.call ?? address;
     const envelope = ofTheCall(() => envelopeOf(raw, codec, true));
     address = envelope.call ?? address;
-    const tooOld = raw.signed && refusalOfAge(raw.signed, longestSignedCall);
+    const { signedAt } = raw;
+    const tooOld = signedAt === undefined ? undefined : refusalOfAge(signedAt, longestSignedCall);
     if (tooOld !== undefined) throw tooOld;
     if (Object.hasOwn(state.manager, envelope.method)) seen.method = envelope.method;
     const { result, notifies } = await execute(call, envelope);

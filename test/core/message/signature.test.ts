@@ -110,6 +110,44 @@ test('any bytes are read without an exception', (t) => {
   t.pass();
 });
 
+test('a second line is read as the pattern of the protocol says, whichever way it takes', (t) => {
+  const pattern =
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it refuses them
+    /^1 ([A-Za-z0-9_-]{1,64}) ([^\s\x00-\x1f\x7f-\x9f]{1,255}) (\d{1,12}(?:\.\d{1,9})?) ([^\x00-\x1f\x7f-\x9f]{0,255})$/;
+  const part = (unit: string, maxLength: number) =>
+    fc.string({ unit: fc.constantFrom(...unit), maxLength, size: 'max' });
+  const texts = fc.tuple(
+    fc.constantFrom('1 ', '1 ', '1 ', '2 ', '1', ''),
+    part('aZ09_-', 66),
+    fc.constantFrom(' ', ' ', ' ', '  ', ''),
+    fc.oneof(part('ab.~!é\u00a0\u0085\x7f', 12), part('ab', 257)),
+    fc.constantFrom(' ', ' ', ' ', '\t'),
+    fc.oneof(part('0123456789', 14), fc.double({ min: 0, max: 1e12, noNaN: true }).map(String)),
+    fc.oneof(
+      fc.constant(''),
+      part('0123456789', 11).map((decimals) => `.${decimals}`),
+    ),
+    fc.constantFrom(' ', ' ', ' ', ''),
+    fc.oneof(part('m 1é\x7f\t', 8), part('m ', 257)),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(texts, (parts) => {
+      const text = parts.join('');
+      const body = Buffer.from(`${'x'.repeat(5)}hmac-sha256 ${'0'.repeat(64)}\n${text}\n{}`);
+      const read = readSigned({ bytes: body, begin: 5, end: body.length });
+      const [, keyId, sender, sent, messageId] = pattern.exec(text) ?? [];
+      if (sent === undefined) return typeof read === 'string';
+      accepted += 1;
+      if (typeof read === 'string') return false;
+      const isSame = read.keyId === keyId && read.sender === sender && read.messageId === messageId;
+      return isSame && read.sent === Number(sent) && body.toString('utf8', 5 + read.begin) === '{}';
+    }),
+    { numRuns: 3000 },
+  );
+  t.true(accepted > 50, `${accepted} lines were accepted`);
+});
+
 for (const [what, second] of [
   ['a key id with a dot', '1 k.1 i1 1.5 m1'],
   ['another version', '2 k1 i1 1.5 m1'],
