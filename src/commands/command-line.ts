@@ -16,9 +16,30 @@ async function configuration() {
 }
 type Configuration = Awaited<ReturnType<typeof configuration>>;
 
+/** What a command reads beside its arguments, and where it writes to. */
+export interface Surroundings {
+  readonly variables: NodeJS.ProcessEnv;
+  /** To standard output. */
+  write(text: string): void;
+  /** To standard error. */
+  complain(text: string): void;
+}
+
+const ofThisProcess: Surroundings = {
+  variables: process.env,
+  write: (text) => void process.stdout.write(text),
+  complain: (text) => void process.stderr.write(text),
+};
+
 /** The shared parts of all commands: the configuration with its secrets, the output, and the signals that end a command. */
 export class CommandLine {
+  private readonly surroundings: Surroundings;
   private masking: Masking | undefined;
+
+  /** @param surroundings those of this process unless told. */
+  constructor(surroundings: Surroundings = ofThisProcess) {
+    this.surroundings = surroundings;
+  }
 
   /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
   readonly mask = (text: string): string => this.masking?.mask(text) ?? text;
@@ -26,17 +47,28 @@ export class CommandLine {
   /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
     const { loadConfig, transportKinds, ...rest } = await configuration();
-    return this.hide(await loadConfig(file, process.env, transportKinds), rest);
+    return this.hide(await loadConfig(file, this.surroundings.variables, transportKinds), rest);
   }
 
   /** Like `load`, for a command that only sends. */
   async loadSending(file: string): Promise<Config> {
     const { loadSendingConfig, transportKinds, ...rest } = await configuration();
-    return this.hide(await loadSendingConfig(file, process.env, transportKinds), rest);
+    return this.hide(await loadSendingConfig(file, this.surroundings.variables, transportKinds), rest);
   }
 
+  /** The text in lines of its own, on standard output. */
   print(text: string): void {
-    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    this.write(text.endsWith('\n') ? text : `${text}\n`);
+  }
+
+  /** The text as it is, on standard output. */
+  write(text: string): void {
+    this.surroundings.write(text);
+  }
+
+  /** One line on standard error. */
+  complain(text: string): void {
+    this.surroundings.complain(`${text}\n`);
   }
 
   /** Whether standard output shows colours: it is a terminal, and NO_COLOR is not set. */

@@ -42,7 +42,7 @@ export function createProgram(line: CommandLine, version: string): Command {
     .description('Takes the messages of guests from a broker and writes them to Postgres.')
     .version(version)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} });
+    .configureOutput({ writeOut: (text) => line.write(text), writeErr: () => {} });
   for (const add of commands) add(program, line);
   return withExamples(program, ['everything in one process, to look at', 'conductor demo']).addHelpText(
     'after',

@@ -7,7 +7,6 @@ import mqtt from 'mqtt';
 import { ConfigError, type ConnectOptions, connect, Undeliverable } from '../../src/public/client.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { startProcess } from '../support/processes.ts';
-import { startRabbitmq } from '../support/rabbitmq.ts';
 import { needs, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
@@ -99,26 +98,6 @@ rabbitTest('a client that starts before the first conductor waits until the exch
   t.true(result === 'sent' || result instanceof Undeliverable);
   t.is(await client.cast('count', { n: 2 }), 'sent');
 });
-
-rabbitTest(
-  'a cast that has resolved is still there after the broker was killed and started again',
-  async (t) => {
-    const rabbitmq = await startRabbitmq();
-    t.teardown(rabbitmq.kill);
-    const broker = await openAmqp(t, rabbitmq, 'native');
-    const client = await connectClient(t, broker.entry());
-    await Promise.all(Array.from({ length: 200 }, (_, n) => client.cast('count', { n })));
-    await rabbitmq.kill();
-    const waiting = client.cast('count', { n: 200 });
-    await rabbitmq.restart();
-    t.is(await waiting, 'sent');
-    const connection = await connectAmqp(String(broker.entry().url));
-    const channel = await connection.createChannel();
-    const { messageCount } = await channel.checkQueue('conductor');
-    t.is(messageCount, 201);
-    await connection.close();
-  },
-);
 
 for (const [what, entry, message] of [
   ['no kind', {}, /^transport\.kind: is required: one of amqp091, amqp10, mqtt, nats/],

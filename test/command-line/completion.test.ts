@@ -8,7 +8,7 @@ import { shells } from '../../src/commands/shells.ts';
 import { findProgram, startProcess } from '../support/processes.ts';
 import { onlyIf } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { run } from './support.ts';
+import { run, runHere } from './support.ts';
 
 const folder = temporaryDirectory('completion');
 writeFileSync(join(folder, 'conductor.yaml'), '');
@@ -102,7 +102,7 @@ ava.serial('conductor completion prints the script', async (t) => {
 });
 
 ava.serial('a shell that is not known ends with exit code 2 and the names of those that are', async (t) => {
-  const { code, errors } = await run(t, ['completion', 'csh']);
+  const { code, errors } = await runHere(['completion', 'csh']);
   t.is(code, 2);
   t.regex(
     errors.join('\n'),

@@ -7,9 +7,9 @@ import { startProcess } from '../support/processes.ts';
 import { needs } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { fileOf, lettersWhere, someLetters } from './dead-support.ts';
-import { run } from './support.ts';
+import { run, runHere } from './support.ts';
 
-// One at a time: each is a process that takes half a second of a core to start.
+// One at a time: some are processes, each of which takes half a second of a core to start.
 const test = needs(ava.serial, 'postgres');
 
 async function prepared(t: ExecutionContext): Promise<{ database: TestDatabase; config: string[] }> {
@@ -30,12 +30,12 @@ test('dead list prints a table that no sender can write control characters into,
 
 test('dead list --json has all but the bodies, and --count counts', async (t) => {
   const { config } = await prepared(t);
-  const { stdout } = await run(t, ['dead', 'list', '--reason', 'refused', '--json', ...config]);
+  const { stdout } = await runHere(['dead', 'list', '--reason', 'refused', '--json', ...config]);
   const { dead, more }: { dead: { id: string }[]; more: boolean } = JSON.parse(stdout);
   t.false(more);
   t.like(dead[1], { id: '2', state: 'dead', reason: 'refused', sender: 'i2', refusal: null, redrives: 0 });
   t.false(stdout.includes('\\"n\\"'));
-  const counted = await run(t, ['dead', 'list', '--count', ...config]);
+  const counted = await runHere(['dead', 'list', '--count', ...config]);
   t.regex(counted.stdout, /^edge +bad_argument +dead +1 +1 /m);
 });
 
@@ -50,20 +50,20 @@ test('dead show prints all of a letter, its body without control characters', as
   await database.query(`UPDATE dead_letters SET body = $1, compression = 'gzip' WHERE id = 3`, [
     gzipSync('{"plain":1}'),
   ]);
-  const plain = await run(t, ['dead', 'show', '3', '--json', ...config]);
+  const plain = await runHere(['dead', 'show', '3', '--json', ...config]);
   t.like(JSON.parse(plain.stdout), { id: '3', body: '{"plain":1}', compression: 'gzip' });
   await database.query(`UPDATE dead_letters SET body = '\\xff00', topic = 'events.info' WHERE id = 4`);
   t.regex(
-    (await run(t, ['dead', 'show', '4', ...config])).stdout,
+    (await runHere(['dead', 'show', '4', ...config])).stdout,
     /\ntopic: events\.info\n.*\(no text; in hex\) ff00\n$/s,
   );
-  const unknown = await run(t, ['dead', 'show', '99', ...config]);
+  const unknown = await runHere(['dead', 'show', '99', ...config]);
   t.deepEqual([unknown.code, unknown.errors], [1, ['conductor: there is no dead letter 99']]);
 });
 
 test('dead redrive marks letters, and names those that it leaves', async (t) => {
   const { database, config } = await prepared(t);
-  const dry = await run(t, ['dead', 'redrive', '--all', '--dry-run', ...config]);
+  const dry = await runHere(['dead', 'redrive', '--all', '--dry-run', ...config]);
   t.regex(
     dry.stdout,
     /^4 dead letters would be redriven; nothing is changed now\.\nNot redriven: .*1: they are calls/,
@@ -72,7 +72,7 @@ test('dead redrive marks letters, and names those that it leaves', async (t) => 
   const { stdout } = await run(t, ['dead', 'redrive', '--all', '--rate', '10', '--by', 'ann', ...config]);
   t.regex(stdout, /^4 dead letters are to be redriven; a replica .* due at 20.*Z\.\nNot redriven: /);
   t.deepEqual(await lettersWhere(database, `redrive_by = 'ann' AND redrive_at IS NOT NULL`), [1, 2, 3, 4]);
-  const again = await run(t, ['dead', 'redrive', '--id', '5', ...config]);
+  const again = await runHere(['dead', 'redrive', '--id', '5', ...config]);
   t.is(again.code, 1);
   t.regex(
     again.errors[0] ?? '',
@@ -82,7 +82,7 @@ test('dead redrive marks letters, and names those that it leaves', async (t) => 
 
 test('dead purge deletes what its filter selects', async (t) => {
   const { database, config } = await prepared(t);
-  const dry = await run(t, ['dead', 'purge', '--reason', 'refused', '--dry-run', ...config]);
+  const dry = await runHere(['dead', 'purge', '--reason', 'refused', '--dry-run', ...config]);
   t.is(dry.stdout, '2 dead letters would be deleted; nothing is changed now.\n');
   const { stdout } = await run(t, ['dead', 'purge', '--reason', 'refused', '--json', ...config]);
   t.deepEqual(JSON.parse(stdout), { purged: 2, dryRun: false });
@@ -132,10 +132,10 @@ test('dead edit takes a body from a file or from standard input, and refuses one
   const { database, config } = await prepared(t);
   const file = join(temporaryDirectory('body'), 'body.json');
   writeFileSync(file, '{"n":50}');
-  t.is((await run(t, ['dead', 'edit', '5', '--body', file, ...config])).code, 0);
+  t.is((await runHere(['dead', 'edit', '5', '--body', file, ...config])).code, 0);
   // It can be redriven now.
-  t.is((await run(t, ['dead', 'redrive', '--id', '5', ...config])).code, 0);
-  const waiting = await run(t, ['dead', 'edit', '5', '--body', file, ...config]);
+  t.is((await runHere(['dead', 'redrive', '--id', '5', ...config])).code, 0);
+  const waiting = await runHere(['dead', 'edit', '5', '--body', file, ...config]);
   t.deepEqual(waiting.errors, ['conductor: dead letter 5 waits for its redrive; it cannot be edited now']);
   const main = new URL('../../src/main.ts', import.meta.url).pathname;
   const piped = startProcess(process.execPath, [main, 'dead', 'edit', '1', '--body', '-', ...config], {
@@ -156,7 +156,7 @@ test('dead edit takes a body from a file or from standard input, and refuses one
     ],
   ] as const) {
     writeFileSync(file, body);
-    const { code, errors } = await run(t, ['dead', 'edit', '2', '--body', file, ...config]);
+    const { code, errors } = await runHere(['dead', 'edit', '2', '--body', file, ...config]);
     t.is(code, 2);
     t.regex(errors[0] ?? '', line);
   }
@@ -174,7 +174,7 @@ for (const [what, args, line] of [
   ['redrive with a strange rate', ['redrive', '--all', '--rate', '0'], /a number of letters a second/],
 ] as const) {
   test(`dead ${what} ends with exit code 2 and one line`, async (t) => {
-    const { code, errors } = await run(t, ['dead', ...args, '--config', 'none']);
+    const { code, errors } = await runHere(['dead', ...args, '--config', 'none']);
     t.is(code, 2);
     t.is(errors.length, 1);
     t.regex(errors[0] ?? '', line);
@@ -183,7 +183,7 @@ for (const [what, args, line] of [
 
 test('dead list before conductor migrate says what to do', async (t) => {
   const database = await createDatabase(t, { migrated: false });
-  const { code, errors } = await run(t, ['dead', 'list', '--config', fileOf(database)]);
+  const { code, errors } = await runHere(['dead', 'list', '--config', fileOf(database)]);
   t.is(code, 2);
   t.regex(errors[0] ?? '', /lacks the table dead_letters: run conductor migrate/);
 });

@@ -1,9 +1,9 @@
 import ava from 'ava';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
-import { configuration, run } from './support.ts';
+import { configuration, run, runHere } from './support.ts';
 
-// One at a time: each is a process that takes half a second of a core to start.
+// One at a time: some are processes, each of which takes half a second of a core to start.
 const test = needs(ava.serial, 'postgres');
 
 /** Four messages of different ages, none of them due. */
@@ -50,7 +50,7 @@ for (const [flags, keys] of [
     const database = await createDatabase(t, { migrated: true });
     await waiting(database);
     const common = ['--config', file(database), ...flags, '--json'];
-    const listed = await run(t, ['deferred', 'list', ...common]);
+    const listed = await runHere(['deferred', 'list', ...common]);
     t.deepEqual(listed.errors, []);
     const { deferred }: { deferred: { instance: string }[] } = JSON.parse(listed.stdout);
     t.deepEqual(
@@ -59,7 +59,7 @@ for (const [flags, keys] of [
     );
     t.false(listed.stdout.includes('s3cret'));
     t.deepEqual(await due(database), []);
-    const retried = await run(t, ['deferred', 'retry', ...common]);
+    const retried = await runHere(['deferred', 'retry', ...common]);
     t.deepEqual(JSON.parse(retried.stdout), { due: keys.length });
     t.deepEqual(await due(database), [...keys]);
   });
@@ -90,7 +90,7 @@ for (const [what, flags, line] of [
   ['an unknown reason', ['--reason', 'lazy'], /--reason.*unknown, locked, contended, unproven/],
 ] as const) {
   test(`deferred list with ${what} ends with exit code 2 and one line`, async (t) => {
-    const { code, errors } = await run(t, ['deferred', 'list', '--config', 'none', ...flags]);
+    const { code, errors } = await runHere(['deferred', 'list', '--config', 'none', ...flags]);
     t.is(code, 2);
     t.is(errors.length, 1);
     t.regex(errors[0] ?? '', line);
@@ -99,7 +99,7 @@ for (const [what, flags, line] of [
 
 test('deferred list before conductor migrate says what to do', async (t) => {
   const database = await createDatabase(t, { migrated: false });
-  const { code, errors } = await run(t, ['deferred', 'list', '--config', file(database)]);
+  const { code, errors } = await runHere(['deferred', 'list', '--config', file(database)]);
   t.is(code, 2);
   t.regex(errors[0] ?? '', /lacks the table deferred: run conductor migrate/);
 });

@@ -10,7 +10,7 @@ import { type CodecName, wireForms } from '../../src/core/message/codecs/index.t
 import { createManager } from '../../src/workers/methods/table.ts';
 import { compile } from '../support/schemas.ts';
 import { describe, file } from './describe-support.ts';
-import { configuration, run } from './support.ts';
+import { configuration, runHere } from './support.ts';
 
 const test = ava.serial;
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -143,7 +143,7 @@ test('a description that is none is refused, and the error names the module, met
     join(dirname(broken), 'own.mjs'),
     `export default { note: { description: { summary: 1 }, allowed: 'anyone', mutating: false, parse() {}, run() {} } };`,
   );
-  const { code, errors } = await run(t, ['describe', broken]);
+  const { code, errors } = await runHere(['describe', broken]);
   t.is(code, 2);
   t.is(errors.length, 1);
   t.regex(errors[0] ?? '', /own\.mjs: note\.description\.summary is a number: write a sentence \[manager\]$/);

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ava from 'ava';
 import { transportKinds } from '../../src/transports/index.ts';
-import { run } from './support.ts';
+import { runHere } from './support.ts';
 
 const test = ava.serial;
 const folder = fileURLToPath(new URL('../../config/', import.meta.url));
@@ -26,7 +26,7 @@ for (const [kind, excerpts] of [
   ],
 ] as const) {
   test(`config/${kind}.yaml passes check-config`, async (t) => {
-    const { code, stdout, errors } = await run(t, ['check-config', `${folder}${kind}.yaml`]);
+    const { code, stdout, errors } = await runHere(['check-config', `${folder}${kind}.yaml`]);
     t.is(code, 0, errors.join('\n'));
     t.deepEqual(errors, []);
     for (const excerpt of excerpts) t.true(stdout.includes(excerpt), `${excerpt} in ${stdout}`);

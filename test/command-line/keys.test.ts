@@ -4,7 +4,7 @@ import { decryptSenderKey, encryptSenderKey, readSenderKey } from '../../src/cor
 import { createDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { keyOf, masterKey, storeSenderKeys } from '../support/signed.ts';
-import { configuration, run } from './support.ts';
+import { configuration, run, runHere } from './support.ts';
 
 const test = needs(ava.serial, 'postgres');
 
@@ -12,7 +12,7 @@ async function start(t: ExecutionContext) {
   const database = await createDatabase(t, { migrated: true });
   const file = configuration(`database: { url: "${database.url}" }`, `keys: { masterKey: "${masterKey}" }`);
   const keys = async (...args: string[]) => {
-    const { code, stdout, errors } = await run(t, ['keys', ...args, '--config', file]);
+    const { code, stdout, errors } = await runHere(['keys', ...args, '--config', file]);
     return code === 0 ? stdout.trim() : `${code}: ${errors.join('\n')}`;
   };
   return { database, keys };

@@ -4,7 +4,7 @@ import { clientBrokers } from '../client/brokers.ts';
 import { runConductor } from '../support/conductor.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { configuration, run } from './support.ts';
+import { configuration, run, runHere } from './support.ts';
 
 // One at a time: each is a process that takes half a second of a core to start.
 const test = ava.serial;
@@ -66,7 +66,7 @@ for (const [what, args, line] of [
   ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line`, async (t) => {
-    const { code, stdout, errors } = await run(t, args);
+    const { code, stdout, errors } = await runHere(args);
     t.is(code, 2);
     t.is(stdout, '');
     t.is(errors.length, 1, errors.join('\n'));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import * as bench from '../core/sizing/figures.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { run } from './support.ts';
+import { run, runHere } from './support.ts';
 
 function fileWith(content: string): string {
   const file = join(temporaryDirectory('size'), 'bench.json');
@@ -19,14 +19,14 @@ test('size tells the replicas of a fleet, in words or as JSON', async (t) => {
   t.is(told.code, 0);
   t.regex(told.stdout, /^replicas +2, 5000 messages\/s each \(measured: up to 8000\/s\)$/m);
   t.regex(told.stdout, /^after an outage +11667 messages\/s for 3600 s, after 600 s without a replica$/m);
-  const json = await run(t, ['size', '--bench', file, ...fleet, '--json']);
+  const json = await runHere(['size', '--bench', file, ...fleet, '--json']);
   t.like(JSON.parse(json.stdout), { replicas: 2, connections: 16, transport: 'nats' });
 });
 
 test('size names the option, the file or the field that is wrong', async (t) => {
   const file = fileWith(JSON.stringify(bench.benchFile([])));
   const refused = async (args: string[], line: RegExp) => {
-    const { code, errors } = await run(t, ['size', ...args]);
+    const { code, errors } = await runHere(['size', ...args]);
     t.is(code, 2);
     t.regex(errors.join('\n'), line);
   };

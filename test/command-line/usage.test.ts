@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import ava from 'ava';
-import { configuration, run } from './support.ts';
+import { configuration, run, runHere } from './support.ts';
 
-// One at a time: each is a process that takes half a second of a core to start.
+// One at a time: some are processes, each of which takes half a second of a core to start.
 const test = ava.serial;
 
 test('--version prints the version of the package', async (t) => {
@@ -38,7 +38,7 @@ test('--help names every command', async (t) => {
 });
 
 test("a command's --help names its options", async (t) => {
-  const { code, stdout } = await run(t, ['migrate', '--help']);
+  const { code, stdout } = await runHere(['migrate', '--help']);
   t.is(code, 0);
   for (const option of ['--config', '--dry-run', '--rollback', '--remove-duplicates'])
     t.true(stdout.includes(option), option);
@@ -75,9 +75,17 @@ for (const [what, args, line] of [
   ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line`, async (t) => {
-    t.deepEqual(await run(t, args), { code: 2, stdout: '', errors: [line] });
+    t.deepEqual(await runHere(args), { code: 2, stdout: '', errors: [line] });
   });
 }
+
+test('wrong arguments end a process with exit code 2 and one line', async (t) => {
+  t.deepEqual(await run(t, ['stop']), {
+    code: 2,
+    stdout: '',
+    errors: ["error: unknown command 'stop'; try conductor --help"],
+  });
+});
 
 test('check-config prints the effective configuration with its secrets masked', async (t) => {
   const file = configuration(
@@ -132,7 +140,7 @@ for (const [what, lines, message] of [
   ],
 ] as const) {
   test(`${what} ends with exit code 2 and one line that names it`, async (t) => {
-    const { code, stdout, errors } = await run(t, ['check-config', configuration(...lines)]);
+    const { code, stdout, errors } = await runHere(['check-config', configuration(...lines)]);
     t.is(code, 2);
     t.is(stdout, '');
     t.is(errors.length, 1, errors.join('\n'));
@@ -167,7 +175,7 @@ test('a variable that names no key ends start with exit code 2 and one line', as
 });
 
 test('check-config --json prints the same as JSON', async (t) => {
-  const { code, stdout } = await run(t, ['check-config', '--json', configuration(database)]);
+  const { code, stdout } = await runHere(['check-config', '--json', configuration(database)]);
   t.is(code, 0);
   const settings: unknown = JSON.parse(stdout);
   t.like(settings, { maxInFlight: 4000, database: { url: 'postgresql://conductor:***@db/trove' } });

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import test from 'ava';
 import { loadManager } from '../../src/workers/methods/load.ts';
-import { configuration, run } from '../command-line/support.ts';
+import { configuration, run, runHere } from '../command-line/support.ts';
 import { startConductorProcess } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { buildPackage, installedBeside } from '../support/package.ts';
@@ -156,7 +156,7 @@ for (const [what, text, expected] of [
 
 test('a package that is not installed is a configuration error that says so', async (t) => {
   const file = configuration('database: { url: "postgresql://db/x" }', 'manager: no-such-package');
-  const { code, errors } = await run(t, ['check-config', file]);
+  const { code, errors } = await runHere(['check-config', file]);
   t.is(code, 2);
   t.regex(
     errors.join('\n'),

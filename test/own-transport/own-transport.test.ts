@@ -7,7 +7,7 @@ import { conformanceCases } from '../../src/conformance/index.ts';
 import { loadConfig, printable } from '../../src/core/config/load.ts';
 import { ConfigError } from '../../src/core/errors.ts';
 import { transportKinds } from '../../src/transports/index.ts';
-import { run } from '../command-line/support.ts';
+import { run, runHere } from '../command-line/support.ts';
 import { runConductor } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, onlyIf } from '../support/services.ts';
@@ -53,7 +53,7 @@ needs(test, 'postgres')(
 test('a path is relative to the configuration file, and is printed as it was written', async (t) => {
   const file = configure({ kind: './own.ts', directory: '/spool' });
   writeFileSync(join(file, '../own.ts'), `export { default } from ${JSON.stringify(module)};`);
-  const { code, stdout, errors } = await run(t, ['check-config', file]);
+  const { code, stdout, errors } = await runHere(['check-config', file]);
   t.is(code, 0, errors.join('\n'));
   t.regex(stdout, /kind: \.\/own\.ts\n/);
   t.regex(stdout, /interval: 50\n/);

@@ -1,52 +1,15 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectAmqp } from 'amqplib';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { connect, connectAsync as connectMqtt } from 'mqtt';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { startNats } from '../support/nats.ts';
 import { isListening } from '../support/ports.ts';
-import { startRabbitmq } from '../support/rabbitmq.ts';
 import { secureNats } from '../support/secure-brokers.ts';
-import type { Server } from '../support/server.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-
-needs(test, 'rabbitmq')(
-  'a private RabbitMQ keeps durable messages when it is killed, and leaves no files when it is stopped',
-  async (t) => {
-    const rabbitmq = await startRabbitmq();
-    t.teardown(rabbitmq.kill);
-    const url = await rabbitmq.createVhost('own');
-    const connection = await connectAmqp(url);
-    const channel = await connection.createConfirmChannel();
-    await channel.assertQueue('work', { durable: true });
-    channel.sendToQueue('work', Buffer.from('hello'), { persistent: true });
-    await channel.waitForConfirms();
-    connection.on('error', () => {});
-    // RabbitMQ confirms the message, but writes the queue's declaration to its log some milliseconds later, and loses both if it is killed before.
-    await rabbitmq.control('eval', 'mnesia:sync_log().');
-
-    await rabbitmq.kill();
-    await rabbitmq.restart();
-    // Not the management's figures: of a queue in which nothing happens, they may be taken before the management is there.
-    const again = await connectAmqp(url);
-    again.on('error', () => {});
-    const content = await waitFor(
-      async () => {
-        // A queue that is not there yet closes the channel.
-        const reading = await again.createChannel();
-        reading.on('error', () => {});
-        const message = await reading.get('work');
-        return message === false ? undefined : message.content;
-      },
-      { what: 'the message that was confirmed before the broker was killed' },
-    );
-    t.deepEqual(content, Buffer.from('hello'));
-    await again.close();
-    await stopsWithoutATrace(t, rabbitmq, rabbitmq.port);
-  },
-);
+import { stopsWithoutATrace } from './stopping.ts';
 
 needs(test, 'rabbitmq')('closeAllConnections ends the connections of one virtual host', async (t) => {
   const rabbitmq = service('rabbitmq');
@@ -106,14 +69,6 @@ needs(test, 'nats')(
     await stopsWithoutATrace(t, nats, nats.port);
   },
 );
-
-async function stopsWithoutATrace(t: ExecutionContext, server: Server, port: number): Promise<void> {
-  await server.stop();
-  await server.stop();
-  t.false(await isListening(port));
-  t.throws(() => process.kill(server.pid, 0), { code: 'ESRCH' });
-  t.throws(() => process.kill(-server.pid, 0), { code: 'ESRCH' });
-}
 
 needs(test, 'nats')('a private nats-server uses TLS and accounts if it is configured to', async (t) => {
   const nats = await secureNats();

@@ -50,9 +50,15 @@ export function table(...fields: ReadonlyArray<Buffer>): Buffer {
 
 /** A table in a table, so often, as the content of the outermost. */
 export function nested(depth: number): Buffer {
-  let inner: Buffer = Buffer.alloc(0);
-  for (let count = 0; count < depth; count += 1) inner = field('', 'F', inner);
-  return inner;
+  // What `field('', 'F', inner)` makes, without a copy of all that is within at each level.
+  const header = field('', 'F', Buffer.alloc(0));
+  const size = header.length;
+  const all = Buffer.alloc(size * depth);
+  for (let level = 0; level < depth; level += 1) {
+    header.writeUInt32BE(size * (depth - level - 1), size - 4);
+    header.copy(all, size * level);
+  }
+  return all;
 }
 
 /** All properties, in the order of the protocol. Those of one or eight octets and the table are taken as they are. */

@@ -124,7 +124,7 @@ async function allConsume({ log }: { log: Log }, { transports, reachable }: Cond
 }
 
 /** A conductor refuses variables of its prefix that it does not know, and the test run has some. */
-function environmentWithoutOurs(): Record<string, string | undefined> {
+export function environmentWithoutOurs(): Record<string, string | undefined> {
   const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('CONDUCTOR_'));
   return Object.fromEntries(entries);
 }

@@ -39,7 +39,7 @@ export async function openDatabase(
   const postgres = service('postgres');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const template = options.migrated === true ? await migratedTemplate() : 'template1';
-  await administer((query) => query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
+  await administration().query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   const url = postgres.url(name);
   if (options.migrated === true) migratedHere.add(url);
   const pool = new pg.Pool({ connectionString: url, max: 2 });
@@ -51,7 +51,7 @@ export async function openDatabase(
       (await pool.query<Row>(sql, [...parameters])).rows,
     drop: async () => {
       await pool.end();
-      await administer((query) => query(`DROP DATABASE ${name} WITH (FORCE)`));
+      await administration().query(`DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
 }
@@ -86,8 +86,16 @@ const template = 'conductor_template';
 /** Any number that nothing else locks. */
 const templateLock = 4_711;
 
+let isTemplateThere: Promise<void> | undefined;
+
 /** Migrating takes longer than copying, so it is done once a run, by the first test that asks; the others wait for it. */
 async function migratedTemplate(): Promise<string> {
+  isTemplateThere ??= makeTemplate();
+  await isTemplateThere;
+  return template;
+}
+
+async function makeTemplate(): Promise<void> {
   await administer(async (query) => {
     await query(`SELECT pg_advisory_lock(${templateLock})`);
     if ((await query(`SELECT 1 FROM pg_database WHERE datname = '${template}'`)).length > 0) return;
@@ -104,7 +112,6 @@ async function migratedTemplate(): Promise<string> {
     await query(`ALTER DATABASE ${unfinished} WITH ALLOW_CONNECTIONS false`);
     await query(`ALTER DATABASE ${unfinished} RENAME TO ${template}`);
   });
-  return template;
 }
 
 type Query = (sql: string) => Promise<unknown[]>;
@@ -118,4 +125,15 @@ async function administer(work: (query: Query) => Promise<unknown>): Promise<voi
   } finally {
     await client.end();
   }
+}
+
+let shared: pg.Pool | undefined;
+
+/** Connections of this test file for single statements that concern whole databases; a connection costs as much as such a statement. */
+function administration(): pg.Pool {
+  if (shared !== undefined) return shared;
+  // They keep no process alive.
+  shared = new pg.Pool({ connectionString: service('postgres').url(), max: 2, allowExitOnIdle: true });
+  shared.on('error', () => {});
+  return shared;
 }

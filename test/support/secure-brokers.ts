@@ -19,6 +19,9 @@ import { temporaryDirectory } from './temporary.ts';
 export const user = 'conductor';
 export const password = 'correct horse: 100 %';
 
+/** Bytes of the largest message that `secureRabbitmq` takes. */
+export const largestMessage = 100_000;
+
 export interface Secure {
   readonly certificates: Certificates;
   readonly tlsPort: number;
@@ -44,12 +47,13 @@ function once<Broker extends Server>(start: () => Promise<Broker>): () => Promis
   };
 }
 
-/** With SASL EXTERNAL beside PLAIN; `user` has no virtual host yet. */
+/** With SASL EXTERNAL beside PLAIN, and a bound of messages; `user` has no virtual host yet. A further broker would take 6 CPU s to start. */
 export const secureRabbitmq: () => Promise<Rabbitmq & Server & Secure> = once(async () => {
   const certificates = certificatesOfFile();
   const tlsPort = await freePort();
   const server = await startRabbitmq({
     settings: [
+      `max_message_size = ${largestMessage}`,
       `listeners.ssl.1 = 127.0.0.1:${tlsPort}`,
       `ssl_options.cacertfile = ${certificates.ca}`,
       `ssl_options.certfile = ${certificates.server.cert}`,

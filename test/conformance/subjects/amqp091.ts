@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
 import type { Reply } from '../../../src/core/message/request.ts';
 import type { OutgoingMessage } from '../../../src/core/transport/sender.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
-import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
+import { largestMessage, password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
 import { hostileMessages } from '../hostile/amqp091.ts';
 import { commonRefusals } from './refusals.ts';
@@ -20,9 +19,6 @@ import {
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
-/** Bytes of a message that the broker below refuses. */
-const tooLarge = 100_001;
-
 const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
 
 export const amqp091: Subject = {
@@ -33,11 +29,9 @@ export const amqp091: Subject = {
   }),
   needs: 'rabbitmq',
   async openWithLimit(t) {
-    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
-    t.teardown(broker.kill);
-    const opened = await amqp091Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    const opened = await amqp091Subject('limited', { plain: secureRabbitmq }).openWithCallers?.(t);
     if (opened === undefined) throw new Error('it has no callers');
-    return { ...opened, tooLarge };
+    return { ...opened, tooLarge: largestMessage + 1 };
   },
 };
 

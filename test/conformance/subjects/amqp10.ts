@@ -7,9 +7,8 @@ import {
   openPublisher,
   publisherPerSender,
 } from '../../support/amqp10.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
-import { password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
+import { largestMessage, password, secureRabbitmq, tlsOf, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
 import { hostileMessages } from '../hostile/amqp10.ts';
 import { commonRefusals } from './refusals.ts';
@@ -25,9 +24,6 @@ import {
 /** Of both ends, in seconds and milliseconds: cases wait for it. */
 const quick = { heartbeat: 1, connectTimeout: 1000 };
 
-/** Bytes of a message that the broker below refuses. */
-const tooLarge = 100_001;
-
 const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
 
 export const amqp10: Subject = {
@@ -38,11 +34,9 @@ export const amqp10: Subject = {
   }),
   needs: 'rabbitmq',
   async openWithLimit(t) {
-    const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
-    t.teardown(broker.kill);
-    const opened = await amqp10Subject('limited', { plain: () => broker }).openWithCallers?.(t);
+    const opened = await amqp10Subject('limited', { plain: secureRabbitmq }).openWithCallers?.(t);
     if (opened === undefined) throw new Error('it has no callers');
-    return { ...opened, tooLarge };
+    return { ...opened, tooLarge: largestMessage + 1 };
   },
 };
 

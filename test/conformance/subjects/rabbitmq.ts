@@ -1,12 +1,8 @@
 import type { Callers, Opened } from '../../../src/conformance/index.ts';
-import { startRabbitmq } from '../../support/rabbitmq.ts';
 import type { Rabbitmq } from '../../support/rabbitmq-api.ts';
-import { secureRabbitmq, user } from '../../support/secure-brokers.ts';
+import { largestMessage, secureRabbitmq, user } from '../../support/secure-brokers.ts';
 import { service } from '../../support/services.ts';
 import type { Brokers, ConformanceSubject, Subject, Test } from './subject.ts';
-
-/** Bytes of a message that the broker of `openWithLimit` refuses. */
-const tooLarge = 100_001;
 
 const impatient = 'RabbitMQ looks once a minute for what has been held for too long (consumer_timeout)';
 
@@ -21,13 +17,11 @@ export function onRabbitmq(name: string, make: Make): Subject {
   };
 }
 
-/** On a RabbitMQ with a `max_message_size`. */
+/** On a RabbitMQ that bounds the size of a message. */
 async function openWithLimit(t: Test, make: Make): Promise<Opened & Callers & { readonly tooLarge: number }> {
-  const broker = await startRabbitmq({ settings: [`max_message_size = ${tooLarge - 1}`] });
-  t.teardown(broker.kill);
-  const opened = await make('limited', { plain: () => broker }).openWithCallers?.(t);
+  const opened = await make('limited', { plain: secureRabbitmq }).openWithCallers?.(t);
   if (opened === undefined) throw new Error('the subject offers no callers');
-  return { ...opened, tooLarge };
+  return { ...opened, tooLarge: largestMessage + 1 };
 }
 
 /** The user of the secure cases may do everything in a virtual host. */

@@ -2,11 +2,11 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ava from 'ava';
+import { clientBrokers } from '../client/brokers.ts';
 import { buildPackage, installedBeside } from '../support/package.ts';
 import { startProcess } from '../support/processes.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { clientBrokers } from './brokers.ts';
 
 /** The package as npm publishes it, and one that depends on it. */
 
