@@ -44,6 +44,8 @@ const proven: Record<string, string> = {
   'npm run bench -- mixed --transport nats --rate 2000 --broker nats://broker.example:4222 --database postgresql://bench@postgres.example/conductor':
     'test/bench/scenarios.test.ts',
   'npm run bench -- peers': 'test/bench/peers.test.ts',
+  'npm run bench -- statement': 'test/bench/drain.test.ts',
+  'npm run bench -- size-check': 'test/bench/scenarios.test.ts',
   'conductor size --bench bench-results/bench.json --instances 100000 --interval 10':
     'test/command-line/size.test.ts',
   'npm run conductor -- cast heartbeat --args \'{"payload": {"service_status": "running"}}\' --sender i1 --config config/mqtt.yaml':
