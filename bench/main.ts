@@ -62,8 +62,9 @@ program
   });
 program
   .command('sweep')
-  .description('sweep a fleet while heartbeats are written as fast as Postgres takes them')
+  .description('sweep a fleet while heartbeats are written')
   .option('--instances <n>', 'the fleet', count, 1_000_000)
+  .option('--rate <n>', 'heartbeats a second; as fast as Postgres takes them unless told', count)
   .option('--silent <share>', 'the part of it that is silent', Number, 0.01)
   .option('--rounds <n>', 'how often', count, 3)
   .action(async (options) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { pino } from 'pino';
 import { JobFigures } from '../src/core/job-figures.ts';
@@ -13,6 +14,8 @@ export interface SweepBenchOptions {
   readonly instances: number;
   /** The part of them that is silent. */
   readonly silent: number;
+  /** Heartbeats a second; undefined: as fast as Postgres takes them. */
+  readonly rate?: number;
   readonly rounds: number;
 }
 
@@ -25,7 +28,7 @@ const alone = 5000;
 const running = statuses.get('running');
 
 /**
- * Runs the sweep on a fleet, while heartbeats are written as fast as Postgres takes them. Tells the time of a sweep, whether it marked those that are silent and
+ * Runs the sweep on a fleet, while heartbeats are written at a rate, or as fast as Postgres takes them. Tells the time of a sweep, whether it marked those that are silent and
  * no other, the heartbeats' rate with and without it, and their share of HOT updates.
  */
 export async function benchSweep(options: SweepBenchOptions, tell: (line: string) => void): Promise<void> {
@@ -134,7 +137,7 @@ interface Hot {
 
 async function hotCounts(admin: pg.Client): Promise<Hot> {
   // The backends report their counts once a second at most.
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await sleep(1500);
   const { rows } = await admin.query<Hot>(
     `SELECT n_tup_upd::double precision AS updates, n_tup_hot_upd::double precision AS hot
      FROM pg_stat_user_tables WHERE relname = 'service_statuses'`,
@@ -146,7 +149,7 @@ const hotShare = (from: Hot, to: Hot) => (to.hot - from.hot) / (to.updates - fro
 
 async function rateOver(beats: Beats, milliseconds: number): Promise<number> {
   const [began, written] = [performance.now(), beats.written];
-  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  await sleep(milliseconds);
   return ((beats.written - written) / (performance.now() - began)) * 1000;
 }
 
@@ -166,13 +169,16 @@ function databaseOn(client: pg.Client): JobsDatabase {
 /** Heartbeats of all guests that are alive, one after the other, without an end. */
 class Beats {
   private readonly alive: string[];
+  /** Milliseconds from one batch of a connection to the next. */
+  private readonly interval: number;
   private readonly loops: Promise<void>[] = [];
   private next = 0;
   private ended = false;
   /** How many were written. */
   written = 0;
 
-  constructor({ instances, silent }: SweepBenchOptions) {
+  constructor({ instances, silent, rate }: SweepBenchOptions) {
+    this.interval = rate === undefined ? 0 : (1000 * load.batch * load.connections) / rate;
     this.alive = Array.from({ length: instances }, (_, index) => index + 1)
       .filter((index) => !isSilent(index, silent))
       .map(instanceId);
@@ -198,7 +204,9 @@ class Beats {
         values: ReadonlyArray<unknown>,
       ): Promise<Row[]> => (await client.query<Row>({ name, text, values: [...values] })).rows,
     };
-    while (!this.ended) {
+    for (let due = performance.now(); !this.ended; due += this.interval) {
+      const early = due - performance.now();
+      if (this.interval > 0 && early > 0) await sleep(early);
       const guard = Date.now() / 1000;
       const ids = this.alive.slice(this.next, this.next + load.batch);
       this.next = this.next + load.batch < this.alive.length ? this.next + load.batch : 0;

@@ -6,6 +6,7 @@ import { Adopter } from '../core/gateway/adoption.ts';
 import type { Dispatcher, Inlet } from '../core/gateway/dispatcher.ts';
 import { Supervisor } from '../core/gateway/supervisor.ts';
 import type { Logger } from '../core/logger.ts';
+import { codecs } from '../core/message/codecs/index.ts';
 import type { Share, Transport } from '../core/transport/contract.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import type { DurabilityWatch } from './durability.ts';
@@ -41,7 +42,10 @@ export function createTransports(
     const { name } = configured;
     const child = logger.child({ transport: name });
     for (const warning of warningsOf(configured, config)) child.warn({ code: 'configuration' }, warning);
-    const inlet = dispatcher.inlet(name, share);
+    const { codec, auth } = configured.options;
+    // Nobody signs the properties, so those of a signed message do not count.
+    const callsAreKnown = !codecs[codec].callsAreInTheBody && auth.mode !== 'hmac';
+    const inlet = dispatcher.inlet(name, share, { callsAreKnown });
     const context = { share, replica: config.replica, logger: child, readsTrace: tracing !== undefined };
     const create = (configured: ConfiguredTransport) => {
       const transport = configured.create(context);
@@ -60,7 +64,7 @@ export function createTransports(
         ? undefined
         : new Adopter({
             transport: () => supervisor.transport,
-            inlet: dispatcher.inlet(name, partOf(share), inlet.counters),
+            inlet: dispatcher.inlet(name, partOf(share), { counters: inlet.counters, callsAreKnown }),
             share: partOf(share),
           });
     return { name, inlet, logger: child, supervisor, adopter, create };

@@ -41,6 +41,7 @@ export const errorCodes = [
   // While it runs.
   'park',
   'put-aside',
+  'consumer-stalled',
   'dead-letter',
   'dead-letters-trimmed',
   'worker-died',

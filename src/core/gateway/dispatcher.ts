@@ -87,8 +87,13 @@ export class Dispatcher {
    *
    * @param counters of the transport's first inlet, for a second one.
    */
-  inlet(transport: string, share: Share, counters?: Counters): Inlet {
-    const inFlight = new InFlight(transport, share, this.options.callSlots, counters);
+  inlet(
+    transport: string,
+    share: Share,
+    { counters, callsAreKnown = false }: { counters?: Counters; callsAreKnown?: boolean } = {},
+  ): Inlet {
+    const { callSlots } = this.options;
+    const inFlight = new InFlight(transport, share, { callSlots, callsAreKnown, counters });
     this.perTransport.push(inFlight);
     return {
       deliver: (delivery) => this.take(inFlight, delivery),

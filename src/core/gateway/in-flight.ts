@@ -7,6 +7,15 @@ import { WaitingCalls } from './waiting-calls.ts';
 /** The part of a call's result that settles it. */
 type SettledCall = Pick<CallResult, 'dead'> & { readonly outcome: NonNullable<CallResult['outcome']> };
 
+export interface InFlightOptions {
+  /** How many calls can run at once. */
+  readonly callSlots: number;
+  /** Whether a reply address among a message's properties makes it a call, whatever its body says. */
+  readonly callsAreKnown: boolean;
+  /** Of another inlet of the transport, to share them. */
+  readonly counters?: Counters | undefined;
+}
+
 /**
  * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
  * settles them.
@@ -15,6 +24,7 @@ export class InFlight {
   readonly transport: string;
   readonly counters: Counters;
   private readonly share: Share;
+  private readonly callsAreKnown: boolean;
   /** In memory now. The counters may have more, since other inlets of the transport may share them. */
   held = 0;
   private heldBytes = 0;
@@ -27,14 +37,11 @@ export class InFlight {
   private session: Session | undefined;
   private paused = false;
 
-  /**
-   * @param callSlots how many calls can run at once.
-   * @param counters of another inlet of the transport, to share them.
-   */
-  constructor(transport: string, share: Share, callSlots: number, counters = new Counters()) {
+  constructor(transport: string, share: Share, { callSlots, callsAreKnown, counters }: InFlightOptions) {
     this.transport = transport;
     this.share = share;
-    this.counters = counters;
+    this.counters = counters ?? new Counters();
+    this.callsAreKnown = callsAreKnown;
     this.calls = new WaitingCalls(share, callSlots);
   }
 
@@ -56,13 +63,23 @@ export class InFlight {
       this.paused = true;
       return false;
     }
-    this.pending.push(delivery);
+    if (this.isLoneCall(delivery)) this.calls.add(delivery);
+    else this.pending.push(delivery);
     counters.received += 1;
     this.hold(1, delivery.body.length);
     if (delivery.meta.redelivered) counters.redelivered += 1;
     // The broker bounds messages by itself, but it does not know our bound on bytes.
     if (this.heldBytes >= share.bytes) this.pause();
     return true;
+  }
+
+  /**
+   * Whether a delivery is a call that needs no worker to recognize it. A call never overtakes casts that came before it, and one without
+   * room needs a worker to read its reply address.
+   */
+  private isLoneCall({ meta }: Delivery): boolean {
+    if (!this.callsAreKnown || meta.replyTo === undefined) return false;
+    return this.calls.hasRoom && this.held === this.calls.held.messages;
   }
 
   private hold(messages: number, bytes: number): void {

@@ -11,6 +11,7 @@ import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
 import { blockOf, readStatus } from './read-headers.ts';
 import type { Connection } from './session-connection.ts';
+import type { ConsumerState } from './session-stall.ts';
 
 /** The room for more messages. */
 export interface Room {
@@ -133,6 +134,17 @@ export class Puller {
     this.ticks = 0;
     const pull = JSON.stringify({ batch, expires: nanos(this.expires), ...limits });
     line.write(Buffer.from(`PUB ${this.request} ${this.inbox.getSubject()} ${pull.length}\r\n${pull}\r\n`));
+  }
+
+  /** Whether the server knows of a pull with room for more messages. */
+  get isPulling(): boolean {
+    return this.inbox !== undefined && this.remaining > 0;
+  }
+
+  /** Asks for the state of the consumer. Rejects if there is no answer. */
+  async state(): Promise<ConsumerState> {
+    const answer: ConsumerState = (await this.askForInformation()).json();
+    return answer;
   }
 
   /** Gives up a pull whose end was lost. Call it at least twice within the wait of a pull. */

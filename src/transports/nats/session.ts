@@ -19,12 +19,16 @@ import type { Wire } from './read-library.ts';
 import { createMetaReader } from './read-trace.ts';
 import { Connection } from './session-connection.ts';
 import { Puller } from './session-puller.ts';
+import { StallWatch } from './session-stall.ts';
 
 /** The answers to a message (ADR-15 of the NATS architecture): done, deliver it again, still in progress. */
 const [ack, nak, working] = ['', '-NAK', '+WPI'];
 
 /** Milliseconds until a released message goes back while the session consumes. The server would return it to us at once. */
 const releaseDelay = 1000;
+
+/** Parts of `ack_wait` without a message after which the consumer is asked for its state. */
+const stallAfter = 5;
 
 /** The longest time between ticks, in milliseconds. Otherwise there are six within `ack_wait`. */
 const longestTick = 10_000;
@@ -67,6 +71,9 @@ export class NatsSession implements Session {
   private readonly deliver: Deliver;
   private readonly meta: MetaReader;
   private readonly puller: Puller;
+  private readonly stall: StallWatch;
+  /** Since the last tick. */
+  private hasReceived = false;
   /** In the order in which the broker last heard of them. */
   private readonly held = new Set<NatsDelivery>();
   private heldBytes = 0;
@@ -83,7 +90,7 @@ export class NatsSession implements Session {
     wire: Wire,
     options: NatsOptions,
     terms: ConsumerTerms & { readonly durability: ReadonlyArray<Shortfall> },
-    { share, readsTrace }: Pick<TransportSetup, 'share' | 'readsTrace'>,
+    { share, readsTrace, logger }: Pick<TransportSetup, 'share' | 'readsTrace' | 'logger'>,
     deliver: Deliver,
   ) {
     this.durability = terms.durability;
@@ -100,6 +107,11 @@ export class NatsSession implements Session {
       terms,
       room: () => this.room(),
       receive: (message) => this.receive(message),
+    });
+    this.stall = new StallWatch({
+      after: stallAfter * terms.ackWait,
+      ask: () => this.puller.state(),
+      logger,
     });
     this.ticking = setInterval(() => this.tick(), Math.min(terms.ackWait / 6, longestTick));
     void this.closed.then(() => {
@@ -159,6 +171,7 @@ export class NatsSession implements Session {
 
   private receive(message: Incoming): void {
     if (!this.connection.life.open) return;
+    this.hasReceived = true;
     this.countAt ??= deliveredAt(message);
     const meta = this.meta.read(message, isRedelivered(message, this.countAt));
     const delivery = new NatsDelivery(this, message, meta);
@@ -215,6 +228,8 @@ export class NatsSession implements Session {
     }
     this.respond(told, working);
     this.puller.tick();
+    this.stall.tick({ hasReceived: this.hasReceived, isPulling: this.puller.isPulling });
+    this.hasReceived = false;
   }
 }
 

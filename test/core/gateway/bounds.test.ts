@@ -101,7 +101,10 @@ test('a session that follows a paused one can be paused again', async (t) => {
 test('two inlets of a transport share its counters, and each has its own bound', async (t) => {
   const { dispatcher, workers, broker } = await setUp(t, { shares: [{ messages: 3 }] });
   const { counters } = broker.inlet;
-  const second = new Broker('broker-0', dispatcher.inlet('broker-0', { messages: 2, bytes: 100 }, counters));
+  const second = new Broker(
+    'broker-0',
+    dispatcher.inlet('broker-0', { messages: 2, bytes: 100 }, { counters }),
+  );
   await second.connect();
   await broker.publish('a', 'b', 'c', 'd');
   await second.publish('1', '2', '3');

@@ -36,6 +36,48 @@ test('a call runs once its batch has settled, and is settled after its answer', 
   t.is(broker.inlet.counters.unexplained, 0);
 });
 
+test('a call that its reply address betrays runs at once, without a batch', async (t) => {
+  const { broker, workers } = await setUp(t, { callsAreKnown: true });
+  await publishCall(broker, 'call');
+  t.deepEqual(workers.texts, []);
+  t.deepEqual(
+    workers.calls.map(({ text }) => text),
+    ['call'],
+  );
+  await workers.calls[0]?.answer('pong');
+  t.deepEqual(broker.settled('done'), ['call']);
+  t.is(broker.inlet.counters.outcomes.answered, 1);
+  t.is(broker.inlet.counters.unexplained, 0);
+});
+
+test('a call never overtakes the casts before it', async (t) => {
+  const { broker, workers } = await setUp(t, { callsAreKnown: true, slots: 1 });
+  await broker.publish('cast 1');
+  await broker.publish('cast 2');
+  await publishCall(broker, 'call');
+  t.deepEqual(workers.calls, []);
+  await workers.only.tellCalls();
+  t.deepEqual(workers.calls, []);
+  await workers.only.tellCalls();
+  t.deepEqual(
+    workers.calls.map(({ text }) => text),
+    ['call'],
+  );
+});
+
+test('a call without room is refused, though its reply address betrays it', async (t) => {
+  // Half of the share is for calls: one.
+  const { broker, workers } = await setUp(t, { callsAreKnown: true, shares: [{ messages: 2 }] });
+  await publishCall(broker, 'call 1');
+  await publishCall(broker, 'call 2');
+  await workers.only.tellCalls();
+  t.deepEqual(
+    broker.transport.published.map(({ body }) => textOf(body)),
+    ['busy'],
+  );
+  t.is(broker.inlet.counters.outcomes.refused, 1);
+});
+
 test('a slow call delays no cast, and the next call waits for it', async (t) => {
   const { broker, workers } = await setUp(t);
   await publishCall(broker, 'call 1');

@@ -216,9 +216,12 @@ interface Test {
 /** A dispatcher between connected brokers and workers: one broker unless told, two slots, batches of ten. */
 export async function setUp(
   t: Test,
-  options: Partial<DispatcherOptions> & { shares?: ReadonlyArray<Partial<Share>> } = {},
+  options: Partial<DispatcherOptions> & {
+    shares?: ReadonlyArray<Partial<Share>>;
+    callsAreKnown?: boolean;
+  } = {},
 ): Promise<Setup & { broker: Broker }> {
-  const { shares = [{}], ...rest } = options;
+  const { shares = [{}], callsAreKnown = false, ...rest } = options;
   const workers = new Workers();
   const dispatcher = new Dispatcher({
     run: workers.run,
@@ -238,7 +241,8 @@ export async function setUp(
   t.teardown(() => dispatcher.stop());
   const brokers = shares.map((share, index) => {
     const name = `broker-${index}`;
-    return new Broker(name, dispatcher.inlet(name, { messages: 1000, bytes: 1_000_000, ...share }));
+    const whole = { messages: 1000, bytes: 1_000_000, ...share };
+    return new Broker(name, dispatcher.inlet(name, whole, { callsAreKnown }));
   });
   for (const one of brokers) await one.connect();
   const [broker] = brokers;

@@ -7,7 +7,12 @@ export const workerFaults: ReadonlyArray<Fault> = [
     name: 'worker-ended',
     lasts: [0, 0],
     run: async ({ publishing, database }) => {
-      const instance = await publishing.nextPoisonIsFatal();
+      let instance = '';
+      void publishing.nextPoisonIsFatal().then((of) => {
+        instance = of;
+      });
+      // Publishers send nothing while too many messages wait, and a broker may have stopped to deliver.
+      await waitFor(() => instance !== '', { what: 'a poison to be published', timeout: 180_000 });
       await waitFor(
         async () =>
           (

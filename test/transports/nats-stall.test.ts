@@ -1,0 +1,58 @@
+import { AckPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
+import ava from 'ava';
+import { pino } from 'pino';
+import { StallWatch } from '../../src/transports/nats/session-stall.ts';
+import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
+import { arrive, open } from './nats-support.ts';
+
+const test = needs(ava, 'nats');
+
+test('a consumer that delivers nothing, since too much is unsettled elsewhere, is told once', async (t) => {
+  const { id, broker, manager, consume, publish, warnings } = await open(t, { ackWait: 1000 });
+  await manager.streams.add({ name: id, subjects: [`test.${id}.*`], retention: 'workqueue' });
+  await manager.consumers.add(id, {
+    durable_name: 'conductor',
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: 1e9,
+    max_ack_pending: 2,
+  });
+  await publish('one', 'two', 'three');
+  const other = await jetstream(broker).consumers.get(id, 'conductor');
+  const held: JsMsg[] = [];
+  for await (const message of await other.fetch({ max_messages: 2, expires: 1000 })) held.push(message);
+  t.is(held.length, 2);
+  const keeping = setInterval(() => {
+    for (const message of held) message.working();
+  }, 200);
+  t.teardown(async () => clearInterval(keeping));
+  const { session, deliveries } = await consume();
+  const told = () => warnings.filter((line) => line.includes('consumer-stalled'));
+  await waitFor(() => told().length > 0, { what: 'the log to tell of the stall' });
+  t.like(JSON.parse(told()[0] ?? ''), { waiting: 1, unsettled: 2, maxAckPending: 2 });
+  t.is(deliveries.length, 0);
+  clearInterval(keeping);
+  for (const message of held) message.ack();
+  await arrive(deliveries, 1);
+  session.settle(deliveries, 'done');
+  t.is(told().length, 1);
+});
+
+for (const [what, state] of [
+  ['has nothing to deliver', { num_pending: 0, num_ack_pending: 2, config: { max_ack_pending: 2 } }],
+  ['may deliver more', { num_pending: 9, num_ack_pending: 1, config: { max_ack_pending: 2 } }],
+  ['has no limit', { num_pending: 9, num_ack_pending: 9, config: { max_ack_pending: -1 } }],
+] as const)
+  ava(`a consumer that ${what} is not told`, async (t) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+    const asked = Promise.withResolvers<void>();
+    const ask = async () => {
+      asked.resolve();
+      return state;
+    };
+    new StallWatch({ after: 0, ask, logger }).tick({ hasReceived: false, isPulling: true });
+    await asked.promise;
+    await new Promise(setImmediate);
+    t.deepEqual(lines, []);
+  });
