@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RunFigures } from '../src/core/sizing/figures.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { bodyForms } from './load/body-forms.ts';
@@ -81,6 +81,9 @@ function isScenario(name: string): name is Scenario {
 
 async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> {
   const { rate, limit, steps, warmUp, seconds, coolDown, outage } = flags;
+  const unfit = name === 'mixed' && flags.auth.find((mode) => mode === 'hmac' || mode === 'trove');
+  if (unfit)
+    throw new InvalidArgumentError(`--auth ${unfit}: the calls of mixed are neither signed nor encrypted`);
   const report = openReport(name, { ...flags });
   handleSignals();
   const runs: RunFigures[] = [];

@@ -59,7 +59,9 @@ export function addSizeCheck(program: Command): void {
         const sizing = sizeFleet(measured, { ...plan, ...fleet, transport });
         const { instances } = fleet;
         const setup = { ...usualSetup, transport, instances, replicas: sizing.replicas };
-        const steady = { ...options, rate: sizing.rate };
+        // After a checkpoint Postgres writes each page whole at its first change. Each instance has one heartbeat before the window.
+        const warmUp = Math.max(options.warmUp, fleet.interval + 2);
+        const steady = { ...options, rate: sizing.rate, warmUp };
         const [run] = await scenarios.steady(setup, steady, report.progress);
         if (run === undefined) throw new Error('the run has no figures');
         runs.push(run);

@@ -8,6 +8,7 @@ import { Pace } from './pace.ts';
 import type { Destination } from './publisher.ts';
 import { openPublisher } from './publishers/index.ts';
 import { SealedBodies } from './sealed-bodies.ts';
+import { SignedBodies } from './signed-bodies.ts';
 
 /** A process that sends an open-loop load. */
 
@@ -15,8 +16,8 @@ export interface GeneratorTask extends BodiesOptions {
   readonly transport: BenchTransport;
   readonly destination: Destination;
   readonly mix: Mix;
-  /** In Trove's encrypted form. */
-  readonly isSealed: boolean;
+  /** By what a message proves its sender: in Trove's encrypted form, signed, or not by its body. */
+  readonly proof: 'trove' | 'hmac' | undefined;
   /** The transport's entry of the configuration, by which calls are made. */
   readonly entry: Readonly<Record<string, unknown>>;
 }
@@ -50,7 +51,7 @@ const patience = 30_000;
 
 answer(async (task: GeneratorTask) => {
   const publisher = await openPublisher[task.transport](task.destination);
-  const bodies = task.isSealed ? new SealedBodies(task) : new Bodies(task);
+  const bodies = bodiesOf(task);
   const caller = task.mix.call > 0 ? await Caller.open(task.entry) : undefined;
   const kinds = cycleOf(task.mix);
   return {
@@ -103,6 +104,11 @@ answer(async (task: GeneratorTask) => {
     },
   };
 });
+
+function bodiesOf(task: GeneratorTask): Pick<Bodies, 'next'> {
+  if (task.proof === 'trove') return new SealedBodies(task);
+  return task.proof === 'hmac' ? new SignedBodies(task) : new Bodies(task);
+}
 
 /** Kinds of messages in their shares, evenly: a hundred in turn. */
 function cycleOf(mix: Mix): ReadonlyArray<keyof Mix> {

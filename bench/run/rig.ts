@@ -91,6 +91,7 @@ export class Rig {
     try {
       progress.show('making the fleet', 0);
       await rig.services.database.fill(options.instances);
+      if (options.auth === 'hmac') await rig.services.database.addKeys();
       progress.show('starting replicas and generators', 0);
       await rig.startReplicas();
       await rig.startGenerators();
@@ -141,7 +142,7 @@ export class Rig {
         first: Math.floor(((number - 1) * options.instances) / options.generators),
         body: options.body,
         mix: options.mix,
-        isSealed: options.auth === 'trove',
+        proof: options.auth === 'trove' || options.auth === 'hmac' ? options.auth : undefined,
         destination: services.place.destination,
         entry: services.place.entry(`caller-${number}`),
       };

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { migrate } from '../../src/database/migrate.ts';
 import { now } from '../clock.ts';
 import { encryptedKey } from '../load/sealed-bodies.ts';
+import { senderKeyRow } from '../load/signed-bodies.ts';
 import { instanceId } from '../messages.ts';
 
 /** A schema of the bench's own in a database, with a fleet in it. Nothing else in the database is touched. */
@@ -16,6 +17,8 @@ export interface DatabasePlace {
   readonly jobsSchema: string;
   /** Adds instances, each with a status and a backup of its own, until there are so many. */
   fill(instances: number): Promise<void>;
+  /** Gives each instance a key by which its messages are signed. */
+  addKeys(): Promise<void>;
   figures(): Promise<DatabaseFigures>;
   /** Sent and commit times of the newest heartbeats of some instances, in milliseconds since the epoch. Empty if Postgres keeps no such times. */
   commits(count: number): Promise<ReadonlyArray<readonly [sent: number, committed: number]>>;
@@ -101,6 +104,15 @@ class SchemaPlace implements DatabasePlace {
     );
     this.keepsTimes = rows[0]?.on === true;
     await this.readClock();
+  }
+
+  async addKeys(): Promise<void> {
+    const senders = Array.from({ length: this.instances }, (_, index) => instanceId(index + 1));
+    const rows = senders.map(senderKeyRow);
+    await this.client.query(
+      'INSERT INTO sender_keys (sender, key_id, encrypted_key) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])',
+      [senders, rows.map(({ keyId }) => keyId), rows.map(({ encryptedKey }) => encryptedKey)],
+    );
   }
 
   private async readClock(): Promise<void> {

@@ -132,6 +132,22 @@ needs(
   test,
   'nats',
   'postgres',
+)('the bench signs its heartbeats with auth hmac, and refuses calls with it', async (t) => {
+  const { code, output, runs } = await bench('steady', ...short, '--auth', 'hmac');
+  t.is(code, 0, output);
+  const { outcomes = {}, missing } = runs()[0] ?? {};
+  t.is(missing, 0);
+  t.true((outcomes.applied ?? 0) > 0);
+  t.is(outcomes.dead, 0);
+  const mixed = await bench('mixed', ...short, '--auth', 'hmac');
+  t.not(mixed.code, 0);
+  t.regex(mixed.output, /--auth hmac: the calls of mixed are neither signed nor encrypted/);
+});
+
+needs(
+  test,
+  'nats',
+  'postgres',
 )('a size that is checked is measured at the size that is proposed', async (t) => {
   const sizes = ['--rate', '500', '--steps', '1', '--seconds', '1', '--fleets', '100x1,400x2'];
   const { code, output, stdout, runs } = await bench('size-check', ...sizes);
