@@ -119,6 +119,10 @@ async function drainFull(
   });
   const times = (await allCommits(url, queue, 1, full)).map(({ committed }) => committed);
   const after = used();
+  if (times.length === 0)
+    throw new Error(
+      `it applied none of ${full} messages. The end of its output: ${child.output().slice(-1000)}`,
+    );
   // Without the first and the last ones, when it starts and ends.
   const at = (part: number) => times[Math.floor((times.length - 1) * part)] ?? Number.NaN;
   const rate = (times.length * 0.9) / ((at(0.95) - at(0.05)) / 1000);

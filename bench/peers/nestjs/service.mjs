@@ -42,7 +42,8 @@ class Heartbeats {
       .insert()
       .values(row)
       .orUpdate(['status_id', 'status_description', 'updated_at', 'sent'], ['instance_id'], {
-        overwriteCondition: { where: 'service_statuses.sent < excluded.sent' },
+        // The name of the entity is the alias of its table.
+        overwriteCondition: { where: '"Status".sent < excluded.sent' },
       })
       .execute();
     context.getChannelRef().ack(context.getMessage());
