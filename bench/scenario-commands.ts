@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { RunFigures } from '../src/core/sizing/figures.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { bodyForms } from './load/body-forms.ts';
@@ -71,7 +71,12 @@ export function addScenarios(program: Command): void {
         '--database <url>',
         'a Postgres of your own. The bench makes two schemas in it, and removes them',
       );
-    reportOptions(command).action((flags: ScenarioFlags) => runScenario(name, flags));
+    reportOptions(command).action((flags: ScenarioFlags) => {
+      const unfit = flags.auth.find((mode) => mode === 'hmac' || mode === 'trove');
+      if (name === 'mixed' && unfit !== undefined)
+        command.error(`--auth ${unfit}: the calls of mixed are neither signed nor encrypted`);
+      return runScenario(name, flags);
+    });
   }
 }
 
@@ -81,9 +86,6 @@ function isScenario(name: string): name is Scenario {
 
 async function runScenario(name: Scenario, flags: ScenarioFlags): Promise<void> {
   const { rate, limit, steps, warmUp, seconds, coolDown, outage } = flags;
-  const unfit = name === 'mixed' && flags.auth.find((mode) => mode === 'hmac' || mode === 'trove');
-  if (unfit)
-    throw new InvalidArgumentError(`--auth ${unfit}: the calls of mixed are neither signed nor encrypted`);
   const report = openReport(name, { ...flags });
   handleSignals();
   const runs: RunFigures[] = [];
