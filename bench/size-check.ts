@@ -6,7 +6,7 @@ import type { BenchTransport } from './brokers/index.ts';
 import { count, kinds, seconds } from './options.ts';
 import { openReport, type ReportFlags, reportOptions } from './report/index.ts';
 import { handleSignals } from './run/child.ts';
-import { type Setup, scenarios } from './scenarios/index.ts';
+import { scenarios, usualSetup } from './scenarios/index.ts';
 import { missingFor } from './services/installed.ts';
 
 /** Whether `conductor size` is right: it sizes fleets by a knee, and each is measured at the size that it proposes. */
@@ -71,19 +71,6 @@ export function addSizeCheck(program: Command): void {
     await report.write({ runs, drains: [] });
   });
 }
-
-const usualSetup: Omit<Setup, 'transport'> = {
-  codec: 'native',
-  auth: 'none',
-  instances: 10_000,
-  body: 1,
-  replicas: 1,
-  generators: 1,
-  isInline: false,
-  settings: {},
-  broker: undefined,
-  database: undefined,
-};
 
 const usualOptions = { limit: 250, warmUp: 3, coolDown: 30, outage: 0 };
 

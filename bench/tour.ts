@@ -5,7 +5,7 @@ import { type DrainRound, drain } from './drain.ts';
 import { count, kinds, seconds, transports } from './options.ts';
 import { openReport, type ReportFlags, reportOptions } from './report/index.ts';
 import { drainFiguresOf, formatTransports } from './report.ts';
-import { scenarios } from './scenarios/index.ts';
+import { scenarios, usualSetup } from './scenarios/index.ts';
 import { missingFor, runnable } from './services/installed.ts';
 
 interface TourFlags extends ReportFlags {
@@ -15,7 +15,7 @@ interface TourFlags extends ReportFlags {
   readonly messages: number;
 }
 
-const instances = 10_000;
+const { instances } = usualSetup;
 
 /** The knee of each broker that is installed, then full queues beside the floor. The defaults take five minutes with all brokers. */
 export function addTour(program: Command): void {
@@ -46,7 +46,7 @@ export function addTour(program: Command): void {
       if (missing !== undefined) report.tell(`${transport} is left out: ${missing}`);
     }
     for (const transport of runnable(flags.transport)) {
-      runs.push(...(await scenarios.knee({ ...usual, transport }, options, report.progress)));
+      runs.push(...(await scenarios.knee({ ...usualSetup, transport }, options, report.progress)));
       // The demo's broker keeps no queue to drain.
       if (missingFor(transport) !== undefined) continue;
       const show = (line: string) => report.progress.show(`${transport}, drain, ${line}`, 1);
@@ -61,16 +61,3 @@ export function addTour(program: Command): void {
     });
   });
 }
-
-const usual = {
-  codec: 'native',
-  auth: 'none',
-  instances,
-  body: 1,
-  replicas: 1,
-  generators: 1,
-  isInline: false,
-  settings: {},
-  broker: undefined,
-  database: undefined,
-} as const;

@@ -19,6 +19,20 @@ export interface ScenarioOptions extends KneeOptions {
 export type Setup = Omit<RigOptions, 'mix' | 'rateHint'>;
 export type Scenario = keyof typeof scenarios;
 
+/** A set-up but for its transport: heartbeats in native form, one replica, private services. */
+export const usualSetup = {
+  codec: 'native',
+  auth: 'none',
+  instances: 10_000,
+  body: 1,
+  replicas: 1,
+  generators: 1,
+  isInline: false,
+  settings: {},
+  broker: undefined,
+  database: undefined,
+} as const satisfies Omit<Setup, 'transport'>;
+
 const heartbeats: Mix = { heartbeat: 1, backup: 0, call: 0 };
 const mixed: Mix = { heartbeat: 0.95, backup: 0.04, call: 0.01 };
 

@@ -58,7 +58,7 @@ export class CoverageGuide {
 
   /** Reads messages. Those that run a block for the first time join the corpus. */
   async explore(target: Guided, messages: ReadonlyArray<Buffer>): Promise<void> {
-    // Whatever ran since the last look was no message of this batch.
+    // The counts so far are not of this batch.
     await takeFrom(this.session);
     await this.search(target, messages);
   }

@@ -26,7 +26,7 @@ dbTest('the BEGIN and the first statement are sent at once, and the COMMIT after
   const { proxy, pool } = await pooledByProxy(t);
   const read = (db: Db) => db.query('read', 'SELECT 1 AS one', []);
   await inTransaction(pool, prepared, read);
-  // What is sent second gets lost.
+  // The second write is lost.
   proxy.cutAfter(2);
   let rows: unknown;
   await t.throwsAsync(
