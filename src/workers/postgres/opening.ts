@@ -25,7 +25,7 @@ export function openingBytes(values: ReadonlyArray<string>): Uint8Array {
   return Buffer.concat([...execution(openingNames.begin, []), ...execution(openingNames.settings, values)]);
 }
 
-/** Flush: Postgres sends the answers that it has so far. */
+/** Flush: it makes Postgres send the answers that are ready. */
 const flush = Uint8Array.of('H'.charCodeAt(0), 0, 0, 0, 4);
 
 /** Binds a prepared statement to the unnamed portal, and executes it. Parameters are text. */
@@ -104,14 +104,16 @@ class OpeningQuery<Row extends pg.QueryResultRow> extends pg.Query<Row> {
       // Of BEGIN, and of the settings.
       connection.once('commandComplete', () => connection.once('commandComplete', onBegun));
       stream.cork();
-      stream.write(opening);
-      if (answersBegin) stream.write(flush);
-      // pg returns the error of a statement that it does not send.
-      const problem: unknown = submitStatement.call(this, connection);
-      stream.uncork();
-      // Without the statement's Sync no answer would ever come.
-      if (problem) stream.destroy();
-      return problem;
+      try {
+        stream.write(opening);
+        if (answersBegin) stream.write(flush);
+        // pg returns the error of a statement that it does not send. Without the statement's Sync no answer would ever come.
+        const problem: unknown = submitStatement.call(this, connection);
+        if (problem) stream.destroy();
+        return problem;
+      } finally {
+        stream.uncork();
+      }
     };
   }
 }
