@@ -189,6 +189,8 @@ test('a run of the harness is told from a run of test files, and wrong arguments
   t.is(parseOptions(['--servers', 'cluster'], () => '').cluster, true);
   t.is(parseOptions(['--servers', 'single'], () => '').cluster, false);
   t.throws(() => parseOptions(['--servers', 'x'], () => ''), { message: /^--servers x: there is none/ });
+  t.is(parseOptions(['--calm', '3'], () => '').calm, 3);
+  t.throws(() => parseOptions(['--calm', '0'], () => ''), { message: /^--calm 0: / });
   t.throws(() => parseOptions(['--minutes', 'x'], () => ''), { message: /^--minutes x: / });
   t.throws(() => parseOptions(['--fault', 'x'], () => ''), { message: /^--fault x: there is none/ });
 });

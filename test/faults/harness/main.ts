@@ -29,7 +29,7 @@ export async function runHarness(args: ReadonlyArray<string>): Promise<number> {
 
 /** A round with each seed on each transport. Resolves with what was wrong, in words. */
 async function runRounds(options: RunOptions, folder: string): Promise<string[]> {
-  const { minutes, seeds, transports, rate = 4000, cluster, only, results } = options;
+  const { minutes, seeds, transports, rate = 4000, calm, cluster, only, results } = options;
   const seconds = (minutes * 60) / transports.length;
   const rounds: RoundResult[] = [];
   const failures: string[] = [];
@@ -37,7 +37,7 @@ async function runRounds(options: RunOptions, folder: string): Promise<string[]>
   for (const seed of seeds)
     for (const transport of transports)
       try {
-        const round = { seed, transport, seconds, rate, cluster, only, folder: join(folder, seed) };
+        const round = { seed, transport, seconds, rate, calm, cluster, only, folder: join(folder, seed) };
         const result = await runRound({ ...round, print: (line) => console.log(line) });
         rounds.push(result);
         if (results !== undefined) appendFileSync(results, `${JSON.stringify(result)}\n`);

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly seeds: ReadonlyArray<string>;
   readonly transports: ReadonlyArray<TransportName>;
   readonly rate: number | undefined;
+  /** Seconds from the repair of a fault to the next one; undefined: the seed decides. */
+  readonly calm: number | undefined;
   /** One replica at half of what it can do, instead of faults. */
   readonly soak: boolean;
   /** Whether the servers are clusters; undefined: the seed decides. */
@@ -20,11 +22,12 @@ export interface RunOptions {
   readonly results: string | undefined;
 }
 
-export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--fault F[,F]] [--servers single|cluster]
+export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--transport T[,T]] [--rate R] [--calm N] [--fault F[,F]] [--servers single|cluster]
   --minutes    minutes of faults for each seed; the transports share them
   --seed       any text; a new one unless told. Several make several runs
   --transport  ${transports.join(', ')}; all unless told
   --rate       messages a second; 4000 unless told
+  --calm       seconds from the repair of a fault to the next one; 0.3 to 1.5 unless told
   --fault      ${faults.map(({ name }) => name).join(', ')}; all unless told
   --servers    single: one broker and one Postgres; cluster: three nodes, and a Postgres with a standby; the seed decides unless told
   --soak       no faults: one replica at half of what it can do, for so many minutes on each transport; nothing that it uses may grow
@@ -33,7 +36,7 @@ export const usage = `npm run test:faults -- --minutes N [--seed S[,S]] [--trans
 
 /** Whether the arguments ask for a run of the harness, instead of the test files. */
 export const isHarness = (args: ReadonlyArray<string>): boolean =>
-  args.some((arg) => /^--(minutes|seed|transport|rate|fault|servers|logs|results|soak)(=|$)/.test(arg));
+  args.some((arg) => /^--(minutes|seed|transport|rate|calm|fault|servers|logs|results|soak)(=|$)/.test(arg));
 
 /** Throws Error with the usage if they are wrong. */
 export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string): RunOptions {
@@ -44,6 +47,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
       seed: { type: 'string' },
       transport: { type: 'string', default: transports.join(',') },
       rate: { type: 'string' },
+      calm: { type: 'string' },
       soak: { type: 'boolean', default: false },
       fault: { type: 'string' },
       servers: { type: 'string' },
@@ -57,6 +61,7 @@ export function parseOptions(args: ReadonlyArray<string>, newSeed: () => string)
     seeds: values.seed?.split(',') ?? [newSeed()],
     transports: values.transport.split(',').map((name) => oneOf('transport', name, transports)),
     rate: values.rate === undefined ? undefined : positive('rate', values.rate),
+    calm: values.calm === undefined ? undefined : positive('calm', values.calm),
     soak: values.soak,
     cluster:
       values.servers === undefined

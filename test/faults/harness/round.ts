@@ -28,6 +28,8 @@ export interface RoundOptions {
   readonly seconds: number;
   /** Messages a second. */
   readonly rate: number;
+  /** Seconds from the repair of a fault to the next one; the seed decides unless told. */
+  readonly calm?: number | undefined;
   /** Whether the servers are clusters; the seed decides unless told. */
   readonly cluster?: boolean | undefined;
   /** All faults of ours unless told. */
@@ -158,7 +160,7 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
       problem(`${step.fault}: ${messageOf(error)}`);
       break;
     }
-    await sleep(step.calm);
+    await sleep(options.calm === undefined ? step.calm : options.calm * 1000);
   }
 
   const [calls] = await Promise.all([calling.stop(), publishing.stop()]);
