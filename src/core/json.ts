@@ -1,34 +1,53 @@
 import { isUtf8 } from 'node:buffer';
 import { messageOf, Rejected } from './errors.ts';
+import { bodyOf, type Span, wholeBody } from './span.ts';
 
 /** Levels of nesting. No method's arguments need more; hostile ones have tens of thousands. */
 const maxDepth = 32;
 
 export type JsonObject = Record<string, unknown>;
 
+/** The text of a body that has bytes of its own. As `textIn`. */
+export function textOf(body: Uint8Array): string {
+  return textIn(wholeBody(bufferOf(body)));
+}
+
 /**
- * The body's text, or that of the first `length` bytes of it. Throws Rejected if any of the body is not UTF-8: a replacement
- * character in an id would name another instance.
+ * The body's text. Throws Rejected if any of the body is not UTF-8: a replacement character in an id would name another instance.
  */
-export function textOf(body: Uint8Array, length?: number): string {
-  const bytes = trimmed(body);
-  if (bytes.length === 0) throw new Rejected('empty', 'the body is empty');
-  if (!isUtf8(bytes)) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
-  return bytes.toString('utf8', 0, length);
+export function textIn(body: Span): string {
+  const span = trimmed(body);
+  if (span.begin === span.end) throw new Rejected('empty', 'the body is empty');
+  const text = textAsItIs(span);
+  if (text === undefined) throw new Rejected('not_utf8', 'the body is not valid UTF-8');
+  return text;
+}
+
+/** What decoding puts in the place of bytes that are not UTF-8. A sender may write it too. */
+const replacement = '\ufffd';
+
+/** The text of the bytes; undefined if they are not UTF-8. */
+function textAsItIs(span: Span): string | undefined {
+  const text = span.bytes.toString('utf8', span.begin, span.end);
+  // To look for the character costs less than the view that the check needs.
+  return text.includes(replacement) && !isUtf8(bodyOf(span)) ? undefined : text;
 }
 
 const nul = 0;
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
-/** The bytes without a leading byte order mark and without trailing NULs, which some senders add. */
-export function trimmed(body: Uint8Array): Buffer {
-  const bytes = bufferOf(body);
-  const isPlain = bytes[0] !== byteOrderMark[0] && bytes[bytes.length - 1] !== nul;
-  if (isPlain) return bytes;
-  const begin = byteOrderMark.every((byte, index) => bytes[index] === byte) ? byteOrderMark.length : 0;
-  let end = bytes.length;
+/** The body without a leading byte order mark and without trailing NULs, which some senders add. */
+export function trimmed(body: Span): Span {
+  const { bytes, begin: from, end: to } = body;
+  if (from === to) return body;
+  const isPlain = bytes[from] !== byteOrderMark[0] && bytes[to - 1] !== nul;
+  if (isPlain) return body;
+  const hasMark =
+    to - from >= byteOrderMark.length && byteOrderMark.every((byte, index) => bytes[from + index] === byte);
+  const begin = hasMark ? from + byteOrderMark.length : from;
+  let end = to;
   while (end > begin && isBlank(bytes[end - 1])) end -= 1;
-  return bytes.subarray(begin, end);
+  return { bytes, begin, end };
 }
 
 /** A NUL, or white space as JSON has it: a line may end before its NUL or behind it. */

@@ -1,6 +1,6 @@
 import type { Rejected } from '../core/errors.ts';
 import type { CallAddress, Envelope } from '../core/message/envelope.ts';
-import type { Span } from '../core/message/span.ts';
+import type { Span } from '../core/span.ts';
 import type { SenderProof } from '../core/transport/contract.ts';
 
 /** Bytes of a dead letter's body that are kept. */

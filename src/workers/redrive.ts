@@ -45,8 +45,9 @@ export async function redriveLetters(
     count('applied', returned);
     count('refused', refused.length);
     const held: string[] = [];
+    const committed = new Map(result.committed.map(({ item, outcome }) => [item, outcome]));
     for (const item of items) {
-      const outcome = result.outcomes.get(item);
+      const outcome = committed.get(item);
       if (outcome === undefined && item.letterId !== undefined) held.push(item.letterId);
       if (outcome === undefined || lost.has(item)) continue;
       count(outcome.kind);

@@ -1,5 +1,5 @@
 import { CALL, type DeferredReason, dead, type Outcome } from '../core/message/outcome.ts';
-import { wholeBody } from '../core/message/span.ts';
+import { wholeBody } from '../core/span.ts';
 import { applyBatch } from './batch/apply.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
 import { deferredItem } from './batch/leftovers/deferred-item.ts';
@@ -36,7 +36,7 @@ export async function retryDeferred(state: ThreadState, transport: string): Prom
   ];
   const byItem = new Map<BatchItem, ClaimedMessage>(items);
   const result = await applyBatch(state, [...byItem.keys()], retryHooks(byItem));
-  const resolved = [...result.outcomes.values()].filter(({ kind }) => kind !== 'deferred').length;
+  const resolved = result.committed.filter(({ outcome }) => outcome.kind !== 'deferred').length;
   const { heldBecause } = result;
   return {
     retried: claimed.length,

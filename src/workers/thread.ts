@@ -141,11 +141,11 @@ async function told<Result>(work: Promise<Result>): Promise<Result> {
 /** Outcomes are data: an error of our own holds the batch and crosses the thread boundary as its result. */
 async function guarded(
   batch: PackedBatch,
-  work: () => Promise<BatchResult & { readonly outcomes: unknown }>,
+  work: () => Promise<BatchResult & { readonly committed: unknown }>,
 ): Promise<BatchResult> {
   try {
-    // The outcomes as objects stay here.
-    const { outcomes: _, ...result } = await work();
+    // The items stay here.
+    const { committed: _, ...result } = await work();
     return result;
   } catch (error) {
     return {

@@ -7,7 +7,9 @@ import { sentIn } from '../../bench/replica/observer.ts';
 import { htmlOf } from '../../bench/report/html.ts';
 import { quantilesOf } from '../../bench/run/quantiles.ts';
 import { nextRate } from '../../bench/scenarios/knee.ts';
+import { bufferOf } from '../../src/core/json.ts';
 import { native } from '../../src/core/message/codecs/native.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { benchFile, run } from '../core/sizing/figures.ts';
 import { startProcess } from '../support/processes.ts';
 import { waitFor } from '../support/wait.ts';
@@ -64,7 +66,7 @@ test('a body names its instance and its time, in both forms and at any length', 
     'backup',
     1.76e12,
   );
-  const envelope = native.decode(body, { messageId: undefined, isCall: false }, true);
+  const envelope = native.decode(wholeBody(bufferOf(body)), { messageId: undefined, isCall: false }, true);
   t.is(envelope.method, 'update_backup');
   t.like(envelope.args, { instance_id: sender, backup_id: sender, sent: 1.76e9, state: 'BUILDING' });
 });

@@ -3,7 +3,7 @@ import { RemoteError } from '../../src/client/errors.ts';
 import { ConfigError, Rejected } from '../../src/core/errors.ts';
 import { senderKeyText } from '../../src/core/message/sender-key.ts';
 import { HmacKey, isSignedBy, readSigned, type SignedLine } from '../../src/core/message/signature.ts';
-import { wholeBody } from '../../src/core/message/span.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { keyOf } from '../support/signed.ts';
 import { connectTo, FakeSender, type Sent } from './fake-sender.ts';
 

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
 import { Rejected } from '../../src/core/errors.ts';
+import { bufferOf } from '../../src/core/json.ts';
 import { codecs, wireForms } from '../../src/core/message/codecs/index.ts';
+import { wholeBody } from '../../src/core/span.ts';
 
 const args = fc.dictionary(
   fc.string({ unit: 'grapheme' }).filter((key) => key !== '__proto__' && !key.includes('\0')),
@@ -18,7 +20,11 @@ for (const form of ['native', 'oslo'] as const) {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), args, (method, given) => {
         const body = wireForms[form].encode({ method, args: given, messageId: 'm1' });
-        const envelope = codecs[form].decode(body, { messageId: 'm1', isCall: false }, false);
+        const envelope = codecs[form].decode(
+          wholeBody(bufferOf(body)),
+          { messageId: 'm1', isCall: false },
+          false,
+        );
         t.deepEqual(
           { method: envelope.method, args: envelope.args, messageId: envelope.messageId },
           { method, args: JSON.parse(JSON.stringify(given)), messageId: 'm1' },

@@ -1,14 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Rejected } from '../../src/core/errors.ts';
-import { jsonTypeOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
+import { bufferOf, jsonTypeOf, parseObject, refuseHostile, textOf } from '../../src/core/json.ts';
 import { native } from '../../src/core/message/codecs/native.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { rejection } from './rejection.ts';
 
 /** Less than a large text has, which is refused before it is parsed. */
 const deep = 2500;
 
-const decodeBytes = (body: Uint8Array) => native.decode(body, { messageId: undefined, isCall: false }, false);
+const decodeBytes = (body: Uint8Array) =>
+  native.decode(wholeBody(bufferOf(body)), { messageId: undefined, isCall: false }, false);
 
 /** The message around args, given as JSON. */
 const decode = (args: string) => decodeBytes(Buffer.from(`{"method":"heartbeat","args":${args}}`));

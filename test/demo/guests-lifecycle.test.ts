@@ -1,6 +1,7 @@
 import test from 'ava';
 import { isObject } from '../../src/core/json.ts';
 import { native } from '../../src/core/message/codecs/native.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { heartbeatOf, mishap, nextPhase, type Phase, phases } from '../../src/embedded/guests-lifecycle.ts';
 import { heartbeat } from '../../src/workers/methods/heartbeat/index.ts';
 
@@ -43,7 +44,7 @@ test("a guest's report is a heartbeat that the conductor can decode", (t) => {
   for (const phase of phases) {
     if (phase === 'silent') continue;
     const body = Buffer.from(heartbeatOf('guest-1', phase, 12.5));
-    const envelope = native.decode(body, { messageId: undefined, isCall: false }, false);
+    const envelope = native.decode(wholeBody(body), { messageId: undefined, isCall: false }, false);
     const { method, args } = envelope;
     t.is(method, 'heartbeat');
     if (!isObject(args)) return t.fail();

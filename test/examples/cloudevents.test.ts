@@ -6,6 +6,7 @@ import { Rejected } from '../../src/core/errors.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { cloudevents } from '../../src/core/message/codecs/cloudevents.ts';
 import { eventFrame } from '../../src/core/message/codecs/cloudevents-binary.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { readEvent as readAmqp } from '../../src/transports/amqp10/read-event.ts';
 import { decodeMessage } from '../../src/transports/amqp10/read-message.ts';
 import { MessageProperties } from '../../src/transports/mqtt/read-properties.ts';
@@ -56,7 +57,7 @@ function vectorsIn<Vector extends Expected>(name: string): Vector[] {
 function found(text: string): unknown {
   try {
     const { method, args, messageId, version, context, call, subject } = cloudevents.decode(
-      Buffer.from(text),
+      wholeBody(Buffer.from(text)),
       { messageId: undefined, isCall: false },
       true,
     );

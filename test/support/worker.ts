@@ -1,5 +1,5 @@
 import { CALL } from '../../src/core/message/outcome.ts';
-import { wholeBody } from '../../src/core/message/span.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { applyBatch } from '../../src/workers/batch/apply.ts';
 import type { BatchItem } from '../../src/workers/batch/item.ts';
 import { decode } from '../../src/workers/batch/read.ts';
@@ -118,8 +118,9 @@ export async function apply(
 
 function outcomesOf(
   works: ReadonlyArray<BatchItem | typeof CALL>,
-  { outcomes, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
+  { committed, heldBecause }: Awaited<ReturnType<typeof applyBatch>>,
 ): string[] {
+  const outcomes = new Map(committed.map(({ item, outcome }) => [item, outcome]));
   return works.map((work) => {
     if (work === CALL) return 'call';
     const outcome = outcomes.get(work);

@@ -3,6 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import rhea from 'rhea';
 import { cloudevents } from '../../src/core/message/codecs/cloudevents.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import { readEvent as readAmqp } from '../../src/transports/amqp10/read-event.ts';
 import { MessageProperties } from '../../src/transports/mqtt/read-properties.ts';
 import { readEvent as readNats } from '../../src/transports/nats/read-event.ts';
@@ -159,7 +160,7 @@ test('the events in docs/protocol.md are heartbeats, with the lengths that the p
   const [, section = ''] = /^## CloudEvents\n([\s\S]*?)^## /m.exec(page) ?? [];
   const [, structured = ''] = /```json\n([\s\S]*?)```/.exec(section) ?? [];
   const decode = (body: string) =>
-    cloudevents.decode(Buffer.from(body), { messageId: undefined, isCall: false }, false);
+    cloudevents.decode(wholeBody(Buffer.from(body)), { messageId: undefined, isCall: false }, false);
   const args = { payload: { service_status: 'running' } };
   t.like(decode(structured), {
     method: 'heartbeat',

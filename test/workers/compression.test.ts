@@ -1,6 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import ava from 'ava';
-import { bodyOf } from '../../src/core/message/span.ts';
+import { bodyOf } from '../../src/core/span.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isObject } from '../../src/core/json.ts';
 import type { ClaimedNotification } from '../../src/core/message/notification.ts';
-import { wholeBody } from '../../src/core/message/span.ts';
+import { wholeBody } from '../../src/core/span.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { claimOutbox, settleOutbox } from '../../src/workers/outbox.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { outcomeKinds } from '../../src/core/message/outcome.ts';
-import { bodyOf } from '../../src/core/message/span.ts';
+import { bodyOf } from '../../src/core/span.ts';
 import type { Delivery, DeliveryMeta, Session } from '../../src/core/transport/contract.ts';
 import { pack, unpack } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';

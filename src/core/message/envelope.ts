@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts';
+import type { Span } from '../span.ts';
 
 /**
  * The normalized message: the same for every broker, protocol and wire form. The principal stands beside it, since a body proves
@@ -66,7 +67,7 @@ export interface Codec {
    *
    * @param whole whether to read the context too. Most methods do not use it.
    */
-  decode(body: Uint8Array, properties: MessageProperties, whole: boolean): Envelope;
+  decode(body: Span, properties: MessageProperties, whole: boolean): Envelope;
   /** Encodes the answer to a call. */
   encodeAnswer(call: CallAddress, answer: Answer): Uint8Array;
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Span } from './span.ts';
+import type { Span } from '../span.ts';
 
 /**
  * The signed form: two lines before the body of the native form. docs/protocol.md, "Signed messages", has it byte for byte.

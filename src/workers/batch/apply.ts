@@ -1,11 +1,5 @@
 import type { HoldCause } from '../../core/hold-causes.ts';
-import {
-  type BatchResult,
-  type DeadNotice,
-  HELD,
-  type Outcome,
-  outcomeKinds,
-} from '../../core/message/outcome.ts';
+import { type BatchResult, type DeadNotice, HELD, outcomeKinds } from '../../core/message/outcome.ts';
 import type { TransactionLog } from '../postgres/transaction-log.ts';
 import { attempt } from './attempt.ts';
 import { explain } from './blame.ts';
@@ -14,6 +8,7 @@ import { holdCauseOf } from './hold-cause.ts';
 import { takeApart } from './isolate.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { noticeOf } from './leftovers/notice.ts';
+import type { Resolved } from './leftovers/record.ts';
 import { notifies } from './outbox/store.ts';
 import type { Hooks, Run } from './run.ts';
 import { BatchTally } from './tally.ts';
@@ -38,14 +33,17 @@ export async function applyBatch(
   hooks: Hooks = noHooks,
   size = batch.length,
   log?: TransactionLog,
-): Promise<BatchResult & { readonly outcomes: ReadonlyMap<BatchItem, Outcome> }> {
-  const outcomes = new Map<BatchItem, Outcome>();
+): Promise<BatchResult & { readonly committed: ReadonlyArray<Resolved> }> {
+  const committed: Array<ReadonlyArray<Resolved>> = [];
   let heldBecause: string | undefined;
   let heldCause: HoldCause | undefined;
   let putAsideBecause: string | undefined;
   try {
     if (batch.length > 0)
-      putAsideBecause = await commit({ ...state, hooks, outcomes, startedAt: performance.now(), log }, batch);
+      putAsideBecause = await commit(
+        { ...state, hooks, committed, startedAt: performance.now(), log },
+        batch,
+      );
   } catch (error) {
     heldBecause = explain(error);
     heldCause = holdCauseOf(error);
@@ -55,7 +53,10 @@ export async function applyBatch(
   let hasNotifications = false;
   const clocks = new BatchClocks();
   const tally = new BatchTally(state.manager);
-  for (const [item, outcome] of outcomes) {
+  // Nearly always there is one transaction.
+  const [only = []] = committed;
+  const all = committed.length > 1 ? committed.flat() : only;
+  for (const { item, outcome } of all) {
     if (isTask(item.task)) clocks.add(item.task, outcome);
     hasNotifications ||= notifies(outcome);
     // It was deferred before, and was taken along by a newer message. It has no place in this batch.
@@ -71,7 +72,7 @@ export async function applyBatch(
     heldBecause,
     heldCause,
     putAsideBecause,
-    outcomes,
+    committed: all,
     notifies: hasNotifications,
     clocks: clocks.notes,
     figures: tally.figures,

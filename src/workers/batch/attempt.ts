@@ -108,7 +108,7 @@ async function applyItems(
   progress: Progress,
 ): Promise<ReadonlyArray<Resolved>> {
   const { manager, settings, hooks } = run;
-  const resolved: Resolved[] = [];
+  let resolved: Resolved[] = [];
   const overtaken = await hooks.begin?.(db, items);
   for (const item of items) {
     if (!isTask(item.task)) resolved.push({ item, outcome: item.task });
@@ -116,39 +116,41 @@ async function applyItems(
   }
   for (const [name, method] of Object.entries(manager)) {
     if (!takesBatches(method)) continue;
-    let own: BatchItem[] = [];
-    let args: GuestArgs[] = [];
-    let isUnguarded = false;
-    for (const item of items) {
-      if (!isTask(item.task) || item.task.methodName !== name || overtaken?.has(item)) continue;
-      own.push(item);
-      args.push(item.task.args);
-      if (item.task.args.guard === undefined) isUnguarded = true;
-    }
+    let own = ownOf(name, items, overtaken);
+    if (own.length > 0 && phase === 'look' && method.findLocked !== undefined)
+      own = await withoutLocked(run, { name, method, own, db }, resolved, progress);
     if (own.length === 0) continue;
-    if (phase === 'look' && method.findLocked !== undefined) {
-      own = await withoutLocked(run, { name, method, own, args, db }, resolved, progress);
-      args = own.map(argsOf);
-      if (own.length === 0) continue;
-    }
-    if (isUnguarded && hooks.begin === undefined) {
+    if (hooks.begin === undefined && own.some(isUnguarded)) {
       const earlier = await takeEarlier(run, db, name, own);
       for (const item of earlier) if (!isTask(item.task)) resolved.push({ item, outcome: item.task });
       own = [...earlier.filter(({ task }) => isTask(task)), ...own];
-      args = own.map(argsOf);
     }
-    const results = await method.apply(db, args, settings);
-    // A counter in place of entries(), here and further on: entries() makes an object a message, which costs garbage collection.
-    let position = 0;
-    for (const item of own) {
-      const outcome = results[position] ?? leftOut(name);
-      if (outcome.kind === 'applied') progress.applied.add(name);
-      resolved.push({ item, outcome: hooks.judge(item, outcome) });
-      position += 1;
-    }
+    const results = await method.apply(db, own.map(argsOf), settings);
+    const outcomes = own.map((item, position) => ({
+      item,
+      outcome: hooks.judge(item, results[position] ?? leftOut(name)),
+    }));
+    // A deployer's method may leave out an outcome.
+    if (results.some((outcome) => outcome?.kind === 'applied')) progress.applied.add(name);
+    resolved = resolved.length === 0 ? outcomes : resolved.concat(outcomes);
   }
   await record(db, resolved, run);
   return resolved;
+}
+
+/** A method's messages of a batch. Nearly always they are all of it, which needs no copy. */
+function ownOf(
+  name: string,
+  items: ReadonlyArray<BatchItem>,
+  overtaken: ReadonlySet<BatchItem> | undefined,
+): ReadonlyArray<BatchItem> {
+  const isOwn = (item: BatchItem) =>
+    isTask(item.task) && item.task.methodName === name && overtaken?.has(item) !== true;
+  return items.every(isOwn) ? items : items.filter(isOwn);
+}
+
+function isUnguarded({ task }: BatchItem): boolean {
+  return isTask(task) && task.args.guard === undefined;
 }
 
 /** The message may have been applied or not. If it were held, it would come again and be left out again. */
@@ -160,18 +162,17 @@ interface Part {
   readonly name: string;
   readonly method: CastMethod;
   readonly own: ReadonlyArray<BatchItem>;
-  readonly args: ReadonlyArray<GuestArgs>;
   readonly db: Db;
 }
 
 /** Locks the free rows, and defers the items whose rows are locked. Returns the free items. */
 async function withoutLocked(
   { hooks, lockedKeys, settings }: Run,
-  { name, method, own, args, db }: Part,
+  { name, method, own, db }: Part,
   resolved: Resolved[],
   { left }: Progress,
 ): Promise<BatchItem[]> {
-  const locked = await method.findLocked?.(db, args);
+  const locked = await method.findLocked?.(db, own.map(argsOf));
   const free: BatchItem[] = [];
   for (const item of own) {
     const { key } = argsOf(item);

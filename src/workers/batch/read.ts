@@ -4,7 +4,7 @@ import { bufferOf, isObject, type JsonObject, jsonTypeOf } from '../../core/json
 import { type CodecName, codecs } from '../../core/message/codecs/index.ts';
 import type { Codec, Envelope } from '../../core/message/envelope.ts';
 import { CALL, dead, deferred } from '../../core/message/outcome.ts';
-import { type Span, wholeBody } from '../../core/message/span.ts';
+import { type Span, wholeBody } from '../../core/span.ts';
 import {
   type CallMethod,
   type CastMethod,
@@ -86,7 +86,7 @@ function essence(args: unknown, subject: Envelope['subject']): JsonObject | unde
 /** The envelope: decoded from the body, or the result of unsealing. Throws Rejected. */
 export function envelopeOf(raw: RawMessage, codec: Codec, whole: boolean): Envelope {
   const { unsealed } = raw;
-  if (unsealed === undefined) return codec.decode(plainBody(raw), raw, whole);
+  if (unsealed === undefined) return codec.decode(contentSpan(raw), raw, whole);
   if ('envelope' in unsealed) return unsealed.envelope;
   if ('rejected' in unsealed) throw unsealed.rejected;
   throw new Rejected('undecryptable', 'the message has not been unsealed');
@@ -97,10 +97,11 @@ export function plainSpan(raw: RawMessage): Span {
   return raw.inflated === undefined ? raw : wholeBody(bufferOf(raw.inflated()));
 }
 
-/** The plain body, without the lines of a signature. Throws Rejected if it cannot be inflated. */
-export function plainBody(raw: RawMessage): Buffer {
-  const { bytes, begin, end } = plainSpan(raw);
-  return bytes.subarray(begin + (raw.contentBegin ?? 0), end);
+/** The place of the plain body without the lines of a signature. Throws Rejected if it cannot be inflated. */
+export function contentSpan(raw: RawMessage): Span {
+  const { contentBegin = 0 } = raw;
+  const span = plainSpan(raw);
+  return contentBegin === 0 ? span : { bytes: span.bytes, begin: span.begin + contentBegin, end: span.end };
 }
 
 /** The codec and the auth mode of a transport. */

@@ -27,8 +27,8 @@ export interface Hooks {
 /** One run of a batch: the state that all of its transactions share. */
 export interface Run extends ThreadState {
   readonly hooks: Hooks;
-  /** Outcomes of the committed items. */
-  readonly outcomes: Map<BatchItem, Outcome>;
+  /** The committed items with their outcomes: one list for each transaction. No item is in two of them. */
+  readonly committed: Array<ReadonlyArray<Resolved>>;
   readonly startedAt: number;
   /** Set if tracing is on. */
   readonly log: TransactionLog | undefined;

@@ -20,7 +20,7 @@ export class TransactionFailed extends Error {
 
 /** Runs one transaction. The outcomes of `resolve` count only after the commit. Throws TransactionFailed. */
 export async function transact(
-  { pool, settings, hooks, outcomes, storm, log }: Run,
+  { pool, settings, hooks, committed, storm, log }: Run,
   lockTimeout: number,
   resolve: (db: Db) => Promise<ReadonlyArray<Resolved>>,
 ): Promise<void> {
@@ -35,7 +35,7 @@ export async function transact(
       isInside = false;
       return all;
     });
-    for (const { item, outcome } of resolved) outcomes.set(item, outcome);
+    committed.push(resolved);
     storm.commits(resolved.length);
   } catch (error) {
     throw new TransactionFailed(error, causeOf(error, isInside));

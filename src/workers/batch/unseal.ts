@@ -4,11 +4,11 @@ import { type JsonObject, textOf } from '../../core/json.ts';
 import { inflate } from '../../core/message/codecs/inflate.ts';
 import { envelopeOf, parseMessage, readCallAddress } from '../../core/message/codecs/oslo.ts';
 import { encrypt, type Sealed, sealedParts, unseal } from '../../core/message/codecs/trove-secure.ts';
-import { bodyOf, wholeBody } from '../../core/message/span.ts';
+import { bodyOf, wholeBody } from '../../core/span.ts';
 import { inTransaction } from '../postgres/transaction.ts';
 import { keptBody, type RawMessage, type Unsealed } from '../raw-message.ts';
 import { InstanceKeys } from './instance-keys.ts';
-import { plainBody, refuseOversize } from './read.ts';
+import { contentSpan, refuseOversize } from './read.ts';
 import { readInstanceKeys } from './read-instance-keys.ts';
 import type { ThreadState } from './thread-state.ts';
 import { verifyBatch } from './verify.ts';
@@ -77,7 +77,7 @@ function begin(raw: RawMessage, exceptCalls: boolean): Unsealing {
   let body = bodyOf(raw);
   try {
     refuseOversize(raw);
-    body = plainBody(raw);
+    body = bodyOf(contentSpan(raw));
     message = parseMessage(textOf(body));
   } catch (error) {
     return { unsealed: { rejected: asRejected(error), call: undefined } };

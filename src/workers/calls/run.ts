@@ -228,9 +228,9 @@ async function applyAlone({ state, log }: Call, item: BatchItem): Promise<Execut
     },
     finish: () => Promise.resolve(),
   };
-  const { outcomes, heldBecause, notifies } = await applyBatch(state, [item], hooks, 1, log);
+  const { committed, heldBecause, notifies } = await applyBatch(state, [item], hooks, 1, log);
   if (fault !== undefined) throw new Rejected(fault.reason, fault.detail);
-  const outcome = outcomes.get(item);
+  const outcome = committed[0]?.outcome;
   if (outcome === undefined) throw new Error(heldBecause ?? 'the message was left without an outcome');
   return { result: { outcome: outcome.kind }, notifies: notifies === true };
 }

@@ -40,10 +40,13 @@ export interface FoldedStatements<Args, State> {
   readonly readGuards: (of: ReadonlyArray<Args>) => Promise<ReadonlyArray<StoredGuard | undefined>>;
 }
 
-interface Group<Args> {
+interface Group<out Args> {
   readonly of: Args;
-  /** Places in the batch, in the order of the guards. Equal guards stay in the order of arrival. Messages without a guard are last. */
-  readonly members: ReadonlyArray<number>;
+  /**
+   * Places in the batch, in the order of the guards. Equal guards stay in the order of arrival. Messages without a guard are last. Nearly
+   * always there is one, which needs no array: all that waits for Postgres costs garbage collection.
+   */
+  members: number | number[];
 }
 
 /** With this guard every message of a group applies, except the second one of two with the same `sent`. */
@@ -74,7 +77,7 @@ export async function applyFolded<Args extends GuestArgs, State>(
     if (stored === undefined)
       throw new Error(`the guard of ${group.of.key} has gone, though its row is locked`);
     const fold = foldGroup(batch, group, stored, outcomes, statements);
-    if (!group.members.some((index) => outcomes[index] === applied)) continue;
+    if (!placesOf(group).some((index) => outcomes[index] === applied)) continue;
     rest.push(group);
     // The guard has been checked under the lock, so the row applies unconditionally.
     folds.push({ ...fold, first: Number.POSITIVE_INFINITY });
@@ -87,18 +90,27 @@ export async function applyFolded<Args extends GuestArgs, State>(
 }
 
 function groupByKey<Args extends GuestArgs>(batch: ReadonlyArray<Args>): Group<Args>[] {
-  const groups = new Map<string, { of: Args; members: number[] }>();
+  const byKey = new Map<string, Group<Args>>();
+  const groups: Group<Args>[] = [];
   let index = 0;
   for (const args of batch) {
-    const group = groups.get(args.key);
-    if (group === undefined) groups.set(args.key, { of: args, members: [index] });
+    const group = byKey.get(args.key);
+    if (group === undefined) {
+      const alone = { of: args, members: index };
+      byKey.set(args.key, alone);
+      groups.push(alone);
+    } else if (typeof group.members === 'number') group.members = [group.members, index];
     else group.members.push(index);
     index += 1;
   }
   // The sort is stable. So of two messages with the same `sent`, the first to arrive wins.
-  for (const { members } of groups.values())
-    if (members.length > 1) members.sort((a, b) => byGuard(at(batch, a), at(batch, b)));
-  return [...groups.values()];
+  for (const { members } of groups)
+    if (typeof members !== 'number') members.sort((a, b) => byGuard(at(batch, a), at(batch, b)));
+  return groups;
+}
+
+function placesOf({ members }: Group<GuestArgs>): ReadonlyArray<number> {
+  return typeof members === 'number' ? [members] : members;
 }
 
 function at<Args>(batch: ReadonlyArray<Args>, index: number): Args {
@@ -116,7 +128,7 @@ export function byGuard(a: GuestArgs, b: GuestArgs): number {
 /** Applies a group's messages one after the other to the stored state, as the guard allows. Writes their outcomes. */
 function foldGroup<Args extends GuestArgs, State>(
   batch: ReadonlyArray<Args>,
-  { of, members }: Group<Args>,
+  group: Group<Args>,
   stored: StoredGuard,
   outcomes: Outcome[],
   { initial, reduce }: Pick<FoldedStatements<Args, State>, 'initial' | 'reduce'>,
@@ -125,7 +137,7 @@ function foldGroup<Args extends GuestArgs, State>(
   let state = initial;
   let first = Number.POSITIVE_INFINITY;
   let guard = Number.NEGATIVE_INFINITY;
-  for (const index of members) {
+  for (const index of placesOf(group)) {
     const args = at(batch, index);
     if (args.guard !== undefined) {
       if (args.guard === current) {
@@ -143,7 +155,7 @@ function foldGroup<Args extends GuestArgs, State>(
     outcomes[index] = applied;
     state = reduce(state, args);
   }
-  return { of, first, guard, state };
+  return { of: group.of, first, guard, state };
 }
 
 /** Writes the outcomes of refused rows. Returns the groups whose guards have to be read. */
@@ -157,7 +169,7 @@ function settleRefusals<Args extends GuestArgs>(
     const group = groups[row];
     if (group === undefined) throw new Error(`a statement refused row ${row}, which it was not given`);
     if (why === 'guarded') guarded.push(group);
-    else for (const index of group.members) outcomes[index] = refused[why];
+    else for (const index of placesOf(group)) outcomes[index] = refused[why];
   }
   return guarded;
 }

@@ -1,9 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { bufferOf } from '../../../src/core/json.ts';
 import { cloudevents } from '../../../src/core/message/codecs/cloudevents.ts';
 import { EventAttributes, readsEvents } from '../../../src/core/message/codecs/cloudevents-binary.ts';
 import { cloudEventsForm } from '../../../src/core/message/codecs/encode-cloudevents.ts';
+import { wholeBody } from '../../../src/core/span.ts';
 import { rejection } from '../rejection.ts';
 
 /** CloudEvents 1.0 in structured mode, and the attributes of the binary mode. */
@@ -19,7 +21,7 @@ const usual = {
   data: { payload: { service_status: 'running' } },
 };
 const decode = (event: unknown, properties = cast, whole = false) =>
-  cloudevents.decode(Buffer.from(JSON.stringify(event)), properties, whole);
+  cloudevents.decode(wholeBody(Buffer.from(JSON.stringify(event))), properties, whole);
 
 test('the attributes are the method, the message id, the instance and the time; the data are the arguments', (t) => {
   t.deepEqual(decode(usual), {
@@ -131,7 +133,11 @@ test('the extensions are the version, the context and the address of an answer',
 
 test('the numbers of a call keep their digits', (t) => {
   const text = JSON.stringify({ ...usual, data: {} }).replace('"data":{}', '"data":{"values":{"a":1.10}}');
-  const { args } = cloudevents.decode(Buffer.from(text), { messageId: undefined, isCall: true }, true);
+  const { args } = cloudevents.decode(
+    wholeBody(Buffer.from(text)),
+    { messageId: undefined, isCall: true },
+    true,
+  );
   t.deepEqual(args, { values: { a: 1.1 } });
 });
 
@@ -161,7 +167,7 @@ test('an encoded message decodes to the same message', (t) => {
   );
   const property = fc.property(methods, ids, args, (method, messageId, given) => {
     const body = cloudEventsForm.encode({ method, args: given, messageId });
-    const envelope = cloudevents.decode(body, cast, true);
+    const envelope = cloudevents.decode(wholeBody(bufferOf(body)), cast, true);
     t.deepEqual(
       { method: envelope.method, args: envelope.args, messageId: envelope.messageId },
       { method, args: JSON.parse(JSON.stringify(given)), messageId },

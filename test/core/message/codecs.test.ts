@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { bufferOf } from '../../../src/core/json.ts';
 import { native } from '../../../src/core/message/codecs/native.ts';
 import { oslo as osloCodec } from '../../../src/core/message/codecs/oslo.ts';
+import { wholeBody } from '../../../src/core/span.ts';
 import { rejection } from '../rejection.ts';
 
 interface Captured {
@@ -17,9 +19,10 @@ const captured: {
 
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 const cast = { messageId: undefined, isCall: false };
-const decodeOslo = (body: Uint8Array, whole = false) => osloCodec.decode(body, cast, whole);
+const decodeOslo = (body: Uint8Array, whole = false) =>
+  osloCodec.decode(wholeBody(bufferOf(body)), cast, whole);
 const decodeNative = (body: Uint8Array, messageId?: string) =>
-  native.decode(body, { ...cast, messageId }, false);
+  native.decode(wholeBody(bufferOf(body)), { ...cast, messageId }, false);
 const decodeCaptured = (messages: ReadonlyArray<Captured>) =>
   messages.map(({ body }) => decodeOslo(bytes(body)));
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { Rejected } from '../../../src/core/errors.ts';
 import { oslo } from '../../../src/core/message/codecs/oslo.ts';
 import type { Envelope } from '../../../src/core/message/envelope.ts';
+import type { Span } from '../../../src/core/span.ts';
 
 /** oslo's messages are read without their context or with it: both readings say the same of all else. */
 
@@ -27,9 +28,22 @@ function envelope(
   return Buffer.from(objectOf(outer));
 }
 
+/** What the neighbours of a body end and begin with in the bytes of a batch: none of it may be read with the body. */
+const neighbour = Buffer.from(', \\"_context_user\\": \\"x\\"}"}{"oslo.version": "2.0", "oslo.message": "{');
+
+/** The body as a worker gets it: a part of the bytes of its batch. */
+function amongOthers(body: Uint8Array): Span {
+  const bytes = Buffer.concat([neighbour, body, neighbour]);
+  return { bytes, begin: neighbour.length, end: neighbour.length + body.length };
+}
+
 function reading(body: Uint8Array, whole: boolean): string | Omit<Envelope, 'context'> {
   try {
-    const { context: _, ...others } = oslo.decode(body, { messageId: undefined, isCall: false }, whole);
+    const { context: _, ...others } = oslo.decode(
+      amongOthers(body),
+      { messageId: undefined, isCall: false },
+      whole,
+    );
     return others;
   } catch (error) {
     if (error instanceof Rejected) return `${error.reason}: ${error.message}`;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { textOf } from '../../../src/core/json.ts';
 import { type CodecName, codecs } from '../../../src/core/message/codecs/index.ts';
+import { wholeBody } from '../../../src/core/span.ts';
 import { rejection } from '../rejection.ts';
 
 /** What some senders put around a text: a byte order mark before it, NULs behind it. */
@@ -28,7 +29,7 @@ for (const name of ['native', 'oslo', 'cloudevents'] as const) {
     for (const whole of [false, true]) {
       test(`a body in ${name} form with ${what} is accepted, ${whole ? 'with' : 'without'} its context`, (t) => {
         const body = Buffer.concat([Buffer.from(before), Buffer.from(bodies[name]), Buffer.from(behind)]);
-        const envelope = codecs[name].decode(body, { messageId: undefined, isCall: false }, whole);
+        const envelope = codecs[name].decode(wholeBody(body), { messageId: undefined, isCall: false }, whole);
         t.is(envelope.method, 'report_root');
         t.deepEqual(envelope.args, { instance_id: 'g' });
         if (whole) t.is(envelope.context?.user, 'u');

@@ -11,7 +11,7 @@ import {
   senderKeyText,
 } from '../../../src/core/message/sender-key.ts';
 import { HmacKey, isSignedBy, readSigned, sign } from '../../../src/core/message/signature.ts';
-import { wholeBody } from '../../../src/core/message/span.ts';
+import { wholeBody } from '../../../src/core/span.ts';
 
 /** Signed messages, against the vectors that guests in any language check themselves against. */
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Rejected } from '../../errors.ts';
-import { isObject, type JsonObject, jsonTypeOf, parseObject, textOf } from '../../json.ts';
+import { isObject, type JsonObject, jsonTypeOf, parseObject, textIn, textOf } from '../../json.ts';
 import type { Codec, Envelope, RequestContext } from '../envelope.ts';
 import { maxAttribute, structuredJson } from './cloudevents-binary.ts';
-import { contextOf, readCall, storableId, withExactNumbers } from './native.ts';
+import { contextOf, readArgs, storableId, withExactNumbers } from './native.ts';
 
 /**
  * CloudEvents 1.0 in structured mode, in the JSON format (CloudEvents specification 1.0.2; JSON event format 1.0.2). A transport makes
@@ -24,7 +24,7 @@ export const cloudevents: Codec = {
   contentType: structuredJson,
 
   decode(body, { isCall }, whole) {
-    const text = textOf(body);
+    const text = textIn(body);
     const event = parseObject(text, 'the event');
     checkVersion(event);
     const id = readAttribute(event, 'id');
@@ -33,9 +33,10 @@ export const cloudevents: Codec = {
     const replyTo = readOptional(event, 'replyto');
     const called = isCall || replyTo !== undefined;
     const args = dataOf(called && whole ? withExactNumbers(text, event) : event);
-    const method = type.slice(type.lastIndexOf('.') + 1);
     return {
-      ...readCall({ method, args, version: readOptional(event, 'methodversion') }),
+      method: type.slice(type.lastIndexOf('.') + 1),
+      args: readArgs({ args }),
+      version: readOptional(event, 'methodversion'),
       messageId: storableId(id),
       sentRequired: true,
       context: readContext(event),

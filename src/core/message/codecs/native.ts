@@ -1,7 +1,7 @@
 import { Rejected } from '../../errors.ts';
 import { parseRemembering } from '../../exact-json.ts';
-import { isObject, type JsonObject, jsonTypeOf, parseObject, refuseHostile, textOf } from '../../json.ts';
-import type { Codec, Envelope, RequestContext } from '../envelope.ts';
+import { isObject, type JsonObject, jsonTypeOf, parseObject, refuseHostile, textIn } from '../../json.ts';
+import type { Codec, RequestContext } from '../envelope.ts';
 
 /**
  * The native form: `{"method", "args", "version"?, "context"?}`. Message id, reply address and correlation id are in the protocol's own
@@ -13,15 +13,15 @@ export const native: Codec = {
   callsAreInTheBody: false,
 
   decode(body, { messageId, isCall }, whole) {
-    const text = textOf(body);
+    const text = textIn(body);
     const message = parseObject(text, 'the body');
     const replyTo = readText(message, 'reply_to');
     const called = isCall || replyTo !== undefined;
-    const { method, args, version } = readCall(called && whole ? withExactNumbers(text, message) : message);
+    const call = called && whole ? withExactNumbers(text, message) : message;
     return {
-      method,
-      args,
-      version,
+      method: readMethod(call),
+      args: readArgs(call),
+      version: readVersion(call),
       messageId: storableId(messageId) ?? storableId(readText(message, 'message_id')),
       sentRequired: true,
       context: readContext(message.context),
@@ -77,15 +77,20 @@ export function contextOf(from: JsonObject, names: ContextNames): RequestContext
   return { user: text(names.user), tenant: text(names.tenant), requestId: text(names.requestId), all: from };
 }
 
-/** The part that both wire forms share: method, args and version. */
-export function readCall(message: Record<string, unknown>): Pick<Envelope, 'method' | 'args' | 'version'> {
-  const { method, args, version } = message;
-  if (typeof method !== 'string')
-    throw new Rejected('bad_envelope', `method is ${jsonTypeOf(method)}, not a string`);
+/** The three parts that all wire forms share. Each reader throws Rejected. */
+
+export function readMethod({ method }: JsonObject): string {
+  if (typeof method === 'string') return method;
+  throw new Rejected('bad_envelope', `method is ${jsonTypeOf(method)}, not a string`);
+}
+
+export function readArgs({ args }: JsonObject): JsonObject {
   if (!isObject(args)) throw new Rejected('bad_envelope', `args is ${jsonTypeOf(args)}, not an object`);
-  if (version !== undefined && typeof version !== 'string') {
-    throw new Rejected('bad_version', `version is ${jsonTypeOf(version)}, not a string such as "1.0"`);
-  }
   refuseHostile(args, 'args');
-  return { method, args, version };
+  return args;
+}
+
+export function readVersion({ version }: JsonObject): string | undefined {
+  if (version === undefined || typeof version === 'string') return version;
+  throw new Rejected('bad_version', `version is ${jsonTypeOf(version)}, not a string such as "1.0"`);
 }

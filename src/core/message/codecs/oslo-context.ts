@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer';
+import { bodyOf, type Span } from '../../span.ts';
+
 /**
  * Finds where the context of oslo's message begins, and whether the message can be read without it. The context is three quarters of
  * the text, so that reading it would take most of the time of a heartbeat.
@@ -14,17 +17,28 @@ const end = [0x7d, 0x22, 0x7d];
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
+const closeBrace = 0x7d;
+/** JSON has no byte below it in a string without an escape. */
+const firstPlain = 0x20;
+const lastAscii = 0x7e;
 const prefix = Buffer.from(contextPrefix);
 
 /**
- * The offset of the comma before the context; undefined if something other than the context follows it, so that the whole text has to
- * be read. The text is cut there and closed. The result is valid JSON only if the comma is at the top level of the inner object: in
- * JSON that is escaped once, an escaped quote begins or ends a string, and the prefix never follows one that ends a string.
+ * The offset in `bytes` of the comma before the context; undefined if something other than the context follows it, so that the whole
+ * text has to be read. The text is cut there and closed. The result is valid JSON only if the comma is at the top level of the inner
+ * object: in JSON that is escaped once, an escaped quote begins or ends a string, and the prefix never follows one that ends a string.
  */
-export function contextBegin(body: Buffer): number | undefined {
+export function contextBegin(span: Span): number | undefined {
+  if (endsWithKnown(span)) return span.end - known.bytes.length;
+  const at = find(bodyOf(span));
+  return at === undefined ? undefined : span.begin + at;
+}
+
+/** The offset of the comma in a body whose context is not the last one that was checked. */
+function find(body: Buffer): number | undefined {
   const at = body.indexOf(begin);
-  if (at === -1) return undefined;
-  if (isKnown(body, at)) return at;
+  // Nobody looks at the context's bytes again.
+  if (at === -1 || !isUtf8(body)) return undefined;
   const endsAt = body.length - end.length;
   for (let index = 0; index < end.length; index += 1)
     if (body[endsAt + index] !== end[index]) return undefined;
@@ -57,15 +71,47 @@ function contextOf(body: Buffer, at: number): Known {
   return { bytes, idFrom, idTo: found === -1 ? 0 : bytes.indexOf(backslash, idFrom) };
 }
 
-function isKnown(body: Buffer, at: number): boolean {
+/** Whether the body ends with the last context that was checked, but for the request id. */
+function endsWithKnown({ bytes: body, begin: from, end: to }: Span): boolean {
   const { bytes, idFrom, idTo } = known;
-  if (body.length - at !== bytes.length) return false;
+  const at = to - bytes.length;
+  if (bytes.length === 0 || at < from) return false;
   // A request id has no character that could end its text.
   for (let index = at + idFrom; index < at + idTo; index += 1) if (!isIdByte(body[index] ?? 0)) return false;
   return (
-    body.compare(bytes, idTo, bytes.length, at + idTo) === 0 &&
+    body.compare(bytes, idTo, bytes.length, at + idTo, to) === 0 &&
     (idFrom === 0 || body.compare(bytes, 0, idFrom, at, at + idFrom) === 0)
   );
+}
+
+/** The beginning of the envelope, as Python's json writes it. */
+const head = Buffer.from('{"oslo.version": "2.0", "oslo.message": "');
+
+/** For texts whose escapes are taken out. One body at a time uses it. A longer text is parsed in the usual way. */
+const scratch = Buffer.alloc(4096);
+
+/**
+ * The inner object's text before the context, closed; undefined if it needs a whole parser. It is what parsing the envelope would give:
+ * after this beginning the text is one string of JSON, and its only escapes are those of quotes. Parsing would make the text twice.
+ */
+export function innerBefore({ bytes, begin: from }: Span, cut: number): string | undefined {
+  const start = from + head.length;
+  if (cut < start) return undefined;
+  if (cut - start >= scratch.length || bytes.compare(head, 0, head.length, from, start) !== 0)
+    return undefined;
+  let length = 0;
+  for (let at = start; at < cut; at += 1) {
+    let byte = bytes[at] ?? 0;
+    if (byte === backslash) {
+      at += 1;
+      byte = bytes[at] ?? 0;
+      if (byte !== quote) return undefined;
+    } else if (byte === quote || byte < firstPlain || byte > lastAscii) return undefined;
+    scratch[length] = byte;
+    length += 1;
+  }
+  scratch[length] = closeBrace;
+  return scratch.toString('latin1', 0, length + 1);
 }
 
 /** Whether the byte is a digit, a small letter or a hyphen. */

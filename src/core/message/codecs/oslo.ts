@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { Rejected } from '../../errors.ts';
-import { type JsonObject, jsonTypeOf, parseObject, textOf, trimmed } from '../../json.ts';
+import { type JsonObject, jsonTypeOf, parseObject, textIn, trimmed } from '../../json.ts';
 import type { Answer, CallAddress, Codec, Envelope } from '../envelope.ts';
-import { type ContextNames, contextOf, readCall, storableId, withExactNumbers } from './native.ts';
-import { contextBegin, contextPrefix, repeatedBehindContext } from './oslo-context.ts';
+import {
+  type ContextNames,
+  contextOf,
+  readArgs,
+  readMethod,
+  readVersion,
+  storableId,
+  withExactNumbers,
+} from './native.ts';
+import { contextBegin, contextPrefix, innerBefore, repeatedBehindContext } from './oslo-context.ts';
 
 export { contextPrefix };
 
@@ -19,17 +27,20 @@ export const oslo: Codec = {
   callsAreInTheBody: true,
 
   decode(body, _, whole) {
-    const bytes = trimmed(body);
-    const cut = contextBegin(bytes);
+    const span = trimmed(body);
+    const cut = contextBegin(span);
     if (cut !== undefined && !whole) {
       try {
-        return read(textOf(bytes, cut) + end, false, false);
+        const inner =
+          innerBefore(span, cut) ??
+          innerText(textIn({ bytes: span.bytes, begin: span.begin, end: cut }) + end);
+        return read(inner, false, false);
       } catch (error) {
         // Either the cut was wrong or the message is bad. Reading the whole message decides it.
         if (!(error instanceof Rejected)) throw error;
       }
     }
-    return read(textOf(bytes), cut === undefined, whole);
+    return read(innerText(textIn(span)), cut === undefined, whole);
   },
 
   encodeAnswer,
@@ -39,8 +50,7 @@ export const oslo: Codec = {
 const end = '}"}';
 
 /** @param isOpen whether keys other than the context's may follow the beginning of the context. */
-function read(text: string, isOpen: boolean, whole: boolean): Envelope {
-  const inner = innerText(text);
+function read(inner: string, isOpen: boolean, whole: boolean): Envelope {
   const message = parseObject(inner, 'oslo.message');
   const twice = isOpen ? repeatedBehindContext(inner) : undefined;
   if (twice !== undefined) {
@@ -84,11 +94,10 @@ export function envelopeOf(message: JsonObject, context: JsonObject | undefined)
   if (message.namespace !== undefined && message.namespace !== null) {
     throw new Rejected('unknown_method', 'the message names a namespace; the conductor has none');
   }
-  const { method, args, version } = readCall(message);
   return {
-    method,
-    args,
-    version,
+    method: readMethod(message),
+    args: readArgs(message),
+    version: readVersion(message),
     messageId: storableId(message._unique_id),
     sentRequired: false,
     context: context && contextOf(context, osloContextNames),

@@ -1,7 +1,7 @@
 import { messageOf, Rejected } from '../../../core/errors.ts';
 import { isObject, parseObject, textOf } from '../../../core/json.ts';
 import { CALL, dead } from '../../../core/message/outcome.ts';
-import { wholeBody } from '../../../core/message/span.ts';
+import { wholeBody } from '../../../core/span.ts';
 import type { RawMessage } from '../../raw-message.ts';
 import type { BatchItem } from '../item.ts';
 import { decode } from '../read.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Outcome } from '../../../core/message/outcome.ts';
-import { bodyOf } from '../../../core/message/span.ts';
+import { bodyOf } from '../../../core/span.ts';
 import { keptBody } from '../../raw-message.ts';
 import { type BatchItem, isTask } from '../item.ts';
 import { redact } from './redact.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isObject } from '../../../core/json.ts';
 import type { DeferredReason, Outcome } from '../../../core/message/outcome.ts';
-import { bodyOf } from '../../../core/message/span.ts';
+import { bodyOf } from '../../../core/span.ts';
 import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import type { RawMessage, SealedCast } from '../../raw-message.ts';

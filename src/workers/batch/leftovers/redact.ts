@@ -1,9 +1,9 @@
 import type { JsonObject } from '../../../core/json.ts';
 import type { Outcome } from '../../../core/message/outcome.ts';
 import { readableMessage, redactedMark, redactIn, redactMessage } from '../../../core/message/redact.ts';
-import { bodyOf } from '../../../core/message/span.ts';
+import { bodyOf } from '../../../core/span.ts';
 import type { BatchItem } from '../item.ts';
-import { plainBody } from '../read.ts';
+import { contentSpan } from '../read.ts';
 
 type Dead = Extract<Outcome, { kind: 'dead' }>;
 
@@ -47,7 +47,7 @@ function readable({ raw }: BatchItem, reason: Dead['reason'] | undefined): JsonO
   if (raw === undefined || raw.oversize !== undefined || raw.unsealed !== undefined || reason === 'crash')
     return undefined;
   try {
-    return readableMessage(plainBody(raw));
+    return readableMessage(bodyOf(contentSpan(raw)));
   } catch {
     // It cannot be inflated, and is dead for this very reason.
     return undefined;
