@@ -74,7 +74,7 @@ export function healthOf(subject: Subject): Health {
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
     const { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting } = counters;
     const { state = 'stopped', lastError, stall, adopting } = states[name] ?? {};
-    const stalled = stall && { seconds: secondsSince(stall.since), because: stall.because };
+    const stalled = stall && { seconds: secondsSince(stall.since), because: subject.mask(stall.because) };
     const counts = { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting };
     return [name, { state, lastError: shown(lastError), stalled, adopting: adoptingOf(adopting), ...counts }];
   });

@@ -23,7 +23,7 @@ function health(
     durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
     wedgedBecause: undefined,
     isStopping: false,
-    mask: (text) => text,
+    mask: (text) => text.replace('secret', '***'),
     clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
     states: () =>
       Object.fromEntries(
@@ -59,11 +59,14 @@ test('a replica that puts all messages of a method aside is degraded, and names 
 test('a replica whose broker has stalled is degraded, and still ready', (t) => {
   const found = health(['consuming'], undefined, undefined, {
     since: performance.now() - 90_000,
-    because: 'the consumer is full',
+    because: 'the consumer of secret is full',
   });
   t.is(found.status, 'degraded');
   t.true(isReady(found));
-  t.deepEqual(found.transports['transport 0']?.stalled, { seconds: 90, because: 'the consumer is full' });
+  t.deepEqual(found.transports['transport 0']?.stalled, {
+    seconds: 90,
+    because: 'the consumer of *** is full',
+  });
 });
 
 async function start(
