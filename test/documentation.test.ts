@@ -81,7 +81,7 @@ const proven: Record<string, string> = {
   'node examples/guests/guest-mqtt.mjs i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
   'bash examples/guests/guest.sh i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
   'bash examples/guests/guest.sh i1 amqp://guest:guest@127.0.0.1:5672/%2F': 'test/examples/guests.test.ts',
-  'python3 examples/guests/call_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/guests.test.ts',
+  'python3 examples/guests/call_mqtt.py i1 mqtt://127.0.0.1:1883': 'test/examples/calls.test.ts',
 };
 
 /** Pages with a test that runs all of their commands: test/examples/tutorials.test.ts and test/end-to-end/migrating.test.ts. */

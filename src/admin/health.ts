@@ -1,7 +1,9 @@
+import type { Adopting } from '../core/gateway/adoption.ts';
 import type { ClockReport } from '../core/gateway/clock-watch.ts';
 import type { Counters } from '../core/gateway/counters.ts';
 import type { DurabilityReport } from '../core/gateway/durability.ts';
 import type { SupervisorState } from '../core/gateway/supervisor.ts';
+import type { Stall } from '../core/transport/contract.ts';
 
 /** The state of a replica, from which its health is computed. */
 export interface Subject {
@@ -25,12 +27,16 @@ export interface TransportState {
   readonly state: SupervisorState;
   /** The error that ended the last session or the last attempt. */
   readonly lastError: string | undefined;
+  /** Set while the broker delivers nothing although messages wait. */
+  readonly stall: Stall | undefined;
+  /** Set while the replica takes over the session of one that is gone. */
+  readonly adopting: Adopting | undefined;
 }
 
 export interface Health {
   /**
-   * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, or all messages of a method are put aside. `held`:
-   * the database is away; no message is lost. `down`: no broker can be reached. `stopping`: the replica finishes its messages and ends.
+   * `ok`: messages flow on every transport. `degraded`: they flow on some transports only, a broker has stalled, or all messages of a method are
+   * put aside. `held`: the database is away; no message is lost. `down`: no broker can be reached. `stopping`: the replica finishes its messages and ends.
    * `wedged`: the replica no longer works, and has to be started again.
    */
   readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping' | 'wedged';
@@ -44,7 +50,11 @@ export interface Health {
   readonly clocks: ClockReport;
 }
 
-interface TransportHealth extends TransportState {
+interface TransportHealth extends Pick<TransportState, 'state' | 'lastError'> {
+  /** Set while the broker delivers nothing although messages wait: for how many seconds, why, and what to do. */
+  readonly stalled: { readonly seconds: number; readonly because: string } | undefined;
+  /** Set while the replica takes over the session of one that is gone: for how many seconds, and how many messages it has taken so far. */
+  readonly adopting: (Omit<Adopting, 'since'> & { readonly seconds: number }) | undefined;
   readonly received: number;
   readonly redelivered: number;
   readonly outcomes: Readonly<Record<string, number>>;
@@ -63,15 +73,17 @@ export function healthOf(subject: Subject): Health {
   const shown = (text: string | undefined) => text && subject.mask(text);
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
     const { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting } = counters;
-    const { state = 'stopped', lastError } = states[name] ?? {};
+    const { state = 'stopped', lastError, stall, adopting } = states[name] ?? {};
+    const stalled = stall && { seconds: secondsSince(stall.since), because: subject.mask(stall.because) };
     const counts = { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting };
-    return [name, { state, lastError: shown(lastError), ...counts }];
+    return [name, { state, lastError: shown(lastError), stalled, adopting: adoptingOf(adopting), ...counts }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   // A parked transport waits for the database only.
   const isConsuming = transports.map(([, { state }]) => state === 'consuming' || state === 'parked');
+  const isStalled = transports.some(([, { stalled }]) => stalled !== undefined);
   return {
-    status: statusOf(isConsuming, subject),
+    status: statusOf(isConsuming, isStalled, subject),
     heldBecause: shown(heldBecause),
     putAsideBecause: shown(putAsideBecause),
     wedgedBecause: shown(wedgedBecause),
@@ -81,8 +93,19 @@ export function healthOf(subject: Subject): Health {
   };
 }
 
+function adoptingOf(adopting: Adopting | undefined): TransportHealth['adopting'] {
+  if (adopting === undefined) return undefined;
+  const { replica, clientId, since, messages } = adopting;
+  return { replica, clientId, seconds: secondsSince(since), messages };
+}
+
+function secondsSince(since: number): number {
+  return Math.round((performance.now() - since) / 1000);
+}
+
 function statusOf(
   isConsuming: ReadonlyArray<boolean>,
+  isStalled: boolean,
   {
     heldBecause,
     putAsideBecause,
@@ -94,10 +117,14 @@ function statusOf(
   if (wedgedBecause !== undefined) return 'wedged';
   if (!isConsuming.includes(true)) return 'down';
   if (heldBecause !== undefined) return 'held';
-  return isConsuming.includes(false) || putAsideBecause !== undefined ? 'degraded' : 'ok';
+  const isImpaired = isConsuming.includes(false) || isStalled || putAsideBecause !== undefined;
+  return isImpaired ? 'degraded' : 'ok';
 }
 
-/** Whether a load balancer or a rollout may use the replica: messages flow on at least one transport. */
+/**
+ * Whether a load balancer or a rollout may use the replica: at least one transport consumes. A stalled broker does not count against it: all
+ * replicas share its consumer, so another one gets no more, and a rollout that waits would not mend it.
+ */
 export function isReady({ status }: Health): boolean {
   return status === 'ok' || status === 'degraded';
 }

@@ -1,6 +1,7 @@
 import type { MetricsSubject, WorkerFigures } from '../admin/metrics/subject.ts';
 import type { Config } from '../core/config/load.ts';
 import type { Masking } from '../core/config/secrets.ts';
+import type { Adopter } from '../core/gateway/adoption.ts';
 import type { ClockWatch } from '../core/gateway/clock-watch.ts';
 import type { Counters } from '../core/gateway/counters.ts';
 import type { Dispatcher } from '../core/gateway/dispatcher.ts';
@@ -36,7 +37,8 @@ export interface ReplicaParts {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly transports: ReadonlyArray<{
     readonly name: string;
-    readonly supervisor: Pick<Supervisor, 'state' | 'lastError' | 'counts'>;
+    readonly supervisor: Pick<Supervisor, 'state' | 'lastError' | 'counts' | 'openSession'>;
+    readonly adopter: Pick<Adopter, 'present' | 'counts'> | undefined;
   }>;
   readonly dispatcher: Dispatcher;
   readonly pool: Pick<WorkerPool, 'queued' | 'deaths'>;
@@ -63,6 +65,7 @@ export class Replica implements Conductor {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly kinds: ReadonlyMap<string, string>;
   readonly connections: MetricsSubject['connections'];
+  readonly adoptions: MetricsSubject['adoptions'];
   readonly notifications: MetricsSubject['notifications'];
   readonly utilisation: MetricsSubject['utilisation'];
   readonly jobs: MetricsSubject['jobs'];
@@ -75,6 +78,7 @@ export class Replica implements Conductor {
     this.counters = counters;
     this.kinds = new Map(config.transports.map(({ name, printable }) => [name, String(printable.kind)]));
     this.connections = new Map(transports.map(({ name, supervisor: { counts } }) => [name, counts]));
+    this.adoptions = new Map(transports.flatMap(({ name, adopter }) => (adopter ? [[name, adopter]] : [])));
     this.notifications = outbox.counts;
     this.utilisation = utilisation;
     this.jobs = jobs;
@@ -125,7 +129,10 @@ export class Replica implements Conductor {
 
   readonly states = () =>
     Object.fromEntries(
-      this.parts.transports.map(({ name, supervisor: { state, lastError } }) => [name, { state, lastError }]),
+      this.parts.transports.map(({ name, supervisor: { state, lastError, openSession }, adopter }) => [
+        name,
+        { state, lastError, stall: openSession?.stall, adopting: adopter?.present },
+      ]),
     );
 
   readonly mask = (text: string): string => this.parts.masking.mask(text);

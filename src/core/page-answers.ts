@@ -24,6 +24,10 @@ export interface Point {
 export interface PageTransport {
   readonly state: 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
   readonly lastError: string | undefined;
+  readonly stalled: { readonly seconds: number; readonly because: string } | undefined;
+  readonly adopting:
+    | { readonly replica: string; readonly seconds: number; readonly messages: number }
+    | undefined;
   readonly received: number;
   readonly held: number;
   readonly waiting: number;

@@ -1,17 +1,9 @@
 import { messageOf } from '../core/errors.ts';
-import type { Adoption } from '../core/gateway/adoption.ts';
+import type { Adoption, LeftSession } from '../core/gateway/adoption.ts';
 import type { Logger } from '../core/logger.ts';
 import { Outage } from '../core/quiet-log.ts';
-import type { KeptSession } from '../core/transport/contract.ts';
 import { type Job, type JobResult, type JobsDatabase, perTransport } from './contract.ts';
-import {
-  type Claim,
-  type ClaimedSession,
-  claimSession,
-  extendClaim,
-  lockClaim,
-  removeClaimed,
-} from './sql/claim-session.ts';
+import { type Claim, claimSession, extendClaim, lockClaim, removeClaimed } from './sql/claim-session.ts';
 
 export interface AdoptOptions {
   readonly transport: string;
@@ -26,7 +18,7 @@ export interface AdoptOptions {
   readonly mayAdopt: () => boolean;
   /** As `Adopter` does. */
   readonly adopt: (
-    kept: KeptSession,
+    left: LeftSession,
     signal: AbortSignal,
     whileOwned: (end: () => Promise<boolean>) => Promise<void>,
   ) => Promise<Adoption>;
@@ -91,7 +83,7 @@ export function adoptJob(options: AdoptOptions): Job {
 
 /** Rejects if the broker or the database does not answer, or refuses. */
 async function takeOver(
-  found: ClaimedSession,
+  found: LeftSession,
   claim: Claim,
   signal: AbortSignal,
   { adopt, after, database, logger }: AdoptOptions,

@@ -6,6 +6,7 @@ import type {
   Publication,
   Session,
   Settlement,
+  Stall,
   Transport,
 } from '../core/transport/contract.ts';
 import { type Shortfall, untold } from '../core/transport/durability.ts';
@@ -115,5 +116,9 @@ class TracedSession implements Session {
 
   get durability(): ReadonlyArray<Shortfall> {
     return this.inner.durability ?? untold;
+  }
+
+  get stall(): Stall | undefined {
+    return this.inner.stall;
   }
 }

@@ -2,13 +2,19 @@ import test, { type ExecutionContext } from 'ava';
 import { type Health, healthOf, isReady } from '../../src/admin/health.ts';
 import { Counters } from '../../src/core/gateway/counters.ts';
 import type { SupervisorState } from '../../src/core/gateway/supervisor.ts';
+import type { Stall } from '../../src/core/transport/contract.ts';
 import { deadBroker as dead, ownEdge, startAdminReplica } from '../support/admin.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 
-function health(states: readonly SupervisorState[], heldBecause?: string, putAsideBecause?: string): Health {
+function health(
+  states: readonly SupervisorState[],
+  heldBecause?: string,
+  putAsideBecause?: string,
+  stall?: Stall,
+): Health {
   const names = states.map((_, index) => `transport ${index}`);
   return healthOf({
     counters: new Map(names.map((name) => [name, new Counters()])),
@@ -17,10 +23,15 @@ function health(states: readonly SupervisorState[], heldBecause?: string, putAsi
     durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
     wedgedBecause: undefined,
     isStopping: false,
-    mask: (text) => text,
+    mask: (text) => text.replace('secret', '***'),
     clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
     states: () =>
-      Object.fromEntries(states.map((state, index) => [names[index], { state, lastError: undefined }])),
+      Object.fromEntries(
+        states.map((state, index) => [
+          names[index],
+          { state, lastError: undefined, stall, adopting: undefined },
+        ]),
+      ),
   });
 }
 
@@ -43,6 +54,19 @@ test('a replica that puts all messages of a method aside is degraded, and names 
   const found = health(['consuming'], undefined, 'heartbeat: a column is missing');
   t.is(found.status, 'degraded');
   t.is(found.putAsideBecause, 'heartbeat: a column is missing');
+});
+
+test('a replica whose broker has stalled is degraded, and still ready', (t) => {
+  const found = health(['consuming'], undefined, undefined, {
+    since: performance.now() - 90_000,
+    because: 'the consumer of secret is full',
+  });
+  t.is(found.status, 'degraded');
+  t.true(isReady(found));
+  t.deepEqual(found.transports['transport 0']?.stalled, {
+    seconds: 90,
+    because: 'the consumer of *** is full',
+  });
 });
 
 async function start(

@@ -29,10 +29,13 @@ const subject: MetricsSubject = {
   workers: { threads: 1, slots: 1, callSlots: 1, messages: 0, calls: 0, queued: 0, deaths: 0 },
   jobs: { names: [], problem: undefined, lastSuccess: () => undefined },
   jobFigures: new JobFigures(['edge']),
+  adoptions: new Map(),
   notifications: new Map(),
   clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
   mask: (text) => text,
-  states: () => ({ edge: { state: 'consuming', lastError: undefined } }),
+  states: () => ({
+    edge: { state: 'consuming', lastError: undefined, stall: undefined, adopting: undefined },
+  }),
 };
 
 /** A source that counts the looks, and may never answer one. */

@@ -8,6 +8,7 @@ import { createManager } from '../../src/workers/methods/table.ts';
 import { makeReadOnly } from '../faults/databases.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
 import { answerOf } from './support.ts';
 
@@ -40,7 +41,6 @@ function call(context: ThreadState, method: string, losses = 0): Promise<CallRes
 
 const circular: Record<string, unknown> = {};
 circular.self = circular;
-const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const misuses: Readonly<Record<string, { run: Run; message: RegExp }>> = {
   'goes on after a statement that has failed': {
@@ -211,20 +211,18 @@ needs(test, 'postgres')('a method that has ended cannot use its connection', asy
   await t.throwsAsync(async () => kept?.query('', 'SELECT 1', []), { message: /the method has ended/ });
 });
 
-for (const [what, run] of [
-  [
-    'ends its own connection',
-    ((db) => db.query('', 'SELECT pg_terminate_backend(pg_backend_pid())', [])) as Run,
-  ],
-  [
-    'stays idle for longer than Postgres allows',
-    (async (db) => {
-      await db.query('', "SET LOCAL idle_in_transaction_session_timeout = '50ms'", []);
-      await sleep(300);
-      return db.query('', 'SELECT 1', []);
-    }) as Run,
-  ],
-] as const) {
+const endings: Readonly<Record<string, (database: TestDatabase) => Run>> = {
+  'ends its own connection': () => (db) => db.query('', 'SELECT pg_terminate_backend(pg_backend_pid())', []),
+  'stays idle for longer than Postgres allows': (database) => async (db) => {
+    const [own] = await db.query<{ pid: number }>('', 'SELECT pg_backend_pid() AS pid', []);
+    await db.query('', "SET LOCAL idle_in_transaction_session_timeout = '50ms'", []);
+    const find = `SELECT FROM pg_stat_activity WHERE pid = ${own?.pid}`;
+    await waitFor(async () => (await database.query(find)).length === 0, { what: 'Postgres to end it' });
+    return db.query('', 'SELECT 1', []);
+  },
+};
+
+for (const [what, runOn] of Object.entries(endings)) {
   needs(test, 'postgres')(
     `a method that ${what} is run three times, then its caller gets an error`,
     async (t) => {
@@ -233,7 +231,7 @@ for (const [what, run] of [
         allowed: 'anyone',
         mutating: false,
         parse: () => ({}),
-        run,
+        run: runOn(database),
       });
       for (const losses of [0, 1])
         t.like(await call(context, 'misuse', losses), { outcome: undefined, lost: true });

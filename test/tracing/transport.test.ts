@@ -19,6 +19,18 @@ test('a transport without kept sessions has none with spans', async (t) => {
   t.is(session.durability, untold);
   t.false(session.leavesNothing);
   t.true(session.givesBack);
+  t.is(session.stall, undefined);
+});
+
+test('a session with spans tells the stall of the session in it', async (t) => {
+  const stall = { since: 1, because: 'the consumer is full' };
+  const memory = new MemoryTransport('memory');
+  const inner: Transport = {
+    name: 'memory',
+    connect: async (deliver) => Object.assign(await memory.connect(deliver), { stall }),
+  };
+  const session: Session = await tracing.transport(inner).connect(() => true);
+  t.is(session.stall, stall);
 });
 
 test('a kept session is adopted through the inner transport, and its deliveries are settled there', async (t) => {

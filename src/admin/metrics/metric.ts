@@ -17,6 +17,7 @@ export const labelValues = {
   reason: 'the reason of the dead letter',
   cause: 'why messages are held',
   state: 'the state of the connection',
+  end: '`ended`, `displaced`, `unfinished` or `failed`',
   part: '`batches`, `calls` or `main_thread`',
   table: 'the table in Postgres',
   round: '`judged`, `waited` or `suspect`',

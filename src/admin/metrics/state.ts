@@ -1,3 +1,4 @@
+import { adoptionEnds } from '../../core/gateway/adoption.ts';
 import { holdCauses } from '../../core/hold-causes.ts';
 import { healthOf, isReady } from '../health.ts';
 import type { Metric, Sample } from './metric.ts';
@@ -18,7 +19,7 @@ export const stateMetrics: readonly Metric[] = [
   {
     name: 'conductor_ready',
     type: 'gauge',
-    help: '1 while messages flow on at least one transport, as /health/ready says.',
+    help: '1 while at least one transport consumes and nothing is held, as /health/ready says.',
     labels: [],
     read: (subject) => truth(isReady(healthOf(subject))),
   },
@@ -80,6 +81,42 @@ export const stateMetrics: readonly Metric[] = [
     help: 'Attempts to connect that failed, and connections that broke. Each is tried again.',
     labels: ['transport'],
     read: ({ connections }) => [...connections].map(([transport, { failed }]) => [[transport], failed]),
+  },
+  {
+    name: 'conductor_transport_stalled_seconds',
+    type: 'gauge',
+    help: 'How long the broker has delivered nothing, although messages wait and the replica asks for them. 0: it has not stalled. Only NATS tells.',
+    labels: ['transport'],
+    read: (subject) =>
+      Object.entries(subject.states()).map(([transport, { stall }]) => [
+        [transport],
+        stall === undefined ? 0 : (performance.now() - stall.since) / 1000,
+      ]),
+  },
+  {
+    name: 'conductor_adopting',
+    type: 'gauge',
+    help: '1 while the replica takes over the session of a replica that is gone. Only over MQTT.',
+    labels: ['transport'],
+    read: ({ adoptions }) =>
+      [...adoptions].map(([transport, { present }]) => [[transport], present === undefined ? 0 : 1]),
+  },
+  {
+    name: 'conductor_adoptions_total',
+    type: 'counter',
+    help: 'Sessions taken over, by the end: the session was emptied and ended; its owner came back (displaced); the rest follows (unfinished); the broker or the database refused (failed).',
+    labels: ['transport', 'end'],
+    read: ({ adoptions }) =>
+      [...adoptions].flatMap(([transport, { counts }]) =>
+        adoptionEnds.map((end): Sample<number> => [[transport, end], counts[end]]),
+      ),
+  },
+  {
+    name: 'conductor_adopted_messages_total',
+    type: 'counter',
+    help: 'Messages taken from sessions of replicas that are gone. conductor_messages_received_total counts them too.',
+    labels: ['transport'],
+    read: ({ adoptions }) => [...adoptions].map(([transport, { counts }]) => [[transport], counts.messages]),
   },
   {
     name: 'conductor_durability',

@@ -1,3 +1,4 @@
+import type { Adopting, AdoptionCounts } from '../../core/gateway/adoption.ts';
 import type { UtilisationParts } from '../../core/gateway/utilisation.ts';
 import type { HoldCause } from '../../core/hold-causes.ts';
 import type { JobFigures } from '../../core/job-figures.ts';
@@ -11,6 +12,11 @@ export interface MetricsSubject extends Subject {
   readonly kinds: ReadonlyMap<string, string>;
   /** How often each transport has connected, and how often an attempt or a session has failed. */
   readonly connections: ReadonlyMap<string, { readonly connected: number; readonly failed: number }>;
+  /** Of the transports whose broker keeps a session for each replica: what was taken over from replicas that are gone. */
+  readonly adoptions: ReadonlyMap<
+    string,
+    { readonly counts: AdoptionCounts; readonly present: Adopting | undefined }
+  >;
   readonly heldCause: HoldCause | undefined;
   /** Whether the database takes no changes, as far as the replica knows. */
   readonly isDatabaseAway: boolean;

@@ -16,7 +16,9 @@ export function showTransports({ health, kinds }) {
       key: name,
       cells: [
         `${name} (${kinds[name] ?? 'unknown'})`,
-        { text: one.state, tone: tones[one.state] ?? 'none' },
+        one.stalled === undefined
+          ? { text: one.state, tone: tones[one.state] ?? 'none' }
+          : { text: 'stalled', tone: 'bad' },
         { text: number(one.received), class: 'number' },
         { text: number(one.outcomes.applied ?? 0), class: 'number' },
         { text: number(one.held), class: 'number' },
@@ -76,6 +78,11 @@ function sentence(text) {
   return `${text.replace(/[.\s]+$/, '')}.`;
 }
 
+/** @param {string} text */
+function capital(text) {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 /**
  * What is held and why.
  *
@@ -100,6 +107,18 @@ export function showHeld({ health }, fleet, problem) {
   for (const [name, { state, lastError }] of Object.entries(transports))
     if (state === 'waiting' || state === 'connecting')
       add('bad', `Transport ${name} has no broker. ${sentence(lastError ?? 'It connects')}`);
+  for (const [name, { stalled, adopting }] of Object.entries(transports)) {
+    if (stalled !== undefined)
+      add(
+        'bad',
+        `Transport ${name} has received nothing for ${duration(stalled.seconds * 1000)}, although messages wait. ${sentence(capital(stalled.because))}`,
+      );
+    if (adopting !== undefined)
+      add(
+        'none',
+        `This replica has taken over ${number(adopting.messages)} messages of replica ${adopting.replica}, which is gone, in ${duration(adopting.seconds * 1000)} (transport ${name}).`,
+      );
+  }
   if (problem !== undefined && heldBecause === undefined)
     add('bad', `This page cannot read the database. ${sentence(problem)}`);
   if (fleet?.isDeferredCut) add('warn', 'More than 10,000 messages are deferred. The first 10,000 of them:');

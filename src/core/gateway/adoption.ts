@@ -13,6 +13,26 @@ export interface AdopterParts {
   readonly share: Share;
 }
 
+/** A session of a replica that is gone. */
+export interface LeftSession extends KeptSession {
+  /** The replica that is gone. */
+  readonly replica: string;
+}
+
+/** An adoption that runs. */
+export interface Adopting extends Pick<LeftSession, 'replica' | 'clientId'> {
+  /** Milliseconds of the monotonic clock. */
+  readonly since: number;
+  /** Messages that were taken from it so far. */
+  readonly messages: number;
+}
+
+/** How an adoption may end: `failed` if the broker or the database refuses. `Adoption` has the others. */
+export const adoptionEnds = ['ended', 'displaced', 'unfinished', 'failed'] as const;
+
+/** The adoptions of one transport since the start, by their end, and the messages that were taken. */
+export type AdoptionCounts = Readonly<Record<(typeof adoptionEnds)[number] | 'messages', number>>;
+
 export interface Adoption {
   /**
    * `ended`: the broker's session had nothing left and is gone. `displaced`: its owner is back. `unfinished`: it stays at the broker with what is left
@@ -32,9 +52,20 @@ const finishPatience = 2000;
 /** Takes over the sessions that the broker keeps for replicas that are gone, one at a time. */
 export class Adopter {
   private readonly parts: AdopterParts;
+  private readonly counted = { ended: 0, displaced: 0, unfinished: 0, failed: 0, messages: 0 };
+  private running: Adopting | undefined;
 
   constructor(parts: AdopterParts) {
     this.parts = parts;
+  }
+
+  /** The adoption that runs now, if any does. */
+  get present(): Adopting | undefined {
+    return this.running;
+  }
+
+  get counts(): AdoptionCounts {
+    return this.counted;
   }
 
   /**
@@ -46,17 +77,40 @@ export class Adopter {
    *   gone.
    */
   async adopt(
-    kept: KeptSession,
+    left: LeftSession,
     signal: AbortSignal,
     whileOwned: (end: () => Promise<boolean>) => Promise<void>,
   ): Promise<Adoption> {
+    const { replica, clientId } = left;
+    const running = { replica, clientId, since: performance.now(), messages: 0 };
+    this.running = running;
+    try {
+      const end = await this.takeOver(left, signal, whileOwned, () => {
+        running.messages += 1;
+        this.counted.messages += 1;
+      });
+      this.counted[end] += 1;
+      return { end, messages: running.messages };
+    } catch (error) {
+      this.counted.failed += 1;
+      throw error;
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  private async takeOver(
+    kept: KeptSession,
+    signal: AbortSignal,
+    whileOwned: (end: () => Promise<boolean>) => Promise<void>,
+    onTaken: () => void,
+  ): Promise<Adoption['end']> {
     const { inlet, share } = this.parts;
     const transport = this.parts.transport();
     if (transport.adopt === undefined) throw new TypeError('the transport keeps no sessions');
-    let messages = 0;
     const deliver = (delivery: Delivery) => {
       const isTaken = inlet.deliver(delivery);
-      if (isTaken) messages += 1;
+      if (isTaken) onTaken();
       return isTaken;
     };
     const session = await transport.adopt(kept, deliver, share);
@@ -76,8 +130,8 @@ export class Adopter {
       if (!session.leavesNothing) await this.giveBack(session);
       await closed;
     }
-    if (session.leavesNothing) return { end: 'ended', messages };
-    return { end: error instanceof Displaced ? 'displaced' : 'unfinished', messages };
+    if (session.leavesNothing) return 'ended';
+    return error instanceof Displaced ? 'displaced' : 'unfinished';
   }
 
   /** Ends the connection. The messages in flight are waited for, so that they need not come again. */

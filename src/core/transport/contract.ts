@@ -89,6 +89,16 @@ export interface Session {
    * is open. Left out: the transport cannot tell.
    */
   readonly durability?: ReadonlyArray<Shortfall>;
+  /** Set while the broker delivers nothing, although messages wait and the session asks for them. Left out: the session cannot tell. */
+  readonly stall?: Stall | undefined;
+}
+
+/** A broker that delivers nothing although messages wait. */
+export interface Stall {
+  /** Milliseconds of the monotonic clock: the session has received nothing since then. */
+  readonly since: number;
+  /** Why, and what to do. */
+  readonly because: string;
 }
 
 /** `done`: the broker may forget it. `release`: the broker delivers it again, to us or to another replica. */

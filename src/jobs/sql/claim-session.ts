@@ -1,11 +1,5 @@
-import type { KeptSession } from '../../core/transport/contract.ts';
+import type { LeftSession } from '../../core/gateway/adoption.ts';
 import type { JobDb } from '../contract.ts';
-
-/** A kept session that this replica may take over. */
-export interface ClaimedSession extends KeptSession {
-  /** The replica that is gone. */
-  readonly replica: string;
-}
 
 export interface ClaimOptions {
   readonly transport: string;
@@ -35,7 +29,7 @@ RETURNING stored.client_id, stored.subscription, stored.replica`;
 export async function claimSession(
   db: JobDb,
   { transport, replica, clientId, after, lasts }: ClaimOptions,
-): Promise<ClaimedSession | undefined> {
+): Promise<LeftSession | undefined> {
   const values = [transport, replica, clientId, after, lasts];
   const [row] = await db.query<{ client_id: string; subscription: string; replica: string }>(
     'claim-session',

@@ -3,14 +3,13 @@ import { settledBy } from '../../core/deadline.ts';
 import type {
   Deliver,
   Delivery,
-  DeliveryMeta,
   Publication,
   Session,
   Settlement,
   Share,
+  Stall,
 } from '../../core/transport/contract.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
-import { HeldDelivery } from '../../core/transport/held-delivery.ts';
 import type { ConsumerTerms } from './losses.ts';
 import type { NatsOptions } from './options.ts';
 import type { Incoming } from './read.ts';
@@ -18,6 +17,7 @@ import { deliveredAt, isRedelivered, type MetaReader } from './read-headers.ts';
 import type { Wire } from './read-library.ts';
 import { createMetaReader } from './read-trace.ts';
 import { Connection } from './session-connection.ts';
+import { NatsDelivery, responses } from './session-delivery.ts';
 import { Puller } from './session-puller.ts';
 import { StallWatch } from './session-stall.ts';
 
@@ -32,28 +32,6 @@ const stallAfter = 5;
 
 /** The longest time between ticks, in milliseconds. Otherwise there are six within `ack_wait`. */
 const longestTick = 10_000;
-
-/** The handle is the bytes of the message. The subject of its acknowledgement is between `replyAt` and `replyEnd`. */
-class NatsDelivery extends HeldDelivery<Buffer> {
-  readonly replyAt: number;
-  readonly replyEnd: number;
-  /** Bytes of the whole message, which is kept with its headers. */
-  readonly size: number;
-  /** The time at which the broker last heard that it is held, on the monotonic clock. */
-  heldSince: number;
-
-  constructor(
-    session: Session,
-    { bytes, replyAt, replyEnd, blockAt, bodyAt, end }: Incoming,
-    meta: DeliveryMeta,
-  ) {
-    super(session, bytes.subarray(bodyAt, end), meta, bytes);
-    this.replyAt = replyAt;
-    this.replyEnd = replyEnd;
-    this.size = end - blockAt;
-    this.heldSince = meta.receivedAt;
-  }
-}
 
 /**
  * One connection that pulls from a durable consumer, which replicas share.
@@ -71,7 +49,7 @@ export class NatsSession implements Session {
   private readonly deliver: Deliver;
   private readonly meta: MetaReader;
   private readonly puller: Puller;
-  private readonly stall: StallWatch;
+  private readonly stallWatch: StallWatch;
   /** Since the last tick. */
   private hasReceived = false;
   /** In the order in which the broker last heard of them. */
@@ -108,7 +86,7 @@ export class NatsSession implements Session {
       room: () => this.room(),
       receive: (message) => this.receive(message),
     });
-    this.stall = new StallWatch({
+    this.stallWatch = new StallWatch({
       after: stallAfter * terms.ackWait,
       ask: () => this.puller.state(),
       logger,
@@ -119,6 +97,10 @@ export class NatsSession implements Session {
       clearTimeout(this.giveBack);
     });
     this.puller.start();
+  }
+
+  get stall(): Stall | undefined {
+    return this.stallWatch.present;
   }
 
   settle(deliveries: ReadonlyArray<Delivery>, settlement: Settlement): void {
@@ -228,22 +210,7 @@ export class NatsSession implements Session {
     }
     this.respond(told, working);
     this.puller.tick();
-    this.stall.tick({ hasReceived: this.hasReceived, isPulling: this.puller.isPulling });
+    this.stallWatch.tick({ hasReceived: this.hasReceived, isPulling: this.puller.isPulling });
     this.hasReceived = false;
   }
-}
-
-/** `PUB <subject> <size>\r\n<payload>\r\n` for each message, in one buffer. */
-function responses(deliveries: ReadonlyArray<NatsDelivery>, payload: string): Buffer {
-  const [before, behind] = [Buffer.from('PUB '), Buffer.from(` ${payload.length}\r\n${payload}\r\n`)];
-  let size = deliveries.length * (before.length + behind.length);
-  for (const { replyAt, replyEnd } of deliveries) size += replyEnd - replyAt;
-  const all = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const { handle, replyAt, replyEnd } of deliveries) {
-    at += before.copy(all, at);
-    at += handle.copy(all, at, replyAt, replyEnd);
-    at += behind.copy(all, at);
-  }
-  return all;
 }

@@ -4,7 +4,10 @@ import { messageOf } from '../../../src/core/errors.ts';
 import type { Replica } from './replica.ts';
 import type { RoundBroker } from './world.ts';
 
-/** Until no replica holds or receives anything: messages that come again may come after everything has settled. */
+/**
+ * Until no replica holds or receives anything. Messages that come again may come after everything has settled, and no broker says whether it
+ * will deliver one again. So only time without a change can show the end.
+ */
 export async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void> {
   const quiet = 1500;
   const patience = 30_000;
