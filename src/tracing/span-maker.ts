@@ -56,24 +56,18 @@ export class SpanMaker {
     const options = { kind: SpanKind.CONSUMER, startTime, attributes, links: linksOf(batch) };
     const span = this.tracer.startSpan('process', options, parentIn(undefined));
     const context = span.spanContext();
-    for (const delivery of batch) {
-      delivery.processed = context;
-      const { receiving } = delivery;
-      if (receiving === undefined) continue;
-      delivery.receiving = undefined;
-      receiving.addLink({ context });
-      receiving.end(startTime);
-    }
+    for (const delivery of batch) endReceive(delivery, context, startTime);
     return span;
   }
 
-  /** Begins the span of a call. */
+  /** Begins the span of a call, and ends that of its arrival if no batch has. */
   processCall(transport: string, call: TracedDelivery): Span {
     const attributes = { [attribute.transport]: transport, [attribute.batchSize]: 1 };
-    const options = { kind: SpanKind.CONSUMER, startTime: this.clock.now, attributes };
+    const startTime = this.clock.now;
+    const options = { kind: SpanKind.CONSUMER, startTime, attributes };
     const span = this.tracer.startSpan('process', options, parentIn(call.sender));
-    call.processed = span.spanContext();
-    call.called = call.processed;
+    call.called = span.spanContext();
+    endReceive(call, call.called, startTime);
     return span;
   }
 
@@ -123,6 +117,16 @@ export class SpanMaker {
     work();
     span.end(this.clock.now);
   }
+}
+
+/** Notes the span that executes a message, and ends that of its arrival at the first one. */
+function endReceive(delivery: TracedDelivery, context: SpanContext, at: number): void {
+  delivery.processed = context;
+  const { receiving } = delivery;
+  if (receiving === undefined) return;
+  delivery.receiving = undefined;
+  receiving.addLink({ context });
+  receiving.end(at);
 }
 
 /** The spans of the messages' senders, as far as they are recorded. */
