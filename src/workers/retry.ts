@@ -25,7 +25,7 @@ const retryLimit = 500;
  */
 export async function retryDeferred(state: ThreadState, transport: string): Promise<RetryResult> {
   const claimed = await claim(state, transport);
-  if (claimed.length === 0) return { retried: 0, resolved: 0, isUnfinished: false };
+  if (claimed.length === 0) return { retried: 0, resolved: 0, isUnfinished: false, outcomes: {} };
   const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
   const items = [
     ...plain.map(
@@ -44,6 +44,8 @@ export async function retryDeferred(state: ThreadState, transport: string): Prom
     isUnfinished: claimed.length === retryLimit && heldBecause === undefined,
     notifies: result.notifies === true,
     dead: result.dead,
+    outcomes: countsOf([...byItem.keys()].map((item) => result.outcomes.get(item)?.kind ?? 'held')),
+    traces: claimed.flatMap(({ trace }) => trace ?? []),
     ...(heldBecause !== undefined && { failedBecause: heldBecause }),
   };
 }
@@ -126,13 +128,14 @@ async function unsealDeferred(
 ): Promise<ReadonlyArray<readonly [BatchItem, ClaimedMessage]>> {
   const items: [BatchItem, ClaimedMessage][] = [];
   for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
-    const raw = messages.map(({ args: { body, message_id: messageId } }) => ({
+    const raw = messages.map(({ args: { body, message_id: messageId }, trace }) => ({
       ...wholeBody(Buffer.from(String(body))),
       oversize: undefined,
       messageId: typeof messageId === 'string' ? messageId : undefined,
       sender: undefined,
       senderProof: undefined,
       isCall: false,
+      trace: trace ?? undefined,
     }));
     const unsealed = await unsealBatch(state, transport, raw, { exceptCalls: true });
     for (const [position, message] of messages.entries()) {
@@ -146,6 +149,12 @@ async function unsealDeferred(
     }
   }
   return items;
+}
+
+function countsOf(names: ReadonlyArray<string>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
 
 function partition<Item>(items: ReadonlyArray<Item>, isFirst: (item: Item) => boolean): [Item[], Item[]] {
