@@ -11,7 +11,7 @@ import { Reloading } from './conductor/reload.ts';
 import { type Conductor, Replica } from './conductor/replica.ts';
 import { Stopping } from './conductor/stop.ts';
 import { SweepWitness } from './conductor/sweep.ts';
-import { withSpans } from './conductor/tracing.ts';
+import { roundsWithSpans, withSpans } from './conductor/tracing.ts';
 import { createTransports, startTransport } from './conductor/transport.ts';
 import { statusWaits } from './conductor/waits.ts';
 import { type Config, secretsOf } from './core/config/load.ts';
@@ -66,7 +66,10 @@ export async function startConductor(
   const threads = workers.threads || Math.max(1, availableParallelism() - 1);
   const [slots, callSlots] = [threads * workers.concurrency, threads * config.calls.concurrency];
   const settings = workerSettingsOf(config);
-  const pool = new WorkerPool({ threads, maxBody: config.maxBody, settings, logger });
+  const tracing = registeredTracing();
+  if (tracing !== undefined) logger.info('tracing is on: an SDK of OpenTelemetry is registered');
+  const { maxBody } = config;
+  const pool = new WorkerPool({ threads, maxBody, settings, carriesTraces: tracing !== undefined, logger });
   const deadLetters = new DeadLetterLog(logger);
   const putAside = new PutAside(logger);
   const figures = new JobFigures(config.transports.map(({ name }) => name));
@@ -81,8 +84,6 @@ export async function startConductor(
     });
   const runCall = async (transport: string, call: Delivery, run: CallRun, traceId?: string) =>
     outbox.note(transport, await pool.call(transport, call, run, traceId));
-  const tracing = registeredTracing();
-  if (tracing !== undefined) logger.info('tracing is on: an SDK of OpenTelemetry is registered');
   const dispatcher = new Dispatcher({
     ...withSpans({ run: runBatch, call: runCall }, tracing),
     waits: statusWaits(config, connections.rounds, logger),
@@ -106,14 +107,18 @@ export async function startConductor(
     own?.inlet.counters.countDead(notice.reason);
     deadLetters.add(notice);
   };
+  const rounds = roundsWithSpans(
+    { retry: (transport) => pool.retry(transport), redrive: (transport) => pool.redrive(transport) },
+    tracing,
+  );
   const retry = async (transport: string) => {
-    const { dead = [], ...round } = outbox.note(transport, await pool.retry(transport));
+    const { dead = [], ...round } = outbox.note(transport, await rounds.retry(transport));
     for (const notice of dead) onDead(notice);
     figures.transports.get(transport)?.countRetried(round);
     return round;
   };
   const redrive = async (transport: string) => {
-    const round = outbox.note(transport, await pool.redrive(transport));
+    const round = outbox.note(transport, await rounds.redrive(transport));
     figures.transports.get(transport)?.countRedriven(round.outcomes);
     return round;
   };

@@ -44,6 +44,11 @@ export class CommandLine {
   /** Masks the secrets of the configuration. An error before the configuration is read has no secrets. */
   readonly mask = (text: string): string => this.masking?.mask(text) ?? text;
 
+  /** The environment of the process. */
+  get variables(): NodeJS.ProcessEnv {
+    return this.surroundings.variables;
+  }
+
   /** Reads a configuration. From then on its secrets are masked in all printed errors. Throws ConfigError. */
   async load(file: string): Promise<Config> {
     const { loadConfig, transportKinds, ...rest } = await configuration();

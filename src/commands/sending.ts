@@ -47,17 +47,22 @@ export function messageCommand(
     .option('--args <json>', 'the arguments, a JSON object', jsonObject, {})
     .option('--sender <id>', 'who sends it; instance_id of the arguments unless given')
     .option('--message-id <id>', 'the same again to repeat a message')
-    .option('--timeout <seconds>', 'give up after so long', seconds, timeout);
+    .option('--timeout <seconds>', 'give up after so long', seconds, timeout)
+    .addHelpText(
+      'after',
+      '\nEnvironment:\n  TRACEPARENT, TRACESTATE  the W3C trace context that the message carries',
+    );
 }
 
 /** The client library, which only a command that sends needs. */
 async function library() {
-  const [client, logger, signing] = await Promise.all([
+  const [client, logger, signing, traces] = await Promise.all([
     import('../client/client.ts'),
     import('../core/logger.ts'),
     import('../client/signing.ts'),
+    import('../core/message/trace-context.ts'),
   ]);
-  return { ...client, ...logger, ...signing };
+  return { ...client, ...logger, ...signing, ...traces };
 }
 
 /** Runs a function with a client, and closes the client at the end. */
@@ -67,7 +72,8 @@ export async function withClient(
   work: (client: Client) => Promise<void>,
 ): Promise<void> {
   const { transport, config } = await chooseTransport(line, flags);
-  const { Client, createLogger, signingKeyOf } = await library();
+  const { Client, createLogger, signingKeyOf, traceContextIn } = await library();
+  const trace = traceContextIn(line.variables);
   const instance = flags.args.instance_id;
   const signer = signingKeyOf(transport.options)?.sender;
   const sender = flags.sender ?? (typeof instance === 'string' ? instance : signer);
@@ -77,6 +83,7 @@ export async function withClient(
     transport,
     { sender, reconnect: config.reconnect },
     createLogger('fatal', line.mask),
+    () => trace,
   );
   await client.start();
   try {

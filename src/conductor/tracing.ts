@@ -1,5 +1,5 @@
 import type { DispatcherOptions } from '../core/gateway/dispatcher.ts';
-import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
+import type { BatchResult, CallResult, CallRun, RunAgainFigures } from '../core/message/outcome.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 
@@ -21,4 +21,21 @@ export function withSpans(
       tracing.call(transport, delivery, (traceId) => call(transport, delivery, how, traceId)),
     traceOf: tracing.traceOf,
   };
+}
+
+/** Rounds of retries and redrives of a transport, with their spans; the same functions if tracing is off. */
+export function roundsWithSpans<Retries extends RunAgainFigures, Redrives extends RunAgainFigures>(
+  { retry, redrive }: Rounds<Retries, Redrives>,
+  tracing: Tracing | undefined,
+): Rounds<Retries, Redrives> {
+  if (tracing === undefined) return { retry, redrive };
+  return {
+    retry: (transport) => tracing.again('retry', transport, () => retry(transport)),
+    redrive: (transport) => tracing.again('redrive', transport, () => redrive(transport)),
+  };
+}
+
+interface Rounds<Retries, Redrives> {
+  readonly retry: (transport: string) => Promise<Retries>;
+  readonly redrive: (transport: string) => Promise<Redrives>;
 }

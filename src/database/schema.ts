@@ -90,7 +90,8 @@ const columns: Readonly<Record<string, readonly string[]>> = { ...troveColumns, 
 
 /** Columns that a later migration adds to a table of ours. A table that a rollback has kept may lack them until the next migration. */
 const addedColumns: Readonly<Record<string, readonly string[]>> = {
-  deferred: ['failing_since'],
+  deferred: ['failing_since', 'trace_context'],
+  notification_outbox: ['trace_context'],
   dead_letters: [
     'sender_proof',
     'compression',
@@ -107,6 +108,7 @@ const addedColumns: Readonly<Record<string, readonly string[]>> = {
     'redrive_outcome',
     'redrives',
     'topic',
+    'trace_context',
   ],
 };
 

@@ -16,6 +16,8 @@ export const attribute = {
   outcomes: 'conductor.outcome.',
   /** The outcome of a call. */
   outcome: 'conductor.outcome',
+  /** The table from which messages run again. */
+  source: 'conductor.source',
   settlement: 'conductor.settlement',
   committed: 'conductor.transaction.committed',
 } as const;

@@ -7,7 +7,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import { localTime } from '../core/gateway/counters.ts';
-import type { TransactionTimes } from '../core/message/outcome.ts';
+import type { RunAgainFigures, TransactionTimes } from '../core/message/outcome.ts';
 import type { DeliveryMeta, Settlement } from '../core/transport/contract.ts';
 import { attribute } from './attributes.ts';
 import { SpanClock } from './clock.ts';
@@ -19,6 +19,10 @@ const mostLinks = 128;
 
 /** The most characters of a message id in a span. */
 const longestId = 128;
+
+/** How stored messages run again, and the table that has them. */
+const sources = { retry: 'deferred', redrive: 'dead_letters' } as const;
+export type Again = keyof typeof sources;
 
 /** Makes the spans of a replica. docs/tracing.md describes them. */
 export class SpanMaker {
@@ -53,27 +57,57 @@ export class SpanMaker {
   processBatch(transport: string, batch: ReadonlyArray<TracedDelivery>): Span {
     const attributes = { [attribute.transport]: transport, [attribute.batchSize]: batch.length };
     const startTime = this.clock.now;
-    const options = { kind: SpanKind.CONSUMER, startTime, attributes, links: linksOf(batch) };
+    const options = {
+      kind: SpanKind.CONSUMER,
+      startTime,
+      attributes,
+      links: linksOf(batch.map(({ sender }) => sender)),
+    };
     const span = this.tracer.startSpan('process', options, parentIn(undefined));
     const context = span.spanContext();
-    for (const delivery of batch) {
-      delivery.processed = context;
-      const { receiving } = delivery;
-      if (receiving === undefined) continue;
-      delivery.receiving = undefined;
-      receiving.addLink({ context });
-      receiving.end(startTime);
-    }
+    for (const delivery of batch) endReceive(delivery, context, startTime);
     return span;
   }
 
-  /** Begins the span of a call. */
+  /**
+   * Makes the spans of messages that were stored and have run again: `process` for all of them, and `retry` or `redrive` below the span of
+   * each sender.
+   *
+   * @param begunAt milliseconds of the monotonic clock.
+   */
+  ranAgain(how: Again, transport: string, figures: RunAgainFigures, begunAt: number): void {
+    const { outcomes, traces = [], failedBecause } = figures;
+    const counts = Object.entries(outcomes);
+    const size = counts.reduce((sum, [, count]) => sum + count, 0);
+    if (size === 0) return;
+    const attributes = { [attribute.transport]: transport, [attribute.source]: sources[how] };
+    const [startTime, endTime] = [this.clock.at(begunAt), this.clock.now];
+    const senders = traces.flatMap((trace) => spanContextOf(trace) ?? []);
+    const process = this.tracer.startSpan(
+      'process',
+      { kind: SpanKind.CONSUMER, startTime, attributes, links: linksOf(senders) },
+      parentIn(undefined),
+    );
+    process.setAttribute(attribute.batchSize, size);
+    for (const [kind, count] of counts) process.setAttribute(`${attribute.outcomes}${kind}`, count);
+    const links = [{ context: process.spanContext() }];
+    for (const sender of senders)
+      this.tracer
+        .startSpan(how, { kind: SpanKind.CLIENT, startTime, attributes, links }, parentIn(sender))
+        .end(endTime);
+    if (failedBecause !== undefined)
+      process.setStatus({ code: SpanStatusCode.ERROR, message: failedBecause });
+    process.end(endTime);
+  }
+
+  /** Begins the span of a call, and ends that of its arrival if no batch has. */
   processCall(transport: string, call: TracedDelivery): Span {
     const attributes = { [attribute.transport]: transport, [attribute.batchSize]: 1 };
-    const options = { kind: SpanKind.CONSUMER, startTime: this.clock.now, attributes };
+    const startTime = this.clock.now;
+    const options = { kind: SpanKind.CONSUMER, startTime, attributes };
     const span = this.tracer.startSpan('process', options, parentIn(call.sender));
-    call.processed = span.spanContext();
-    call.called = call.processed;
+    call.called = span.spanContext();
+    endReceive(call, call.called, startTime);
     return span;
   }
 
@@ -125,10 +159,20 @@ export class SpanMaker {
   }
 }
 
+/** Notes the span that executes a message, and ends that of its arrival at the first one. */
+function endReceive(delivery: TracedDelivery, context: SpanContext, at: number): void {
+  delivery.processed = context;
+  const { receiving } = delivery;
+  if (receiving === undefined) return;
+  delivery.receiving = undefined;
+  receiving.addLink({ context });
+  receiving.end(at);
+}
+
 /** The spans of the messages' senders, as far as they are recorded. */
-function linksOf(batch: ReadonlyArray<TracedDelivery>): Link[] {
+function linksOf(senders: ReadonlyArray<SpanContext | undefined>): Link[] {
   const links: Link[] = [];
-  for (const { sender: context } of batch) {
+  for (const context of senders) {
     if (context === undefined || !isSampledIn(context)) continue;
     links.push({ context });
     if (links.length === mostLinks) break;

@@ -1,10 +1,10 @@
 import { messageOf } from '../core/errors.ts';
-import type { BatchResult, CallResult } from '../core/message/outcome.ts';
+import type { BatchResult, CallResult, RunAgainFigures } from '../core/message/outcome.ts';
 import type { TraceContext } from '../core/message/trace-context.ts';
 import type { Delivery, Transport } from '../core/transport/contract.ts';
 import { attribute, outcomesIn } from './attributes.ts';
 import { traceContextOf } from './contexts.ts';
-import { SpanMaker } from './span-maker.ts';
+import { type Again, SpanMaker } from './span-maker.ts';
 import { TracedDelivery, tracedOf } from './traced-delivery.ts';
 import { TracedTransport } from './traced-transport.ts';
 import { registeredTracer } from './tracer.ts';
@@ -70,6 +70,18 @@ export class Tracing {
       this.spans.endProcess(span, [], messageOf(error));
       throw error;
     }
+  }
+
+  /** Runs a round of retries or redrives, and makes its spans if there was anything to do. */
+  async again<Round extends RunAgainFigures>(
+    how: Again,
+    transport: string,
+    run: () => Promise<Round>,
+  ): Promise<Round> {
+    const begunAt = performance.now();
+    const round = await run();
+    this.spans.ranAgain(how, transport, round, begunAt);
+    return round;
   }
 
   /** The context of the span that has executed a call, for its answer; undefined if none has. */

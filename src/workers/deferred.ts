@@ -1,7 +1,7 @@
-import type { DeadNotice } from '../core/message/outcome.ts';
+import type { DeadNotice, RunAgainFigures } from '../core/message/outcome.ts';
 
 /** The result of one round of retries. */
-export interface RetryResult {
+export interface RetryResult extends RunAgainFigures {
   /** Deferred messages that were due. */
   readonly retried: number;
   /** The retried messages that are applied, stale, duplicate or dead now. */
@@ -12,5 +12,4 @@ export interface RetryResult {
   readonly isUnfinished: boolean;
   /** Whether notifications were stored. They can be published now. */
   readonly notifies?: boolean;
-  readonly failedBecause?: string;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { eventFrame } from '../core/message/codecs/cloudevents-binary.ts';
 import type { CallRun } from '../core/message/outcome.ts';
+import type { TraceContext } from '../core/message/trace-context.ts';
 import type { Delivery, DeliveryMeta, SenderProof } from '../core/transport/contract.ts';
 import { keptBody, type RawMessage } from './raw-message.ts';
 
@@ -11,6 +12,8 @@ export interface PackedBatch {
   readonly buffer: ArrayBuffer;
   /** The trace that its transactions belong to; left out if tracing is off. */
   readonly traceId?: string;
+  /** The contexts of its messages, each in the message's place; left out if tracing is off, or if none has one. */
+  readonly traces?: ReadonlyArray<TraceContext | undefined>;
 }
 
 /** A call, packed for a worker. */
@@ -89,8 +92,25 @@ export function pack(
   return traceId === undefined ? batch : { ...batch, traceId };
 }
 
+/** Adds the contexts of the deliveries. They are copied, not transferred. */
+export function withTraces(batch: PackedBatch, deliveries: ReadonlyArray<Delivery>): PackedBatch {
+  const traces = deliveries.map(({ meta }) => meta.trace);
+  return traces.every((trace) => trace === undefined) ? batch : { ...batch, traces };
+}
+
 /** Unpacks the messages of a batch. Their bodies are parts of its buffer. */
-export function unpack({ buffer, count }: PackedBatch): RawMessage[] {
+export function unpack(batch: PackedBatch): RawMessage[] {
+  const messages = unpackMessages(batch);
+  const { traces } = batch;
+  // Nearly always.
+  if (traces === undefined) return messages;
+  return messages.map((message, index) => {
+    const trace = traces[index];
+    return trace === undefined ? message : { ...message, trace };
+  });
+}
+
+function unpackMessages({ buffer, count }: PackedBatch): RawMessage[] {
   const table = new Uint32Array(buffer, 0, count * words);
   const bytes = Buffer.from(buffer);
   let at = table.byteLength;

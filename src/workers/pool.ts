@@ -6,7 +6,7 @@ import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.t
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
 import type { RetryResult } from './deferred.ts';
-import { type PackedBatch, type PackedCall, pack } from './packing.ts';
+import { type PackedBatch, type PackedCall, pack, withTraces } from './packing.ts';
 import { joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
@@ -17,6 +17,8 @@ export interface PoolOptions {
   /** Bytes. A longer body is cut to a prefix, and its digest is added. */
   readonly maxBody: number;
   readonly settings: WorkerSettings;
+  /** Whether the workers get the contexts of messages, for rows that keep them: whether tracing is on. */
+  readonly carriesTraces?: boolean;
   readonly logger: Logger;
 }
 
@@ -125,7 +127,7 @@ export class WorkerPool {
     try {
       return await this.ordinary.run(transport, { name: 'retry' });
     } catch (error) {
-      return { retried: 0, resolved: 0, isUnfinished: false, failedBecause: messageOf(error) };
+      return { retried: 0, resolved: 0, isUnfinished: false, outcomes: {}, failedBecause: messageOf(error) };
     }
   }
 
@@ -215,7 +217,7 @@ export class WorkerPool {
     run: CallRun,
     traceId: string | undefined,
   ): Promise<CallResult> {
-    const call: PackedCall = { batch: pack(transport, [delivery], this.options.maxBody, traceId), ...run };
+    const call: PackedCall = { batch: this.pack(transport, [delivery], traceId), ...run };
     return piscina.run(call, { name: 'call', transferList: [call.batch.buffer] });
   }
 
@@ -226,7 +228,13 @@ export class WorkerPool {
     deliveries: ReadonlyArray<Delivery>,
     traceId?: string,
   ): Promise<BatchResult> {
-    const batch: PackedBatch = pack(transport, deliveries, this.options.maxBody, traceId);
+    const batch = this.pack(transport, deliveries, traceId);
     return piscina.run(batch, { name, transferList: [batch.buffer] });
+  }
+
+  private pack(transport: string, deliveries: ReadonlyArray<Delivery>, traceId?: string): PackedBatch {
+    const { maxBody, carriesTraces } = this.options;
+    const batch = pack(transport, deliveries, maxBody, traceId);
+    return carriesTraces === true ? withTraces(batch, deliveries) : batch;
   }
 }

@@ -1,5 +1,6 @@
 import type { Rejected } from '../core/errors.ts';
 import type { CallAddress, Envelope } from '../core/message/envelope.ts';
+import type { TraceContext } from '../core/message/trace-context.ts';
 import type { Span } from '../core/span.ts';
 import type { SenderProof } from '../core/transport/contract.ts';
 
@@ -23,6 +24,8 @@ export interface RawMessage extends Span {
   readonly contentBegin?: number;
   /** Seconds since the epoch: when the message was signed. Undefined if no signature proves its sender. */
   readonly signedAt?: number;
+  /** The trace that its sender names. Only if tracing is on, or if it comes from a row. */
+  readonly trace?: TraceContext | undefined;
   /** The result of unsealing Trove's secure form; undefined if the body is read as it is. */
   readonly unsealed?: Unsealed;
 }

@@ -54,12 +54,14 @@ export async function redriveLetters(
     }
     count('held', held.length);
     open = held;
+    const traces = letters.flatMap(({ trace }) => trace ?? []);
     const notifies = returned > 0 || result.notifies === true;
-    if (held.length === 0) return { outcomes, notifies };
+    if (held.length === 0) return { outcomes, notifies, traces };
     await transaction(state, (db) => postponeLetters(db, held));
     return {
       outcomes,
       notifies,
+      traces,
       failedBecause: result.heldBecause ?? 'letters were left without an outcome',
     };
   } catch (error) {

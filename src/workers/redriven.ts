@@ -1,3 +1,5 @@
+import type { RunAgainFigures } from '../core/message/outcome.ts';
+
 /** The letters of one transport that a worker redrives. */
 export interface RedriveTask {
   readonly transport: string;
@@ -5,13 +7,11 @@ export interface RedriveTask {
 }
 
 /** The result of redriving some letters. */
-export interface RedriveResult {
+export interface RedriveResult extends RunAgainFigures {
   /** Letters by their outcome. `refused`: they cannot be redriven as they are. `held`: they wait on. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Whether notifications were stored. They can be published now. */
   readonly notifies: boolean;
-  /** Why letters are held. */
-  readonly failedBecause?: string;
 }
 
 /** Sums up results. */
@@ -24,6 +24,7 @@ export function sumOf(results: ReadonlyArray<RedriveResult>): RedriveResult {
   return {
     outcomes,
     notifies: results.some(({ notifies }) => notifies),
+    traces: results.flatMap(({ traces = [] }) => traces),
     ...(failedBecause !== undefined && { failedBecause }),
   };
 }

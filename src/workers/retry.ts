@@ -3,7 +3,7 @@ import { wholeBody } from '../core/span.ts';
 import { applyBatch } from './batch/apply.ts';
 import { type BatchItem, isTask } from './batch/item.ts';
 import { deferredItem } from './batch/leftovers/deferred-item.ts';
-import { sealedPrefix } from './batch/leftovers/record.ts';
+import { type Resolved, sealedPrefix } from './batch/leftovers/record.ts';
 import { type ClaimedMessage, claimDeferred } from './batch/leftovers/sql/claim-deferred.ts';
 import { deleteDeferred } from './batch/leftovers/sql/delete-deferred.ts';
 import { lockDeferred } from './batch/leftovers/sql/lock-deferred.ts';
@@ -25,7 +25,7 @@ const retryLimit = 500;
  */
 export async function retryDeferred(state: ThreadState, transport: string): Promise<RetryResult> {
   const claimed = await claim(state, transport);
-  if (claimed.length === 0) return { retried: 0, resolved: 0, isUnfinished: false };
+  if (claimed.length === 0) return { retried: 0, resolved: 0, isUnfinished: false, outcomes: {} };
   const [sealed, plain] = partition(claimed, ({ method }) => method.startsWith(sealedPrefix));
   const items = [
     ...plain.map(
@@ -44,6 +44,8 @@ export async function retryDeferred(state: ThreadState, transport: string): Prom
     isUnfinished: claimed.length === retryLimit && heldBecause === undefined,
     notifies: result.notifies === true,
     dead: result.dead,
+    outcomes: countsOf(result.committed, claimed.length),
+    traces: claimed.flatMap(({ trace }) => trace ?? []),
     ...(heldBecause !== undefined && { failedBecause: heldBecause }),
   };
 }
@@ -126,13 +128,14 @@ async function unsealDeferred(
 ): Promise<ReadonlyArray<readonly [BatchItem, ClaimedMessage]>> {
   const items: [BatchItem, ClaimedMessage][] = [];
   for (const [transport, messages] of Map.groupBy(claimed, (message) => message.transport)) {
-    const raw = messages.map(({ args: { body, message_id: messageId } }) => ({
+    const raw = messages.map(({ args: { body, message_id: messageId }, trace }) => ({
       ...wholeBody(Buffer.from(String(body))),
       oversize: undefined,
       messageId: typeof messageId === 'string' ? messageId : undefined,
       sender: undefined,
       senderProof: undefined,
       isCall: false,
+      trace: trace ?? undefined,
     }));
     const unsealed = await unsealBatch(state, transport, raw, { exceptCalls: true });
     for (const [position, message] of messages.entries()) {
@@ -146,6 +149,14 @@ async function unsealDeferred(
     }
   }
   return items;
+}
+
+/** How many of `claimed` messages have each outcome. Those without one are held. */
+function countsOf(committed: ReadonlyArray<Resolved>, claimed: number): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { outcome } of committed) counts[outcome.kind] = (counts[outcome.kind] ?? 0) + 1;
+  if (committed.length < claimed) counts.held = claimed - committed.length;
+  return counts;
 }
 
 function partition<Item>(items: ReadonlyArray<Item>, isFirst: (item: Item) => boolean): [Item[], Item[]] {

@@ -100,3 +100,12 @@ test.serial(
     t.is(spans('process')[2]?.parentSpanContext, undefined);
   },
 );
+
+test.serial('a call that runs without a batch before it ends its receive', async (t) => {
+  const { deliveries } = await deliver([traceOf(1)]);
+  const [call] = deliveries;
+  if (call === undefined) throw new Error('nothing was delivered');
+  await tracing.call('memory', call, async () => ({ outcome: 'answered' }));
+  const [receive] = spans('receive');
+  t.is(receive?.links[0]?.context.spanId, spans('process')[0]?.spanContext().spanId);
+});

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import { registeredTracing } from '../../src/tracing/tracing.ts';
 import { FrameReader } from '../../src/transports/amqp091/read-frames.ts';
@@ -7,6 +8,8 @@ import { PublishReader } from '../../src/transports/mqtt/read-publish.ts';
 import { createPublishReader } from '../../src/transports/mqtt/read-trace.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
+import { listenForNotifications } from '../support/listeners.ts';
+import { noticeBody } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
@@ -53,3 +56,35 @@ for (const { label, service, open } of peers)
       [],
     );
   });
+
+const [first] = peers;
+needs(
+  test,
+  first.service,
+  'postgres',
+)(
+  'without an SDK a replica reads no context, and publishes one that another replica has stored',
+  async (t) => {
+    const peer = await first.open(t);
+    const database = await createDatabase(t, { migrated: true });
+    const topic = `notices-${randomUUID()}`;
+    const { heard } = await listenForNotifications(t, peer.entry, `${topic}.info`, 'conductor');
+    await startConductorHere(t, {
+      database: database.url,
+      transports: { edge: peer.entry },
+      settings: { notifications: { topic } },
+    });
+    const { send } = await peer.open();
+    await database.query(
+      `INSERT INTO notification_outbox (transport, topic, message_id, body, trace_context) VALUES ('edge', $1, 'm1', $2, $3)`,
+      [`${topic}.info`, noticeBody('oslo', sender, 'stored'), JSON.stringify({ traceparent })],
+    );
+    // Its notification wakes the outbox.
+    await send({ body: String(noticeBody('native', sender, 'own')), properties: { traceparent } });
+    await waitFor(() => heard.length === 2, { what: 'both notifications' });
+    t.deepEqual(heard.map(({ requestId, properties }) => [requestId, properties.traceparent]).sort(), [
+      ['own', undefined],
+      ['stored', traceparent],
+    ]);
+  },
+);

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { outcomeKinds } from '../../src/core/message/outcome.ts';
 import { bodyOf } from '../../src/core/span.ts';
 import type { Delivery, DeliveryMeta, Session } from '../../src/core/transport/contract.ts';
-import { pack, unpack } from '../../src/workers/packing.ts';
+import { pack, unpack, withTraces } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
 import { createDatabase } from '../support/database.ts';
 import { freePort } from '../support/ports.ts';
@@ -73,6 +73,22 @@ test('a body that is too large is passed on as a prefix with its size and digest
   t.is(large?.oversize?.size, 200_000);
   t.is(large?.oversize?.digest.length, 32);
   t.is(large?.sender, 'me');
+});
+
+test('the contexts of messages are passed on in their places, and a batch without any carries none', (t) => {
+  const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+  const deliveries = [delivery('a'), delivery('b', { trace }), delivery('c')];
+  const packed = withTraces(pack('x', deliveries, 1000), deliveries);
+  t.deepEqual(
+    unpack(packed).map((message) => [bodyOf(message).toString(), message.trace]),
+    [
+      ['a', undefined],
+      ['b', trace],
+      ['c', undefined],
+    ],
+  );
+  const plain = pack('x', [delivery('a')], 1000);
+  t.is(withTraces(plain, [delivery('a')]), plain);
 });
 
 test('only the beginning of a long compression name is passed on', (t) => {

@@ -166,11 +166,12 @@ export class OutboxPublisher {
   }
 
   /** Rejects with NotConnected if the session cannot publish now, with another error if the broker does not take this message. */
-  private async publish({ row, topic, messageId, body }: ClaimedNotification): Promise<void> {
+  private async publish({ row, topic, messageId, body, trace }: ClaimedNotification): Promise<void> {
     if (this.late.has(row)) throw new Error('the broker has not accepted an earlier try yet');
     const session = this.options.session();
     if (session === undefined) throw new NotConnected('there is no connection');
-    const publishing = session.publish({ to: { kind: 'topic', name: topic }, body, messageId });
+    const plain = { to: { kind: 'topic', name: topic }, body, messageId } as const;
+    const publishing = session.publish(trace === null ? plain : { ...plain, trace });
     const waiting = new AbortController();
     const { patience } = this.options;
     const passed = pause(patience, AbortSignal.any([waiting.signal, this.ending.signal])).then(() => 'late');

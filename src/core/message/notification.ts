@@ -1,3 +1,5 @@
+import type { TraceContext } from './trace-context.ts';
+
 /**
  * A message of our own that follows from a message of a guest. It is stored in the table notification_outbox, in the transaction of
  * that message, and published afterwards: at least once, and in order for each instance.
@@ -21,6 +23,8 @@ export interface ClaimedNotification {
   /** Null: it may be published before or after any other. */
   readonly instanceId: string | null;
   readonly body: Uint8Array;
+  /** Of the message that led to it; null if it has none. */
+  readonly trace: TraceContext | null;
 }
 
 /** The results of claimed notifications. Each list has the ids of rows. */

@@ -3,6 +3,7 @@ import type { HoldCause } from '../hold-causes.ts';
 import type { BatchFigures } from './batch-figures.ts';
 import type { CallAddress } from './envelope.ts';
 import type { Notification } from './notification.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** The outcome of one message. Every message has exactly one. Every outcome settles the message as done. */
 export type Outcome =
@@ -107,6 +108,16 @@ export interface ClockNotes {
   readonly ahead: ReadonlyArray<readonly [instanceId: string, seconds: number]>;
   /** The instances of stale heartbeats. */
   readonly stale: ReadonlyArray<string>;
+}
+
+/** What the spans tell of messages that were stored and run again. */
+export interface RunAgainFigures {
+  /** Messages by outcome. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** The contexts of those that have one. */
+  readonly traces?: ReadonlyArray<TraceContext>;
+  /** Why some of them still wait for an outcome. */
+  readonly failedBecause?: string;
 }
 
 /** A worker's report about a call. */

@@ -39,6 +39,35 @@ export function traceparentOf({ traceId, spanId, isSampled }: TraceIds): string 
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
 }
 
+/** What the properties of each protocol and a text in Postgres can hold. A vendor writes nothing else (section 3.3.1.3). */
+const printable = /^[ -~]+$/;
+
+/**
+ * A context as a message of ours or a row carries it on: of version 00, since the fields of a later one are not known, and without a
+ * `tracestate` that no vendor writes. Undefined if it is invalid.
+ */
+export function passedOn({ traceparent, tracestate }: TraceContext): TraceContext | undefined {
+  const ids = traceIdsOf(traceparent);
+  if (ids === undefined) return undefined;
+  const own = { traceparent: traceparentOf(ids) };
+  return tracestate !== undefined && printable.test(tracestate) ? { ...own, tracestate } : own;
+}
+
+/**
+ * The context that a process was started with: the variables TRACEPARENT and TRACESTATE, as OpenTelemetry names them
+ * (https://opentelemetry.io/docs/specs/otel/context/env-carriers/). They are checked as properties are. Undefined if there is none, or
+ * if it is invalid.
+ */
+export function traceContextIn(
+  variables: Readonly<Record<string, string | undefined>>,
+): TraceContext | undefined {
+  const textOf = (name: FieldName) => {
+    const text = variables[name.toUpperCase()];
+    return text !== undefined && Buffer.byteLength(text) <= mostBytes[name] ? text.trim() : undefined;
+  };
+  return passedOn({ traceparent: textOf('traceparent') ?? '', tracestate: textOf('tracestate') });
+}
+
 /** Collects the context from the properties of one message. */
 export class TraceFields {
   private readonly found: Record<FieldName, string | undefined> = {

@@ -121,7 +121,10 @@ export interface Publication {
   readonly correlationId?: string | undefined;
   /** The media type of the body, if its wire form needs one. */
   readonly contentType?: string | undefined;
-  /** Of a reply, if tracing is on: the context of the span that has executed the call. It goes into the protocol's properties. */
+  /**
+   * It goes into the protocol's properties. Of a reply, if tracing is on: the context of the span that has executed the call. Of a
+   * notification: the context of the message that led to it.
+   */
   readonly trace?: TraceContext | undefined;
 }
 

@@ -39,12 +39,12 @@ WITH chosen AS (
   RETURNING outbox.*, too_many, redacted, CASE WHEN redacted THEN shown ELSE body END AS kept
 )
 INSERT INTO dead_letters
-  (transport, reason, detail, instance_id, message_id, topic, body, body_size, body_digest, redacted)
+  (transport, reason, detail, instance_id, message_id, topic, body, body_size, body_digest, redacted, trace_context)
 SELECT transport, 'unpublished',
   CASE WHEN too_many THEN 'there are too many notifications (outbox.maxRows)'
     ELSE 'it could not be published in time (outbox.maxAge)' END
     || coalesce('; the last try: ' || error, '; it was not tried'),
-  instance_id, message_id, topic, substring(kept FOR ${keptBody}), octet_length(body), sha256(body), redacted
+  instance_id, message_id, topic, substring(kept FOR ${keptBody}), octet_length(body), sha256(body), redacted, trace_context
 FROM expired ORDER BY id
 RETURNING transport, instance_id AS "instanceId", message_id AS "messageId", detail`;
 

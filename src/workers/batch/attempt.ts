@@ -7,6 +7,7 @@ import { type BatchItem, isTask } from './item.ts';
 import { deferredItem } from './leftovers/deferred-item.ts';
 import { type Resolved, record } from './leftovers/record.ts';
 import { takeDeferred } from './leftovers/sql/take-deferred.ts';
+import { traceChanges } from './outbox/transitions.ts';
 import type { Run } from './run.ts';
 import { TransactionFailed, transact } from './transact.ts';
 
@@ -135,6 +136,7 @@ async function applyItems(
     resolved = resolved.length === 0 ? outcomes : resolved.concat(outcomes);
   }
   await record(db, resolved, run);
+  await traceChanges(db, resolved, run);
   return resolved;
 }
 

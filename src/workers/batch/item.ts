@@ -1,4 +1,5 @@
 import type { Outcome } from '../../core/message/outcome.ts';
+import { passedOn, type TraceContext } from '../../core/message/trace-context.ts';
 import type { CastMethod, GuestArgs } from '../methods/contract.ts';
 import type { RawMessage, SealedCast } from '../raw-message.ts';
 
@@ -28,6 +29,8 @@ export interface BatchItem {
   readonly later?: Task | undefined;
   /** Whether it was deferred before, and has its row. */
   readonly hasRow?: boolean;
+  /** The trace of a message that was deferred before. That of any other is in `raw`. */
+  readonly trace?: TraceContext | undefined;
   /** The id of its dead letter, if it is redriven. */
   readonly letterId?: string;
 }
@@ -40,4 +43,16 @@ export interface Task {
 
 export function isTask(task: Task | Outcome): task is Task {
   return 'method' in task;
+}
+
+/** The trace of a message; undefined if it names none. */
+export function traceOf({ raw, trace }: Pick<BatchItem, 'raw' | 'trace'>): TraceContext | undefined {
+  return raw?.trace ?? trace;
+}
+
+/** The trace of a message as its row has it, in JSON; null if it names none. */
+export function storedTrace(item: Pick<BatchItem, 'raw' | 'trace'>): string | null {
+  const trace = traceOf(item);
+  const stored = trace && passedOn(trace);
+  return stored === undefined ? null : JSON.stringify(stored);
 }

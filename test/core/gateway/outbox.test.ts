@@ -26,6 +26,7 @@ function setUp(texts: string[], take: (text: string) => Promise<void> = async ()
       messageId: `id ${row}`,
       instanceId,
       body: Buffer.from(word),
+      trace: null,
       isDue: true,
     });
   };

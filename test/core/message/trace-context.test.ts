@@ -1,6 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { TraceFields, traceIdsOf, traceparentOf } from '../../../src/core/message/trace-context.ts';
+import {
+  passedOn,
+  TraceFields,
+  traceContextIn,
+  traceIdsOf,
+  traceparentOf,
+} from '../../../src/core/message/trace-context.ts';
 
 /** W3C Trace Context, as senders write it. */
 
@@ -71,6 +77,37 @@ test('a tracestate of more than 512 bytes is left out, and a long traceparent is
     { traceparent: valid },
   );
   t.is(fieldsOf([['traceparent', `cc${valid.slice(2)}-${'x'.repeat(300)}`]]).context, undefined);
+});
+
+test('the context of a process comes from its environment, and is checked as a property is', (t) => {
+  const own = { traceparent: valid };
+  t.is(traceContextIn({}), undefined);
+  t.is(traceContextIn({ TRACESTATE: 'a=1' }), undefined);
+  t.deepEqual(traceContextIn({ TRACEPARENT: valid }), own);
+  t.deepEqual(traceContextIn({ TRACEPARENT: ` ${valid} `, TRACESTATE: ' a=1,b=2 ' }), {
+    ...own,
+    tracestate: 'a=1,b=2',
+  });
+  for (const TRACEPARENT of [
+    '',
+    'x',
+    valid.toUpperCase(),
+    `${valid}0`,
+    `cc${valid.slice(2)}-${'x'.repeat(300)}`,
+  ])
+    t.is(traceContextIn({ TRACEPARENT, TRACESTATE: 'a=1' }), undefined, TRACEPARENT);
+  for (const TRACESTATE of ['', ' ', 'a'.repeat(513), 'é'.repeat(257)])
+    t.deepEqual(traceContextIn({ TRACEPARENT: valid, TRACESTATE }), own, TRACESTATE);
+});
+
+test('a context is passed on in version 00, without a tracestate that Postgres or a header cannot hold', (t) => {
+  t.deepEqual(passedOn({ traceparent: `cc-${traceId}-${spanId}-03-\0`, tracestate: 'a=1' }), {
+    traceparent: valid,
+    tracestate: 'a=1',
+  });
+  for (const tracestate of ['a=\0', 'a=1\r\nb: 2', 'a=\u00e9', ''])
+    t.deepEqual(passedOn({ traceparent: valid, tracestate }), { traceparent: valid });
+  t.is(passedOn({ traceparent: 'x' }), undefined);
 });
 
 test('a context that is written is read again, and no text makes the reader throw', (t) => {

@@ -7,7 +7,7 @@ import type { DeferredRow } from './sql/take-deferred.ts';
 
 /** Makes an item of a deferred message, for its retry. Its arguments take the place of the body, which is not kept. */
 export function deferredItem(
-  { method, args, transport }: Omit<DeferredRow, 'key'>,
+  { method, args, transport, trace: stored }: Omit<DeferredRow, 'key'>,
   index: number,
   manager: Manager,
 ): BatchItem {
@@ -20,7 +20,8 @@ export function deferredItem(
     context: undefined,
     call: undefined,
   };
-  return { index, transport, raw: undefined, method, messageId: undefined, args, task: taskOrDead() };
+  const trace = stored ?? undefined;
+  return { index, transport, raw: undefined, method, messageId: undefined, args, trace, task: taskOrDead() };
 
   function taskOrDead(): BatchItem['task'] {
     try {

@@ -1,6 +1,7 @@
 import { messageOf, Rejected } from '../../../core/errors.ts';
 import { isObject, parseObject, textOf } from '../../../core/json.ts';
 import { CALL, dead } from '../../../core/message/outcome.ts';
+import type { TraceContext } from '../../../core/message/trace-context.ts';
 import { wholeBody } from '../../../core/span.ts';
 import type { RawMessage } from '../../raw-message.ts';
 import type { BatchItem } from '../item.ts';
@@ -30,9 +31,10 @@ export async function letterItems(
   const refused: LetterMark[] = [];
   const received: (readonly [StoredLetter, RawMessage])[] = [];
   for (const letter of letters) {
-    const { id: letterId, body, wasDeferred } = letter;
+    const { id: letterId, body, wasDeferred, trace } = letter;
     if (body === null) refused.push({ id: letterId, outcome: 'refused' });
-    else if (wasDeferred) items.push({ ...itemOfArguments(state, transport, body, items.length), letterId });
+    else if (wasDeferred)
+      items.push({ ...itemOfArguments(state, transport, body, trace, items.length), letterId });
     else received.push([letter, rawOf(letter, body)]);
   }
   const opened = await unseal(state, transport, received);
@@ -47,7 +49,7 @@ export async function letterItems(
 }
 
 function rawOf(
-  { messageId, sender, senderProof, compression, isEdited }: StoredLetter,
+  { messageId, sender, senderProof, compression, isEdited, trace }: StoredLetter,
   body: Buffer,
 ): RawMessage {
   return {
@@ -58,6 +60,7 @@ function rawOf(
     senderProof: senderProof ?? undefined,
     isCall: false,
     compression: isEdited ? undefined : (compression ?? undefined),
+    trace: trace ?? undefined,
   };
 }
 
@@ -82,18 +85,20 @@ function itemOfArguments(
   { manager }: ThreadState,
   transport: string,
   body: Buffer,
+  trace: TraceContext | null,
   index: number,
 ): BatchItem {
   try {
     const { method, args } = parseObject(textOf(body), 'the body');
     if (typeof method !== 'string' || !isObject(args))
       throw new Rejected('bad_envelope', 'the body has to be {"method": "...", "args": {...}}');
-    return deferredItem({ method, args, transport }, index, manager);
+    return deferredItem({ method, args, transport, trace }, index, manager);
   } catch (error) {
     const task =
       error instanceof Rejected
         ? dead(error.reason, error.message)
         : dead('crash', `reading the message failed: ${messageOf(error)}`);
-    return { index, transport, raw: undefined, method: undefined, messageId: undefined, task };
+    const base = { index, transport, raw: undefined, method: undefined, messageId: undefined };
+    return { ...base, trace: trace ?? undefined, task };
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Outcome } from '../../../core/message/outcome.ts';
 import { bodyOf } from '../../../core/span.ts';
 import { keptBody } from '../../raw-message.ts';
-import { type BatchItem, isTask } from '../item.ts';
+import { type BatchItem, isTask, storedTrace } from '../item.ts';
 import { redact } from './redact.ts';
 import type { DeadLetter } from './sql/insert-dead-letters.ts';
 
@@ -35,6 +35,7 @@ export function letterOf(
     compression: shown?.inflated === true ? null : cleanText(raw?.compression || undefined, kept.method),
     isCall: raw?.isCall === true,
     wasDeferred: raw === undefined,
+    trace: storedTrace(item),
     redacted: shown?.redacted === true,
     body: body?.subarray(0, keptBody) ?? null,
     bodySize: raw?.oversize?.size ?? whole.length,

@@ -5,7 +5,7 @@ import { bodyOf } from '../../../core/span.ts';
 import { type Manager, takesBatches } from '../../methods/contract.ts';
 import type { Db } from '../../postgres/transaction.ts';
 import type { RawMessage, SealedCast } from '../../raw-message.ts';
-import { type BatchItem, isTask } from '../item.ts';
+import { type BatchItem, isTask, storedTrace } from '../item.ts';
 import { notifies, storeNotifications } from '../outbox/store.ts';
 import type { ThreadState } from '../thread-state.ts';
 import { type LetterFlood, type Origin, sumUp } from './flood.ts';
@@ -73,7 +73,7 @@ export async function recordMinimal(
   { redact }: Pick<ThreadState, 'redact'>,
 ): Promise<void> {
   if (item.letterId !== undefined) return;
-  const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null };
+  const bare = { detail: null, method: null, instanceId: null, messageId: null, sender: null, trace: null };
   await insertDeadLetters(db, [{ ...letterOf(item, outcome, redact), ...bare }]);
 }
 
@@ -98,6 +98,7 @@ function toDeferred({ item, outcome }: Resolved, manager: Manager): DeferredMess
       args: wire,
       guard: args.guard ?? Number.NEGATIVE_INFINITY,
       reason: outcome.reason,
+      trace: storedTrace(item),
     },
   ];
 }
@@ -127,6 +128,7 @@ function toDeferredSealed(
     args: { body: body.toString('utf8'), message_id: raw.messageId },
     guard: nextArrival(),
     reason,
+    trace: storedTrace({ raw }),
   };
 }
 

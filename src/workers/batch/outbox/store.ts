@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Notification } from '../../../core/message/notification.ts';
 import type { Outcome } from '../../../core/message/outcome.ts';
 import type { Db } from '../../postgres/transaction.ts';
-import { type BatchItem, isTask } from '../item.ts';
+import { type BatchItem, isTask, storedTrace } from '../item.ts';
 import { insertNotifications, type StoredNotification } from './sql/insert-notifications.ts';
 
 /** A message, and the outcome that may carry a notification. */
@@ -38,6 +38,7 @@ function toRow({ item, outcome }: Notifying): StoredNotification[] {
       messageId: notification.id ?? idOf(item, notification),
       instanceId: isTask(item.task) ? item.task.args.instanceId : null,
       body: Buffer.from(body.buffer, body.byteOffset, body.length),
+      trace: storedTrace(item),
     },
   ];
 }

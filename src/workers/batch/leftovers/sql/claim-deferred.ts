@@ -50,7 +50,7 @@ UPDATE deferred SET
   next_attempt_at = now() + least($3::double precision, $2::double precision * 2 ^ least(attempts, 30)) * interval '1 ms'
 FROM due
 WHERE deferred.method = due.method AND deferred.key = due.key
-RETURNING deferred.method, deferred.key, transport, args, sent, reason,
+RETURNING deferred.method, deferred.key, transport, args, sent, reason, trace_context AS trace,
   (extract(epoch FROM now() - failing_since) * 1000)::double precision AS "failingFor",
   too_many OR first_deferred_at < now() - $4::double precision * interval '1 ms' AS last`;
 

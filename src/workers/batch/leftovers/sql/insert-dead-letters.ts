@@ -21,13 +21,15 @@ export interface DeadLetter {
   readonly bodySize: number;
   /** SHA-256 of the whole body. */
   readonly bodyDigest: Buffer;
+  /** As JSON; null if it names none. */
+  readonly trace: string | null;
 }
 
 const text = `
 INSERT INTO dead_letters (transport, reason, detail, method, instance_id, message_id, sender, body, body_size, body_digest,
-  sender_proof, compression, is_call, was_deferred, redacted)
+  sender_proof, compression, is_call, was_deferred, redacted, trace_context)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-  $9::integer[], $10::bytea[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $15::boolean[])`;
+  $9::integer[], $10::bytea[], $11::text[], $12::text[], $13::boolean[], $14::boolean[], $15::boolean[], $16::json[])`;
 
 export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLetter>): Promise<void> {
   await db.query('insert-dead-letters', text, [
@@ -46,5 +48,6 @@ export async function insertDeadLetters(db: Db, letters: ReadonlyArray<DeadLette
     letters.map(({ isCall }) => isCall),
     letters.map(({ wasDeferred }) => wasDeferred),
     letters.map(({ redacted }) => redacted),
+    letters.map(({ trace }) => trace),
   ]);
 }

@@ -1,4 +1,5 @@
 import type { DeadReason } from '../../../../core/errors.ts';
+import type { TraceContext } from '../../../../core/message/trace-context.ts';
 import type { SenderProof } from '../../../../core/transport/contract.ts';
 import type { Db } from '../../../postgres/transaction.ts';
 
@@ -13,6 +14,7 @@ export interface StoredLetter {
   /** Its arguments are its body, and its sender was checked when it was deferred. */
   readonly wasDeferred: boolean;
   readonly isEdited: boolean;
+  readonly trace: TraceContext | null;
   /** The edited body, or else the whole body; null if there is none to redrive. */
   readonly body: Buffer | null;
 }
@@ -20,7 +22,7 @@ export interface StoredLetter {
 /** The body of a call, and a body that is cut or redacted, cannot be redriven as it is. */
 const text = `
 SELECT id::text, reason, message_id AS "messageId", sender, sender_proof AS "senderProof", compression,
-  was_deferred AS "wasDeferred", edited_body IS NOT NULL AS "isEdited",
+  was_deferred AS "wasDeferred", edited_body IS NOT NULL AS "isEdited", trace_context AS trace,
   coalesce(edited_body, CASE
     WHEN NOT is_call AND NOT redacted AND counted IS NULL AND octet_length(body) >= body_size THEN body
   END) AS body

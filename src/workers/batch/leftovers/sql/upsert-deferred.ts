@@ -14,6 +14,8 @@ export interface DeferredMessage {
   /** -Infinity if the message has no guard. */
   readonly guard: number;
   readonly reason: DeferredReason;
+  /** As JSON; null if it names none. */
+  readonly trace: string | null;
 }
 
 /**
@@ -23,17 +25,18 @@ export interface DeferredMessage {
  */
 const text = (manager: Manager) => `
 INSERT INTO deferred AS stored
-  (method, key, instance_id, transport, args, sent, reason, next_attempt_at, failing_since)
+  (method, key, instance_id, transport, args, sent, reason, next_attempt_at, failing_since, trace_context)
 SELECT method, key, instance_id, transport, args::jsonb, sent, reason, now() + $8::double precision * interval '1 ms',
-  CASE WHEN reason = 'unproven' THEN now() END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[])
-  AS input(method, key, instance_id, transport, args, sent, reason)
+  CASE WHEN reason = 'unproven' THEN now() END, trace::json
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::text[], $9::text[])
+  AS input(method, key, instance_id, transport, args, sent, reason, trace)
 ORDER BY method, key
 ON CONFLICT (method, key) DO UPDATE SET
   args = CASE WHEN false THEN NULL ${layers(manager).join(' ')} ELSE stored.args || excluded.args END,
   sent = greatest(excluded.sent, stored.sent),
   transport = excluded.transport,
   reason = excluded.reason,
+  trace_context = coalesce(excluded.trace_context, stored.trace_context),
   failing_since = coalesce(stored.failing_since, excluded.failing_since)
 WHERE excluded.sent > stored.sent OR excluded.sent = '-infinity'`;
 
@@ -77,6 +80,7 @@ export async function upsertDeferred(
       round.map(({ guard }) => guard),
       round.map(({ reason }) => reason),
       firstDelay,
+      round.map(({ trace }) => trace),
     ]);
   }
 }

@@ -39,9 +39,10 @@ WITH heads AS MATERIALIZED (
 ), claimed AS (
   UPDATE notification_outbox AS outbox SET next_attempt_at = now() + ${lease} * interval '1 ms'
   FROM chosen WHERE outbox.id = chosen.id
-  RETURNING outbox.id, topic, message_id, instance_id, body
+  RETURNING outbox.id, topic, message_id, instance_id, body, trace_context
 )
-SELECT id AS row, topic, message_id AS "messageId", instance_id AS "instanceId", body FROM claimed ORDER BY id`;
+SELECT id AS row, topic, message_id AS "messageId", instance_id AS "instanceId", body, trace_context AS trace
+FROM claimed ORDER BY id`;
 
 export function claimNotifications(db: Db, transport: string): Promise<ClaimedNotification[]> {
   return db.query<ClaimedNotification>('claim-notifications', text, [transport]);

@@ -7,13 +7,15 @@ export interface StoredNotification {
   readonly messageId: string;
   readonly instanceId: string | null;
   readonly body: Buffer;
+  /** As JSON; null if there is none. */
+  readonly trace: string | null;
 }
 
 const text = `
-INSERT INTO notification_outbox (transport, topic, message_id, instance_id, body)
-SELECT transport, topic, message_id, instance_id, body
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[])
-  WITH ORDINALITY AS input(transport, topic, message_id, instance_id, body, position)
+INSERT INTO notification_outbox (transport, topic, message_id, instance_id, body, trace_context)
+SELECT transport, topic, message_id, instance_id, body, trace::json
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])
+  WITH ORDINALITY AS input(transport, topic, message_id, instance_id, body, trace, position)
 ORDER BY position`;
 
 /** @param notifications in the order in which those of an instance are published. */
@@ -27,5 +29,6 @@ export async function insertNotifications(
     notifications.map(({ messageId }) => messageId),
     notifications.map(({ instanceId }) => instanceId),
     notifications.map(({ body }) => body),
+    notifications.map(({ trace }) => trace),
   ]);
 }
