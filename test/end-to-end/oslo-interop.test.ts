@@ -162,7 +162,7 @@ withTrove('a call in secure form is answered in secure form', async (t) => {
 
 withOslo('no call of many concurrent ones from an oslo client is lost or answered twice', async (t) => {
   const { url, account } = await start(t);
-  const times = 1000;
+  const times = 400;
   const ping = calls({ method: 'ping', args: {} });
   const [summary] = await programs.run(
     'oslo_caller.py',
