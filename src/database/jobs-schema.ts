@@ -11,6 +11,8 @@ export const defaultJobsSchema = 'conductor_jobs';
 
 /** Milliseconds between two looks for index builds of pg-boss that run in the background. */
 const buildPoll = 200;
+/** Seconds between two such builds' beginnings, of all sessions together. pg-boss takes no less; by default it is a minute. */
+const buildInterval = 10;
 
 /** The work that `conductor migrate` has to do on it. */
 export type JobsSchemaState = 'ready' | 'missing' | 'outdated';
@@ -62,14 +64,22 @@ export async function jobsPrivilegesLacking(query: Query, schema: string): Promi
       ];
 }
 
-/** Creates or upgrades the schema. A second call changes nothing. Only a session that migrates may call it. */
-export async function migrateJobsSchema(client: Client, schema: string): Promise<void> {
+/**
+ * Creates or upgrades the schema. A second call changes nothing. Only a session that migrates may call it.
+ *
+ * @param log takes a line for the operator if there is something to wait for.
+ */
+export async function migrateJobsSchema(
+  client: Client,
+  schema: string,
+  log: (line: string) => void,
+): Promise<void> {
   const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
   // Postgres asks for the right to create a schema even if the schema is there.
   const boss = bossOn(client, schema, true, rows.length === 0);
   try {
     await boss.start();
-    await indexesBuilt(boss);
+    await indexesBuilt(boss, log);
   } finally {
     await boss.stop({ graceful: false, close: false });
   }
@@ -102,6 +112,7 @@ function bossOn(client: Client, schema: string, migrate: boolean, createSchema =
     schedule: false,
     supervise: false,
     registerInstance: false,
+    bamIntervalSeconds: buildInterval,
     openTelemetry: { enabled: false },
   });
   // Without a listener an error would end the process. The statement that fails reports it.
@@ -110,13 +121,16 @@ function bossOn(client: Client, schema: string, migrate: boolean, createSchema =
 }
 
 /** An upgrade may build indexes concurrently, after its transaction. */
-async function indexesBuilt(boss: PgBoss): Promise<void> {
-  for (;;) {
+async function indexesBuilt(boss: PgBoss, log: (line: string) => void): Promise<void> {
+  for (let looks = 0; ; looks += 1) {
     const statuses = await boss.getBamStatus();
     const failed = statuses.find(({ status }) => status === 'failed');
     if (failed !== undefined)
       throw new Error(`pg-boss could not build ${failed.count} of its indexes: run conductor migrate again`);
     if (statuses.every(({ status }) => status === 'completed')) return;
+    // Builds that have begun have mostly ended after a second.
+    if (looks === 5)
+      log(`Waits for pg-boss to build its indexes, which it begins once in ${buildInterval} s at most.`);
     await sleep(buildPoll);
   }
 }

@@ -77,7 +77,7 @@ export async function upgrade(client: Client, options: MigrateOptions): Promise<
   if (pending.length > 0) await runMigrations(client, schema, 'up', skipTroveTables);
   if (duplicates.rows > 0) await removeDuplicates(query);
   if (indexNeeded) await buildStatusIndex(query);
-  if (jobsState !== 'ready') await migrateJobsSchema(client, jobsSchema);
+  if (jobsState !== 'ready') await migrateJobsSchema(client, jobsSchema, options.log);
 
   await checkReady(query);
   options.log('The database is ready.');

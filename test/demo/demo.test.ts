@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait.ts';
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const patience = 60_000;
 
-test('the demo writes heartbeats to Postgres, ends by itself and leaves no process running', async (t) => {
+test('the demo writes heartbeats to Postgres, ends by itself, leaves no process running and keeps an ordinary configuration file', async (t) => {
   const folder = temporaryDirectory('demo');
   const demo = startDemo(t, folder, '--for', '6');
   t.deepEqual(await demo.exited, { code: 0, signal: null }, demo.output());
@@ -26,12 +26,7 @@ test('the demo writes heartbeats to Postgres, ends by itself and leaves no proce
   t.is(guests, '24');
   t.regex(demo.stdout(), /guests in Postgres: .*\d running/);
   assertNothingLeft(t, folder);
-});
 
-test('the demo runs on an ordinary configuration file, and keeps the file', async (t) => {
-  const folder = temporaryDirectory('demo');
-  const demo = startDemo(t, folder, '--for', '1');
-  t.is((await demo.exited).code, 0, demo.output());
   const config = await loadConfig(join(folder, '.conductor', 'demo.yaml'), {}, transportKinds);
   t.true(demo.stdout().includes(config.database.url));
   t.true(config.guests.autoRegister);
@@ -42,16 +37,6 @@ test('the demo runs on an ordinary configuration file, and keeps the file', asyn
     config.transports.map(({ options }) => options.auth.mode),
     ['subject'],
   );
-});
-
-test('the demo stops cleanly on an interrupt', async (t) => {
-  const folder = temporaryDirectory('demo');
-  const demo = startDemo(t, folder);
-  await printed(demo, /The first heartbeat was in Postgres/);
-  demo.signal('SIGINT');
-  t.is((await demo.exited).code, 0, demo.output());
-  t.regex(demo.stdout(), /^Ended after \d+ s: \d+ heartbeats written to Postgres/m);
-  assertNothingLeft(t, folder);
 });
 
 test('the demo stops cleanly on an interrupt while it creates the database', async (t) => {
@@ -68,7 +53,7 @@ test('the demo stops cleanly on an interrupt while it creates the database', asy
   assertNothingLeft(t, folder);
 });
 
-test('a second demo in the same folder is refused, and does not affect the first', async (t) => {
+test('a second demo in the same folder is refused, and does not affect the first, which stops cleanly on an interrupt', async (t) => {
   const folder = temporaryDirectory('demo');
   const first = startDemo(t, folder);
   await printed(first, /The first heartbeat was in Postgres/);
@@ -85,6 +70,7 @@ test('a second demo in the same folder is refused, and does not affect the first
   });
   first.signal('SIGINT');
   t.is((await first.exited).code, 0, first.output());
+  t.regex(first.stdout(), /^Ended after \d+ s: \d+ heartbeats written to Postgres/m);
   assertNothingLeft(t, folder);
 });
 

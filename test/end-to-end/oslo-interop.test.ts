@@ -5,7 +5,7 @@ import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { encryptionKey, storeKey } from '../support/secure.ts';
 import { needs, onlyIf, service } from '../support/services.ts';
-import { hasOslo, hasTrove, runPython, startListener, withoutOslo, withoutTrove } from '../support/trove.ts';
+import { hasOslo, hasTrove, pythonPrograms, withoutOslo, withoutTrove } from '../support/trove.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
 
@@ -13,6 +13,9 @@ import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
 
 const withTrove = hasTrove ? needs(test, 'rabbitmq', 'postgres') : onlyIf(test, false, withoutTrove);
 const withOslo = hasOslo ? needs(test, 'rabbitmq', 'postgres') : onlyIf(test, false, withoutOslo);
+
+const programs = pythonPrograms();
+test.after.always('the programs end', programs.end);
 
 async function start(t: ExecutionContext, transport: object = {}, settings: object = {}) {
   const rabbitmq = service('rabbitmq');
@@ -42,10 +45,10 @@ for (const [form, transport] of [
     await insertInstances(database, instance);
     await insertBackup(database, backup, instance);
     await storeKey(database, instance, key);
-    const listener = await startListener(t, url, 2);
+    const listener = await programs.listen(t, url, 2);
     const sent = Date.now() / 1000;
     const keyed = form === 'secure' ? ['--key', key] : [];
-    await runPython('trove_casts.py', url, instance, backup, String(sent), ...keyed);
+    await programs.run('trove_casts.py', url, instance, backup, String(sent), ...keyed);
     const heard = await listener.heard(2);
     await waitFor(() => account.outcomes.applied === 5, { what: 'all five to be applied' });
     t.is(account.unexplained, 0);
@@ -84,9 +87,9 @@ withTrove('a notification waits for the first listener', async (t) => {
   const { url, database, account } = await start(t);
   const instance = randomUUID();
   await insertInstances(database, instance);
-  await runPython('trove_casts.py', url, instance, 'no-backup', '1');
+  await programs.run('trove_casts.py', url, instance, 'no-backup', '1');
   await waitFor(() => account.outcomes.applied === 4, { what: 'all but the backup to be applied' });
-  const heard = await (await startListener(t, url, 2)).heard(2);
+  const heard = await (await programs.listen(t, url, 2)).heard(2);
   t.deepEqual(heard.map(({ event_type: type }) => type).toSorted(), [
     'dbaas.instance_create.end',
     'dbaas.instance_create.error',
@@ -97,7 +100,7 @@ withTrove('a plain message is refused if the secure form is required', async (t)
   const { url, database, account } = await start(t, secure);
   const instance = randomUUID();
   await insertInstances(database, instance);
-  await runPython('trove_casts.py', url, instance, 'b', '1');
+  await programs.run('trove_casts.py', url, instance, 'b', '1');
   await waitFor(() => account.deadBy.forbidden === 5, { what: 'all five to be refused' });
   t.is(await statusOf(database, instance), undefined);
 });
@@ -106,13 +109,13 @@ const calls = (...list: JsonObject[]) => JSON.stringify(list);
 
 withOslo('a real oslo client that calls gets the result', async (t) => {
   const { url } = await start(t);
-  const [answer] = await runPython('oslo_caller.py', url, calls({ method: 'ping', args: {} }));
+  const [answer] = await programs.run('oslo_caller.py', url, calls({ method: 'ping', args: {} }));
   t.like(answer?.result, { pong: true });
 });
 
 withOslo("a real oslo client raises oslo's own exception for an error of its call", async (t) => {
   const { url } = await start(t);
-  const [unknown, newer, capped] = await runPython(
+  const [unknown, newer, capped] = await programs.run(
     'oslo_caller.py',
     url,
     calls(
@@ -134,7 +137,7 @@ withOslo("a real oslo client raises oslo's own exception for an error of its cal
 withTrove("a Trove client raises Trove's own exception for a bad argument", async (t) => {
   const { url } = await start(t);
   const bad = { instance_id: 7, payload: {} };
-  const [answer] = await runPython(
+  const [answer] = await programs.run(
     'oslo_caller.py',
     url,
     calls({ method: 'heartbeat', args: bad }),
@@ -151,7 +154,7 @@ withTrove('a call in secure form is answered in secure form', async (t) => {
   await storeKey(database, instance, key);
   const heartbeat = { instance_id: instance, payload: { service_status: 'running' }, sent: 1 };
   const list = calls({ method: 'ping', args: {} }, { method: 'heartbeat', args: heartbeat });
-  const answers = await runPython('oslo_caller.py', url, list, '--key', key, '--instance', instance);
+  const answers = await programs.run('oslo_caller.py', url, list, '--key', key, '--instance', instance);
   t.like(answers[0]?.result, { pong: true });
   t.deepEqual(answers[1], { result: { outcome: 'applied' } });
   t.like(await statusOf(database, instance), { status_description: 'running' });
@@ -159,9 +162,9 @@ withTrove('a call in secure form is answered in secure form', async (t) => {
 
 withOslo('no call of many concurrent ones from an oslo client is lost or answered twice', async (t) => {
   const { url, account } = await start(t);
-  const times = 1000;
+  const times = 400;
   const ping = calls({ method: 'ping', args: {} });
-  const [summary] = await runPython(
+  const [summary] = await programs.run(
     'oslo_caller.py',
     url,
     ping,

@@ -30,7 +30,8 @@ export default {
   allocate: {
     ...heartbeat,
     apply: () => {
-      for (const hoard: unknown[] = []; ; ) hoard.push(new Array(10_000).fill(hoard.length));
+      // Numbers with a fraction: the garbage collector need not look at each.
+      for (const hoard: unknown[] = []; ; ) hoard.push(new Array(100_000).fill(0.5));
     },
   },
 };
