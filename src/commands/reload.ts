@@ -2,6 +2,7 @@ import type { Conductor } from '../conductor/replica.ts';
 import type { Config } from '../core/config/load.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { isTerminalLost } from './terminal.ts';
 
 export interface ReloadOptions {
   /** Reads the configuration. */
@@ -13,7 +14,7 @@ export interface ReloadOptions {
 
 /**
  * Has a replica read its configuration anew at each SIGHUP. A signal during the start counts after it. Signals while the configuration is
- * read count as one.
+ * read count as one. If the signal comes because the terminal is lost, the replica stops in order.
  */
 export function reloadUponSignal(options: ReloadOptions): void {
   let isWanted = false;
@@ -27,6 +28,12 @@ export function reloadUponSignal(options: ReloadOptions): void {
     isRunning = false;
   };
   process.on('SIGHUP', () => {
+    if (isTerminalLost()) {
+      // Nobody can read the log lines of the stop, and none may end the process before its messages have been settled.
+      process.stderr.on('error', () => {});
+      process.kill(process.pid, 'SIGTERM');
+      return;
+    }
     isWanted = true;
     if (!isRunning) void run();
   });

@@ -1,8 +1,14 @@
 import type { Config } from '../core/config/load.ts';
 import type { Dispatcher } from '../core/gateway/dispatcher.ts';
 import type { Supervisor } from '../core/gateway/supervisor.ts';
+import type { Session } from '../core/transport/contract.ts';
 import { Calm } from '../jobs/calm.ts';
 import type { Witness } from '../jobs/sweep-policy.ts';
+
+/** What a transport's supervisor tells about the way from the broker. */
+interface Way extends Pick<Supervisor, 'state'> {
+  readonly openSession: Pick<Session, 'stall'> | undefined;
+}
 
 /** The replica's knowledge of itself, for the sweep. */
 export class SweepWitness {
@@ -11,8 +17,8 @@ export class SweepWitness {
   private readonly isNeeded: boolean;
 
   constructor(
-    { sweep }: Config,
-    transports: ReadonlyArray<{ readonly supervisor: Pick<Supervisor, 'state'> }>,
+    { sweep }: { readonly sweep: Pick<Config['sweep'], 'mode'> },
+    transports: ReadonlyArray<{ readonly supervisor: Way }>,
     dispatcher: Pick<Dispatcher, 'heldBecause' | 'oldestUnsettled'>,
     isDatabaseAway: () => boolean,
   ) {
@@ -22,7 +28,7 @@ export class SweepWitness {
       () =>
         isDatabaseAway() ||
         dispatcher.heldBecause !== undefined ||
-        transports.some(({ supervisor: { state } }) => state !== 'consuming'),
+        transports.some(({ supervisor }) => !delivers(supervisor)),
     );
   }
 
@@ -37,4 +43,9 @@ export class SweepWitness {
   tell(): Witness {
     return { calmFor: this.calm.milliseconds, oldestUnsettled: this.dispatcher.oldestUnsettled };
   }
+}
+
+/** Whether heartbeats can arrive. Those that wait at a stalled broker are no silence of their guests. */
+function delivers({ state, openSession }: Way): boolean {
+  return state === 'consuming' && openSession?.stall === undefined;
 }
