@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { ConfigError, messageOf } from '../core/errors.ts';
+import { ConfigError, codeOf, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { isLoopback } from './guard.ts';
 import { healthOf, isReady } from './health.ts';
@@ -81,11 +81,17 @@ export async function startAdmin(
     return { url, stop };
   } catch (error) {
     await stop();
-    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+    const next = portErrors.has(codeOf(error))
+      ? '; set admin.port, or CONDUCTOR_ADMIN__PORT, to a free port'
+      : '';
+    throw new ConfigError(`admin: cannot listen on ${host}:${port}: ${messageOf(error)}${next}`, {
       code: 'admin-port',
     });
   }
 }
+
+/** Errors of `listen` that another port avoids. The others are about the host. */
+const portErrors: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES']);
 
 function warn(isTls: boolean, token: AdminToken, logger: Logger): void {
   if (!token.isConfigured)

@@ -9,6 +9,7 @@ import {
 } from '../database/dead-letters-change.ts';
 import type { CommandLine } from './command-line.ts';
 import { type FilterFlags, filterOf, hasFilter } from './dead-filter.ts';
+import { shellWord } from './shell-word.ts';
 import { withTable } from './with-table.ts';
 
 export interface ChangeFlags extends FilterFlags {
@@ -18,26 +19,29 @@ export interface ChangeFlags extends FilterFlags {
   readonly by?: string;
 }
 
+/** What a command has marked. Nothing is due after a dry run. */
+type MarkedNow = Omit<Marked, 'until'> & Partial<Pick<Marked, 'until'>>;
+
 /** `conductor dead redrive`. */
 export async function redrive(line: CommandLine, flags: ChangeFlags): Promise<void> {
   requireFilter(flags, 'redrive');
   await withTable(line, flags.config, 'dead_letters', async (query) => {
     const { limit, rate, by = '', dryRun, json } = flags;
     const filter = filterOf(flags);
-    const marked: Omit<Marked, 'until'> & Partial<Pick<Marked, 'until'>> = dryRun
+    const marked: MarkedNow = dryRun
       ? await wouldRedrive(query, filter, limit)
       : await markForRedrive(query, filter, { by, rate, limit }, (sum) =>
           line.progress(`${sum} dead letters wait for their redrive`),
         );
     line.progress('');
     if (json) return line.print(JSON.stringify({ ...marked, dryRun }));
-    if (!dryRun && marked.marked === 0 && Object.keys(marked.refused).length > 0)
-      throw new Error(`no dead letter was redriven. ${refusedText(marked.refused)}`);
-    const last = marked.until ? ` The last one is due at ${marked.until.toISOString()}.` : '';
+    const left = refusedText(marked.refused, flags.config);
+    if (marked.marked === 0 && left === '') return line.print(noneMatches);
+    if (!dryRun && marked.marked === 0) throw new Error(`no dead letter was redriven. ${left}`);
     const text = dryRun
       ? `${marked.marked} dead letters would be redriven; nothing is changed now.`
-      : `${marked.marked} dead letters are to be redriven; a replica that has their transport does it.${last}`;
-    line.print([text, refusedText(marked.refused)].join('\n').trimEnd());
+      : markedText(marked, flags);
+    line.print([text, left].join('\n').trimEnd());
   });
 }
 
@@ -64,13 +68,28 @@ function requireFilter(flags: ChangeFlags, verb: string): void {
   throw new ConfigError(`give a filter such as --reason or --id, or --all to ${verb} all dead letters`);
 }
 
-function refusedText(refused: Marked['refused']): string {
+const noneMatches =
+  'No dead letter matches, or all that match wait for their redrive already or were redriven.';
+
+/** What becomes of the marked letters, and for a single one how to look at it later. */
+function markedText({ marked, until }: MarkedNow, { id: ids, config }: ChangeFlags): string {
+  const due = until ? `due at ${until.toISOString()}.` : '';
+  const [id, ...others] = ids ?? [];
+  if (id === undefined || others.length > 0)
+    return `${marked} dead letters are to be redriven; a replica that has their transport does it. The last one is ${due}`;
+  return (
+    `Dead letter ${id} is to be redriven; a replica that has its transport does it. It is ${due}\n` +
+    `See the result: conductor dead show ${id} --config ${shellWord(config)}`
+  );
+}
+
+function refusedText(refused: Marked['refused'], config: string): string {
   const parts = Object.entries(refused).map(
     ([name, count]) => `${count}: ${isRefusal(name) ? refusals[name] : name}`,
   );
   if (parts.length === 0) return '';
   const hint = Object.keys(refused).some((name) => name !== 'counted')
-    ? ' conductor dead edit gives one a new body.'
+    ? ` conductor dead edit ID --config ${shellWord(config)} gives one a new body.`
     : '';
   return `Not redriven: ${parts.join('; ')}.${hint}`;
 }

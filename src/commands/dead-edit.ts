@@ -7,6 +7,7 @@ import { readLetter } from '../database/dead-letters.ts';
 import { editLetter } from '../database/dead-letters-change.ts';
 import { plainBodyOf, textOfBody, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
 import type { CommandLine } from './command-line.ts';
+import { shellWord } from './shell-word.ts';
 import { withTable } from './with-table.ts';
 
 export interface EditFlags {
@@ -33,7 +34,7 @@ export function edit(line: CommandLine, id: string, flags: EditFlags): Promise<v
     line.print(
       flags.json
         ? JSON.stringify({ edited: id, by: flags.by })
-        : `Dead letter ${id} has an edited body. conductor dead redrive --id ${id} runs it.`,
+        : `Dead letter ${id} has an edited body. To run it: conductor dead redrive --id ${id} --config ${shellWord(flags.config)}`,
     );
   });
 }

@@ -94,7 +94,17 @@ function filtered(parent: Command, name: string, description: string, limit: num
     .option('--message-id <id>', 'only messages with this id')
     .option('--text <part>', 'only letters whose detail has this part')
     .option('--id <numbers>', 'only these letters, separated by commas', letterIds)
-    .option('--limit <count>', 'this many letters at most', count, limit);
+    .option('--limit <count>', 'this many letters at most', count, limit)
+    .allowExcessArguments()
+    .hook('preAction', refuseArguments);
+}
+
+/** `show` and `edit` take a bare number, so an operator writes one here too. Throws CommanderError. */
+function refuseArguments(command: Command): void {
+  const { args } = command;
+  if (args.length === 0) return;
+  const hint = args.every(isLetterId) ? `use --id ${args.join(',')}` : 'letters are selected with options';
+  command.error(`error: too many arguments for '${command.name()}'; ${hint}`);
 }
 
 /** A command that changes letters. It needs a filter, or `--all`. */
@@ -109,11 +119,15 @@ function stateOption(): Option {
 }
 
 function letterId(text: string): string {
-  if (!/^[1-9]\d{0,17}$/.test(text))
+  if (!isLetterId(text))
     throw new InvalidArgumentError(
       'the number of a dead letter is expected, as conductor dead list shows it',
     );
   return text;
+}
+
+function isLetterId(text: string): boolean {
+  return /^[1-9]\d{0,17}$/.test(text);
 }
 
 function letterIds(text: string): string[] {

@@ -39,7 +39,7 @@ export function reasonToWait(
   if (calmFor < grace)
     return calmFor === 0
       ? 'a broker or the database is away'
-      : 'this replica, a broker or the database came back a short time ago (sweep.grace)';
+      : 'a short time ago this replica started, or a broker or the database was lost or came back (sweep.grace)';
   if (oldestUnsettled > heartbeatExpiry)
     return 'messages are unsettled for longer than sweep.heartbeatExpiry: heartbeats may be among them';
   return undefined;

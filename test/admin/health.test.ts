@@ -119,8 +119,24 @@ needs(test, 'postgres')('a port that is in use is a configuration error', async 
     }),
   );
   t.is(error?.name, 'ConfigError');
-  t.regex(error?.message ?? '', /^admin: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+  t.regex(
+    error?.message ?? '',
+    /^admin: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE.*; set admin\.port, or CONDUCTOR_ADMIN__PORT, to a free port$/,
+  );
 });
+
+needs(test, 'postgres')(
+  'the error of a host that is not of this machine does not blame the port',
+  async (t) => {
+    const { url } = await createDatabase(t, { migrated: true });
+    const settings = { admin: { host: '192.0.2.1', port: 8080 } };
+    const error = await t.throwsAsync(
+      startConductorHere(t, { database: url, transports: { dead }, reachable: 0, settings }),
+    );
+    t.regex(error?.message ?? '', /^admin: cannot listen on 192\.0\.2\.1:8080: .*EADDRNOTAVAIL/);
+    t.notRegex(error?.message ?? '', /free port/);
+  },
+);
 
 needs(test, 'postgres')(
   'the functions of a replica may be passed on by themselves, as the end of a process does',

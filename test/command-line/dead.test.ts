@@ -72,12 +72,33 @@ test('dead redrive marks letters, and names those that it leaves', async (t) => 
   const { stdout } = await run(t, ['dead', 'redrive', '--all', '--rate', '10', '--by', 'ann', ...config]);
   t.regex(stdout, /^4 dead letters are to be redriven; a replica .* due at 20.*Z\.\nNot redriven: /);
   t.deepEqual(await lettersWhere(database, `redrive_by = 'ann' AND redrive_at IS NOT NULL`), [1, 2, 3, 4]);
+  const waiting = await runHere(['dead', 'redrive', '--id', '1,99', ...config]);
+  t.deepEqual([waiting.code, waiting.stdout], [0, noneMatches]);
   const again = await runHere(['dead', 'redrive', '--id', '5', ...config]);
   t.is(again.code, 1);
   t.regex(
     again.errors[0] ?? '',
-    /no dead letter was redriven\. Not redriven: 1: only the beginning .* dead edit/,
+    /no dead letter was redriven\. Not redriven: 1: only the beginning .* dead edit ID --config /,
   );
+});
+
+const noneMatches =
+  'No dead letter matches, or all that match wait for their redrive already or were redriven.\n';
+
+test('dead redrive of one letter says how to see its result, and of a letter that is not there that none matches', async (t) => {
+  const { config, database } = await prepared(t);
+  const [, file = ''] = config;
+  const one = await runHere(['dead', 'redrive', '--id', '2', ...config]);
+  t.regex(
+    one.stdout,
+    /^Dead letter 2 is to be redriven; a replica that has its transport does it\. It is due at 20.*Z\.\nSee /,
+  );
+  t.true(one.stdout.endsWith(`\nSee the result: conductor dead show 2 --config ${file}\n`), one.stdout);
+  t.deepEqual(await lettersWhere(database, 'redrive_at IS NOT NULL'), [2]);
+  for (const dry of [[], ['--dry-run']]) {
+    const { code, stdout } = await runHere(['dead', 'redrive', '--id', '99', ...dry, ...config]);
+    t.deepEqual([code, stdout], [0, noneMatches]);
+  }
 });
 
 test('dead purge deletes what its filter selects', async (t) => {
@@ -101,7 +122,10 @@ test('dead edit opens the editor on a file that only its owner may read, and kee
   const variables = { EDITOR: `${editor} --flag`, VISUAL: '' };
   const { code, stdout, errors } = await run(t, ['dead', 'edit', '2', '--by', 'ann', ...config], variables);
   t.deepEqual([code, errors], [0, []]);
-  t.regex(stdout, /^Dead letter 2 has an edited body\. conductor dead redrive --id 2 runs it\.$/m);
+  t.is(
+    stdout,
+    `Dead letter 2 has an edited body. To run it: conductor dead redrive --id 2 --config ${config[1]}\n`,
+  );
   t.is(readFileSync(join(folder, 'mode'), 'utf8'), '600\n');
   const [letter] = await database.query(`
     SELECT convert_from(body, 'UTF8') AS body, convert_from(edited_body, 'UTF8') AS edited, edited_by, edited_at < now() AS at
@@ -171,6 +195,17 @@ for (const [what, args, line] of [
   ['purge without a filter', ['purge'], /give a filter .* or --all to delete all dead letters/],
   ['list with a strange state', ['list', '--state', 'alive'], /--state.*dead, waiting, redriven/],
   ['show with a strange number', ['show', 'x1'], /the number of a dead letter is expected/],
+  [
+    'redrive with a bare number',
+    ['redrive', '1'],
+    /too many arguments for 'redrive'; use --id 1; try conductor dead redrive --help$/,
+  ],
+  ['purge with bare numbers', ['purge', '1', '2'], /too many arguments for 'purge'; use --id 1,2;/],
+  [
+    'list with a bare word',
+    ['list', 'all'],
+    /too many arguments for 'list'; letters are selected with options;/,
+  ],
   ['redrive with a strange rate', ['redrive', '--all', '--rate', '0'], /a number of letters a second/],
 ] as const) {
   test(`dead ${what} ends with exit code 2 and one line`, async (t) => {

@@ -82,6 +82,21 @@ for (const [what, text, message] of [
   ['a key __proto__', `${minimal}\n__proto__: { log: 1 }`, `__proto__: unknown key; expected one of ${keys}`],
   ['a text for a number', `${minimal}\nmaxInFlight: '400'`, 'maxInFlight: must be a number, not a string'],
   [
+    'a time with a unit',
+    `${minimal}\nshutdown: { deadline: 20s }`,
+    'shutdown.deadline: must be a number, not a string; it is in milliseconds, such as 20000',
+  ],
+  [
+    'a time with a unit for an option that may be 0',
+    `${minimal}\npark: { after: 5m }`,
+    'park.after: must be a number, not a string; it is in milliseconds, such as 300000',
+  ],
+  [
+    'a list for a time',
+    `${minimal}\nshutdown: { deadline: [] }`,
+    'shutdown.deadline: must be a number, not an array',
+  ],
+  [
     'a text for a yes or no',
     `${minimal}\nguests: { autoRegister: 'no' }`,
     'guests.autoRegister: must be a boolean, not a string',

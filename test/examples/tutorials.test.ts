@@ -95,6 +95,13 @@ async function query(server: Postgres, ...statements: string[]): Promise<void> {
 const commandsOf = (page: string) =>
   [...page.matchAll(/^```sh\n(.*)\n```/gm)].map(([, command = '']) => command);
 
+/** The command under "Try more" that starts a replica beside the first. */
+function secondReplica(page: string): string {
+  const [, command] = /`(CONDUCTOR_REPLICA=second [^`]+)`/.exec(page) ?? [];
+  if (command === undefined) throw new Error('the page has no second replica');
+  return command;
+}
+
 ava('each tutorial has at most six commands, and is in the README', (t) => {
   t.deepEqual(
     readdirSync(join(root, 'docs/tutorials')).toSorted(),
@@ -123,14 +130,17 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
     t.teardown(() =>
       query(server, 'DROP DATABASE IF EXISTS fleet WITH (FORCE)', 'DROP ROLE IF EXISTS fleet'),
     );
+    const page = read(`docs/tutorials/${name}.md`);
     const config = `examples/tutorials/${name}.yaml`;
     const adminPort = await freePort();
+    const secondPort = await freePort();
     const file = join(temporaryDirectory('tutorial'), 'conductor.yaml');
     const addresses = [
       ...(await tutorial.addresses(t)),
       ['127.0.0.1:5432', `127.0.0.1:${server.port}`],
       ['/usr/sbin/nats-server', findProgram('nats-server') ?? ''],
       ['8080', String(adminPort)],
+      ['8081', String(secondPort)],
       [config, file],
     ] as const;
     const own = (text: string) =>
@@ -139,14 +149,12 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
     // The conductor refuses variables of its prefix that it does not know, and the test run has some.
     const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith('CONDUCTOR_'));
     const superuser = { PGHOST: '127.0.0.1', PGPORT: String(server.port), PGUSER: 'conductor' };
+    const env = { ...Object.fromEntries(inherited), ...superuser };
     let last: Process | undefined;
-    for (const command of commandsOf(read(`docs/tutorials/${name}.md`))) {
+    for (const command of commandsOf(page)) {
       const text = own(withoutRoot(t, command));
       if (text === '') continue;
-      const child = startProcess('bash', ['-c', text], {
-        cwd: root,
-        env: { ...Object.fromEntries(inherited), ...superuser },
-      });
+      const child = startProcess('bash', ['-c', text], { cwd: root, env });
       t.teardown(child.kill);
       const ready = readyWords(command);
       if (ready === undefined) t.is((await child.exited).code, 0, `${command}\n${child.output()}`);
@@ -158,7 +166,7 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
     // The broker has the message; the replica may still be writing it.
     const look = () => /^ i1 +\| running +\|/m.test(last?.output() ?? '');
     if (!look()) {
-      const query = own(commandsOf(read(`docs/tutorials/${name}.md`)).at(-1) ?? '');
+      const query = own(commandsOf(page).at(-1) ?? '');
       await waitFor(
         async () => {
           last = startProcess('bash', ['-c', query], { cwd: root });
@@ -169,6 +177,14 @@ for (const [name, tutorial] of Object.entries(tutorials)) {
       );
     }
     t.true(look(), last?.output());
+    const second = startProcess('bash', ['-c', own(secondReplica(page))], { cwd: root, env });
+    t.teardown(second.kill);
+    await waitFor(() => second.output().includes('consuming'), {
+      what: 'the second replica',
+      process: second,
+      timeout: 60_000,
+    });
+    t.is((await fetch(`http://127.0.0.1:${secondPort}`)).status, 200);
   });
 }
 

@@ -1,7 +1,7 @@
 import convict from 'convict';
 import { ConfigError, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
-import { isOption, type Section, type ValuesOf } from '../options.ts';
+import { isOption, type Option, type Section, type ValuesOf } from '../options.ts';
 import { shown, suggestion } from './names.ts';
 
 /**
@@ -61,15 +61,19 @@ function* givenOptions(
       yield* givenOptions(node, value, prefix, `${key}.`);
     } else if (jsonTypeOf(value) !== jsonTypeOf(node.default)) {
       throw new ConfigError(
-        `${prefix}${key}: must be ${jsonTypeOf(node.default)}, not ${jsonTypeOf(value)}`,
-        {
-          code: 'wrong-value',
-        },
+        `${prefix}${key}: must be ${jsonTypeOf(node.default)}, not ${jsonTypeOf(value)}${unitFor(node, value)}`,
+        { code: 'wrong-value' },
       );
     } else {
       yield [key, value];
     }
   }
+}
+
+/** Whoever writes a time as `20s` has to learn the unit. The text of each time names it. */
+function unitFor({ doc, default: usual }: Option, value: unknown): string {
+  const isTime = typeof usual === 'number' && /\bmilliseconds\b/i.test(doc);
+  return isTime && typeof value === 'string' ? `; it is in milliseconds, such as ${usual}` : '';
 }
 
 function checkFormats(section: Section, values: unknown, prefix: string): void {
