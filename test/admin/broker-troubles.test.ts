@@ -1,4 +1,4 @@
-import { AckPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { AckPolicy } from '@nats-io/jetstream';
 import test, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import type { Browser } from 'playwright-core';
@@ -10,7 +10,7 @@ import { needs, service, services } from '../support/services.ts';
 import { heartbeatMessage } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
-import { open } from '../transports/nats-support.ts';
+import { holdMessages, open } from '../transports/nats-support.ts';
 
 /** Health, the metrics and the status page tell of a consumer that has stalled, and of a session that is taken over. */
 
@@ -107,14 +107,8 @@ async function stalled(t: ExecutionContext) {
   await addStream({ retention: 'workqueue' });
   await addConsumer({ ack_policy: AckPolicy.Explicit, ack_wait: 1e9, max_ack_pending: 2 });
   await publish('one', 'two', 'three');
-  const other = await jetstream(broker).consumers.get(id, 'conductor');
-  const held: JsMsg[] = [];
-  for await (const message of await other.fetch({ max_messages: 2, expires: 1000 })) held.push(message);
+  const settle = await holdMessages(broker, id, 2);
   t.is((await manager.consumers.info(id, 'conductor')).num_ack_pending, 2);
-  const keeping = setInterval(() => {
-    for (const message of held) message.working();
-  }, 200);
-  t.teardown(async () => clearInterval(keeping));
   const { url: database } = await createDatabase(t, { migrated: true });
   const guests = {
     kind: 'nats',
@@ -122,10 +116,6 @@ async function stalled(t: ExecutionContext) {
     stream: id,
     subject: `test.${id}.*`,
     ackWait: 1000,
-  };
-  const settle = () => {
-    clearInterval(keeping);
-    for (const message of held) message.ack();
   };
   return { ...(await startAdminReplica(t, { database, transports: { guests } })), settle };
 }

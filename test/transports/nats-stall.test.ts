@@ -1,10 +1,10 @@
-import { AckPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { AckPolicy } from '@nats-io/jetstream';
 import ava from 'ava';
 import { pino } from 'pino';
 import { StallWatch } from '../../src/transports/nats/session-stall.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { arrive, open } from './nats-support.ts';
+import { arrive, holdMessages, open } from './nats-support.ts';
 
 const test = needs(ava, 'nats');
 
@@ -18,14 +18,7 @@ test('a consumer that delivers nothing, since too much is unsettled elsewhere, i
     max_ack_pending: 2,
   });
   await publish('one', 'two', 'three');
-  const other = await jetstream(broker).consumers.get(id, 'conductor');
-  const held: JsMsg[] = [];
-  for await (const message of await other.fetch({ max_messages: 2, expires: 1000 })) held.push(message);
-  t.is(held.length, 2);
-  const keeping = setInterval(() => {
-    for (const message of held) message.working();
-  }, 200);
-  t.teardown(async () => clearInterval(keeping));
+  const settle = await holdMessages(broker, id, 2);
   const { session, deliveries } = await consume();
   const told = () => warnings.filter((line) => line.includes('consumer-stalled'));
   await waitFor(() => told().length > 0, { what: 'the log to tell of the stall' });
@@ -33,8 +26,7 @@ test('a consumer that delivers nothing, since too much is unsettled elsewhere, i
   t.is(deliveries.length, 0);
   t.regex(session.stall?.because ?? '', /max_ack_pending/);
   t.true(performance.now() - (session.stall?.since ?? performance.now()) >= 5000);
-  clearInterval(keeping);
-  for (const message of held) message.ack();
+  settle();
   await arrive(deliveries, 1);
   session.settle(deliveries, 'done');
   t.is(told().length, 1);

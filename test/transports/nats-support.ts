@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AckPolicy, type ConsumerConfig, jetstream, type StreamConfig } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { connect, createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { pino } from 'pino';
 import type { Delivery } from '../../src/core/transport/contract.ts';
 import { transportKinds } from '../../src/transports/index.ts';
@@ -69,3 +69,28 @@ export const texts = (deliveries: ReadonlyArray<Delivery>) =>
   deliveries.map(({ body }) => Buffer.from(body).toString());
 export const arrive = (deliveries: ReadonlyArray<unknown>, count: number, timeout = 10_000) =>
   waitFor(() => deliveries.length >= count, { what: `${count} deliveries`, timeout });
+
+/**
+ * Takes messages from the consumer `conductor` of a stream and keeps them unsettled for ten minutes, whatever the consumer's `ack_wait`
+ * is. Resolves with a function that settles them.
+ */
+export async function holdMessages(
+  broker: NatsConnection,
+  stream: string,
+  count: number,
+): Promise<() => void> {
+  const inbox = createInbox();
+  const subscription = broker.subscribe(inbox, { max: count });
+  const wanted = JSON.stringify({ batch: count, expires: 10_000_000_000 });
+  broker.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.conductor`, wanted, { reply: inbox });
+  const held: Msg[] = [];
+  for await (const message of subscription) {
+    if (message.headers?.hasError) throw new Error(message.headers.description);
+    // Until it is to come again a message counts as unsettled. To say `+WPI` in time, a test may never be late.
+    message.respond('-NAK {"delay": 600000000000}');
+    held.push(message);
+  }
+  return () => {
+    for (const { reply = '' } of held) broker.publish(reply, '+ACK');
+  };
+}
