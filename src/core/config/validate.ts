@@ -70,7 +70,7 @@ function* givenOptions(
   }
 }
 
-/** Whoever writes a time as `20s` has to learn the unit. The text of each time names it. */
+/** An operator who writes a time as `20s` has to learn the unit. The text of each time names it. */
 function unitFor({ doc, default: usual }: Option, value: unknown): string {
   const isTime = typeof usual === 'number' && /\bmilliseconds\b/i.test(doc);
   return isTime && typeof value === 'string' ? `; it is in milliseconds, such as ${usual}` : '';
