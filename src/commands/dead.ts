@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { letterStates } from '../database/dead-letters.ts';
 import { type CommandLine, count, duration } from './command-line.ts';
 import { type ChangeFlags, purge, redrive } from './dead-change.ts';
@@ -104,7 +104,11 @@ function refuseArguments(command: Command): void {
   const { args } = command;
   if (args.length === 0) return;
   const hint = args.every(isLetterId) ? `use --id ${args.join(',')}` : 'letters are selected with options';
-  command.error(`error: too many arguments for '${command.name()}'; ${hint}`);
+  throw new CommanderError(
+    1,
+    'commander.excessArguments',
+    `error: too many arguments for '${command.name()}'; ${hint}`,
+  );
 }
 
 /** A command that changes letters. It needs a filter, or `--all`. */
