@@ -1,15 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 
 /**
- * Whether the process was started on a terminal that is gone: its window was closed, or its connection was lost. The kernel then sends
- * SIGHUP, which otherwise asks for the configuration to be read anew.
+ * Whether the process has a terminal that controls it. One that it was started on is lost if its window was closed or its connection
+ * has ended. The kernel then sends SIGHUP, which otherwise asks for the configuration to be read anew.
  */
-export function isTerminalLost(): boolean {
-  if (!process.stdin.isTTY && !process.stderr.isTTY) return false;
+export function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'));
-    return false;
-  } catch {
     return true;
+  } catch {
+    return false;
   }
 }
