@@ -2,7 +2,7 @@ import type { Conductor } from '../conductor/replica.ts';
 import type { Config } from '../core/config/load.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import { hasTerminal } from './terminal.ts';
+import { Terminal } from './terminal.ts';
 
 export interface ReloadOptions {
   /** Reads the configuration. */
@@ -17,7 +17,7 @@ export interface ReloadOptions {
  * read count as one. If the signal comes because the terminal is lost, the replica stops in order.
  */
 export function reloadUponSignal(options: ReloadOptions): void {
-  const hadTerminal = hasTerminal();
+  const terminal = new Terminal();
   let isWanted = false;
   let isRunning = false;
   const run = async () => {
@@ -29,12 +29,7 @@ export function reloadUponSignal(options: ReloadOptions): void {
     isRunning = false;
   };
   process.on('SIGHUP', () => {
-    if (hadTerminal && !hasTerminal()) {
-      // Nobody can read the log lines of the stop, and none may end the process before its messages have been settled.
-      process.stderr.on('error', () => {});
-      process.kill(process.pid, 'SIGTERM');
-      return;
-    }
+    if (terminal.isLost()) return;
     isWanted = true;
     if (!isRunning) void run();
   });
