@@ -6,7 +6,7 @@ import { lastOutput } from '../../src/embedded/output.ts';
 
 /** A program that runs, or has run. */
 export interface Fork {
-  /** All that it has printed on either stream. */
+  /** Its output on both streams. */
   output(): string;
   /** Resolves with its exit code, negative for a signal, when all its output is here. */
   readonly exited: Promise<number>;

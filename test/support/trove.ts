@@ -35,7 +35,7 @@ export interface Listener {
 
 /** One process for all programs of a test file: what they import takes longer than what they do. */
 export interface Programs {
-  /** Runs one to its end: the lines of JSON that it has printed. */
+  /** Runs one to its end. Resolves with its lines of JSON. */
   run(name: string, url: string, ...args: string[]): Promise<JsonObject[]>;
   /** A real listener for notifications; resolves once it listens. Ends by itself after so many, at the latest with the test. */
   listen(t: { teardown(end: () => Promise<unknown>): void }, url: string, count: number): Promise<Listener>;

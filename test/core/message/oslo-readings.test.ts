@@ -169,3 +169,16 @@ test('both readings of any message agree, with keys in any order and number', (t
   );
   fc.assert(property, { numRuns: 3000 });
 });
+
+test('with any byte in any place before the context both readings say the same', (t) => {
+  const plain = envelope(objectOf([method, args, user, tenant]));
+  const last = plain.indexOf('_context_user');
+  // The context is known from here on, as in a fleet.
+  t.is(typeof reading(plain, false), 'object');
+  for (let place = 0; place < last; place += 1)
+    for (let byte = 0; byte < 256; byte += 1) {
+      const body = Buffer.from(plain);
+      body[place] = byte;
+      t.deepEqual(reading(body, false), reading(body, true), `byte ${byte} at ${place}`);
+    }
+});
