@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { migrate } from '../src/database/migrate.ts';
+import { nodeOptions } from '../test/support/node-options.ts';
 import { freePort } from '../test/support/ports.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/processes.ts';
@@ -56,9 +57,6 @@ export interface DrainRound {
   readonly writer: DrainResult;
   readonly conductor: DrainResult;
 }
-
-/** The start of `conductor` (src/main.ts, package.json). */
-const nodeOptions = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
 /** The conductor's default, so that both have the same bound. */
 const prefetch = 4000;

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { nodeOptions } from '../../test/support/node-options.ts';
 import { startProcess } from '../../test/support/processes.ts';
 import type { Peer } from './peer.ts';
 
@@ -15,10 +16,9 @@ export const conductor: Peer = {
     const transports = { bench: { kind: 'amqp091', url: broker, codec: 'oslo' } };
     writeFileSync(file, stringify({ replica: 'bench', database: { url: database }, transports }));
     const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-    const options = ['--max-semi-space-size=4', '--v8-pool-size=1'];
     // No variable of another conductor's configuration.
     const variables = Object.entries(process.env).filter(([name]) => !name.startsWith('CONDUCTOR_'));
     const env = Object.fromEntries(variables);
-    return startProcess(process.execPath, [...options, main, 'start', '--config', file], { env });
+    return startProcess(process.execPath, [...nodeOptions, main, 'start', '--config', file], { env });
   },
 };

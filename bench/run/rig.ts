@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunFigures } from '../../src/core/sizing/figures.ts';
+import { nodeOptions } from '../../test/support/node-options.ts';
 import type { BenchTransport } from '../brokers/index.ts';
 import { now } from '../clock.ts';
 import type { Mix } from '../load/bodies.ts';
@@ -57,13 +58,8 @@ const warmUp = 20_000;
 /** Milliseconds from the command to the generators until the first message is due. */
 const lead = 300;
 
-/** The start of `conductor` (src/main.ts, package.json), and the probe in each thread. */
-const replicaArguments = [
-  '--max-semi-space-size=4',
-  '--v8-pool-size=1',
-  '--import',
-  new URL('../replica/probe.ts', import.meta.url).href,
-];
+/** The start of `conductor`, and the probe in each thread. */
+const replicaArguments = [...nodeOptions, '--import', new URL('../replica/probe.ts', import.meta.url).href];
 
 /** Services, replicas and generators that are ready for runs. */
 export class Rig {

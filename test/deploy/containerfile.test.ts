@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { CommandLine } from '../../src/commands/command-line.ts';
 import { createProgram, namedBy } from '../../src/commands/program.ts';
+import { nodeOptions } from '../support/node-options.ts';
 import { root, textOf } from './support.ts';
 
 interface Instruction {
@@ -84,8 +85,7 @@ test('the image has each file outside of the built program that the package has 
 test('the image starts a replica as the command line does, with the options that bound the memory of Node', (t) => {
   const [node, ...options] = words(named('ENTRYPOINT')[0] ?? '[]');
   t.is(node, 'node');
-  const [shebang = ''] = textOf('src/main.ts').split('\n');
-  t.deepEqual(options.slice(0, -1), shebang.split(' ').slice(3));
+  t.deepEqual(options.slice(0, -1), nodeOptions);
   const { bin }: { bin: Record<string, string> } = JSON.parse(textOf('package.json'));
   t.is(options.at(-1), `/opt/conductor/${bin.conductor}`);
   const program = createProgram(new CommandLine(), '0');

@@ -8,6 +8,7 @@ import type { Conductor } from '../../src/conductor/replica.ts';
 import { startConductor } from '../../src/conductor.ts';
 import { parseConfig } from '../../src/core/config/load.ts';
 import { transportKinds } from '../../src/transports/index.ts';
+import { nodeOptions } from './node-options.ts';
 import { type Process, startProcess } from './processes.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { waitFor } from './wait.ts';
@@ -92,7 +93,7 @@ export function runConductor(
   variables: Readonly<Record<string, string>> = {},
   main = fileURLToPath(new URL('../../src/main.ts', import.meta.url)),
 ): ConductorProcess {
-  const child = startProcess(process.execPath, [main, ...args], {
+  const child = startProcess(process.execPath, [...nodeOptions, main, ...args], {
     env: { ...environmentWithoutOurs(), ...variables },
   });
   t.teardown(child.kill);
