@@ -103,6 +103,8 @@ function createPiscina(
     resourceLimits: { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: 48 },
     // By default an idle worker blocks its event loop, and its connections to Postgres with it.
     atomics: 'disabled',
+    // Nothing reads Piscina's own times.
+    recordTiming: false,
     idleTimeout: minThreads === maxThreads ? Number.POSITIVE_INFINITY : 5000,
     // The dispatcher starts no more batches than there are slots. Retries and dead letters may wait beside them.
     maxQueue: 2 * maxThreads * concurrentTasksPerWorker + 16,
