@@ -28,16 +28,25 @@ export async function makeDatabase(
   );
 }
 
-/** When the heartbeats of so many instances from `first` on were committed, in milliseconds since the epoch; those that were. In the order of time. */
+/** Where a peer writes. */
+export interface Applied {
+  readonly url: string;
+  readonly table: string;
+}
+
+/**
+ * When the heartbeats of so many instances from `first` on were committed, in milliseconds since the epoch; those that were. In the order
+ * of time. A heartbeat that a peer appended twice counts once.
+ */
 export async function commitsOf(
-  url: string,
+  { url, table }: Applied,
   first: number,
   count: number,
 ): Promise<ReadonlyArray<{ readonly committed: number; readonly instance: string }>> {
   return query(
     url,
-    `SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::double precision * 1000 AS committed, instance_id AS instance
-     FROM service_statuses WHERE status_description = 'healthy' AND instance_id = ANY ($1::text[]) ORDER BY 1`,
+    `SELECT min(extract(epoch FROM pg_xact_commit_timestamp(xmin))::double precision * 1000) AS committed, instance_id AS instance
+     FROM ${table} WHERE status_description = 'healthy' AND instance_id = ANY ($1::text[]) GROUP BY instance_id ORDER BY 1`,
     [Array.from({ length: count }, (_, index) => instanceId(first + index))],
   );
 }

@@ -10,7 +10,7 @@ import { now } from '../clock.ts';
 import { cpuTime } from '../cpu.ts';
 import { instanceId } from '../messages.ts';
 import { quantilesOf } from '../run/quantiles.ts';
-import { commitsOf, makeDatabase } from './database.ts';
+import { type Applied, commitsOf, makeDatabase } from './database.ts';
 import type { Peer } from './peer.ts';
 import { openQueue, type TroveQueue } from './queue.ts';
 
@@ -51,31 +51,26 @@ export async function measurePeer(
   const [full, killed] = [peer.about * lasts.full, peer.about * lasts.killed];
   // The paced load has half of the rate, which may be twice what was thought.
   const fleet = full + killed + peer.about * lasts.paced * 2;
-  await makeDatabase(postgres.url(), postgres.url(name), peer.tables?.() ?? '', fleet);
+  const database = { url: postgres.url(name), table: peer.table ?? 'service_statuses' };
+  await makeDatabase(postgres.url(), database.url, peer.tables?.() ?? '', fleet);
   const url = await broker.createVhost(name);
   const queue = await openQueue(url);
   const own = join(folder, name);
   mkdirSync(own);
-  const start = () => peer.start({ broker: url, database: postgres.url(name), folder: own });
+  const start = () => peer.start({ broker: url, database: database.url, folder: own });
   show('start');
   let child = start();
   try {
     await consumes(broker, name, child);
     show('full queue');
-    const drained = await drainFull(child, queue, { broker, postgres, name, full });
+    const drained = await drainFull(child, queue, { broker, postgres, database, full });
     show('half of its rate');
     const rate = Math.min(drained.rate / 2, peer.about);
-    const { p50, p99 } = await pace(
-      queue,
-      postgres.url(name),
-      full + 1,
-      Math.round(rate * lasts.paced),
-      rate,
-    );
+    const { p50, p99 } = await pace(queue, database, full + 1, Math.round(rate * lasts.paced), rate);
     show('killed in the middle');
     const first = fleet - killed + 1;
     await paused(child, () => queue.fill(first, killed, Number.POSITIVE_INFINITY));
-    await applied(postgres.url(name), first, killed, Math.round(killed * 0.4), child);
+    await applied(database, first, killed, Math.round(killed * 0.4), child);
     await postgres.kill();
     await sleep(500);
     await child.kill();
@@ -87,7 +82,7 @@ export async function measurePeer(
       interval: 500,
       process: child,
     });
-    const left = await allCommits(postgres.url(name), queue, first, killed);
+    const left = await allCommits(database, queue, first, killed);
     return { name: peer.name, ...drained, p50, p99, lost: killed - left.length, of: killed };
   } finally {
     await child.kill();
@@ -102,11 +97,10 @@ async function drainFull(
   {
     broker,
     postgres,
-    name,
+    database,
     full,
-  }: Pick<Place, 'broker' | 'postgres'> & { readonly name: string; readonly full: number },
+  }: Pick<Place, 'broker' | 'postgres'> & { readonly database: Applied; readonly full: number },
 ): Promise<Pick<PeerFigures, 'rate' | 'cpu'>> {
-  const url = postgres.url(name);
   const used = () => ({
     peer: cpuTime(child.pid),
     broker: cpuTime(broker.pid),
@@ -117,7 +111,7 @@ async function drainFull(
     await queue.fill(1, full, Number.POSITIVE_INFINITY);
     before = used();
   });
-  const times = (await allCommits(url, queue, 1, full)).map(({ committed }) => committed);
+  const times = (await allCommits(database, queue, 1, full)).map(({ committed }) => committed);
   const after = used();
   if (times.length === 0)
     throw new Error(
@@ -133,10 +127,10 @@ async function drainFull(
   };
 }
 
-async function pace(queue: TroveQueue, url: string, first: number, count: number, rate: number) {
+async function pace(queue: TroveQueue, database: Applied, first: number, count: number, rate: number) {
   const begin = now();
   await queue.fill(first, count, rate);
-  const commits = await allCommits(url, queue, first, count);
+  const commits = await allCommits(database, queue, first, count);
   const due = new Map(
     Array.from({ length: count }, (_, index) => [instanceId(first + index), begin + (index / rate) * 1000]),
   );
@@ -147,7 +141,7 @@ async function pace(queue: TroveQueue, url: string, first: number, count: number
 
 /** Waits until the queue is empty and nothing more is committed: a program may have taken the whole queue into its memory. */
 async function allCommits(
-  url: string,
+  database: Applied,
   queue: TroveQueue,
   first: number,
   count: number,
@@ -156,7 +150,7 @@ async function allCommits(
   while ((await queue.waiting()) > 0 && now() < last) await sleep(50);
   let changedAt = now();
   for (let known = -1; ; ) {
-    const commits = await commitsOf(url, first, count);
+    const commits = await commitsOf(database, first, count);
     if (commits.length !== known) changedAt = now();
     known = commits.length;
     if (known === count || now() - changedAt > quiet || now() > last) return commits;
@@ -175,13 +169,13 @@ async function paused(child: Process, work: () => Promise<void>): Promise<void> 
 }
 
 async function applied(
-  url: string,
+  database: Applied,
   first: number,
   of: number,
   wanted: number,
   child: Process,
 ): Promise<void> {
-  await waitFor(async () => (await commitsOf(url, first, of)).length >= wanted, {
+  await waitFor(async () => (await commitsOf(database, first, of)).length >= wanted, {
     what: `${wanted} applied messages`,
     timeout: patience,
     interval: 20,

@@ -7,6 +7,8 @@ export interface Peer {
   missing(): Promise<string | undefined>;
   /** What the database needs beside the conductor's tables, as statements. */
   readonly tables?: () => string;
+  /** The table that has `instance_id` and `status_description` of what it has applied; `service_statuses` unless told. */
+  readonly table?: string;
   start(services: PeerServices): Process;
   /** Messages a second that it takes about, for the size of its queue. */
   readonly about: number;

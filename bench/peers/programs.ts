@@ -17,4 +17,11 @@ function program(name: string, args: (file: string) => string[], file: string, a
 }
 
 export const bento = program('bento', (file) => ['-c', file], 'bento/bento.yaml', 5000);
-export const telegraf = program('telegraf', (file) => ['--config', file], 'telegraf/telegraf.conf', 5000);
+
+export const telegraf: Peer = {
+  ...program('telegraf', (file) => ['--config', file], 'telegraf/telegraf.conf', 10_000),
+  table: 'heartbeats',
+  // As Telegraf makes it at its first heartbeat, which would be too late for who looks whether there is one.
+  tables: () =>
+    'CREATE TABLE heartbeats (time timestamp without time zone, instance_id text, status_description text)',
+};

@@ -1,7 +1,11 @@
 import test from 'ava';
+import pg from 'pg';
+import { instanceId } from '../../bench/messages.ts';
 import { formatPeers } from '../../bench/peers/command.ts';
 import { conductor } from '../../bench/peers/conductor.ts';
+import { commitsOf, makeDatabase } from '../../bench/peers/database.ts';
 import { measurePeer } from '../../bench/peers/measure.ts';
+import { telegraf } from '../../bench/peers/programs.ts';
 import { trove } from '../../bench/peers/trove/index.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { findRabbitmq, startRabbitmq } from '../support/rabbitmq.ts';
@@ -24,6 +28,26 @@ withRabbitmq(
     t.regex(formatPeers([figures]), /^ *conductor +\d+ +1\.0 .* 0 of 1200$/m);
   },
 );
+
+test('a heartbeat that a peer appends twice to a table of its own counts once, by its first commit', async (t) => {
+  const postgres = await startPostgres({ settings: { track_commit_timestamp: 'on' } });
+  t.teardown(() => postgres.stop());
+  const database = { url: postgres.url('appended'), table: telegraf.table ?? '' };
+  await makeDatabase(postgres.url(), database.url, telegraf.tables?.() ?? '', 2);
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  t.teardown(() => client.end());
+  const append = (g: number) =>
+    client.query(`INSERT INTO ${database.table} VALUES (now(), $1, 'healthy')`, [instanceId(g)]);
+  await append(1);
+  const first = await commitsOf(database, 1, 2);
+  t.deepEqual(
+    first.map(({ instance }) => instance),
+    [instanceId(1)],
+  );
+  await append(1);
+  t.deepEqual(await commitsOf(database, 1, 2), first);
+});
 
 test('a peer that is not installed says how to install it', async (t) => {
   const missing = await trove.missing();
