@@ -2,12 +2,19 @@ import { writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
+import type { ExecutionContext, TestFn } from 'ava';
 import { pino } from 'pino';
 import type { PageSource } from '../../src/admin/page-source.ts';
 import { type AdminOptions, startAdmin } from '../../src/admin/server.ts';
 import type { Conductor } from '../../src/conductor/replica.ts';
+import { startConductor } from '../../src/conductor.ts';
+import { parseConfig } from '../../src/core/config/load.ts';
+import { transportKinds } from '../../src/transports/index.ts';
+import { deadBroker } from '../support/admin.ts';
+import { configurationOf } from '../support/conductor.ts';
+import { openDatabase } from '../support/database.ts';
 import { freePort } from '../support/ports.ts';
+import { services } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 /** An admin interface for tests of its access. */
@@ -56,8 +63,30 @@ export function tokenFile(text = token): string {
   return file;
 }
 
+/** Starts a conductor before the tests of a file, and stops it after them. Returns what opens admin interfaces of it. */
+export function adminOfFile(test: TestFn) {
+  let conductor: Conductor | undefined;
+  let drop: () => Promise<void> = async () => {};
+  test.before(async () => {
+    if (services.postgres === undefined) return;
+    const database = await openDatabase({ migrated: true });
+    drop = database.drop;
+    const text = configurationOf({ database: database.url, transports: { dead: deadBroker } });
+    const config = parseConfig(text, 'test', {}, transportKinds);
+    conductor = await startConductor(config, pino({ enabled: false }));
+  });
+  test.after.always(async () => {
+    await conductor?.stop();
+    await drop();
+  });
+  return (t: ExecutionContext, options: Partial<AdminOptions> = {}) => {
+    if (conductor === undefined) throw new Error('the conductor was not started');
+    return serve(t, conductor, options);
+  };
+}
+
 /** An admin interface, and requests to it over 127.0.0.1. */
-export async function serve(t: ExecutionContext, conductor: Conductor, options: Partial<AdminOptions> = {}) {
+async function serve(t: ExecutionContext, conductor: Conductor, options: Partial<AdminOptions>) {
   const port = await freePort();
   const source = new Source();
   const lines: unknown[] = [];

@@ -1,36 +1,15 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import test from 'ava';
-import { pino } from 'pino';
 import { mostWatchers } from '../../src/admin/live.ts';
-import type { Conductor } from '../../src/conductor/replica.ts';
-import { startConductor } from '../../src/conductor.ts';
-import { parseConfig } from '../../src/core/config/load.ts';
-import { transportKinds } from '../../src/transports/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
-import { configurationOf } from '../support/conductor.ts';
-import { openDatabase } from '../support/database.ts';
 import { findProgram } from '../support/processes.ts';
 import { needs, onlyIf, services } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { serve, token, tokenFile } from './access-support.ts';
+import { adminOfFile, token, tokenFile } from './access-support.ts';
 
 const adminTest = needs(test, 'postgres');
-const dead = { kind: 'amqp091', url: 'amqp://127.0.0.1:1' };
-
-let conductor: Conductor;
-let drop: () => Promise<void>;
-test.before(async () => {
-  if (services.postgres === undefined) return;
-  const database = await openDatabase({ migrated: true });
-  drop = database.drop;
-  const text = configurationOf({ database: database.url, transports: { dead } });
-  conductor = await startConductor(parseConfig(text, 'test', {}, transportKinds), pino({ enabled: false }));
-});
-test.after.always(async () => {
-  await conductor?.stop();
-  await drop?.();
-});
+const serve = adminOfFile(test);
 
 const content: readonly [path: string, method: string][] = [
   ['/api/letters', 'GET'],
@@ -39,21 +18,12 @@ const content: readonly [path: string, method: string][] = [
   ['/api/letters/redrive?ids=1', 'POST'],
   ['/session', 'POST'],
 ];
-const state = [
-  '/',
-  '/health',
-  '/metrics',
-  '/api/instance?id=a',
-  '/api/live',
-  '/session',
-  '/page/main.js',
-  '/x',
-];
+const readable = ['/', '/health', '/metrics', '/api/instance?id=a', '/session', '/page/main.js'];
+const state = [...readable, '/api/live', '/x'];
 
 adminTest('on loopback the state needs no token, but content and changes do', async (t) => {
-  const { ask, source } = await serve(t, conductor, { tokenFile: tokenFile() });
-  for (const path of state.filter((one) => one !== '/api/live' && one !== '/x'))
-    t.is((await ask(path)).status, 200, path);
+  const { ask, source } = await serve(t, { tokenFile: tokenFile() });
+  for (const path of readable) t.is((await ask(path)).status, 200, path);
   for (const [path, method] of content) {
     const { status, headers, text } = await ask(path, { method, headers: { authorization: 'Bearer wrong' } });
     t.is(status, 401, path);
@@ -68,7 +38,7 @@ adminTest('on loopback the state needs no token, but content and changes do', as
 });
 
 adminTest('on another address only the probes answer without the token', async (t) => {
-  const { ask, bearer, lines } = await serve(t, conductor, { host: '0.0.0.0', tokenFile: tokenFile() });
+  const { ask, bearer, lines } = await serve(t, { host: '0.0.0.0', tokenFile: tokenFile() });
   t.is((await ask('/health/live')).status, 200);
   t.is((await ask('/health/ready')).status, 503);
   for (const path of state) t.is((await ask(path)).status, 401, path);
@@ -76,38 +46,30 @@ adminTest('on another address only the probes answer without the token', async (
   t.regex(page.text, /<form id="sign-in">/);
   for (const name of page.text.match(/\/page\/[a-z-]+\.(js|css)/g) ?? [])
     t.is((await ask(name)).status, 200, name);
-  for (const path of state.filter((one) => one !== '/api/live' && one !== '/x'))
-    t.is((await ask(path, { headers: bearer })).status, 200, path);
+  for (const path of readable) t.is((await ask(path, { headers: bearer })).status, 200, path);
   t.like(lines, [{ code: 'admin-plain' }]);
 });
 
 adminTest('without a token file there is no content, and on another address only the probes', async (t) => {
-  const here = await serve(t, conductor);
+  const here = await serve(t);
   for (const [path, method] of content)
     t.like(JSON.parse((await here.ask(path, { method })).text), { code: 'admin-no-token' }, path);
-  const { ask, lines } = await serve(t, conductor, { host: '0.0.0.0' });
+  const { ask, lines } = await serve(t, { host: '0.0.0.0' });
   t.is((await ask('/health/live')).status, 200);
   for (const path of state) t.is((await ask(path, { headers: here.bearer })).status, 403, path);
   t.like(lines, [{ code: 'admin-no-token' }]);
 });
 
 adminTest('openMetrics lets a metrics server in without the token, and nobody further', async (t) => {
-  const { ask } = await serve(t, conductor, { host: '0.0.0.0', tokenFile: tokenFile(), openMetrics: true });
+  const { ask } = await serve(t, { host: '0.0.0.0', tokenFile: tokenFile(), openMetrics: true });
   t.is((await ask('/metrics')).status, 200);
   t.is((await ask('/health')).status, 401);
 });
 
 adminTest('each answer has the security headers, the refused ones too', async (t) => {
-  const { ask } = await serve(t, conductor, { tokenFile: tokenFile() });
-  for (const path of [
-    '/',
-    '/page/page.css',
-    '/health/live',
-    '/api/letters',
-    '/nowhere',
-    '/page/',
-    '/page/../server.ts',
-  ]) {
+  const { ask } = await serve(t, { tokenFile: tokenFile() });
+  const known = ['/', '/page/page.css', '/health/live', '/api/letters'];
+  for (const path of [...known, '/nowhere', '/page/', '/page/../server.ts']) {
     const { headers } = await ask(path);
     const policy = String(headers['content-security-policy']);
     t.regex(policy, /default-src 'none'/, path);
@@ -125,7 +87,7 @@ adminTest('each answer has the security headers, the refused ones too', async (t
 adminTest(
   'on loopback another host name is refused, so that no page of the internet can name this machine',
   async (t) => {
-    const { ask, port } = await serve(t, conductor, { tokenFile: tokenFile() });
+    const { ask, port } = await serve(t, { tokenFile: tokenFile() });
     for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1.evil.example', '192.0.2.1'])
       t.like(JSON.parse((await ask('/health', { headers: { host } })).text), { code: 'admin-host' }, host);
     for (const host of ['[', '[::1', ':', '::', 'a:b:c', '@', '/', '%', '127.0.0.1:x', ' localhost'])
@@ -137,7 +99,7 @@ adminTest(
 );
 
 adminTest('a browser signs in with the token and gets a cookie that no script can read', async (t) => {
-  const { ask, bearer, source, port } = await serve(t, conductor, { tokenFile: tokenFile() });
+  const { ask, bearer, source, port } = await serve(t, { tokenFile: tokenFile() });
   const { status, headers } = await ask('/session', { method: 'POST', headers: bearer });
   t.is(status, 200);
   const [set = ''] = headers['set-cookie'] ?? [];
@@ -170,7 +132,7 @@ adminTest('a browser signs in with the token and gets a cookie that no script ca
 });
 
 adminTest('wrong tokens leave lines in the log without them, and not one for each', async (t) => {
-  const { ask, lines } = await serve(t, conductor, { tokenFile: tokenFile() });
+  const { ask, lines } = await serve(t, { tokenFile: tokenFile() });
   for (let attempt = 0; attempt < 20; attempt += 1)
     await ask('/api/letters', { headers: { authorization: `Bearer guess-${attempt}` } });
   t.is(lines.length, 3);
@@ -180,7 +142,7 @@ adminTest('wrong tokens leave lines in the log without them, and not one for eac
 
 adminTest('a changed token counts without a restart, and ends the sessions of the old one', async (t) => {
   const file = tokenFile();
-  const { ask, bearer } = await serve(t, conductor, { tokenFile: file });
+  const { ask, bearer } = await serve(t, { tokenFile: file });
   const { headers } = await ask('/session', { method: 'POST', headers: bearer });
   const cookie = String(headers['set-cookie']).split(';')[0] ?? '';
   writeFileSync(file, 'another token, long enough');
@@ -200,7 +162,7 @@ adminTest('a changed token counts without a restart, and ends the sessions of th
 });
 
 adminTest('requests with values that no route takes are refused by name, and ask for nothing', async (t) => {
-  const { ask, bearer: headers, source } = await serve(t, conductor, { tokenFile: tokenFile() });
+  const { ask, bearer: headers, source } = await serve(t, { tokenFile: tokenFile() });
   for (const [path, method] of [
     ['/api/instance', 'GET'],
     ['/api/instance?id=%00', 'GET'],
@@ -219,31 +181,19 @@ adminTest('requests with values that no route takes are refused by name, and ask
     t.is(status, 400, path);
     t.regex(JSON.parse(text).error, /\w/);
   }
-  const json = { ...headers, 'content-type': 'application/json' };
-  t.is(
-    (await ask('/api/letter/body?id=1', { method: 'PUT', headers: json, body: 'x'.repeat(101) })).status,
-    413,
-  );
-  t.is(
-    (
-      await ask('/api/letter/body?id=1', {
-        method: 'PUT',
-        headers: { ...headers, 'content-type': 'text/html' },
-        body: 'x',
-      })
-    ).status,
-    415,
-  );
+  const edit = async (type: string, body: string) => {
+    const edited = { method: 'PUT', headers: { ...headers, 'content-type': type }, body };
+    return (await ask('/api/letter/body?id=1', edited)).status;
+  };
+  t.is(await edit('application/json', 'x'.repeat(101)), 413);
+  t.is(await edit('text/html', 'x'), 415);
   t.deepEqual(source.asked, []);
-  t.is(
-    (await ask('/api/letter/body?id=1', { method: 'PUT', headers: json, body: '{ "a": 1.0 }' })).status,
-    200,
-  );
+  t.is(await edit('application/json', '{ "a": 1.0 }'), 200);
   t.deepEqual(source.asked, [['edit', '1', '{ "a": 1.0 }', 'status page, from 127.0.0.1']]);
 });
 
 adminTest('only so many pages watch at once, and one that goes makes room', async (t) => {
-  const { ask, source, port } = await serve(t, conductor);
+  const { ask, source, port } = await serve(t);
   await ask('/');
   await ask('/health');
   t.is(source.looks, 0);
@@ -273,7 +223,7 @@ const tlsTest = services.postgres
   : adminTest;
 tlsTest('with a certificate the interface speaks HTTPS only, and its cookie never leaves it', async (t) => {
   const { ca, server } = makeCertificates();
-  const { ask, bearer, port } = await serve(t, conductor, { tokenFile: tokenFile(), tls: server });
+  const { ask, bearer, port } = await serve(t, { tokenFile: tokenFile(), tls: server });
   const answer = await ask('/session', { method: 'POST', headers: bearer, ca: readFileSync(ca, 'utf8') });
   t.is(answer.status, 200);
   t.regex(String(answer.headers['set-cookie']), /; Secure/);
@@ -289,7 +239,7 @@ tlsTest('certificates that cannot be used are errors of the configuration', asyn
     { cert: server.cert, key: client.key },
     { cert: '/nowhere', key: server.key },
   ]) {
-    const error = await t.throwsAsync(serve(t, conductor, { tls }));
+    const error = await t.throwsAsync(serve(t, { tls }));
     t.like(error, { name: 'ConfigError', code: 'admin-tls' });
   }
 });

@@ -9,7 +9,7 @@ import { makeReadOnly } from '../faults/databases.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
-import { apply, insertInstances, native, openContext } from '../support/worker.ts';
+import { apply, heartbeat, insertInstances, native, openContext } from '../support/worker.ts';
 import { answerOf } from './support.ts';
 
 /** What a deployer's own method does wrong its caller is told; nobody else notices. */
@@ -20,10 +20,12 @@ type Run = CallMethod['run'];
 function contextWith(
   t: { teardown(end: () => Promise<void>): void },
   database: TestDatabase,
-  method: object,
+  run: Run,
+  mutating = false,
 ): ThreadState {
   const own = openContext(t, database, { concurrency: 0 });
-  return { ...own, manager: loadedFrom({ misuse: method, other }, 'test') };
+  const misuse = { allowed: 'anyone', mutating, parse: () => ({}), run };
+  return { ...own, manager: loadedFrom({ misuse, other }, 'test') };
 }
 
 /** Uses a name that another method uses as well. */
@@ -150,7 +152,7 @@ for (const [what, { run, message }] of Object.entries(misuses)) {
       const database = await createDatabase(t, { migrated: true });
       await insertInstances(database, 'i-1');
       for (const mutating of [false, true]) {
-        const context = contextWith(t, database, { allowed: 'anyone', mutating, parse: () => ({}), run });
+        const context = contextWith(t, database, run, mutating);
         // Once more: it may have left something on the connection.
         for (const _ of [1, 2]) {
           const result = await call(context, 'misuse');
@@ -161,12 +163,7 @@ for (const [what, { run, message }] of Object.entries(misuses)) {
           t.regex(result.problem ?? '', message);
         }
         t.deepEqual(answerOf(await call(context, 'other')).result, [{ one: 1 }]);
-        const heartbeat = {
-          instance_id: 'i-1',
-          sent: mutating ? 2 : 1,
-          payload: { service_status: 'running' },
-        };
-        t.deepEqual(await apply(context, [native('heartbeat', heartbeat)]), ['applied']);
+        t.deepEqual(await apply(context, [heartbeat('i-1', mutating ? 2 : 1, 'running')]), ['applied']);
       }
     },
   );
@@ -176,18 +173,14 @@ needs(test, 'postgres')(
   'two methods, or a method and our own code, may use one name for two statements',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
-    const context = contextWith(t, database, {
-      allowed: 'anyone',
-      mutating: true,
-      parse: () => ({}),
-      async run(db: Parameters<Run>[0]) {
-        const [ours] = await db.query('claim_call', 'SELECT 3 AS three', []);
-        const [shared] = await db.query('shared', 'SELECT 2 AS two', []);
-        const [long] = await db.query('n'.repeat(63), 'SELECT 4 AS four', []);
-        const [longer] = await db.query(`${'n'.repeat(63)}o`, 'SELECT 5 AS five', []);
-        return { ...ours, ...shared, ...long, ...longer };
-      },
-    });
+    const run: Run = async (db) => {
+      const [ours] = await db.query('claim_call', 'SELECT 3 AS three', []);
+      const [shared] = await db.query('shared', 'SELECT 2 AS two', []);
+      const [long] = await db.query('n'.repeat(63), 'SELECT 4 AS four', []);
+      const [longer] = await db.query(`${'n'.repeat(63)}o`, 'SELECT 5 AS five', []);
+      return { ...ours, ...shared, ...long, ...longer };
+    };
+    const context = contextWith(t, database, run, true);
     for (const _ of [1, 2]) {
       t.deepEqual(answerOf(await call(context, 'misuse')).result, { three: 3, two: 2, four: 4, five: 5 });
       t.deepEqual(answerOf(await call(context, 'other')).result, [{ one: 1 }]);
@@ -201,12 +194,7 @@ needs(test, 'postgres')('a method that has ended cannot use its connection', asy
   const keep = (db: Parameters<Run>[0]) => {
     kept = db;
   };
-  const context = contextWith(t, database, {
-    allowed: 'anyone',
-    mutating: false,
-    parse: () => ({}),
-    run: async (db: Parameters<Run>[0]) => keep(db),
-  });
+  const context = contextWith(t, database, async (db) => keep(db));
   t.is((await call(context, 'misuse')).outcome, 'answered');
   await t.throwsAsync(async () => kept?.query('', 'SELECT 1', []), { message: /the method has ended/ });
 });
@@ -227,12 +215,7 @@ for (const [what, runOn] of Object.entries(endings)) {
     `a method that ${what} is run three times, then its caller gets an error`,
     async (t) => {
       const database = await createDatabase(t, { migrated: true });
-      const context = contextWith(t, database, {
-        allowed: 'anyone',
-        mutating: false,
-        parse: () => ({}),
-        run: runOn(database),
-      });
+      const context = contextWith(t, database, runOn(database));
       for (const losses of [0, 1])
         t.like(await call(context, 'misuse', losses), { outcome: undefined, lost: true });
       const last = await call(context, 'misuse', 2);
@@ -246,12 +229,7 @@ needs(test, 'postgres')(
   'a call is held while the server cannot write, and no retry refuses it',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
-    const context = contextWith(t, database, {
-      allowed: 'anyone',
-      mutating: false,
-      parse: () => ({}),
-      run: (db: Parameters<Run>[0]) => db.query('', 'DELETE FROM instances', []),
-    });
+    const context = contextWith(t, database, (db) => db.query('', 'DELETE FROM instances', []));
     await makeReadOnly(database);
     for (const losses of [0, 5]) t.like(await call(context, 'misuse', losses), { outcome: undefined });
   },
@@ -259,12 +237,7 @@ needs(test, 'postgres')(
 
 test('a call is held while there is no server, and no retry refuses it', async (t) => {
   const database = { url: 'postgresql://nobody@127.0.0.1:1/none', query: async () => [] };
-  const context = contextWith(t, database, {
-    allowed: 'anyone',
-    mutating: true,
-    parse: () => ({}),
-    run: async () => applied,
-  });
+  const context = contextWith(t, database, async () => applied, true);
   for (const losses of [0, 5]) {
     const result = await call(context, 'misuse', losses);
     t.is(result.outcome, undefined);

@@ -107,114 +107,6 @@ for (const [what, method, args, refused] of [
     'BadRequest filter: args.filter is not an argument of this method; it takes model, filters, order_by, limit, marker, include_deleted',
   ],
   [
-    'an unknown column',
-    'model_create',
-    { model: 'thing', values: { colour: 1 } },
-    'BadRequest values: args.values.colour names "colour", which is not a column of thing',
-  ],
-  [
-    'a column that every object has',
-    'model_create',
-    { model: 'thing', values: { constructor: 1 } },
-    'BadRequest values: args.values.constructor names "constructor", which is not a column of thing',
-  ],
-  [
-    'a time that is kept',
-    'model_create',
-    { model: 'thing', values: { created: '2026-01-01T00:00:00Z' } },
-    'BadRequest values: args.values.created names created, which is kept by the conductor or the database',
-  ],
-  [
-    'a generated column',
-    'model_create',
-    { model: 'thing', values: { twice: 2 } },
-    'BadRequest values: args.values.twice names twice, which is kept by the conductor or the database',
-  ],
-  [
-    'a filter on an unknown column',
-    'model_list',
-    { model: 'thing', filters: { colour: 1 } },
-    'BadRequest filters: args.filters["colour"] names "colour", which is not a column of thing',
-  ],
-  [
-    'an unknown operator',
-    'model_list',
-    { model: 'thing', filters: { name: { regex: 'a' } } },
-    'BadRequest filters: args.filters["name"] has an operator "regex"; there are eq, ne, in, lt, lte, gt, gte, like, null',
-  ],
-  [
-    'a comparison with null',
-    'model_list',
-    { model: 'thing', filters: { name: { lt: null } } },
-    'BadRequest filters: args.filters["name"].lt is null; the operator for that is null: true or false',
-  ],
-  [
-    'like on a number',
-    'model_list',
-    { model: 'thing', filters: { whole: { like: '1%' } } },
-    'BadRequest filters: args.filters["whole"].like compares whole, which is not a text',
-  ],
-  [
-    'a comparison of JSON',
-    'model_list',
-    { model: 'thing', filters: { doc: { eq: 1 } } },
-    'BadRequest filters: args.filters["doc"].eq compares doc, which can only be compared with null',
-  ],
-  [
-    'a filter of the wrong type',
-    'model_list',
-    { model: 'thing', filters: { whole: { in: [1, 'x'] } } },
-    'BadRequest filters: args.filters["whole"].in[1] is "x", not a whole number from -2147483648 to 2147483647',
-  ],
-  [
-    'an order by an unknown column',
-    'model_list',
-    { model: 'thing', order_by: ['-colour'] },
-    'BadRequest order_by: args.order_by[0] names "colour", which is not a column of thing',
-  ],
-  [
-    'an order by JSON',
-    'model_list',
-    { model: 'thing', order_by: ['doc'] },
-    'BadRequest order_by: args.order_by[0] names doc, by which nothing can be ordered',
-  ],
-  [
-    'an order in no direction',
-    'model_list',
-    { model: 'thing', order_by: [{ column: 'name', direction: 'up' }] },
-    'BadRequest order_by: args.order_by[0].direction is neither "asc" nor "desc"',
-  ],
-  [
-    'an order that goes by a column twice',
-    'model_list',
-    { model: 'thing', order_by: ['name', '-name'] },
-    'BadRequest order_by: args.order_by[1] names "name" a second time',
-  ],
-  [
-    'a limit too high',
-    'model_list',
-    { model: 'thing', limit: 1001 },
-    'BadRequest limit: args.limit is 1001, not a whole number from 1 to 1000 (calls.maxRows)',
-  ],
-  [
-    'a limit that is a text',
-    'model_list',
-    { model: 'thing', limit: '1' },
-    'BadRequest limit: args.limit is a string, not a whole number from 1 to 1000 (calls.maxRows)',
-  ],
-  [
-    'a marker that names no row',
-    'model_list',
-    { model: 'thing', marker: randomUUID() },
-    'BadRequest marker: args.marker names no row',
-  ],
-  [
-    'a marker of the wrong type',
-    'model_list',
-    { model: 'thing', marker: 'x' },
-    'BadRequest marker: args.marker is "x", not a UUID',
-  ],
-  [
     'an update of nothing in particular',
     'model_update',
     { model: 'thing', values: { name: 'x' } },
@@ -251,20 +143,92 @@ for (const [what, method, args, refused] of [
     { model: 'seen', id: { a: 'a', b: 1 }, if_updated: null },
     'BadRequest if_updated: args.if_updated cannot be: seen has no time of its last change',
   ],
-  [
-    'half of a surrogate pair',
-    'model_create',
-    { model: 'thing', values: { name: '\ud800' } },
-    'BadRequest values: args.values.name holds half of a surrogate pair',
-  ],
-  [
-    'a NUL',
-    'model_create',
-    { model: 'thing', values: { doc: ['\0'] } },
-    'BadRequest values: args.values.doc.0 holds a NUL character',
-  ],
 ] as const) {
   test(`${what} is refused, and the error names the argument`, async (t) => {
     t.is(await refusalOf(t, method, args), refused);
+  });
+}
+
+for (const [what, argument, value, problem] of [
+  [
+    'a filter on an unknown column',
+    'filters',
+    { colour: 1 },
+    '["colour"] names "colour", which is not a column of thing',
+  ],
+  [
+    'an unknown operator',
+    'filters',
+    { name: { regex: 'a' } },
+    '["name"] has an operator "regex"; there are eq, ne, in, lt, lte, gt, gte, like, null',
+  ],
+  [
+    'a comparison with null',
+    'filters',
+    { name: { lt: null } },
+    '["name"].lt is null; the operator for that is null: true or false',
+  ],
+  [
+    'like on a number',
+    'filters',
+    { whole: { like: '1%' } },
+    '["whole"].like compares whole, which is not a text',
+  ],
+  [
+    'a comparison of JSON',
+    'filters',
+    { doc: { eq: 1 } },
+    '["doc"].eq compares doc, which can only be compared with null',
+  ],
+  [
+    'a filter of the wrong type',
+    'filters',
+    { whole: { in: [1, 'x'] } },
+    '["whole"].in[1] is "x", not a whole number from -2147483648 to 2147483647',
+  ],
+  ['an unknown column', 'values', { colour: 1 }, '.colour names "colour", which is not a column of thing'],
+  [
+    'a column that every object has',
+    'values',
+    { constructor: 1 },
+    '.constructor names "constructor", which is not a column of thing',
+  ],
+  [
+    'a time that is kept',
+    'values',
+    { created: '2026-01-01T00:00:00Z' },
+    '.created names created, which is kept by the conductor or the database',
+  ],
+  [
+    'a generated column',
+    'values',
+    { twice: 2 },
+    '.twice names twice, which is kept by the conductor or the database',
+  ],
+  [
+    'an order by an unknown column',
+    'order_by',
+    ['-colour'],
+    '[0] names "colour", which is not a column of thing',
+  ],
+  ['an order by JSON', 'order_by', ['doc'], '[0] names doc, by which nothing can be ordered'],
+  [
+    'an order in no direction',
+    'order_by',
+    [{ column: 'name', direction: 'up' }],
+    '[0].direction is neither "asc" nor "desc"',
+  ],
+  ['an order that goes by a column twice', 'order_by', ['name', '-name'], '[1] names "name" a second time'],
+  ['a limit too high', 'limit', 1001, ' is 1001, not a whole number from 1 to 1000 (calls.maxRows)'],
+  ['a limit that is a text', 'limit', '1', ' is a string, not a whole number from 1 to 1000 (calls.maxRows)'],
+  ['a marker that names no row', 'marker', randomUUID(), ' names no row'],
+  ['a marker of the wrong type', 'marker', 'x', ' is "x", not a UUID'],
+  ['half of a surrogate pair', 'values', { name: '\ud800' }, '.name holds half of a surrogate pair'],
+  ['a NUL', 'values', { doc: ['\0'] }, '.doc.0 holds a NUL character'],
+] as const) {
+  test(`${what} is refused, and the error names the argument`, async (t) => {
+    const method = argument === 'values' ? 'model_create' : 'model_list';
+    const refused = await refusalOf(t, method, { model: 'thing', [argument]: value });
+    t.is(refused, `BadRequest ${argument}: args.${argument}${problem}`);
   });
 }

@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import ava from 'ava';
+import ava, { type ExecutionContext } from 'ava';
+import type { JsonObject } from '../../src/core/json.ts';
 import { replicaRole } from '../support/database.ts';
 import { needs } from '../support/services.ts';
 import { callerOn, openCaller } from './support.ts';
 
 const test = needs(ava, 'postgres');
+
+/** A caller, and its calls about rows of `thing`. */
+async function openThings(t: ExecutionContext, overrides?: Parameters<typeof openCaller>[1]) {
+  const caller = await openCaller(t, overrides);
+  const update = (args: JsonObject) => caller.result('model_update', { model: 'thing', ...args });
+  const refused = (method: string, args: JsonObject) => caller.refusal(method, { model: 'thing', ...args });
+  return { ...caller, update, refused };
+}
 
 test('a Trove row is created, read, updated and deleted, with the times that Trove keeps', async (t) => {
   const { database, result, refusal } = await openCaller(t);
@@ -132,46 +141,22 @@ test("each page's marker leads to the next page, and the last page has none", as
   const values = Array.from({ length: 5 }, (_, b) => ({ a: b % 2 === 0 ? 'x' : 'y', b }));
   await result('model_create', { model: 'seen', values });
   const first = await result('model_list', { model: 'seen', order_by: ['-a'], limit: 3 });
-  t.deepEqual(first, {
-    rows: [
-      { a: 'y', b: 1, note: null },
-      { a: 'y', b: 3, note: null },
-      { a: 'x', b: 0, note: null },
-    ],
-    marker: { b: 0, a: 'x' },
-  });
-  const second = await result('model_list', {
-    model: 'seen',
-    order_by: [{ column: 'a', direction: 'desc' }],
-    limit: 3,
-    marker: first.marker,
-  });
-  t.deepEqual(second, {
-    rows: [
-      { a: 'x', b: 2, note: null },
-      { a: 'x', b: 4, note: null },
-    ],
-    marker: null,
-  });
+  const row = (a: string, b: number) => ({ a, b, note: null });
+  t.deepEqual(first, { rows: [row('y', 1), row('y', 3), row('x', 0)], marker: { b: 0, a: 'x' } });
+  const order_by = [{ column: 'a', direction: 'desc' }];
+  const second = await result('model_list', { model: 'seen', order_by, limit: 3, marker: first.marker });
+  t.deepEqual(second, { rows: [row('x', 2), row('x', 4)], marker: null });
 });
 
 test('an update with an old `if_updated` does not change a row that has changed since', async (t) => {
-  const { result, refusal } = await openCaller(t);
+  const { result, update, refused } = await openThings(t);
   const { id, updated } = await result('model_create', { model: 'thing', values: { name: 'a' } });
-  const second = await result('model_update', {
-    model: 'thing',
-    id,
-    values: { name: 'b' },
-    if_updated: updated,
-  });
+  const second = await update({ id, values: { name: 'b' }, if_updated: updated });
   t.not(second.updated, updated);
   const stale = 'Conflict if_updated: args.if_updated is not when the thing was changed last: read it again';
-  t.is(
-    await refusal('model_update', { model: 'thing', id, values: { name: 'c' }, if_updated: updated }),
-    stale,
-  );
-  t.is(await refusal('model_delete', { model: 'thing', id, if_updated: updated }), stale);
-  t.is(await refusal('model_delete', { model: 'thing', id, if_updated: null }), stale);
+  t.is(await refused('model_update', { id, values: { name: 'c' }, if_updated: updated }), stale);
+  t.is(await refused('model_delete', { id, if_updated: updated }), stale);
+  t.is(await refused('model_delete', { id, if_updated: null }), stale);
   t.like(await result('model_get', { model: 'thing', id }), { name: 'b' });
   t.deepEqual(await result('model_delete', { model: 'thing', id, if_updated: second.updated }), { count: 1 });
 });
@@ -195,60 +180,43 @@ test('one of many concurrent updates with the same `if_updated` succeeds', async
 });
 
 test('many rows are created or updated by one statement each, all or none', async (t) => {
-  const { database, result, refusal } = await openCaller(t, { calls: { maxRows: 5 } });
+  const { database, result, update, refused } = await openThings(t, { calls: { maxRows: 5 } });
   const rows = [{ name: 'a', whole: 1 }, { name: 'b' }, {}];
   const created = await result('model_create', { model: 'thing', values: rows });
   t.is(created.count, 3);
   t.like(created, { rows: [{ name: 'a', whole: 1 }, { name: 'b', whole: null }, { name: null }] });
   const ids = Array.isArray(created.rows) ? created.rows.map(({ id }) => String(id)) : [];
-  t.like(
-    await result('model_update', {
-      model: 'thing',
-      ids: [ids[0], ids[2], randomUUID()],
-      values: { whole: 9 },
-    }),
-    {
-      count: 2,
-    },
-  );
-  t.like(await result('model_update', { model: 'thing', filters: { whole: 9 }, values: { whole: 10 } }), {
-    count: 2,
-  });
-  t.deepEqual(await result('model_update', { model: 'thing', filters: { whole: 9 }, values: { whole: 1 } }), {
-    count: 0,
-    rows: [],
-  });
-  t.regex(await refusal('model_create', { model: 'thing', values: [{}, { id: ids[0] }] }), /^Conflict/);
+  t.like(await update({ ids: [ids[0], ids[2], randomUUID()], values: { whole: 9 } }), { count: 2 });
+  t.like(await update({ filters: { whole: 9 }, values: { whole: 10 } }), { count: 2 });
+  t.deepEqual(await update({ filters: { whole: 9 }, values: { whole: 1 } }), { count: 0, rows: [] });
+  t.regex(await refused('model_create', { values: [{}, { id: ids[0] }] }), /^Conflict/);
   t.is((await database.query('SELECT FROM things')).length, 3);
   await result('model_create', { model: 'thing', values: [{}, {}, {}] });
   t.is(
-    await refusal('model_update', { model: 'thing', filters: { at: null }, values: { whole: 0 } }),
+    await refused('model_update', { filters: { at: null }, values: { whole: 0 } }),
     'BadRequest filters: args.filters let more than 5 rows through (calls.maxRows); none is changed',
   );
   t.is((await database.query('SELECT FROM things WHERE whole = 0')).length, 0);
   t.is(
-    await refusal('model_create', { model: 'thing', values: Array(6).fill({}) }),
+    await refused('model_create', { values: Array(6).fill({}) }),
     'BadRequest values: args.values has more than 5 rows (calls.maxRows)',
   );
   t.is(
-    await refusal('model_update', { model: 'thing', ids: Array(6).fill(ids[0]), values: { whole: 0 } }),
+    await refused('model_update', { ids: Array(6).fill(ids[0]), values: { whole: 0 } }),
     'BadRequest ids: args.ids names 6 rows, not 1 to 5 (calls.maxRows)',
   );
 });
 
 test('a running conductor notices a column that was added or dropped', async (t) => {
-  const { database, result, refusal } = await openCaller(t);
+  const { database, result, update, refused } = await openThings(t);
   const { id } = await result('model_create', { model: 'thing', values: { name: 'a' } });
   await database.query('ALTER TABLE things ADD COLUMN colour text');
-  t.like(await result('model_update', { model: 'thing', id, values: { colour: 'red' } }), { colour: 'red' });
+  t.like(await update({ id, values: { colour: 'red' } }), { colour: 'red' });
   await database.query('ALTER TABLE things DROP COLUMN colour');
   t.false('colour' in (await result('model_get', { model: 'thing', id })));
-  t.regex(
-    await refusal('model_update', { model: 'thing', id, values: { colour: 'red' } }),
-    /^BadRequest values/,
-  );
+  t.regex(await refused('model_update', { id, values: { colour: 'red' } }), /^BadRequest values/);
   await database.query('ALTER TABLE things RENAME TO stuff');
-  t.regex(await refusal('model_get', { model: 'thing', id }), /^InternalError model/);
+  t.regex(await refused('model_get', { id }), /^InternalError model/);
   await database.query('ALTER TABLE stuff RENAME TO things');
   t.like(await result('model_get', { model: 'thing', id }), { name: 'a' });
 });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { createStamp } from '../../src/client/stamp.ts';
+import { connectTo, FakeSender } from './fake-sender.ts';
 
 test('stamps are seconds of the clock, and strictly increasing while the clock stands still', (t) => {
   const stamp = createStamp(() => 1_795_397_690_635);
@@ -25,4 +26,21 @@ test('stamps are strictly increasing for any clock, and never behind it', (t) =>
       }
     }),
   );
+});
+
+test('sent is strictly increasing although the clock jumps back between two casts', async (t) => {
+  const sender = new FakeSender();
+  let now = 2_000_000;
+  const client = await connectTo(t, sender, { now: () => now });
+  for (const time of [2_000_000, 2_000_000, 1_000_000, 1_500_000, 3_000_000]) {
+    now = time;
+    void client.cast('heartbeat', { payload: { service_status: 'running' } }, { sender: 'i1' });
+  }
+  const sents = (await sender.has(5)).map(({ text }): number => JSON.parse(text).args.sent);
+  t.deepEqual(
+    sents,
+    [...new Set(sents)].toSorted((a, b) => a - b),
+  );
+  t.is(sents.at(-1), 3000);
+  for (const one of [...sender.sent]) one.confirm();
 });

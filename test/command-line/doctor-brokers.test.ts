@@ -53,6 +53,8 @@ async function rabbit(t: ExecutionContext) {
 
 const onRabbit = needs(test, 'rabbitmq');
 const wrong = { check: 'sign in', level: 'wrong' } as const;
+const unsafe = { check: 'settings', level: 'warning', code: 'broker-settings' } as const;
+const missing = { check: 'topology', level: 'warning', code: 'broker-topology' } as const;
 
 test('doctor names a broker that is away', (t) =>
   names(
@@ -102,24 +104,14 @@ onRabbit('doctor names an exchange of another type', async (t) => {
 onRabbit('doctor names a queue that drops messages', async (t) => {
   const { url, channel } = await rabbit(t);
   await channel.assertQueue('short', { durable: true, arguments: { 'x-message-ttl': 1000 } });
-  const expected = {
-    check: 'settings',
-    level: 'warning',
-    code: 'broker-settings',
-    text: /the queue can lose messages: .*x-message-ttl/,
-  } as const;
+  const expected = { ...unsafe, text: /the queue can lose messages: .*x-message-ttl/ };
   await names(t, { kind: 'amqp091', url, queue: 'short' }, expected);
 });
 
 onRabbit('doctor names what is missing, makes none of it, and leaves messages as they are', async (t) => {
   const { url, channel } = await rabbit(t);
   const edge = { kind: 'amqp091', url, queue: 'orders', exchange: 'events' };
-  const expected = {
-    check: 'topology',
-    level: 'warning',
-    code: 'broker-topology',
-    text: /exchange events, queue orders/,
-  } as const;
+  const expected = { ...missing, text: /exchange events, queue orders/ };
   await names(t, edge, expected);
   await names(t, edge, expected);
   await channel.assertQueue('orders', { durable: true });
@@ -144,9 +136,9 @@ onRabbit('doctor names a queue that AMQP 1.0 does not find, and one that it may 
     password: decodeURIComponent(parsed.password),
     address: 'orders',
   };
-  const missing = await examine(edge);
-  t.is(missing.find(({ level }) => level === 'wrong')?.check, 'sign in', JSON.stringify(missing));
-  t.regex(missing[0]?.text ?? '', /orders/);
+  const before = await examine(edge);
+  t.is(before.find(({ level }) => level === 'wrong')?.check, 'sign in', JSON.stringify(before));
+  t.regex(before[0]?.text ?? '', /orders/);
   await channel.assertQueue('orders', { durable: true });
   channel.sendToQueue('orders', Buffer.from('x'));
   const found = await examine(edge);
@@ -198,24 +190,14 @@ onNats('doctor names a push consumer', async (t) => {
 
 onNats('doctor names a missing stream, and makes none', async (t) => {
   const { manager, name, edge } = await stream(t);
-  const expected = {
-    check: 'topology',
-    level: 'warning',
-    code: 'broker-topology',
-    text: /stream .*, consumer orders/,
-  } as const;
+  const expected = { ...missing, text: /stream .*, consumer orders/ };
   await names(t, edge, expected);
   await t.throwsAsync(manager.streams.info(name));
 });
 
 onNats('doctor names NATS without JetStream', async (t) => {
   const { edge } = await stream(t);
-  const expected = {
-    check: 'settings',
-    level: 'warning',
-    code: 'broker-settings',
-    text: /AT MOST ONCE/,
-  } as const;
+  const expected = { ...unsafe, text: /AT MOST ONCE/ };
   await names(t, { kind: 'nats', url: edge.url, subject: edge.subject, jetstream: false }, expected);
 });
 

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { minimal, refusal } from './support.ts';
+import { edge, minimal, rabbit, refusal } from './support.ts';
 
-/** Refusals of `models` and `services`, each in one line that names the key. */
+/** Refusals of `models`, `services` and a transport's `auth`, each in one line that names the key. */
 
 for (const [what, text, message] of [
   [
@@ -60,8 +60,45 @@ for (const [what, text, message] of [
     `${minimal}\nmodels: { instance: { table: instances } }\nservices: { api: { models: { instance: { delete: 'no' } } } }`,
     'services.api.models.instance.delete: must be a boolean, not a string',
   ],
+  [
+    'an auth mode that the kind cannot prove',
+    edge('auth: { mode: user-id }'),
+    'transports.edge.auth.mode: must be one of none, subject, trove, hmac',
+  ],
+  [
+    "Trove's keys for messages that Trove does not encrypt",
+    edge('auth: { mode: trove, instRpcKeyEncrKey: a-key }'),
+    'transports.edge.auth.mode: trove needs codec oslo, whose messages Trove encrypts',
+  ],
+  [
+    "Trove's keys without the one that they are encrypted under",
+    rabbit('codec: oslo\n    auth: { mode: trove }'),
+    'transports.rabbit.auth.instRpcKeyEncrKey: is required with mode trove: inst_rpc_key_encr_key in trove.conf',
+  ],
+  [
+    "a subject on Trove's queue",
+    rabbit('codec: oslo', 'auth: { mode: subject }'),
+    'transports.rabbit.routingKey: trove-conductor does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
+  ],
 ] as const) {
   test(`${what} is refused in one line that names it`, (t) => {
     t.is(refusal(text), message);
+  });
+}
+
+for (const [what, key, given] of [
+  ['a subject that does not name the sender, on RabbitMQ', 'routingKey', 'conductor.all'],
+  ['a subject whose wildcard is not where the sender is, on RabbitMQ', 'routingKey', '*.conductor'],
+  ['a topic that does not name the sender', 'topic', 'conductor/all'],
+  ['a topic whose wildcard is not where the sender is', 'topic', 'conductor/+/reports'],
+] as const) {
+  test(`${what} is refused in one line that names it`, (t) => {
+    const entry = [`${key}: '${given}'`, 'auth: { mode: subject }'];
+    const [text, place, end] =
+      key === 'topic' ? [edge(...entry), 'edge.topic', '/+'] : [rabbit(...entry), 'rabbit.routingKey', '.*'];
+    t.is(
+      refusal(text),
+      `transports.${place}: ${given} does not end with the sender, which auth.mode subject takes from there: end it with ${end}, as conductor${end} does`,
+    );
   });
 }

@@ -50,31 +50,6 @@ for (const [what, text, message] of [
     'database.url…: unknown key; expected one of url, passwordFile, connectTimeout, statementTimeout, lockTimeout, idleInTransactionTimeout, synchronousCommit, durability, preparedStatements',
   ],
   [
-    'a subject that does not name the sender, on RabbitMQ',
-    rabbit('routingKey: conductor.all', 'auth: { mode: subject }'),
-    'transports.rabbit.routingKey: conductor.all does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
-  ],
-  [
-    'a subject whose wildcard is not where the sender is, on RabbitMQ',
-    rabbit("routingKey: '*.conductor'", 'auth: { mode: subject }'),
-    'transports.rabbit.routingKey: *.conductor does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
-  ],
-  [
-    "a subject on Trove's queue",
-    rabbit('codec: oslo', 'auth: { mode: subject }'),
-    'transports.rabbit.routingKey: trove-conductor does not end with the sender, which auth.mode subject takes from there: end it with .*, as conductor.* does',
-  ],
-  [
-    'a topic that does not name the sender',
-    edge('topic: conductor/all', 'auth: { mode: subject }'),
-    'transports.edge.topic: conductor/all does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does',
-  ],
-  [
-    'a topic whose wildcard is not where the sender is',
-    edge('topic: conductor/+/reports', 'auth: { mode: subject }'),
-    'transports.edge.topic: conductor/+/reports does not end with the sender, which auth.mode subject takes from there: end it with /+, as conductor/+ does',
-  ],
-  [
     'a tab that indents',
     'database:\n\turl: postgresql://db/trove',
     'conductor.yaml is not YAML: Tabs are not allowed as indentation at line 2, column 1',
@@ -184,21 +159,6 @@ for (const [what, text, message] of [
     'transports as a list',
     `${minimal}\ntransports: [{ kind: mqtt }]`,
     'transports: must be a map of names to transports, not an array',
-  ],
-  [
-    'an auth mode that the kind cannot prove',
-    edge('auth: { mode: user-id }'),
-    'transports.edge.auth.mode: must be one of none, subject, trove, hmac',
-  ],
-  [
-    "Trove's keys for messages that Trove does not encrypt",
-    edge('auth: { mode: trove, instRpcKeyEncrKey: a-key }'),
-    'transports.edge.auth.mode: trove needs codec oslo, whose messages Trove encrypts',
-  ],
-  [
-    "Trove's keys without the one that they are encrypted under",
-    rabbit('codec: oslo\n    auth: { mode: trove }'),
-    'transports.rabbit.auth.instRpcKeyEncrKey: is required with mode trove: inst_rpc_key_encr_key in trove.conf',
   ],
   [
     'fewer messages than transports',

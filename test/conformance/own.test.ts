@@ -13,13 +13,10 @@ import {
   publish,
   soon,
 } from '../../src/conformance/harness.ts';
-import { validate } from '../../src/core/config/validate.ts';
 import { ConfigError } from '../../src/core/errors.ts';
 import type { Transport } from '../../src/core/transport/contract.ts';
 import { lossesOf } from '../../src/transports/amqp091/losses.ts';
 import { transportKinds } from '../../src/transports/index.ts';
-import { probe } from '../../src/transports/mqtt/losses.ts';
-import { mqttSchema } from '../../src/transports/mqtt/options.ts';
 import { copyOf } from '../support/certificates.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import {
@@ -237,38 +234,6 @@ mosquittoTest('mqtt 5: a broker that takes QoS 0 only is a configuration error',
   const error = await refused(t, make('mqtt', { url }, 1));
   t.regex(error?.message ?? '', /^url: the broker takes messages at QoS 0 only/);
 });
-
-const saying = (properties: object) => ({ cmd: 'connack', sessionPresent: false, properties }) as const;
-
-for (const [what, properties, says] of [
-  [
-    'shared subscriptions',
-    { sharedSubscriptionAvailable: false },
-    /^shared: .*set shared: false and run one replica$/,
-  ],
-  ['wildcards', { wildcardSubscriptionAvailable: false }, /^topic: the broker takes no wildcards/],
-] as const) {
-  test(`mqtt 5: a broker that says it has no ${what} is a configuration error`, (t) => {
-    const error = t.throws(() => probe(saying(properties), mqttOptions(), 1, pino({ level: 'silent' })), {
-      instanceOf: ConfigError,
-    });
-    t.regex(error?.message ?? '', says);
-  });
-}
-
-test('mqtt 5: a broker that keeps sessions for less time than asked is warned of', (t) => {
-  const lines: string[] = [];
-  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
-  probe(saying({ sessionExpiryInterval: 60 }), mqttOptions(), 1, logger);
-  t.is(lines.length, 1);
-  probe(saying({ sessionExpiryInterval: 86_400 }), mqttOptions(), 1, logger);
-  probe(saying({}), mqttOptions(), 1, logger);
-  t.is(lines.length, 1);
-});
-
-function mqttOptions() {
-  return validate(mqttSchema, { url: 'mqtt://mq' });
-}
 
 async function ownMosquitto(t: ExecutionContext, options: Parameters<typeof startMosquitto>[0]) {
   const broker = await startMosquitto(options);

@@ -3,7 +3,8 @@ import { connect } from 'amqplib';
 import test, { type ExecutionContext } from 'ava';
 import { osloBody } from '../../src/core/message/codecs/oslo.ts';
 import { startConductorHere } from '../support/conductor.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase } from '../support/database.ts';
+import { noticeArgs } from '../support/notices.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
@@ -15,25 +16,8 @@ import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
 
 const rabbitTest = needs(test, 'rabbitmq', 'postgres');
 
-interface Trove {
-  readonly database: TestDatabase;
-  /** A known instance, another one, and a backup of the first. */
-  readonly instance: string;
-  readonly other: string;
-  readonly backup: string;
-  /** Casts one message and waits until it is done with; resolves with what became of it. */
-  cast(method: string, args: object): Promise<string>;
-  heartbeat(status: string | undefined, sent: number | undefined, instance?: string): Promise<string>;
-  update(
-    fields: object,
-    sent: number | undefined,
-    ids?: { instance?: string; backup?: string },
-  ): Promise<string>;
-  backupRow(): Promise<Record<string, unknown> | undefined>;
-  letters(): Promise<Record<string, unknown>[]>;
-}
-
-async function start(t: ExecutionContext): Promise<Trove> {
+/** What a replica takes from RabbitMQ: a known instance, another one, a backup of the first, and casts about them. */
+async function start(t: ExecutionContext) {
   const rabbitmq = service('rabbitmq');
   const vhost = `behaviour-${randomUUID()}`;
   const url = await rabbitmq.createVhost(vhost);
@@ -53,7 +37,8 @@ async function start(t: ExecutionContext): Promise<Trove> {
   t.teardown(() => connection.close());
   const channel = await connection.createConfirmChannel();
 
-  const cast: Trove['cast'] = async (method, args) => {
+  /** Casts one message and waits until it is done with; resolves with what became of it. */
+  const cast = async (method: string, args: object) => {
     const before = { ...account.outcomes };
     const message = { method, args, version: '1.0', _unique_id: randomUUID(), _context_user: 'u1' };
     channel.publish('trove', 'trove-conductor', Buffer.from(osloBody(message)));
@@ -68,9 +53,9 @@ async function start(t: ExecutionContext): Promise<Trove> {
     other,
     backup,
     cast,
-    heartbeat: (service_status, sent, instance_id = instance) =>
+    heartbeat: (service_status: string | undefined, sent: number | undefined, instance_id = instance) =>
       cast('heartbeat', { instance_id, sent, payload: { service_status } }),
-    update: (fields, sent, ids = {}) =>
+    update: (fields: object, sent: number, ids: { instance?: string; backup?: string } = {}) =>
       cast('update_backup', {
         instance_id: ids.instance ?? instance,
         backup_id: ids.backup ?? backup,
@@ -171,17 +156,9 @@ rabbitTest('two status words that share a code are both accepted', async (t) => 
 
 rabbitTest('an update of a backup changes its columns', async (t) => {
   const { update, backupRow } = await start(t);
-  t.is(
-    await update({ state: 'COMPLETED', size: 1.5, checksum: 'c', location: 'l', backup_type: 'full' }, 1),
-    'applied',
-  );
-  t.like(await backupRow(), {
-    state: 'COMPLETED',
-    size: 1.5,
-    checksum: 'c',
-    location: 'l',
-    backup_type: 'full',
-  });
+  const fields = { state: 'COMPLETED', size: 1.5, checksum: 'c', location: 'l', backup_type: 'full' };
+  t.is(await update(fields, 1), 'applied');
+  t.like(await backupRow(), fields);
 });
 
 rabbitTest('an unknown field of a backup is ignored, and the other fields are applied', async (t) => {
@@ -257,20 +234,10 @@ rabbitTest('the first report of root is kept, and later ones change nothing', as
 
 rabbitTest("an instance's fault is the last error that it has reported", async (t) => {
   const { database, instance, cast } = await start(t);
-  const serialized_notification = {
-    tenant_id: 't1',
-    client_ip: '192.0.2.10',
-    server_ip: '192.0.2.1',
-    server_type: 'guest',
-    request_id: 'req-1',
-    instance_id: instance,
-    notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
-  };
-  for (const message of ['first', 'x'.repeat(300)])
-    t.is(
-      await cast('notify_exc_info', { serialized_notification, message, exception: ['Traceback\n'] }),
-      'applied',
-    );
+  for (const message of ['first', 'x'.repeat(300)]) {
+    const args = { ...noticeArgs(instance, 'req-1'), message, exception: ['Traceback\n'] };
+    t.is(await cast('notify_exc_info', args), 'applied');
+  }
   t.deepEqual(await database.query('SELECT instance_id, message, details FROM instance_faults'), [
     {
       instance_id: instance,

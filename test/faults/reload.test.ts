@@ -3,12 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { connectClient } from '../client/brokers.ts';
-import {
-  type ConductorOptions,
-  type ConductorProcess,
-  configurationOf,
-  startConductorProcess,
-} from '../support/conductor.ts';
+import { type ConductorOptions, configurationOf, startConductorProcess } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -18,6 +13,9 @@ import { Fleet } from './fleet.ts';
 import { openNats } from './nats-broker.ts';
 
 /** A replica reads its configuration anew at SIGHUP, while messages flow. */
+
+const rabbitTest = needs(test, 'rabbitmq', 'postgres');
+const mosquittoTest = needs(test, 'mosquitto', 'postgres');
 
 const readAnew = 'the configuration was read anew';
 const notRead =
@@ -54,11 +52,7 @@ const reads = (columns: unknown) => ({
   services: { anonymous: { methods: ['model_list'], models: { instance: { read: columns } } } },
 });
 
-needs(
-  test,
-  'rabbitmq',
-  'postgres',
-)(
+rabbitTest(
   'a grant that is given or taken counts for every call after the line, and no message is lost',
   async (t) => {
     const database = await createDatabase(t, { migrated: true });
@@ -102,28 +96,24 @@ const signIns: readonly {
   open(t: ExecutionContext): Promise<TestBroker>;
   /** Changes the credentials. */
   other(broker: TestBroker): Promise<Record<string, unknown>>;
-  readonly keys: readonly string[];
 }[] = [
   {
     label: 'AMQP 0-9-1',
     service: 'rabbitmq',
     open: (t) => openRabbitmq(t, service('rabbitmq'), 'oslo'),
     other: (broker) => anotherUser(String(broker.entry().url)),
-    keys: ['transports.guests.user', 'transports.guests.password'],
   },
   {
     label: 'NATS',
     service: 'nats',
     open: () => openNats(service('nats')),
     other: async () => ({ user: 'anybody', password: 'anything' }),
-    keys: ['transports.guests.user', 'transports.guests.password'],
   },
   {
     label: 'MQTT with a session that ends at a stop',
     service: 'mosquitto',
     open: async () => openMosquitto(service('mosquitto')),
     other: async () => ({ keepSession: false, user: 'anybody', password: 'anything' }),
-    keys: ['transports.guests.user', 'transports.guests.password'],
   },
 ];
 
@@ -137,30 +127,31 @@ async function anotherUser(url: string): Promise<Record<string, unknown>> {
   return { user, password };
 }
 
-for (const { label, service: name, open, other, keys } of signIns) {
-  needs(
-    test,
-    name,
-    'postgres',
-  )(`${label}: changed credentials make a new connection at once, and no message is lost`, async (t) => {
-    const database = await createDatabase(t, { migrated: true });
-    const fleet = new Fleet(50);
-    await fleet.register(database);
-    const broker = await open(t);
-    const changed = await other(broker);
-    const { keepSession } = changed;
-    const entry = { ...broker.entry(), ...(keepSession !== undefined && { keepSession }) };
-    const { change, conductor } = await start(t, { database: database.url, transports: { guests: entry } });
-    const publishing = publishAll(broker, fleet);
-    await fleet.reaches(0.05, database, conductor);
-    const line = await change({ database: database.url, transports: { guests: { ...entry, ...changed } } });
-    t.like(line, { changed: keys, needRestart: [] });
-    await conductor.log.line('consuming', 2);
-    await publishing;
-    await fleet.arrives(database, conductor);
-    await fleet.assertArrived(t, database);
-    t.deepEqual(conductor.log.lines('not connected'), []);
-  });
+for (const { label, service: name, open, other } of signIns) {
+  const signInTest = needs(test, name, 'postgres');
+  signInTest(
+    `${label}: changed credentials make a new connection at once, and no message is lost`,
+    async (t) => {
+      const database = await createDatabase(t, { migrated: true });
+      const fleet = new Fleet(50);
+      await fleet.register(database);
+      const broker = await open(t);
+      const changed = await other(broker);
+      const { keepSession } = changed;
+      const entry = { ...broker.entry(), ...(keepSession !== undefined && { keepSession }) };
+      const { change, conductor } = await start(t, { database: database.url, transports: { guests: entry } });
+      const publishing = publishAll(broker, fleet);
+      await fleet.reaches(0.05, database, conductor);
+      const line = await change({ database: database.url, transports: { guests: { ...entry, ...changed } } });
+      const changedKeys = ['transports.guests.user', 'transports.guests.password'];
+      t.like(line, { changed: changedKeys, needRestart: [] });
+      await conductor.log.line('consuming', 2);
+      await publishing;
+      await fleet.arrives(database, conductor);
+      await fleet.assertArrived(t, database);
+      t.deepEqual(conductor.log.lines('not connected'), []);
+    },
+  );
 }
 
 needs(test, 'postgres')(
@@ -205,12 +196,8 @@ needs(test, 'postgres')(
       settings: { log: { level: 'debug' }, maxInFlight: 100, workers: { threads: 3 } },
     });
     t.deepEqual(line.changed, ['log.level']);
-    t.deepEqual([line.needRestart].flat().toSorted(), [
-      'maxInFlight',
-      'transports.dead.queue',
-      'transports.other',
-      'workers.threads',
-    ]);
+    const restart = [line.needRestart].flat().toSorted();
+    t.deepEqual(restart, ['maxInFlight', 'transports.dead.queue', 'transports.other', 'workers.threads']);
     await waitFor(() => attempts().length > 0, { what: 'a line of the level debug', process: conductor });
     const again = await change({ database, transports: { dead } });
     t.deepEqual([again.changed, again.needRestart], [['log.level'], []]);
@@ -240,11 +227,7 @@ for (const [what, text, error] of [
     /no_such_user/,
   ],
 ] as const) {
-  needs(
-    test,
-    'mosquitto',
-    'postgres',
-  )(`a configuration that ${what} is one line, and the replica keeps its settings`, async (t) => {
+  mosquittoTest(`a configuration that ${what} is one line, and the replica keeps its settings`, async (t) => {
     const database = await createDatabase(t, { migrated: true });
     const fleet = new Fleet(10);
     await fleet.register(database);
@@ -258,10 +241,6 @@ for (const [what, text, error] of [
     t.deepEqual(conductor.log.lines(readAnew), []);
     await broker.publish(fleet.heartbeats(50, broker.form));
     await fleet.arrives(database, conductor);
-    assertAlive(t, conductor);
+    t.notThrows(() => process.kill(conductor.pid, 0), 'the replica is alive');
   });
-}
-
-function assertAlive(t: ExecutionContext, conductor: ConductorProcess): void {
-  t.notThrows(() => process.kill(conductor.pid, 0));
 }

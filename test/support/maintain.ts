@@ -4,7 +4,10 @@ import type { JobsDatabase } from '../../src/jobs/contract.ts';
 import { trimCallResultsJob, trimDeadLettersJob } from '../../src/jobs/trim.ts';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
+import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
+import type { RedriveResult } from '../../src/workers/redriven.ts';
 import { retryDeferred } from '../../src/workers/retry.ts';
+import type { TestDatabase } from './database.ts';
 
 /** The sums of one round of each job. */
 export interface Maintained {
@@ -39,6 +42,17 @@ export async function maintain(context: ThreadState): Promise<Maintained> {
   await trimDeadLettersJob({ database, maxRows, maxAge, logger }).run(signal);
   await trimCallResultsJob({ database, retention, maxRows: maxResults }).run(signal);
   return { ...sums, ...(failedBecause !== undefined && { failedBecause }) };
+}
+
+/** Asks for the redrive of all letters, and does it. */
+export async function redrive(
+  context: ThreadState,
+  database: TestDatabase,
+  transport = 'plain',
+): Promise<RedriveResult> {
+  await database.query("UPDATE dead_letters SET redrive_at = now(), redrive_by = 'me', redriven_at = NULL");
+  const { ids } = await dueLetters(context, transport);
+  return redriveLetters(context, { transport, ids });
 }
 
 /** The connections of a thread, for jobs. */

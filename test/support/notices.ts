@@ -1,7 +1,7 @@
 /** Messages that lead to notifications. */
 
 /** The arguments of `notify_end`: the end of the making of an instance. The notification's payload has them. */
-export function noticeArgs(instance: string, requestId: string): { serialized_notification: object } {
+export function noticeArgs(instance: string, requestId: string) {
   return {
     serialized_notification: {
       tenant_id: 't1',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type Channel, connect } from 'amqplib';
-import test, { type ExecutionContext } from 'ava';
+import test, { type ExecutionContext, type ThrowsExpectation } from 'ava';
 import { soon } from '../../src/conformance/harness.ts';
 import { ConfigError, NotConnected } from '../../src/core/errors.ts';
 import { make } from '../conformance/subjects/subject.ts';
@@ -152,14 +152,20 @@ for (const [what, code, text] of [
 ] as const) {
   test(`amqp091: ${what} is tried again, and the log has the broker's words`, async (t) => {
     const url = await foreignServer(t, refusingWith(code, text));
-    await t.throwsAsync(
-      make('amqp091', { url }, 1).connect(() => false),
-      {
-        instanceOf: NotConnected,
-        message: `the broker refuses the connection to virtual host /: ${text}`,
-      },
-    );
+    await refuses(t, url, {
+      instanceOf: NotConnected,
+      message: `the broker refuses the connection to virtual host /: ${text}`,
+    });
   });
+}
+
+/** Asserts that a connection to this URL is refused so. */
+async function refuses(t: ExecutionContext, url: string, expected: ThrowsExpectation<Error>) {
+  const transport = make('amqp091', { url }, 1);
+  await t.throwsAsync(
+    transport.connect(() => false),
+    expected,
+  );
 }
 
 /** A server of another protocol, which answers whatever it is sent first. */
@@ -185,26 +191,20 @@ for (const [what, said] of Object.entries({
 })) {
   test(`amqp091: a port that speaks ${what} is refused in one line`, async (t) => {
     const url = await foreignServer(t, (socket) => void socket.end(Buffer.from(said, 'latin1')));
-    await t.throwsAsync(
-      make('amqp091', { url }, 1).connect(() => false),
-      {
-        instanceOf: ConfigError,
-        message: /^url: 127\.0\.0\.1:\d+ does not speak AMQP 0-9-1: check the port/,
-      },
-    );
+    await refuses(t, url, {
+      instanceOf: ConfigError,
+      message: /^url: 127\.0\.0\.1:\d+ does not speak AMQP 0-9-1: check the port/,
+    });
   });
 }
 
 test('amqp091: a port that speaks TLS is refused in one line', async (t) => {
   const alert = Buffer.from([0x15, 3, 1, 0, 2, 2, 70]);
   const url = await foreignServer(t, (socket) => void socket.end(alert));
-  await t.throwsAsync(
-    make('amqp091', { url }, 1).connect(() => false),
-    {
-      instanceOf: ConfigError,
-      message: /^url: 127\.0\.0\.1:\d+ speaks TLS at this port: write amqps:/,
-    },
-  );
+  await refuses(t, url, {
+    instanceOf: ConfigError,
+    message: /^url: 127\.0\.0\.1:\d+ speaks TLS at this port: write amqps:/,
+  });
 });
 
 for (const [how, leave] of [
@@ -213,24 +213,18 @@ for (const [how, leave] of [
 ] as const) {
   test(`amqp091: a server that ${how} the connection without a word may be a broker that starts`, async (t) => {
     const url = await foreignServer(t, leave);
-    await t.throwsAsync(
-      make('amqp091', { url }, 1).connect(() => false),
-      {
-        instanceOf: NotConnected,
-        message: /^127\.0\.0\.1:\d+ ends the connection without a word: .*check the port in url/,
-      },
-    );
+    await refuses(t, url, {
+      instanceOf: NotConnected,
+      message: /^127\.0\.0\.1:\d+ ends the connection without a word: .*check the port in url/,
+    });
   });
 }
 
 needs(test, 'mosquitto')('amqp091: the port of an MQTT broker is recognized and refused', async (t) => {
   const url = service('mosquitto').url.replace(/^mqtt:/, 'amqp:');
-  await t.throwsAsync(
-    make('amqp091', { url }, 1).connect(() => false),
-    {
-      message: /does not speak AMQP 0-9-1: check the port/,
-    },
-  );
+  await refuses(t, url, {
+    message: /does not speak AMQP 0-9-1: check the port/,
+  });
 });
 
 rabbitTest('amqp091: no answer goes to the queue that calls are consumed from', async (t) => {

@@ -1,4 +1,18 @@
-/** Transfer frames as the client library would not write them (AMQP 1.0, sections 2.3 and 2.7.5). */
+/** Transfer frames and sections as the client library would not write them (AMQP 1.0, sections 2.3, 2.7.5 and 3.2). */
+
+/** A section as it is encoded, with a descriptor of one byte. */
+export const section = (code: number, value: Buffer) => Buffer.concat([Buffer.from([0, 0x53, code]), value]);
+export const string = (text: string) => Buffer.concat([Buffer.from([0xa1, text.length]), Buffer.from(text)]);
+export const nothing = Buffer.from([0x40]);
+export const listOf = (...fields: Buffer[]) => {
+  const bytes = Buffer.concat(fields);
+  return Buffer.concat([Buffer.from([0xc0, bytes.length + 1, fields.length]), bytes]);
+};
+export const mapOf = (...items: Buffer[]) => {
+  const map = listOf(...items);
+  map[0] = 0xc1;
+  return map;
+};
 
 export interface Transfer {
   readonly id?: number;
@@ -9,7 +23,6 @@ export interface Transfer {
 
 /** On the first channel and the first link. */
 export function transfer({ id, payload = Buffer.alloc(0), more = false, aborted = false }: Transfer): Buffer {
-  const nothing = Buffer.from([0x40]);
   const fields = Buffer.concat([
     uint(0),
     id === undefined ? nothing : uint(id),

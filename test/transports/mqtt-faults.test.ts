@@ -3,15 +3,17 @@ import { createServer, type Server } from 'node:net';
 import test from 'ava';
 import { pino } from 'pino';
 import { arrive, soon } from '../../src/conformance/harness.ts';
+import { validate } from '../../src/core/config/validate.ts';
 import { within } from '../../src/core/deadline.ts';
-import { NotConnected } from '../../src/core/errors.ts';
+import { ConfigError, NotConnected } from '../../src/core/errors.ts';
 import type { Delivery } from '../../src/core/transport/contract.ts';
-import { warnOfPassingName } from '../../src/transports/mqtt/losses.ts';
+import { probe, warnOfPassingName } from '../../src/transports/mqtt/losses.ts';
+import { mqttSchema } from '../../src/transports/mqtt/options.ts';
 import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';
 
-/** Peers that do what no broker should, and names that no replica should have. */
+/** Peers that do what no broker should, and names that no replica should have; what a broker says that it has not. */
 
 const isPatient = 5000;
 
@@ -125,3 +127,33 @@ async function portOf(server: Server): Promise<number> {
   if (address === null || typeof address === 'string') throw new Error('it does not listen');
   return address.port;
 }
+
+/** What a broker says of itself as it accepts a connection. */
+const saying = (properties: object) => ({ cmd: 'connack', sessionPresent: false, properties }) as const;
+const mqttOptions = () => validate(mqttSchema, { url: 'mqtt://mq' });
+
+for (const [what, properties, says] of [
+  [
+    'shared subscriptions',
+    { sharedSubscriptionAvailable: false },
+    /^shared: .*set shared: false and run one replica$/,
+  ],
+  ['wildcards', { wildcardSubscriptionAvailable: false }, /^topic: the broker takes no wildcards/],
+] as const) {
+  test(`mqtt 5: a broker that says it has no ${what} is a configuration error`, (t) => {
+    const error = t.throws(() => probe(saying(properties), mqttOptions(), 1, pino({ level: 'silent' })), {
+      instanceOf: ConfigError,
+    });
+    t.regex(error?.message ?? '', says);
+  });
+}
+
+test('mqtt 5: a broker that keeps sessions for less time than asked is warned of', (t) => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+  probe(saying({ sessionExpiryInterval: 60 }), mqttOptions(), 1, logger);
+  t.is(lines.length, 1);
+  probe(saying({ sessionExpiryInterval: 86_400 }), mqttOptions(), 1, logger);
+  probe(saying({}), mqttOptions(), 1, logger);
+  t.is(lines.length, 1);
+});

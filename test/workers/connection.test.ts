@@ -13,14 +13,6 @@ import { apply, heartbeat, insertInstances, openContext } from '../support/worke
 const dbTest = needs(test, 'postgres');
 const ownTest = needs(test.serial, 'postgres');
 
-const settingNames = [
-  'transaction_isolation',
-  'statement_timeout',
-  'lock_timeout',
-  'idle_in_transaction_session_timeout',
-  'synchronous_commit',
-] as const;
-
 const ours = {
   transaction_isolation: 'read committed',
   statement_timeout: '10s',
@@ -28,6 +20,7 @@ const ours = {
   idle_in_transaction_session_timeout: '5s',
   synchronous_commit: 'on',
 };
+const settingNames = Object.keys(ours);
 
 function transact<Result>(
   { pool }: ThreadState,
@@ -96,7 +89,7 @@ dbTest('the limits in the URL are ignored', async (t) => {
 
 dbTest('the settings do not remain on the connection', async (t) => {
   const database = await createDatabase(t);
-  const context = openContext(t, database, { concurrency: 1, calls: oneCall });
+  const context = openContext(t, database, { concurrency: 1 });
   await alter(database, 'SET statement_timeout = 77');
   for (const [name, text] of [
     ['', 'SELECT 1'],
@@ -111,15 +104,6 @@ dbTest('the settings do not remain on the connection', async (t) => {
     t.deepEqual(rows, [{ statement_timeout: '77ms' }]);
   }
 });
-
-const oneCall = {
-  concurrency: 1,
-  timeout: 5000,
-  maxReply: 65_536,
-  maxRows: 1000,
-  resultRetention: 60_000,
-  maxResults: 1000,
-};
 
 /** Opens this many connections at once and does this on each of them. */
 async function onEach(
@@ -141,6 +125,7 @@ async function onEach(
   );
 }
 
+/** Those of a context: one of them is for calls. */
 const connections = 3;
 
 /** The same statement again and again, one after the other; how each ended. */
@@ -165,7 +150,7 @@ for (const [what, spoil] of [
   dbTest(`${what} costs one attempt, for any number of connections with prepared statements`, async (t) => {
     const database = await createDatabase(t);
     await database.query('CREATE TABLE things (thing text)');
-    const context = openContext(t, database, { concurrency: connections - 1, calls: oneCall });
+    const context = openContext(t, database, { concurrency: connections - 1 });
     const read = (db: Db) => db.query('read-things', 'SELECT thing FROM things', []);
     await onEach(context, connections, read);
     if (spoil === undefined) await onEach(context, connections, (db) => db.query('', 'DEALLOCATE ALL', []));
@@ -175,7 +160,7 @@ for (const [what, spoil] of [
 }
 
 dbTest('a statement that another session has prepared under our name costs one attempt', async (t) => {
-  const context = openContext(t, await createDatabase(t), { concurrency: connections - 1, calls: oneCall });
+  const context = openContext(t, await createDatabase(t), { concurrency: connections - 1 });
   await onEach(context, connections, (db) => db.query('', 'PREPARE taken AS SELECT 1', []));
   const read = (db: Db) => db.query('taken', 'SELECT 2', []);
   t.deepEqual(await repeat(t, context, read), ['stale', 'done', 'done', 'done']);
@@ -199,16 +184,13 @@ dbTest("only errors about a connection's own state renew the connection", async 
 dbTest('the server ends an idle transaction, and its work can be done again', async (t) => {
   const database = await createDatabase(t, { migrated: true });
   const context = openContext(t, database, { database: { idleInTransactionTimeout: 100 } });
-  const left = async () =>
-    (
-      await database.query(
-        "SELECT FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()",
-      )
-    ).length;
+  const left =
+    "SELECT FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()";
   await t.throwsAsync(
     transact(context, async (db) => {
       await db.query('', 'SELECT 1', []);
-      await waitFor(async () => (await left()) === 0, { what: 'the server to end the connection' });
+      const isEnded = async () => (await database.query(left)).length === 0;
+      await waitFor(isEnded, { what: 'the server to end the connection' });
       await db.query('', 'SELECT 1', []);
     }),
     { message: /idle-in-transaction timeout/ },

@@ -7,6 +7,7 @@ import { claimOutbox, settleOutbox } from '../../src/workers/outbox.ts';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { maintain } from '../support/maintain.ts';
+import { noticeArgs } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
 import { apply, insertInstances, native, openContext } from '../support/worker.ts';
 
@@ -71,13 +72,7 @@ withPostgres(
 );
 
 const serialized = (more: object = {}) => ({
-  tenant_id: 't1',
-  client_ip: '192.0.2.10',
-  server_ip: '192.0.2.1',
-  server_type: 'guest',
-  request_id: 'req-1',
-  instance_id: 'i-1',
-  notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
+  ...noticeArgs('i-1', 'req-1').serialized_notification,
   ...more,
 });
 

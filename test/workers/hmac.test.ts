@@ -5,9 +5,9 @@ import { readAccess } from '../../src/core/config/access.ts';
 import { encryptSenderKey } from '../../src/core/message/sender-key.ts';
 import { unsealBatch } from '../../src/workers/batch/unseal.ts';
 import { runCall } from '../../src/workers/calls/run.ts';
-import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
 import type { WorkerSettings } from '../../src/workers/settings.ts';
 import { createDatabase } from '../support/database.ts';
+import { redrive } from '../support/maintain.ts';
 import { needs } from '../support/services.ts';
 import { heartbeatMessage, keyOf, masterKey, signedBy, storeSenderKeys } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
@@ -30,17 +30,15 @@ async function start(t: ExecutionContext, refresh = 2000, keys: Partial<WorkerSe
     keys: { masterKey, previousMasterKey: '', refresh, ...keys },
     access: readAccess({}, { api: { methods: ['heartbeat'] } }),
   });
-  return {
-    database,
-    context,
-    send: (...bodies: Buffer[]) =>
-      apply(
-        context,
-        bodies.map((body) => raw(body)),
-        transport,
-      ),
+  const send = (...bodies: Buffer[]) => {
+    const messages = bodies.map((body) => raw(body));
+    return apply(context, messages, transport);
   };
+  return { database, context, send };
 }
+
+/** A heartbeat of an instance about itself. */
+const beat = (key = own, sent = 1) => signedBy(key, heartbeatMessage(key.sender, sent));
 
 const detailOf = async ({ database }: Awaited<ReturnType<typeof start>>) =>
   (await database.query<{ detail: string }>('SELECT detail FROM dead_letters'))[0]?.detail;
@@ -48,7 +46,7 @@ const detailOf = async ({ database }: Awaited<ReturnType<typeof start>>) =>
 withPostgres('a signed message is applied, and its sender and message id are the signed ones', async (t) => {
   const started = await start(t);
   const { database, context, send } = started;
-  t.deepEqual(await send(signedBy(own, heartbeatMessage('i-1'))), ['applied']);
+  t.deepEqual(await send(beat()), ['applied']);
   t.like(await statusOf(database, 'i-1'), { status_description: 'running' });
   const claims = { messageId: 'unsigned', sender: 'i-2', senderProof: 'subject' } as const;
   t.deepEqual(await apply(context, [raw(signedBy(own, { method: 'x', args: {} }), claims)], transport), [
@@ -65,13 +63,13 @@ withPostgres('a service signs for each instance if it is granted the method', as
 
 withPostgres('a compressed body is inflated before its signature is checked', async (t) => {
   const { context } = await start(t);
-  const message = raw(gzipSync(signedBy(own, heartbeatMessage('i-1'))), { compression: 'gzip' });
+  const message = raw(gzipSync(beat()), { compression: 'gzip' });
   t.deepEqual(await apply(context, [message], transport), ['applied']);
 });
 
 const seconds = () => Date.now() / 1000;
 const replace = (from: string, to: string) =>
-  Buffer.from(signedBy(own, heartbeatMessage('i-1')).toString('latin1').replace(from, to), 'latin1');
+  Buffer.from(beat().toString('latin1').replace(from, to), 'latin1');
 
 for (const [what, make, detail] of [
   [
@@ -88,16 +86,8 @@ for (const [what, make, detail] of [
     () => signedBy(own, heartbeatMessage('i-2')),
     /^i-1 sent a message about i-2$/,
   ],
-  [
-    'another sender’s key',
-    () => signedBy({ ...other, sender: 'i-1' }, heartbeatMessage('i-1')),
-    /it is not signed by key k1 of i-1$/,
-  ],
-  [
-    'an unknown key',
-    () => signedBy(keyOf('i-1', 'k9'), heartbeatMessage('i-1')),
-    /key k9 of i-1 is not in sender_keys$/,
-  ],
+  ['another sender’s key', () => beat({ ...other, sender: 'i-1' }), /it is not signed by key k1 of i-1$/],
+  ['an unknown key', () => beat(keyOf('i-1', 'k9')), /key k9 of i-1 is not in sender_keys$/],
   [
     'a message of two hours ago',
     () => signedBy(own, heartbeatMessage('i-1'), { sent: seconds() - 7200 }),
@@ -117,10 +107,7 @@ for (const [what, make, detail] of [
   withPostgres(`${what} is a dead letter with its reason, and changes nothing`, async (t) => {
     const started = await start(t);
     const reason = what === 'a method of services' ? 'not_a_cast' : 'forbidden';
-    t.deepEqual(await started.send(make(), signedBy(other, heartbeatMessage('i-2'))), [
-      `dead: ${reason}`,
-      'applied',
-    ]);
+    t.deepEqual(await started.send(make(), beat(other)), [`dead: ${reason}`, 'applied']);
     t.regex((await detailOf(started)) ?? '', detail);
     t.is(await statusOf(started.database, 'i-1'), undefined);
     t.deepEqual(await started.database.query('SELECT FROM deferred'), []);
@@ -134,10 +121,7 @@ withPostgres(
     await database.query("UPDATE sender_keys SET encrypted_key = $1 WHERE sender = 'i-2'", [
       encryptSenderKey(other, createSecretKey(newMaster, 'base64')),
     ]);
-    t.deepEqual(
-      await send(signedBy(own, heartbeatMessage('i-1')), signedBy(other, heartbeatMessage('i-2'))),
-      ['applied', 'applied'],
-    );
+    t.deepEqual(await send(beat(), beat(other)), ['applied', 'applied']);
   },
 );
 
@@ -153,7 +137,7 @@ for (const [what, change, detail] of [
   withPostgres(`a key ${what} proves nothing, once the thread has looked`, async (t) => {
     const started = await start(t, 1);
     const { database, send } = started;
-    t.deepEqual(await send(signedBy(own, heartbeatMessage('i-1', 1))), ['applied']);
+    t.deepEqual(await send(beat()), ['applied']);
     await database.query(
       `UPDATE sender_keys SET ${change}, changed_at = clock_timestamp() WHERE sender = 'i-1'`,
     );
@@ -161,7 +145,7 @@ for (const [what, change, detail] of [
     const outcome = await waitFor(
       async () => {
         sent += 1;
-        const [word] = await send(signedBy(own, heartbeatMessage('i-1', sent)));
+        const [word] = await send(beat(own, sent));
         return word !== 'applied' && word;
       },
       { what: 'the key to be refused' },
@@ -173,10 +157,7 @@ for (const [what, change, detail] of [
 
 withPostgres('a replayed cast is a duplicate, and an older one is stale', async (t) => {
   const { send } = await start(t);
-  const [first, second] = [heartbeatMessage('i-1', 1), heartbeatMessage('i-1', 2)].map((one) =>
-    signedBy(own, one),
-  );
-  if (first === undefined || second === undefined) throw new Error('two messages were made');
+  const [first, second] = [beat(own, 1), beat(own, 2)];
   t.deepEqual(await send(second), ['applied']);
   t.deepEqual(await send(second), ['duplicate']);
   t.deepEqual(await send(first), ['stale']);
@@ -186,7 +167,7 @@ withPostgres('both keys of a rotation prove their sender', async (t) => {
   const { database, send } = await start(t);
   const next = keyOf('i-1', 'k2');
   await storeSenderKeys(database, next);
-  const messages = [own, next].map((key, index) => signedBy(key, heartbeatMessage('i-1', index + 1)));
+  const messages = [own, next].map((key, index) => beat(key, index + 1));
   t.deepEqual(await send(...messages), ['applied', 'applied']);
 });
 
@@ -205,7 +186,7 @@ withPostgres(
       return read.call(senderKeys, db, names);
     };
     for (const sent of [1, 2]) {
-      const outcomes = await send(...ids.map((id) => signedBy(keyOf(id), heartbeatMessage(id, sent))));
+      const outcomes = await send(...ids.map((id) => beat(keyOf(id), sent)));
       t.true(outcomes.every((outcome) => outcome === 'applied'));
     }
     t.deepEqual(reads, [50]);
@@ -215,9 +196,9 @@ withPostgres(
 withPostgres('messages are held while keys cannot be read', async (t) => {
   const { database, send } = await start(t);
   await database.query('ALTER TABLE sender_keys RENAME TO away');
-  await t.throwsAsync(send(signedBy(own, heartbeatMessage('i-1'))), { message: /sender_keys/ });
+  await t.throwsAsync(send(beat()), { message: /sender_keys/ });
   await database.query('ALTER TABLE away RENAME TO sender_keys');
-  t.deepEqual(await send(signedBy(own, heartbeatMessage('i-1'))), ['applied']);
+  t.deepEqual(await send(beat()), ['applied']);
 });
 
 const call = (sent = seconds()) =>
@@ -259,12 +240,7 @@ withPostgres('a redriven message of any age is verified anew', async (t) => {
   const { database, context, send } = await start(t);
   const old = signedBy(keyOf('i-1', 'late'), heartbeatMessage('i-1'), { sent: seconds() - 80_000 });
   t.deepEqual(await send(old), ['dead: forbidden']);
-  const redrive = async () => {
-    await database.query('UPDATE dead_letters SET redrive_at = now(), redriven_at = NULL');
-    const { ids } = await dueLetters(context, transport);
-    return (await redriveLetters(context, { transport, ids })).outcomes;
-  };
-  t.deepEqual(await redrive(), { dead: 1 });
+  t.deepEqual((await redrive(context, database, transport)).outcomes, { dead: 1 });
   await storeSenderKeys(database, keyOf('i-1', 'late'));
-  t.deepEqual(await redrive(), { applied: 1 });
+  t.deepEqual((await redrive(context, database, transport)).outcomes, { applied: 1 });
 });

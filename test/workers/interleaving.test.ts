@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { RawMessage } from '../../src/workers/raw-message.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
+import { createDatabase, replicaRole, type TestDatabase } from '../support/database.ts';
 import { apply, backup, heartbeat, insertBackup, insertInstances, openContext } from '../support/worker.ts';
 
 /** Several workers, messages in any order and several times over, one Postgres. */
@@ -146,4 +147,46 @@ test('three sessions that write overlapping keys in random order for ten seconds
   );
   t.is(row?.deadlocks, 0);
   t.log(`${batches} batches of 120 messages`);
+});
+
+test('two replicas that redrive the same letters side by side apply each once', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  const [context, other] = [openContext(t, database), openContext(t, database)];
+  const ids = Array.from({ length: 200 }, (_, index) => `i${index}`);
+  await insertInstances(database, ...ids);
+  // A heartbeat without `sent` has no guard: it would act each time.
+  await database.query(`
+    CREATE TABLE changes (instance_id text); GRANT INSERT ON changes TO ${replicaRole};
+    CREATE FUNCTION keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO changes VALUES (new.instance_id); RETURN NULL; END $$;
+    CREATE TRIGGER keep_change AFTER INSERT OR UPDATE ON service_statuses FOR EACH ROW EXECUTE FUNCTION keep_change()`);
+  for (const id of ids) {
+    const message = {
+      method: 'heartbeat',
+      args: { instance_id: id, payload: { service_status: 'running' } },
+    };
+    const body = JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) });
+    await database.query(
+      `INSERT INTO dead_letters (transport, reason, body, body_size, body_digest, redrive_at) VALUES ('oslo', 'refused', $1, $2, '', now())`,
+      [Buffer.from(body), body.length],
+    );
+  }
+  const { ids: due } = await dueLetters(context, 'oslo');
+  t.is(due.length, ids.length);
+  const results = await Promise.all([
+    redriveLetters(context, { transport: 'oslo', ids: due }),
+    redriveLetters(other, { transport: 'oslo', ids: due }),
+    redriveLetters(context, { transport: 'oslo', ids: due.slice(50) }),
+  ]);
+  // A letter that one of them has locked is left to it. So a further round may have to follow.
+  t.deepEqual(
+    await database.query("SELECT FROM dead_letters WHERE redrive_outcome IS DISTINCT FROM 'applied'"),
+    [],
+  );
+  t.is(
+    results.reduce((sum, { outcomes }) => sum + (outcomes.applied ?? 0), 0),
+    ids.length,
+  );
+  const changes = await database.query('SELECT instance_id FROM changes GROUP BY 1 HAVING count(*) = 1');
+  t.is(changes.length, ids.length);
 });

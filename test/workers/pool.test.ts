@@ -1,13 +1,15 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { pino } from 'pino';
-import { outcomeKinds } from '../../src/core/message/outcome.ts';
+import { type BatchResult, outcomeKinds } from '../../src/core/message/outcome.ts';
 import { bodyOf } from '../../src/core/span.ts';
 import type { Delivery, DeliveryMeta, Session } from '../../src/core/transport/contract.ts';
 import { pack, unpack, withTraces } from '../../src/workers/packing.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
 import { createDatabase } from '../support/database.ts';
+import { noticeBody } from '../support/notices.ts';
 import { freePort } from '../support/ports.ts';
+import { heartbeatMessage } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
 import { lateDeath } from './programs/dangerous-manager.ts';
@@ -28,12 +30,7 @@ function delivery(body: string | Uint8Array, meta: Partial<DeliveryMeta> = {}): 
 }
 
 function heartbeat(instance: string, method = 'heartbeat'): Delivery {
-  return delivery(
-    JSON.stringify({
-      method,
-      args: { instance_id: instance, sent: 1, payload: { service_status: 'running' } },
-    }),
-  );
+  return delivery(JSON.stringify({ ...heartbeatMessage(instance), method }));
 }
 
 test('a packed batch unpacks to the same messages', (t) => {
@@ -96,6 +93,9 @@ test('only the beginning of a long compression name is passed on', (t) => {
   t.is(message?.compression, 'x'.repeat(64));
 });
 
+const kindsOf = ({ codes }: BatchResult) => [...codes].map((code) => outcomeKinds[code]);
+const reasonsOf = ({ dead }: BatchResult) => dead.map(({ reason }) => reason);
+
 async function openPool(
   t: Parameters<typeof createDatabase>[0],
   url: string,
@@ -109,6 +109,13 @@ async function openPool(
   return pool;
 }
 
+/** A pool, and a database that knows these instances. */
+async function prepared(t: Parameters<typeof createDatabase>[0], ...instances: string[]) {
+  const database = await createDatabase(t, { migrated: true });
+  await insertInstances(database, ...instances);
+  return { database, pool: await openPool(t, database.url) };
+}
+
 test('an error of a worker tells of each server of the database that does not answer', async (t) => {
   const [one, other] = [await freePort(), await freePort()];
   const pool = await openPool(t, `postgresql://conductor@127.0.0.1:${one},127.0.0.1:${other}/postgres`);
@@ -119,25 +126,17 @@ test('an error of a worker tells of each server of the database that does not an
 });
 
 test('a message that ends its worker is run apart the second time, and is dead when it ends one alone; the others are applied', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  await insertInstances(database, 'i1', 'i2', 'i3');
-  const pool = await openPool(t, database.url);
+  const { database, pool } = await prepared(t, 'i1', 'i2', 'i3');
   const [ill, well] = await Promise.all([
     pool.run('plain', [heartbeat('i1'), heartbeat('i9', 'exit'), heartbeat('i2')]),
     // In the same thread at the same time.
     pool.run('plain', [heartbeat('i3')]),
   ]);
-  t.deepEqual(
-    [...ill.codes].map((code) => outcomeKinds[code]),
-    ['applied', 'dead', 'applied'],
-  );
-  t.deepEqual(
-    ill.dead.map(({ reason }) => reason),
-    ['crash'],
-  );
+  t.deepEqual(kindsOf(ill), ['applied', 'dead', 'applied']);
+  t.deepEqual(reasonsOf(ill), ['crash']);
   // It may have been committed before the thread died: then it is found to be a duplicate.
-  const [code = -1] = well.codes;
-  t.true(['applied', 'duplicate'].includes(outcomeKinds[code] ?? 'none'));
+  const [kind] = kindsOf(well);
+  t.true(['applied', 'duplicate'].includes(kind ?? 'none'));
   for (const id of ['i1', 'i2', 'i3']) t.is((await statusOf(database, id))?.status_description, 'running');
   const letters = await database.query('SELECT reason, body FROM dead_letters');
   t.is(letters.length, 1);
@@ -151,11 +150,7 @@ test('a thread that dies while it has nothing to do ends nothing: the log says s
   const lines: string[] = [];
   const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
   const pool = await openPool(t, database.url, {}, logger);
-  const codes = async (...deliveries: Delivery[]) => {
-    const result = await pool.run('plain', deliveries);
-    return [...result.codes].map((code) => outcomeKinds[code]);
-  };
-  t.deepEqual(await codes(heartbeat('i1', 'late')), ['applied']);
+  t.deepEqual(kindsOf(await pool.run('plain', [heartbeat('i1', 'late')])), ['applied']);
   const channel = new BroadcastChannel(lateDeath);
   channel.postMessage('die');
   await waitFor(() => lines.length > 0, { what: 'the thread to die' });
@@ -165,14 +160,12 @@ test('a thread that dies while it has nothing to do ends nothing: the log says s
     msg: 'a worker died while it had nothing to do; another one takes its place',
     error: 'a mistake in a listener',
   });
-  t.deepEqual(await codes(heartbeat('i2')), ['applied']);
+  t.deepEqual(kindsOf(await pool.run('plain', [heartbeat('i2')])), ['applied']);
 });
 
 test('a message that ends its worker costs its batch few transactions: the others run again in parts, and each is applied', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
   const instances = Array.from({ length: 400 }, (_, index) => `i${index}`);
-  await insertInstances(database, ...instances);
-  const pool = await openPool(t, database.url);
+  const { database, pool } = await prepared(t, ...instances);
   const transactions = async () => {
     const [row] = await database.query<{ count: number }>(
       'SELECT count(DISTINCT xmin::text)::int AS count FROM service_statuses',
@@ -181,8 +174,7 @@ test('a message that ends its worker costs its batch few transactions: the other
   };
   const deliveries = instances.map((instance) => heartbeat(instance));
   deliveries.splice(137, 0, heartbeat('i9', 'exit'));
-  const result = await pool.run('plain', deliveries);
-  const outcomes = [...result.codes].map((code) => outcomeKinds[code]);
+  const outcomes = kindsOf(await pool.run('plain', deliveries));
   t.deepEqual([outcomes.indexOf('dead'), outcomes.lastIndexOf('dead')], [137, 137]);
   t.is(outcomes.filter((kind) => kind === 'applied').length, 400);
   // 20 parts of 21 messages, and the messages of one of them.
@@ -206,22 +198,16 @@ test('each call is answered except those that ended their worker', async (t) => 
 });
 
 test('messages that wait for the quarantine continue when the message before them ends the thread there', async (t) => {
-  const { url } = await createDatabase(t, { migrated: true });
-  const pool = await openPool(t, url);
+  const { pool } = await prepared(t);
   const results = await Promise.all([
     pool.run('plain', [heartbeat('i9', 'exit')]),
     pool.run('plain', [heartbeat('i1', 'exit')]),
   ]);
-  t.deepEqual(
-    results.map(({ dead }) => dead.map(({ reason }) => reason)),
-    [['crash'], ['crash']],
-  );
+  t.deepEqual(results.map(reasonsOf), [['crash'], ['crash']]);
 });
 
 test('a dead letter that ends its worker again is dead again with reason crash; the others are redriven', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  await insertInstances(database, 'i1', 'i2');
-  const pool = await openPool(t, database.url);
+  const { database, pool } = await prepared(t, 'i1', 'i2');
   for (const [instance, method] of [
     ['i1', 'heartbeat'],
     ['i9', 'exit'],
@@ -244,38 +230,19 @@ test('a dead letter that ends its worker again is dead again with reason crash; 
 });
 
 test('a message that uses up the memory ends its thread, not the process', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  await insertInstances(database, 'i1');
-  const pool = await openPool(t, database.url);
+  const { pool } = await prepared(t, 'i1');
   const result = await pool.run('plain', [heartbeat('i9', 'allocate'), heartbeat('i1')]);
-  t.deepEqual(
-    [...result.codes].map((code) => outcomeKinds[code]),
-    ['dead', 'applied'],
-  );
-  t.deepEqual(
-    result.dead.map(({ reason }) => reason),
-    ['crash'],
-  );
+  t.deepEqual(kindsOf(result), ['dead', 'applied']);
+  t.deepEqual(reasonsOf(result), ['crash']);
 });
 
 test('the pool tells of a notification although another message has ended the worker', async (t) => {
-  const { url, query } = await createDatabase(t, { migrated: true });
-  const pool = await openPool(t, url);
-  const serialized_notification = {
-    tenant_id: 't1',
-    client_ip: '192.0.2.10',
-    server_ip: '192.0.2.1',
-    server_type: 'guest',
-    request_id: 'req-1',
-    instance_id: 'i1',
-    notification_classname: 'trove.common.notification.DBaaSInstanceCreate',
-  };
-  const notice = delivery(JSON.stringify({ method: 'notify_end', args: { serialized_notification } }));
-  const { codes, notifies } = await pool.run('plain', [heartbeat('i9', 'exit'), notice]);
-  t.deepEqual(
-    [...codes].map((code) => outcomeKinds[code]),
-    ['dead', 'applied'],
-  );
-  t.true(notifies);
-  t.deepEqual(await query('SELECT topic FROM notification_outbox'), [{ topic: 'notifications.info' }]);
+  const { database, pool } = await prepared(t);
+  const notice = delivery(noticeBody('native', 'i1', 'req-1'));
+  const result = await pool.run('plain', [heartbeat('i9', 'exit'), notice]);
+  t.deepEqual(kindsOf(result), ['dead', 'applied']);
+  t.true(result.notifies);
+  t.deepEqual(await database.query('SELECT topic FROM notification_outbox'), [
+    { topic: 'notifications.info' },
+  ]);
 });

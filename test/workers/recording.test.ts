@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { claimDeferred } from '../../src/workers/batch/leftovers/sql/claim-deferred.ts';
 import { deleteDeferred } from '../../src/workers/batch/leftovers/sql/delete-deferred.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
@@ -18,9 +18,13 @@ import {
   statusOf,
 } from '../support/worker.ts';
 
-test('a message about an unknown instance is deferred, and applied once the instance is there', async (t) => {
+async function prepared(t: ExecutionContext, overrides?: Parameters<typeof openContext>[2]) {
   const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  return { database, context: openContext(t, database, overrides) };
+}
+
+test('a message about an unknown instance is deferred, and applied once the instance is there', async (t) => {
+  const { database, context } = await prepared(t);
   t.deepEqual(await apply(context, [heartbeat('late', 10, 'running')]), ['deferred: unknown']);
   await waitFor(async () => (await maintain(context)).retried === 1, { what: 'the first retry' });
   t.is((await database.query('SELECT FROM deferred WHERE attempts = 2')).length, 1);
@@ -31,8 +35,7 @@ test('a message about an unknown instance is deferred, and applied once the inst
 });
 
 test('deferred messages about one key are stored once, folded', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   await apply(context, [
     heartbeat('i1', 20, 'running'),
     heartbeat('i1', 10, 'building'),
@@ -57,8 +60,7 @@ test('deferred messages about one key are stored once, folded', async (t) => {
 });
 
 test('a deferred message that is too old becomes a dead letter', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, {
+  const { database, context } = await prepared(t, {
     deferred: { firstDelay: 1, maxDelay: 1, maxAge: 1, maxRows: 10 },
   });
   await apply(context, [heartbeat('never', 10, 'running')]);
@@ -73,8 +75,7 @@ test('a deferred message that is too old becomes a dead letter', async (t) => {
 });
 
 test('beyond maxRows the oldest deferred messages become dead letters', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, {
+  const { database, context } = await prepared(t, {
     deferred: { firstDelay: 60_000, maxDelay: 60_000, maxAge: 3_600_000, maxRows: 2 },
   });
   for (const id of ['first', 'second', 'third', 'fourth'])
@@ -88,8 +89,7 @@ test('beyond maxRows the oldest deferred messages become dead letters', async (t
 });
 
 test('a newer message that is deferred while an older one is retried is not lost', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   const { preparedStatements } = context.settings.database;
   await apply(context, [heartbeat('i1', 10, 'building')]);
   const options = {
@@ -110,8 +110,7 @@ function nonEmpty<Item>(items: Item[]): Item[] | undefined {
 }
 
 test('beyond maxRows the oldest dead letters are deleted', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, { deadLetters: { maxRows: 3, stormShare: 1 } });
+  const { database, context } = await prepared(t, { deadLetters: { maxRows: 3, stormShare: 1 } });
   for (const body of ['1', '2', '3', '4', '5']) await apply(context, [raw(body)]);
   await maintain(context);
   const letters = await database.query<{ body: Buffer }>('SELECT body FROM dead_letters ORDER BY id');
@@ -122,8 +121,7 @@ test('beyond maxRows the oldest dead letters are deleted', async (t) => {
 });
 
 test('a message that the database refuses becomes a dead letter, and the others are applied', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   const ids = Array.from({ length: 20 }, (_, index) => `i${index}`);
   await insertInstances(database, ...ids);
   await database.query("ALTER TABLE service_statuses ADD CHECK (status_description <> 'crashed')");
@@ -140,8 +138,7 @@ test('a message that the database refuses becomes a dead letter, and the others 
 });
 
 test('if the database refuses the row of several folded messages, they are applied one by one', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   await insertInstances(database, 'i1');
   await database.query("ALTER TABLE service_statuses ADD CHECK (status_description <> 'crashed')");
   const batch = [
@@ -154,8 +151,7 @@ test('if the database refuses the row of several folded messages, they are appli
 });
 
 test('a row that another session has locked defers only its own message', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, { database: { lockTimeout: 100 } });
+  const { database, context } = await prepared(t, { database: { lockTimeout: 100 } });
   const ids = Array.from({ length: 50 }, (_, index) => `i${index}`);
   await insertInstances(database, ...ids);
   await apply(
@@ -183,8 +179,7 @@ test('a row that another session has locked defers only its own message', async 
 });
 
 test('a locked table blames no message: unapplied messages are held, and isolating ends soon', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database, { database: { lockTimeout: 50 } });
+  const { database, context } = await prepared(t, { database: { lockTimeout: 50 } });
   const ids = Array.from({ length: 400 }, (_, index) => `i${index}`);
   await insertInstances(database, ...ids);
   const batch = ids.map((id) => heartbeat(id, 1, 'running'));
@@ -203,8 +198,7 @@ test('a locked table blames no message: unapplied messages are held, and isolati
 });
 
 test('a dead letter whose row the database refuses is stored without content from outside', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   await database.query('ALTER TABLE dead_letters ADD CHECK (detail IS NULL)');
   t.deepEqual(await apply(context, [raw('no JSON')]), ['dead: not_json']);
   const [letter] = await database.query('SELECT reason, detail, body FROM dead_letters');
@@ -212,8 +206,7 @@ test('a dead letter whose row the database refuses is stored without content fro
 });
 
 test('a dead letter keeps at most 64 KiB of the body, with the digest of the whole body', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   const body = Buffer.alloc(100_000, 'x');
   const digest = createHash('sha256').update('all of the 16 MiB').digest();
   const oversize = { size: 16 * 1024 * 1024, digest };
@@ -232,8 +225,7 @@ test('a dead letter keeps at most 64 KiB of the body, with the digest of the who
 });
 
 test('text from outside is stored escaped and capped', async (t) => {
-  const database = await createDatabase(t, { migrated: true });
-  const context = openContext(t, database);
+  const { database, context } = await prepared(t);
   const outcomes = await apply(context, [
     native('no\u0000such\u001b[31m', {}, { messageId: 'm\u0000\ud800', sender: 's'.repeat(1000) }),
     native('heartbeat', { instance_id: 'x'.repeat(10_000) }),

@@ -1,9 +1,8 @@
 import ava, { type ExecutionContext } from 'ava';
 import type { ThreadState } from '../../src/workers/batch/thread-state.ts';
 import { dueLetters, redriveLetters } from '../../src/workers/redrive.ts';
-import type { RedriveResult } from '../../src/workers/redriven.ts';
-import { createDatabase, replicaRole, type TestDatabase } from '../support/database.ts';
-import { maintain } from '../support/maintain.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { maintain, redrive } from '../support/maintain.ts';
 import { noticeArgs } from '../support/notices.ts';
 import { needs } from '../support/services.ts';
 import { apply, heartbeat, insertInstances, native, openContext, raw, statusOf } from '../support/worker.ts';
@@ -20,16 +19,9 @@ async function prepared(
   return { database, context: openContext(t, database, overrides) };
 }
 
-/** Asks for the redrive of all letters, and does it. */
-async function redrive(
-  context: ThreadState,
-  database: TestDatabase,
-  transport = 'plain',
-): Promise<RedriveResult> {
-  await database.query("UPDATE dead_letters SET redrive_at = now(), redrive_by = 'me', redriven_at = NULL");
-  const { ids } = await dueLetters(context, transport);
-  return redriveLetters(context, { transport, ids });
-}
+/** Gives all letters the body of a heartbeat of this instance. */
+const edit = (database: TestDatabase, args: { instance_id: unknown; sent?: number; payload?: object }) =>
+  database.query('UPDATE dead_letters SET edited_body = $1', [JSON.stringify({ method: 'heartbeat', args })]);
 
 const letters = (database: TestDatabase) =>
   database.query('SELECT reason, redrive_outcome, redrives FROM dead_letters ORDER BY id');
@@ -54,9 +46,7 @@ test('a redriven letter is applied, and marked in the same transaction', async (
 test('a letter that dies again stays one letter, with the new reason and detail', async (t) => {
   const { database, context } = await prepared(t);
   await apply(context, [native('no_such', { instance_id: 'i1' })]);
-  await database.query(
-    `UPDATE dead_letters SET edited_body = '{"method": "heartbeat", "args": {"instance_id": 7}}'`,
-  );
+  await edit(database, { instance_id: 7 });
   t.deepEqual((await redrive(context, database)).outcomes, { dead: 1 });
   const [letter, ...others] = await database.query('SELECT * FROM dead_letters');
   t.deepEqual(others, []);
@@ -88,12 +78,7 @@ test('a letter whose guard is older than the stored one is stale', async (t) => 
   await apply(context, [native('no_such', {})]);
   await insertInstances(database, 'i1');
   await apply(context, [heartbeat('i1', 9, 'running')]);
-  await database.query('UPDATE dead_letters SET edited_body = $1', [
-    JSON.stringify({
-      method: 'heartbeat',
-      args: { instance_id: 'i1', sent: 8, payload: { service_status: 'paused' } },
-    }),
-  ]);
+  await edit(database, { instance_id: 'i1', sent: 8, payload: { service_status: 'paused' } });
   t.deepEqual((await redrive(context, database)).outcomes, { stale: 1 });
   t.like(await statusOf(database, 'i1'), { status_description: 'running', sent: 9 });
 });
@@ -118,9 +103,7 @@ test('a message that died in deferred is redriven from its arguments, whatever c
 test('a letter about an instance that is still unknown waits in deferred, as any message does', async (t) => {
   const { database, context } = await prepared(t);
   await apply(context, [native('no_such', {})]);
-  await database.query('UPDATE dead_letters SET edited_body = $1', [
-    JSON.stringify({ method: 'heartbeat', args: { instance_id: 'i1', sent: 8, payload: {} } }),
-  ]);
+  await edit(database, { instance_id: 'i1', sent: 8, payload: {} });
   t.deepEqual((await redrive(context, database)).outcomes, { deferred: 1 });
   t.deepEqual(await letters(database), [
     { reason: 'unknown_method', redrive_outcome: 'deferred', redrives: 1 },
@@ -182,9 +165,7 @@ for (const [what, change] of [
     t.deepEqual(await letters(database), [
       { reason: 'unknown_method', redrive_outcome: 'refused', redrives: 1 },
     ]);
-    await database.query('UPDATE dead_letters SET edited_body = $1', [
-      JSON.stringify({ method: 'heartbeat', args: { instance_id: 'i1', sent: 2, payload: {} } }),
-    ]);
+    await edit(database, { instance_id: 'i1', sent: 2, payload: {} });
     t.deepEqual((await redrive(context, database)).outcomes, { applied: 1 });
   });
 }
@@ -203,55 +184,11 @@ test("a call in oslo's form, which only its body shows, is not redriven", async 
   ]);
 });
 
-test('two replicas that redrive the same letters side by side apply each once', async (t) => {
-  const { database, context } = await prepared(t);
-  const other = openContext(t, database);
-  const ids = Array.from({ length: 200 }, (_, index) => `i${index}`);
-  await insertInstances(database, ...ids);
-  // A heartbeat without `sent` has no guard: it would act each time.
-  await database.query(`
-    CREATE TABLE changes (instance_id text); GRANT INSERT ON changes TO ${replicaRole};
-    CREATE FUNCTION keep_change() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN INSERT INTO changes VALUES (new.instance_id); RETURN NULL; END $$;
-    CREATE TRIGGER keep_change AFTER INSERT OR UPDATE ON service_statuses FOR EACH ROW EXECUTE FUNCTION keep_change()`);
-  for (const id of ids) {
-    const message = {
-      method: 'heartbeat',
-      args: { instance_id: id, payload: { service_status: 'running' } },
-    };
-    const body = JSON.stringify({ 'oslo.version': '2.0', 'oslo.message': JSON.stringify(message) });
-    await database.query(
-      `INSERT INTO dead_letters (transport, reason, body, body_size, body_digest, redrive_at) VALUES ('oslo', 'refused', $1, $2, '', now())`,
-      [Buffer.from(body), body.length],
-    );
-  }
-  const { ids: due } = await dueLetters(context, 'oslo');
-  t.is(due.length, ids.length);
-  const results = await Promise.all([
-    redriveLetters(context, { transport: 'oslo', ids: due }),
-    redriveLetters(other, { transport: 'oslo', ids: due }),
-    redriveLetters(context, { transport: 'oslo', ids: due.slice(50) }),
-  ]);
-  // A letter that one of them has locked is left to it. So a further round may have to follow.
-  t.deepEqual(
-    await database.query("SELECT FROM dead_letters WHERE redrive_outcome IS DISTINCT FROM 'applied'"),
-    [],
-  );
-  t.is(
-    results.reduce((sum, { outcomes }) => sum + (outcomes.applied ?? 0), 0),
-    ids.length,
-  );
-  const changes = await database.query('SELECT instance_id FROM changes GROUP BY 1 HAVING count(*) = 1');
-  t.is(changes.length, ids.length);
-});
-
 test('a letter that cannot be committed waits, and is due again later', async (t) => {
   const { database, context } = await prepared(t, { database: { lockTimeout: 100 } });
   await insertInstances(database, 'i1');
   await apply(context, [heartbeat('i1', 1, 'running'), native('no_such', {})]);
-  await database.query('UPDATE dead_letters SET edited_body = $1', [
-    JSON.stringify({ method: 'heartbeat', args: { instance_id: 'i1', sent: 2, payload: {} } }),
-  ]);
+  await edit(database, { instance_id: 'i1', sent: 2, payload: {} });
   await database.query('ALTER TABLE dead_letters ADD CHECK (redrive_outcome IS NULL)');
   const { outcomes, failedBecause } = await redrive(context, database);
   t.deepEqual(outcomes, { held: 1 });

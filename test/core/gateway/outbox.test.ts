@@ -14,21 +14,14 @@ interface Row extends ClaimedNotification {
 }
 
 /** An outbox of these rows, `instance text` each, and a broker that takes what `take` lets it take. */
-function setUp(texts: string[], take: (text: string) => Promise<void> = async () => {}, patience = 60_000) {
+function setUp(stored: string[], take: (text: string) => Promise<void> = async () => {}, patience = 60_000) {
   const rows: Row[] = [];
   const add = (text: string) => {
     const [instance = '', word = ''] = text.split(' ');
     const row = String(rows.length + taken.length + 1);
     const instanceId = instance === '-' ? null : instance;
-    rows.push({
-      row,
-      topic: 'events',
-      messageId: `id ${row}`,
-      instanceId,
-      body: Buffer.from(word),
-      trace: null,
-      isDue: true,
-    });
+    const body = Buffer.from(word);
+    rows.push({ row, topic: 'events', messageId: `id ${row}`, instanceId, body, trace: null, isDue: true });
   };
   const taken: Publication[] = [];
   const lines: string[] = [];
@@ -39,7 +32,7 @@ function setUp(texts: string[], take: (text: string) => Promise<void> = async ()
       taken.push(publication);
     },
   };
-  for (const text of texts) add(text);
+  for (const text of stored) add(text);
   const publisher = new OutboxPublisher({
     claim: async () => {
       if (broker.isDatabaseAway) throw new Error('the database is away');
@@ -71,17 +64,11 @@ function setUp(texts: string[], take: (text: string) => Promise<void> = async ()
   });
   const publishDue = () => publisher.publishDue(new AbortController().signal);
   const left = () => rows.map(({ body }) => textOf(body));
-  return {
-    publisher,
-    publishDue,
-    broker,
-    rows,
-    left,
-    add,
-    lines,
-    texts: () => taken.map(({ body }) => textOf(body)),
-    taken,
+  const allDue = () => {
+    for (const row of rows) row.isDue = true;
   };
+  const texts = () => taken.map(({ body }) => textOf(body));
+  return { publisher, publishDue, broker, rows, left, allDue, add, lines, texts, taken };
 }
 
 test('a notification is published with its id to its topic, and then deleted', async (t) => {
@@ -126,12 +113,12 @@ test('a refused notification waits, those of its instance behind it too, and tho
 
 test('the log tells that notifications wait, and that they are published again', async (t) => {
   let isRefused = true;
-  const { publishDue, rows, lines } = setUp(['i1 a'], async () => {
+  const { publishDue, allDue, lines } = setUp(['i1 a'], async () => {
     if (isRefused) throw new Undeliverable('nobody is there');
   });
   for (let round = 0; round < 5; round += 1) {
     await publishDue();
-    for (const row of rows) row.isDue = true;
+    allDue();
   }
   isRefused = false;
   t.is(await publishDue(), undefined);
@@ -195,7 +182,7 @@ test('a database that is away is told, and what was claimed is published later',
 test('a notification that the broker neither takes nor refuses is not sent to it again', async (t) => {
   let sent = 0;
   let confirm = () => {};
-  const { publishDue, rows } = setUp(
+  const { publishDue, allDue } = setUp(
     ['i1 a'],
     () => {
       sent += 1;
@@ -206,12 +193,12 @@ test('a notification that the broker neither takes nor refuses is not sent to it
     20,
   );
   t.is(await publishDue(), 'events: the broker has not accepted it in 20 ms');
-  for (const row of rows) row.isDue = true;
+  allDue();
   t.is(await publishDue(), 'events: the broker has not accepted an earlier try yet');
   t.is(sent, 1);
   confirm();
   await tick();
-  for (const row of rows) row.isDue = true;
+  allDue();
   const again = publishDue();
   await waitFor(() => sent === 2, { what: 'the second try' });
   confirm();
@@ -221,7 +208,7 @@ test('a notification that the broker neither takes nor refuses is not sent to it
 test('a broker that takes nothing for long gets a bounded number of notifications', async (t) => {
   let sent = 0;
   const texts = Array.from({ length: 1000 }, (_, n) => `- ${n}`);
-  const { publishDue, rows } = setUp(
+  const { publishDue, allDue } = setUp(
     texts,
     () => {
       sent += 1;
@@ -231,7 +218,7 @@ test('a broker that takes nothing for long gets a bounded number of notification
   );
   const rounds = Array.from({ length: 3 }, async () => {
     await publishDue();
-    for (const row of rows) row.isDue = true;
+    allDue();
   });
   await Promise.all(rounds);
   const first = sent;

@@ -196,9 +196,8 @@ export class Broker {
 
   /** What was settled so, in order. */
   settled(settlement: 'done' | 'release'): string[] {
-    return this.transport.settled
-      .filter((one) => one.settlement === settlement)
-      .map((one) => textOf(one.body));
+    const settled = this.transport.settled.filter((one) => one.settlement === settlement);
+    return settled.map(({ body }) => textOf(body));
   }
 }
 
