@@ -96,6 +96,7 @@ export interface LetterLine<Time> {
   readonly counted: number | null;
   readonly state: 'dead' | 'waiting' | 'redriven';
   readonly editedAt: Time | null;
+  readonly redrivenAt: Time | null;
   readonly redriveOutcome: string | null;
 }
 
@@ -114,6 +115,7 @@ export interface LetterAnswer<Time> extends LetterLine<Time> {
   readonly refusal: string | null;
   readonly editedBy: string | null;
   readonly redriveBy: string | null;
+  readonly trace: { readonly traceparent: string; readonly tracestate?: string | undefined } | null;
   readonly body?: string | null;
   readonly bodyHex?: string | null;
   readonly editedBody?: string | null;

@@ -1,5 +1,7 @@
 /** Numbers, times and statuses in words. */
 
+/** @import {LetterLine} from '../../core/page-answers.ts' */
+
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const shares = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
@@ -87,6 +89,20 @@ const tones = {
 /** The tone of a status: good, new, warn, bad or none. The word always stands beside the colour. @param {string} status */
 export function toneOf(status) {
   return Object.entries(tones).find(([, names]) => names.includes(status))?.[0] ?? 'none';
+}
+
+/**
+ * The state of a dead letter in some words. `conductor dead list` has the same (src/commands/dead-list.ts).
+ *
+ * @param {LetterLine<string>} letter
+ */
+export function letterState({ state, reason, redriveOutcome, redrivenAt, editedAt }) {
+  const hasFailed = state === 'dead' && redriveOutcome !== null;
+  const failed = redriveOutcome === 'refused' ? 'redrive refused' : `redrive failed: ${reason}`;
+  const outcome = state === 'redriven' ? `${state}: ${redriveOutcome}` : hasFailed ? failed : state;
+  if (editedAt === null) return outcome;
+  const isSince = hasFailed && redrivenAt !== null && editedAt > redrivenAt;
+  return `${outcome}, edited${isSince ? ' since' : ''}`;
 }
 
 /** @param {string} id */
