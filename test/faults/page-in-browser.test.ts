@@ -56,6 +56,17 @@ const thousand = [
    SELECT 'heartbeat', 'new-' || n, 'new-' || n, 'edge', '{}', 'unknown', now() + interval '1 h' FROM generate_series(1, 12) AS n`,
 ];
 
+/** Two that are silent for ten minutes: one has stopped in order, one was lost. Both left a session at the broker. */
+const silentReplicas = `
+INSERT INTO replicas (transport, client_id, replica, started_at, seen_at, oldest_unsettled, subscription)
+SELECT 'edge', name, name, now() - interval '1 day', now() - interval '10 minutes', oldest, 'conductor/+'
+FROM (VALUES ('ended', NULL::double precision), ('lost', 7)) AS rows (name, oldest)`;
+
+/** The newest one was redriven in vain. */
+const failedRedrive = `
+UPDATE dead_letters SET redrives = 1, redriven_at = now(), redrive_by = 'ann', redrive_outcome = 'dead'
+WHERE instance_id = 'guest-60'`;
+
 const letters = `
 INSERT INTO dead_letters (died_at, transport, reason, detail, method, instance_id, sender, sender_proof, body, body_size, body_digest)
 SELECT now() - n * interval '1 min', 'edge', 'bad_argument', 'payload.service_status: must be a text, not number', 'heartbeat', 'guest-' || n, 'guest-' || n,
@@ -93,7 +104,7 @@ pageTest('the page of an empty fleet says so', async (t) => {
 pageTest(
   'the page shows a fleet by status, its silent guests, changes, replicas and what waits',
   async (t) => {
-    const { url, query } = await start(t, [...thousand, letters]);
+    const { url, query } = await start(t, [...thousand, letters, silentReplicas]);
     const page = await openPage(t, browser, url);
     await page.locator('#fleet-rows tr').first().waitFor();
     const statuses = await query<{ status: string; count: number }>(
@@ -115,7 +126,17 @@ pageTest(
     await page
       .getByText('12 deferred messages wait: their instance or backup is not in the database yet')
       .waitFor();
-    await page.locator('#replicas').getByText('edge').waitFor();
+    const replicas = (await cellsOf(page, '#replicas')).map(([name, , sign]) => `${name}: ${sign}`);
+    t.regex(
+      replicas.join('\n'),
+      /^ended: stopped, 10 min.* ago\nlost: gone, 10 min.* ago\ntest: \d s ago\ntest: \d s ago$/,
+    );
+    const transports = (await cellsOf(page, '#transports')).map((cells) => [cells[0], cells[1], cells[6]]);
+    t.like(transports, [
+      ['edge (mqtt)', 'consuming', ''],
+      ['dead (amqp091)', 'no broker, tries again'],
+    ]);
+    t.regex(transports[1]?.[2] ?? '', /^less than 1 min ago: .*ECONNREFUSED/);
     t.is(await page.locator('#transitions tr').count(), 20);
     t.deepEqual(await mistakes(page), []);
     await page.screenshot({ path: screenshotFile('thousand'), fullPage: true });
@@ -165,7 +186,7 @@ pageTest('a search explains an instance, by the keyboard alone', async (t) => {
 });
 
 pageTest('dead letters are shown, edited and redriven, by whoever has the token', async (t) => {
-  const { url, query } = await start(t, [...thousand, letters]);
+  const { url, query } = await start(t, [...thousand, letters, failedRedrive]);
   const page = await openPage(t, browser, url);
   await page.locator('#letters').getByText('bad_argument').click();
   await page.locator('#token').fill('a wrong token, guessed');
@@ -177,6 +198,10 @@ pageTest('dead letters are shown, edited and redriven, by whoever has the token'
   const dialog = page.locator('#letter-list');
   await dialog.getByText('payload.service_status: must be a text').first().waitFor();
   t.is(await dialog.locator('tbody tr').count(), 50);
+  t.is(
+    await dialog.locator('tbody tr').first().locator('td').nth(3).innerText(),
+    'redrive failed: bad_argument',
+  );
   await dialog.getByText('Show more').click();
   await dialog.locator('tbody tr').nth(59).waitFor();
   await page.screenshot({ path: screenshotFile('letters') });

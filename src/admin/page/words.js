@@ -56,6 +56,18 @@ export function duration(value) {
   return `${seconds} s`;
 }
 
+/**
+ * A time that has passed, in its largest unit: a text that changes all the time cannot be selected.
+ *
+ * @param {number} value milliseconds.
+ */
+export function roughly(value) {
+  const seconds = value / 1000;
+  const [unit, length] = units.find(([, length]) => seconds >= length) ?? [];
+  if (unit === undefined || length === undefined) return 'less than 1 min';
+  return `${Math.floor(seconds / length)} ${unit}`;
+}
+
 /** @param {number | string} at milliseconds since the epoch, or the text of a time. */
 export function time(at) {
   return new Date(at)
@@ -92,14 +104,19 @@ export function toneOf(status) {
 }
 
 /**
- * The state of a dead letter in some words. `conductor dead list` has the same (src/commands/dead-list.ts).
+ * The state of a dead letter in some words, as `conductor dead list` has them (src/commands/dead-list.ts). There `waiting` is the word of a filter.
  *
  * @param {LetterLine<string>} letter
  */
 export function letterState({ state, reason, redriveOutcome, redrivenAt, editedAt }) {
   const hasFailed = state === 'dead' && redriveOutcome !== null;
   const failed = redriveOutcome === 'refused' ? 'redrive refused' : `redrive failed: ${reason}`;
-  const outcome = state === 'redriven' ? `${state}: ${redriveOutcome}` : hasFailed ? failed : state;
+  const words = {
+    dead: hasFailed ? failed : 'dead',
+    waiting: 'waits for its redrive',
+    redriven: `redriven: ${redriveOutcome}`,
+  };
+  const outcome = words[state];
   if (editedAt === null) return outcome;
   const isSince = hasFailed && redrivenAt !== null && editedAt > redrivenAt;
   return `${outcome}, edited${isSince ? ' since' : ''}`;
