@@ -74,7 +74,11 @@ export function showReplicas(rows, now) {
         cells: [
           { text: replica, tone },
           transport,
-          { text: `${word}${duration(now - seenAt)} ago`, class: 'number', title: time(seenAt) },
+          {
+            text: `${word}${(word === '' ? duration : roughly)(now - seenAt)} ago`,
+            class: 'number',
+            title: time(seenAt),
+          },
           // What it held when it stopped has gone back to the broker.
           { text: oldestUnsettled === null ? '–' : latency(oldestUnsettled), class: 'number' },
           { text: duration(seenAt - startedAt), class: 'number', title: time(startedAt) },
