@@ -18,7 +18,8 @@ const introduction = `<!-- Written by \`npm run docs\` from the schemas in src/:
 # Configuration
 
 The configuration is one YAML file, given as \`--config FILE\`. \`conductor check-config FILE\` checks it and prints all values, with
-defaults included and secrets masked. If a key is unknown, or a value has the wrong type or is out of range, the command ends with
+defaults included and secrets masked. Comments below the values name those that are not the defaults, and end with the result: the file is right.
+So the output stays YAML; \`--json\` prints the values only. If a key is unknown, or a value has the wrong type or is out of range, the command ends with
 exit code 2 and a line that names the key. [config/](../config) has an example with comments for each kind of transport.
 
 Each key has an environment variable, which overrides the file. So the file need not contain passwords. A variable for a text contains the

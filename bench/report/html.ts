@@ -4,7 +4,7 @@ import { barPlot, escapeXml, linePlot, type Series } from './svg.ts';
 import { columns } from './table.ts';
 
 /** The report: one page without scripts and without any other file. */
-export function htmlOf(file: BenchFile, sizing: string): string {
+export function htmlOf(file: BenchFile, sizing: ReadonlyArray<string>): string {
   const { machine, versions, commit, command, startedAt, parameters, runs } = file;
   const facts = [
     ['command', command],
@@ -29,7 +29,7 @@ table{border-collapse:collapse;font-size:12px;display:block;overflow-x:auto}td,t
 th{position:sticky;top:0;background:#fff}dt{font-weight:bold;float:left;width:7em}dd{margin:0 0 4px 8em;word-break:break-word}</style></head><body>
 <h1>Conductor bench</h1>
 <dl>${facts.map(([name = '', value = '']) => `<dt>${name}</dt><dd>${escapeXml(value)}</dd>`).join('')}</dl>
-<p>${escapeXml(sizing)}</p>
+${sizing.map((line) => `<p>${escapeXml(line)}</p>`).join('\n')}
 ${plots(runs)
   .map(([title, note, plot]) => `<h2>${title}</h2><p>${note}</p>${plot}`)
   .join('\n')}

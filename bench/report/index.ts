@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { shellWord } from '../../src/commands/shell-word.ts';
 import type { BenchFile, DrainFigures, Machine, RunFigures } from '../../src/core/sizing/figures.ts';
 import { type Fleet, sizeFleet } from '../../src/core/sizing/model.ts';
 import { sizingLine } from '../../src/core/sizing/words.ts';
@@ -15,7 +16,7 @@ import { programVersions } from './versions.ts';
 export interface ReportFlags {
   /** The folder of the result file and the report. */
   readonly out: string;
-  /** The fleet of the line at the end. */
+  /** The fleet of the lines at the end. */
   readonly guests: number;
   readonly interval: number;
 }
@@ -24,7 +25,7 @@ export interface ReportFlags {
 export function reportOptions(command: Command): Command {
   return command
     .option('--out <folder>', 'where to write bench.json and bench.html', 'bench-results')
-    .option('--guests <n>', 'the fleet that the last line sizes', count, 100_000)
+    .option('--guests <n>', 'the fleet that the last lines size', count, 100_000)
     .option('--interval <seconds>', 'between two messages of a guest there', seconds, 10);
 }
 
@@ -34,7 +35,7 @@ export interface Report {
   readonly machine: Machine;
   /** Prints a line for the reader. */
   tell(line: string): void;
-  /** Writes the files, and prints the table, their paths and the line of the sizing. */
+  /** Writes the files, and prints the table, their paths and the lines of the sizing. */
   write(results: { runs: ReadonlyArray<RunFigures>; drains: ReadonlyArray<DrainFigures> }): Promise<void>;
 }
 
@@ -84,24 +85,30 @@ export function openReport(
         brokerCores: undefined,
         databaseCores: undefined,
       };
-      const line = lineOf(file, fleet);
       mkdirSync(parameters.out, { recursive: true });
       const [data, page] = [join(parameters.out, 'bench.json'), join(parameters.out, 'bench.html')];
+      const lines = sizingLines(file, data, fleet);
       writeFileSync(data, `${JSON.stringify(file, undefined, 1)}\n`);
-      writeFileSync(page, htmlOf(file, line));
+      writeFileSync(page, htmlOf(file, lines));
       if (runs.length > 0) console.log(formatRuns(runs));
       console.log(`report: ${page}, figures: ${data}`);
-      console.log(line);
+      for (const line of lines) console.log(line);
     },
   };
 }
 
-function lineOf(file: BenchFile, fleet: Fleet): string {
+/** The sizing of a fleet, and the command that sizes another one by the same figures. */
+function sizingLines(file: BenchFile, data: string, fleet: Fleet): string[] {
   try {
-    return sizingLine(fleet, sizeFleet(file, fleet));
+    const line = sizingLine(fleet, sizeFleet(file, fleet));
+    const { instances, interval } = fleet;
+    return [
+      line,
+      `for your own fleet, put its guests and its seconds into: npm run conductor -- size --bench ${shellWord(data)} --instances ${instances} --interval ${interval}`,
+    ];
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return `sizing: not possible: ${error.message}`;
+    return [`sizing: not possible: ${error.message}`];
   }
 }
 

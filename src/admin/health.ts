@@ -9,6 +9,8 @@ import type { Stall } from '../core/transport/contract.ts';
 export interface Subject {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly heldBecause: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly heldSince: number | undefined;
   /** Why all messages of a method are put aside; undefined if none are. */
   readonly putAsideBecause: string | undefined;
   readonly durability: DurabilityReport;
@@ -27,6 +29,8 @@ export interface TransportState {
   readonly state: SupervisorState;
   /** The error that ended the last session or the last attempt. */
   readonly lastError: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly lastErrorAt: number | undefined;
   /** Set while the broker delivers nothing although messages wait. */
   readonly stall: Stall | undefined;
   /** Set while the replica takes over the session of one that is gone. */
@@ -41,6 +45,8 @@ export interface Health {
    */
   readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping' | 'wedged';
   readonly heldBecause: string | undefined;
+  /** Since when, whatever the reasons were meanwhile. ISO 8601. */
+  readonly heldSince: string | undefined;
   readonly putAsideBecause: string | undefined;
   readonly wedgedBecause: string | undefined;
   readonly transports: Readonly<Record<string, TransportHealth>>;
@@ -51,6 +57,8 @@ export interface Health {
 }
 
 interface TransportHealth extends Pick<TransportState, 'state' | 'lastError'> {
+  /** ISO 8601. */
+  readonly lastErrorAt: string | undefined;
   /** Set while the broker delivers nothing although messages wait: for how many seconds, why, and what to do. */
   readonly stalled: { readonly seconds: number; readonly because: string } | undefined;
   /** Set while the replica takes over the session of one that is gone: for how many seconds, and how many messages it has taken so far. */
@@ -73,10 +81,11 @@ export function healthOf(subject: Subject): Health {
   const shown = (text: string | undefined) => text && subject.mask(text);
   const transports = [...subject.counters].map(([name, counters]): [string, TransportHealth] => {
     const { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting } = counters;
-    const { state = 'stopped', lastError, stall, adopting } = states[name] ?? {};
+    const { state = 'stopped', lastError, lastErrorAt, stall, adopting } = states[name] ?? {};
     const stalled = stall && { seconds: secondsSince(stall.since), because: subject.mask(stall.because) };
     const counts = { received, redelivered, outcomes, deadBy, released, held, heldBytes, waiting };
-    return [name, { state, lastError: shown(lastError), stalled, adopting: adoptingOf(adopting), ...counts }];
+    const last = { lastError: shown(lastError), lastErrorAt: isoTime(lastErrorAt) };
+    return [name, { state, ...last, stalled, adopting: adoptingOf(adopting), ...counts }];
   });
   const { heldBecause, putAsideBecause, durability, wedgedBecause } = subject;
   // A parked transport waits for the database only.
@@ -85,6 +94,7 @@ export function healthOf(subject: Subject): Health {
   return {
     status: statusOf(isConsuming, isStalled, subject),
     heldBecause: shown(heldBecause),
+    heldSince: isoTime(subject.heldSince),
     putAsideBecause: shown(putAsideBecause),
     wedgedBecause: shown(wedgedBecause),
     transports: Object.fromEntries(transports),
@@ -99,6 +109,10 @@ function adoptingOf(adopting: Adopting | undefined): TransportHealth['adopting']
   return { replica, clientId, seconds: secondsSince(since), messages };
 }
 
+function isoTime(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
+}
+
 function secondsSince(since: number): number {
   return Math.round((performance.now() - since) / 1000);
 }
@@ -111,7 +125,7 @@ function statusOf(
     putAsideBecause,
     wedgedBecause,
     isStopping,
-  }: Omit<Subject, 'counters' | 'clocks' | 'states' | 'mask'>,
+  }: Omit<Subject, 'counters' | 'clocks' | 'states' | 'mask' | 'heldSince'>,
 ): Health['status'] {
   if (isStopping) return 'stopping';
   if (wedgedBecause !== undefined) return 'wedged';

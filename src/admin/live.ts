@@ -89,14 +89,14 @@ export class Live {
   }
 
   private tell(): void {
-    const { present, fleet, problem } = this.source.seen;
+    const { present, fleet, problem, problemSince } = this.source.seen;
     const reading = readCounters(this.subject, problem === undefined ? present : undefined);
     const point = this.before && pointBetween(this.before, reading);
     this.before = reading;
     if (point !== undefined) this.points.push(point);
     if (this.points.length > mostPoints) this.points.shift();
     const shown = problem && this.subject.mask(problem);
-    const seen = { present, fleet, problem: shown };
+    const seen = { present, fleet, problem: shown, problemSince };
     const state: PageState = { at: reading.at, ...stateOf(this.subject), ...seen };
     this.last = eventOf('state', state);
     const event = (point === undefined ? '' : eventOf('point', point)) + this.last;

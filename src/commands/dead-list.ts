@@ -43,10 +43,28 @@ function lettersText(rows: ReadonlyArray<ListedLetter>, isCut: boolean): string 
   return tableText(headings, cells, isCut);
 }
 
-/** The state in a word or two, such as `redriven: applied` or `dead, edited`. */
-export function stateOf({ state, redriveOutcome, editedAt }: ListedLetter): string {
-  const outcome = state === 'redriven' ? `${state}: ${redriveOutcome}` : state;
-  return editedAt === null ? outcome : `${outcome}, edited`;
+/**
+ * The state in some words, such as `redriven: applied`, `dead, edited` or `redrive failed: forbidden, edited since`. The status page has the same
+ * words (src/admin/page/words.js).
+ */
+export function stateOf(letter: ListedLetter): string {
+  const { editedAt, redrivenAt } = letter;
+  if (editedAt === null) return outcomeOf(letter);
+  const isSince = hasFailed(letter) && redrivenAt !== null && editedAt > redrivenAt;
+  return `${outcomeOf(letter)}, edited${isSince ? ' since' : ''}`;
+}
+
+/** Whether its last redrive has failed, and no other one is asked for. */
+export function hasFailed({ state, redriveOutcome }: ListedLetter): boolean {
+  return state === 'dead' && redriveOutcome !== null;
+}
+
+function outcomeOf(letter: ListedLetter): string {
+  const { state, reason, redriveOutcome } = letter;
+  if (state === 'redriven') return `${state}: ${redriveOutcome}`;
+  if (!hasFailed(letter)) return state;
+  // It is refused as it is: not run at all, so its reason is still that of its death.
+  return redriveOutcome === 'refused' ? 'redrive refused' : `redrive failed: ${reason}`;
 }
 
 function countsText(counts: ReadonlyArray<LetterCount>): string {

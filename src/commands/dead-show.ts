@@ -1,7 +1,7 @@
 import { readLetter, refusals, type StoredLetter } from '../database/dead-letters.ts';
 import { letterJson, plainBodyOf, textOfBody } from '../database/letter-body.ts';
 import type { CommandLine } from './command-line.ts';
-import { stateOf } from './dead-list.ts';
+import { hasFailed, stateOf } from './dead-list.ts';
 import { withTable } from './with-table.ts';
 
 export interface ShowFlags {
@@ -21,7 +21,7 @@ export function show(line: CommandLine, id: string, { config: file, json }: Show
 }
 
 function textOf(letter: StoredLetter, body: Buffer | null): string {
-  const { senderProof, editedBody, redriveBy, redriveAt, redrivenAt, counted } = letter;
+  const { senderProof, editedBody, redriveBy, redriveAt, redrivenAt, counted, trace } = letter;
   const facts: readonly (readonly [string, string | null | undefined])[] = [
     ['id', letter.id],
     ['died', letter.diedAt.toISOString()],
@@ -45,15 +45,27 @@ function textOf(letter: StoredLetter, body: Buffer | null): string {
       'redrive',
       redriveBy && `by ${redriveBy}${redriveAt === null ? '' : `, due ${redriveAt.toISOString()}`}`,
     ],
-    ['redriven', redrivenAt && `${redrivenAt.toISOString()}: ${letter.redriveOutcome}`],
+    [
+      hasFailed(letter) ? 'last redrive' : 'redriven',
+      redrivenAt && `${redrivenAt.toISOString()}: ${lastOutcomeOf(letter)}`,
+    ],
     ['redrives', letter.redrives === 0 ? null : String(letter.redrives)],
     ['body', `${letter.bodySize} bytes, SHA-256 ${letter.bodyDigest.toString('hex')}`],
     ['compression', letter.compression],
+    ['traceparent', trace?.traceparent],
+    ['tracestate', trace?.tracestate],
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`${name}: ${escaped(value, false)}`] : []));
   if (body !== null) lines.push('', bodyText(body));
   if (editedBody !== null) lines.push('', 'edited body:', '', bodyText(editedBody));
   return lines.join('\n');
+}
+
+/** `reason` and `detail` are those of the last redrive, if it has failed. */
+function lastOutcomeOf(letter: StoredLetter): string | null {
+  const { redriveOutcome, reason, detail } = letter;
+  if (!hasFailed(letter) || redriveOutcome === 'refused') return redriveOutcome;
+  return `failed: ${reason}${detail === null ? '' : `, ${detail}`}`;
 }
 
 function bodyText(body: Buffer): string {

@@ -21,9 +21,19 @@ export function addDead(program: Command, line: CommandLine): void {
   const shown = single(dead, 'show', 'show one dead letter with its body').action(
     (id: string, flags: ShowFlags) => show(line, id, flags),
   );
-  const edited = single(dead, 'edit', 'edit the body that is redriven; the original is kept too')
+  const edited = single(
+    dead,
+    'edit',
+    'edit the body that is redriven; the original is kept too',
+    'that of the replicas, whose transports and methods the body is checked by',
+  )
     .option('--body <file>', 'take the body from this file, or from standard input (-); without it: $EDITOR')
     .option('--by <name>', 'who edits', operator())
+    .option(
+      '--force',
+      'store a body that would be dead again, for example of a method that only other replicas have',
+      false,
+    )
     .action((id: string, flags: EditFlags) => edit(line, id, flags));
   const redriven = changing(
     dead,
@@ -70,16 +80,25 @@ export function addDead(program: Command, line: CommandLine): void {
   withExamples(dead, counts, again);
 }
 
-function configured(parent: Command, name: string, description: string): Command {
+function configured(
+  parent: Command,
+  name: string,
+  description: string,
+  reads = 'only its database is used',
+): Command {
   return parent
     .command(name)
     .description(description)
-    .requiredOption('--config <file>', 'the configuration; only its database is used')
+    .requiredOption('--config <file>', `the configuration; ${reads}`)
     .option('--json', 'print JSON', false);
 }
 
-function single(parent: Command, name: string, description: string): Command {
-  return configured(parent, name, description).argument('<id>', 'the number of the dead letter', letterId);
+function single(parent: Command, name: string, description: string, reads?: string): Command {
+  return configured(parent, name, description, reads).argument(
+    '<id>',
+    'the number of the dead letter',
+    letterId,
+  );
 }
 
 function filtered(parent: Command, name: string, description: string, limit: number): Command {

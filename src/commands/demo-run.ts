@@ -7,7 +7,7 @@ import { pause } from '../core/backoff.ts';
 import { parseConfig } from '../core/config/load.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Counters } from '../core/gateway/counters.ts';
-import type { Logger } from '../core/logger.ts';
+import { type Logger, lineForm } from '../core/logger.ts';
 import { migrate } from '../database/migrate.ts';
 import { startBroker } from '../embedded/broker.ts';
 import { startGuests } from '../embedded/guests.ts';
@@ -129,7 +129,7 @@ function openLog(): Logger {
   const file = pino.destination({ dest: places.log, append: false, sync: true });
   // A full disk must not end the demo because of its log.
   file.on('error', () => {});
-  return pino({ level: 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime }, file);
+  return pino({ ...lineForm, level: 'info' }, file);
 }
 
 /** An ordinary configuration, which the user can read and build on. */

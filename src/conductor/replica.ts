@@ -37,7 +37,7 @@ export interface ReplicaParts {
   readonly counters: ReadonlyMap<string, Counters>;
   readonly transports: ReadonlyArray<{
     readonly name: string;
-    readonly supervisor: Pick<Supervisor, 'state' | 'lastError' | 'counts' | 'openSession'>;
+    readonly supervisor: Pick<Supervisor, 'state' | 'lastError' | 'lastErrorAt' | 'counts' | 'openSession'>;
     readonly adopter: Pick<Adopter, 'present' | 'counts'> | undefined;
   }>;
   readonly dispatcher: Dispatcher;
@@ -48,7 +48,7 @@ export interface ReplicaParts {
   readonly figures: JobFigures;
   readonly putAside: Pick<PutAside, 'because'>;
   readonly wedge: Pick<WedgeWatch, 'because'>;
-  readonly watch: Pick<DatabaseWatch, 'problem'>;
+  readonly watch: Pick<DatabaseWatch, 'problem' | 'problemSince'>;
   readonly durability: Pick<DurabilityWatch, 'report'>;
   readonly clocks: Pick<ClockWatch, 'report'>;
   readonly utilisation: Pick<Utilisation, 'value' | 'parts'>;
@@ -87,6 +87,12 @@ export class Replica implements Conductor {
 
   get heldBecause() {
     return this.parts.dispatcher.heldBecause ?? this.parts.watch.problem;
+  }
+
+  get heldSince() {
+    const { dispatcher, watch } = this.parts;
+    const since = [dispatcher.gate.heldSince, watch.problemSince].filter((one) => one !== undefined);
+    return since.length === 0 ? undefined : Math.min(...since);
   }
 
   get heldCause() {
@@ -129,10 +135,13 @@ export class Replica implements Conductor {
 
   readonly states = () =>
     Object.fromEntries(
-      this.parts.transports.map(({ name, supervisor: { state, lastError, openSession }, adopter }) => [
-        name,
-        { state, lastError, stall: openSession?.stall, adopting: adopter?.present },
-      ]),
+      this.parts.transports.map(({ name, supervisor, adopter }) => {
+        const { state, lastError, lastErrorAt, openSession } = supervisor;
+        return [
+          name,
+          { state, lastError, lastErrorAt, stall: openSession?.stall, adopting: adopter?.present },
+        ];
+      }),
     );
 
   readonly mask = (text: string): string => this.parts.masking.mask(text);

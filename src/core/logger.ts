@@ -1,7 +1,14 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { readableLine } from './readable-log.ts';
 
 export type { Logger } from 'pino';
+
+/** How each line of the log is written. The level is its name, as operators and most programs that read logs expect it. */
+export const lineForm = {
+  base: null,
+  timestamp: pino.stdTimeFunctions.isoTime,
+  formatters: { level: (label) => ({ level: label }) },
+} as const satisfies LoggerOptions;
 
 /**
  * Lines on standard error, so that standard output stays free for a command's result: for a reader if standard error is a terminal, otherwise JSON.
@@ -15,10 +22,7 @@ export function createLogger(level: string, mask: (text: string) => string = (te
   const destination = { write: (line: string) => stderr.write(form(mask(line))) };
   const children = new Set<Logger>();
   const onChild = (child: Logger) => void children.add(child);
-  const logger: Logger = pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, onChild },
-    destination,
-  );
+  const logger: Logger = pino({ ...lineForm, level, onChild }, destination);
   families.set(logger, children);
   return logger;
 }

@@ -1,3 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isObject } from './json.ts';
+
 /** How options are declared: said once, with their documentation, default and check. Their type is derived from it. */
 
 /** A leaf of a schema: an option. */
@@ -31,4 +34,14 @@ export function oneOf<const Word extends string>(
   ...words: readonly [Word, ...Word[]]
 ): { readonly default: Word; readonly format: Word[] } {
   return { default: words[0], format: [...words] };
+}
+
+/** The keys of the options whose values are not the defaults, in the order of the schema. */
+export function differingKeys(schema: Section, values: object): string[] {
+  const given: ReadonlyMap<string, unknown> = new Map(Object.entries(values));
+  return Object.entries(schema).flatMap(([name, node]) => {
+    const value = given.get(name);
+    if (isOption(node)) return isDeepStrictEqual(value, node.default) ? [] : [name];
+    return isObject(value) ? differingKeys(node, value).map((key) => `${name}.${key}`) : [];
+  });
 }

@@ -24,6 +24,7 @@ export interface Point {
 export interface PageTransport {
   readonly state: 'connecting' | 'consuming' | 'waiting' | 'parked' | 'stopped';
   readonly lastError: string | undefined;
+  readonly lastErrorAt: string | undefined;
   readonly stalled: { readonly seconds: number; readonly because: string } | undefined;
   readonly adopting:
     | { readonly replica: string; readonly seconds: number; readonly messages: number }
@@ -37,6 +38,7 @@ export interface PageTransport {
 export interface PageHealth {
   readonly status: 'ok' | 'degraded' | 'held' | 'down' | 'stopping' | 'wedged';
   readonly heldBecause: string | undefined;
+  readonly heldSince: string | undefined;
   readonly putAsideBecause: string | undefined;
   readonly wedgedBecause: string | undefined;
   readonly transports: Readonly<Record<string, PageTransport>>;
@@ -96,6 +98,7 @@ export interface LetterLine<Time> {
   readonly counted: number | null;
   readonly state: 'dead' | 'waiting' | 'redriven';
   readonly editedAt: Time | null;
+  readonly redrivenAt: Time | null;
   readonly redriveOutcome: string | null;
 }
 
@@ -114,6 +117,7 @@ export interface LetterAnswer<Time> extends LetterLine<Time> {
   readonly refusal: string | null;
   readonly editedBy: string | null;
   readonly redriveBy: string | null;
+  readonly trace: { readonly traceparent: string; readonly tracestate?: string | undefined } | null;
   readonly body?: string | null;
   readonly bodyHex?: string | null;
   readonly editedBody?: string | null;

@@ -90,4 +90,6 @@ export interface Seen {
   readonly fleet: FleetSnapshot | undefined;
   /** Why the last look failed; undefined if it did not. */
   readonly problem: string | undefined;
+  /** Since when it fails. Milliseconds since the epoch, by the clock of the replica. */
+  readonly problemSince: number | undefined;
 }

@@ -2,27 +2,28 @@ import { isObject } from './json.ts';
 
 /** Log lines for a reader at a terminal. A program reads the JSON lines instead. */
 
-const levels: Readonly<Record<number, readonly [name: string, color: string]>> = {
-  10: ['trace', '90'],
-  20: ['debug', '90'],
-  30: ['info', '36'],
-  40: ['warn', '33'],
-  50: ['error', '31'],
-  60: ['fatal', '1;31'],
+const colors: Readonly<Record<string, string>> = {
+  trace: '90',
+  debug: '90',
+  info: '36',
+  warn: '33',
+  error: '31',
+  fatal: '1;31',
 };
 
 /**
  * One line of the log in a form to read: the time, the level, the message, then the other fields. Senders may write any text, so control
  * characters stay escaped, and no text can move the cursor or change a color.
  *
- * @param line JSON, as pino writes it. A text of another form is returned as it is.
+ * @param line JSON, as `createLogger` writes it. A text of another form is returned as it is.
  */
 export function readableLine(line: string, hasColors: boolean): string {
   const entry = parse(line);
   if (entry === undefined) return line;
   const { level, time, msg, code, ...fields } = entry;
   const paint = (text: string, color: string) => (hasColors ? `\u{1b}[${color}m${text}\u{1b}[0m` : text);
-  const [name, color] = levels[Number(level)] ?? ['log', '0'];
+  const name = typeof level === 'string' && Object.hasOwn(colors, level) ? level : 'log';
+  const color = colors[name] ?? '0';
   const rest = Object.entries(fields).map(([key, value]) => `${paint(`${key}=`, '90')}${shown(value)}`);
   return `${[
     paint(String(time).slice(11, 19), '90'),

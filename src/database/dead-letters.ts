@@ -1,3 +1,4 @@
+import type { TraceContext } from '../core/message/trace-context.ts';
 import type { Query } from './query.ts';
 
 export const letterStates = ['dead', 'waiting', 'redriven'] as const;
@@ -68,6 +69,8 @@ export interface StoredLetter extends ListedLetter {
   readonly body: Buffer | null;
   readonly bodyDigest: Buffer;
   readonly editedBody: Buffer | null;
+  /** The trace that the message belongs to; null if its sender named none, or tracing was off. */
+  readonly trace: TraceContext | null;
 }
 
 /** Letters of one transport, reason and state. */
@@ -116,7 +119,7 @@ ORDER BY dead_letters.id DESC LIMIT $12`;
 
 const show = `
 SELECT ${listed}, sender_proof AS "senderProof", compression, was_deferred AS "wasDeferred", topic, body,
-  body_digest AS "bodyDigest", edited_body AS "editedBody"
+  body_digest AS "bodyDigest", edited_body AS "editedBody", trace_context AS trace
 FROM dead_letters WHERE id = $1`;
 
 const count = `

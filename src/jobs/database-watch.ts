@@ -22,6 +22,8 @@ export class DatabaseWatch {
   private committed = 0;
   /** The database's problem; undefined while it answers. */
   problem: string | undefined;
+  /** Since when it has one. Milliseconds since the epoch. */
+  problemSince: number | undefined;
 
   constructor(options: DatabaseWatchOptions) {
     this.options = options;
@@ -51,6 +53,7 @@ export class DatabaseWatch {
     const isProven = now > this.committed;
     this.committed = now;
     this.problem = isProven ? undefined : await probe();
+    this.problemSince = this.problem === undefined ? undefined : (this.problemSince ?? Date.now());
     if (this.stopping.signal.aborted) return;
     if (this.problem === undefined) {
       if (this.outage.end()) logger.info('the database answers again');

@@ -24,7 +24,7 @@ export const token = 'a token of more than 16 characters';
 /** Notes what the routes ask for. */
 export class Source implements PageSource {
   readonly maxBody = 100;
-  readonly seen = { present: undefined, fleet: undefined, problem: undefined };
+  readonly seen = { present: undefined, fleet: undefined, problem: undefined, problemSince: undefined };
   readonly asked: unknown[] = [];
   looks = 0;
   look = async () => {

@@ -49,9 +49,14 @@ test.serial(
     problem = 'nobody listens';
     for (let n = 0; n < 5; n += 1) await pass();
     t.is(watch.problem, 'nobody listens');
+    const since = watch.problemSince;
+    t.not(since, undefined);
+    await pass();
+    t.is(watch.problemSince, since, 'it is the same outage');
     problem = undefined;
     await pass();
     t.is(watch.problem, undefined);
+    t.is(watch.problemSince, undefined);
     t.deepEqual(lines, [
       'the database is away: new messages will be held, none is lost',
       'the database answers again',
@@ -83,6 +88,7 @@ needs(
       { what: 'it to say why' },
     );
     t.is(health.status, 'held');
+    t.true(Math.abs(Date.now() - Date.parse(health.heldSince ?? '')) < 60_000, health.heldSince);
     await log.line('the database is away: new messages will be held, none is lost');
     await postgres.restart();
     await waitFor(async () => (await ready()) === 200, { what: 'it to say that it is ready' });

@@ -19,6 +19,7 @@ function health(
   return healthOf({
     counters: new Map(names.map((name) => [name, new Counters()])),
     heldBecause,
+    heldSince: heldBecause === undefined ? undefined : 1_700_000_000_000,
     putAsideBecause,
     durability: { required: 'nothing', survives: 'power', database: undefined, transports: {} },
     wedgedBecause: undefined,
@@ -29,7 +30,7 @@ function health(
       Object.fromEntries(
         states.map((state, index) => [
           names[index],
-          { state, lastError: undefined, stall, adopting: undefined },
+          { state, lastError: 'no secret', lastErrorAt: 1_700_000_000_123, stall, adopting: undefined },
         ]),
       ),
   });
@@ -69,6 +70,16 @@ test('a replica whose broker has stalled is degraded, and still ready', (t) => {
   });
 });
 
+test('the last error and a hold have their times, in ISO 8601', (t) => {
+  const found = health(['waiting'], 'the database is gone');
+  t.like(found.transports['transport 0'], {
+    lastError: 'no ***',
+    lastErrorAt: '2023-11-14T22:13:20.123Z',
+  });
+  t.is(found.heldSince, '2023-11-14T22:13:20.000Z');
+  t.is(health(['consuming']).heldSince, undefined);
+});
+
 async function start(
   t: ExecutionContext,
   transports: Record<string, Record<string, unknown>>,
@@ -94,6 +105,9 @@ needs(
   t.is(told.status, 'degraded');
   t.like(told.transports, { edge: { state: 'consuming', received: 0, held: 0 } });
   t.regex(told.transports.dead?.lastError ?? '', /ECONNREFUSED/);
+  const at = Date.parse(told.transports.dead?.lastErrorAt ?? '');
+  t.true(Math.abs(Date.now() - at) < 60_000, told.transports.dead?.lastErrorAt);
+  t.is(told.transports.edge?.lastErrorAt, undefined);
   t.is((await get('/health/ready')).status, 200);
   t.is((await get('/health/live')).status, 200);
   t.is((await get('/elsewhere')).status, 404);

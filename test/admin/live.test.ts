@@ -18,6 +18,7 @@ const subject: MetricsSubject = {
   kinds: new Map([['edge', 'mqtt']]),
   connections: new Map([['edge', { connected: 1, failed: 0 }]]),
   heldBecause: undefined,
+  heldSince: undefined,
   heldCause: undefined,
   putAsideBecause: undefined,
   wedgedBecause: undefined,
@@ -34,7 +35,13 @@ const subject: MetricsSubject = {
   clocks: () => ({ ahead: { count: 0, guests: [] }, muted: { count: 0, guests: [] } }),
   mask: (text) => text,
   states: () => ({
-    edge: { state: 'consuming', lastError: undefined, stall: undefined, adopting: undefined },
+    edge: {
+      state: 'consuming',
+      lastError: undefined,
+      lastErrorAt: undefined,
+      stall: undefined,
+      adopting: undefined,
+    },
   }),
 };
 
@@ -42,7 +49,7 @@ const subject: MetricsSubject = {
 function sourceOf(answers: boolean) {
   const source = {
     looks: 0,
-    seen: { present: undefined, fleet: undefined, problem: undefined },
+    seen: { present: undefined, fleet: undefined, problem: undefined, problemSince: undefined },
     look: () => {
       source.looks += 1;
       return answers ? Promise.resolve() : new Promise<void>(() => {});

@@ -115,7 +115,7 @@ test('the report is one page with plots, without a script and without another fi
     run(3000, { replicas: 2 }),
     run(2500, { transport: 'mqtt', latency: { ...run(1).latency, commit: null } }),
   ];
-  const page = htmlOf(benchFile(runs, { command: '<script>' }), 'sizing: a line');
+  const page = htmlOf(benchFile(runs, { command: '<script>' }), ['sizing: a line', 'another <line>']);
   for (const title of [
     'Rate against latency',
     'Latency distribution',
@@ -125,7 +125,7 @@ test('the report is one page with plots, without a script and without another fi
     t.true(page.includes(`<h2>${title}</h2>`), title);
   t.is(page.match(/<svg /g)?.length, 4);
   t.notRegex(page, /<script|src=|href=|url\(|@import|NaN|Infinity|undefined/);
-  t.regex(page, /sizing: a line/);
+  t.regex(page, /<p>sizing: a line<\/p>\n<p>another &lt;line&gt;<\/p>/);
 });
 
 test('the CPU time of a server includes that of its children', async (t) => {

@@ -44,7 +44,16 @@ needs(
     t.regex(stdout, /^knee \{"transport":\["nats"\],.*"limit":250/m);
     t.regex(stdout, /^ *scenario +transport .* missing$/m);
     t.regex(stdout, /^report: .*bench\.html, figures: .*bench\.json$/m);
-    t.regex(stdout, /^sizing: 100000 instances every 10 s \(10000 messages\/s, nats\): \d+ replicas?,.*\n$/m);
+    t.regex(
+      stdout,
+      /^sizing, if 100000 guests send a message every 10 s \(10000 messages\/s, nats\): \d+ replicas?, enough up to \d+ .*$/m,
+    );
+    t.true(
+      stdout.endsWith(
+        `put its guests and its seconds into: npm run conductor -- size --bench ${data} --instances 100000 --interval 10\n`,
+      ),
+      stdout,
+    );
     t.true(existsSync(join(folder, 'bench.html')));
     const [first] = runs();
     t.like(first, { scenario: 'knee', transport: 'nats', offered: 500, replicas: 1, missing: 0 });
@@ -71,7 +80,8 @@ needs(
   t.is(code, 0, output);
   t.regex(stdout, /^efficiency +with servers +\d\.\d\d$/m);
   t.regex(stdout, /^report: /m);
-  t.regex(stdout, /^sizing: /m);
+  // A busy machine may keep up with no rate in time.
+  t.regex(stdout, /^sizing(?:, if 100000 guests |: not possible: )/m);
   t.is(runs().length, 1);
   t.is(readBenchFile(readFileSync(data, 'utf8'), data).drains.length, 1);
   // Without an argument it is the tour too.

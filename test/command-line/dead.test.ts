@@ -124,7 +124,8 @@ test('dead edit opens the editor on a file that only its owner may read, and kee
   t.deepEqual([code, errors], [0, []]);
   t.is(
     stdout,
-    `Dead letter 2 has an edited body. To run it: conductor dead redrive --id 2 --config ${config[1]}\n`,
+    `Dead letter 2 has an edited body. To run it: conductor dead redrive --id 2 --config ${config[1]}\n` +
+      'Whether it can run was not checked: this configuration has no transport edge.\n',
   );
   t.is(readFileSync(join(folder, 'mode'), 'utf8'), '600\n');
   const [letter] = await database.query(`

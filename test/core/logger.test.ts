@@ -32,3 +32,17 @@ test('a line below the level is not logged', (t) => {
     '',
   );
 });
+
+test('the level of a line is its name, of a child too', (t) => {
+  const text = written(() => {
+    const logger = createLogger('trace');
+    logger.info('started');
+    logger.child({ transport: 'edge' }).warn('slow');
+  });
+  const lines = text.trimEnd().split('\n');
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line).level),
+    ['info', 'warn'],
+  );
+  t.regex(lines[1] ?? '', /"transport":"edge"/);
+});

@@ -6,7 +6,7 @@ const time = '2026-01-02T03:04:05.678Z';
 
 test('a line has its time, level, message, code and fields', (t) => {
   const line = JSON.stringify({
-    level: 50,
+    level: 'error',
     time,
     code: 'database-full',
     because: 'no space',
@@ -17,7 +17,7 @@ test('a line has its time, level, message, code and fields', (t) => {
 });
 
 test('colors are there only if they are asked for', (t) => {
-  const line = JSON.stringify({ level: 40, time, transport: 'edge', msg: 'not connected' });
+  const line = JSON.stringify({ level: 'warn', time, transport: 'edge', msg: 'not connected' });
   t.false(readableLine(line, false).includes('\u{1b}'));
   t.true(readableLine(line, true).includes('\u{1b}[33mwarn'));
 });
@@ -29,7 +29,7 @@ test('a text that is no JSON stays as it is', (t) => {
 test('no text of a sender writes a control character to the terminal', (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (msg, detail) => {
-      const line = readableLine(JSON.stringify({ level: 40, time, msg, detail, code: detail }), false);
+      const line = readableLine(JSON.stringify({ level: 'warn', time, msg, detail, code: detail }), false);
       t.notRegex(line.slice(0, -1), /[\p{Cc}\p{Zl}\p{Zp}\u202e]/u);
     }),
   );

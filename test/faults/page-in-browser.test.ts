@@ -11,6 +11,7 @@ import { needs, services } from '../support/services.ts';
 import { heartbeatMessage } from '../support/signed.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
+import { failedRedrive, letters, silentReplicas, thousand } from './page-fleet.ts';
 
 const pageTest = needs(test, 'chromium', 'postgres', 'mosquitto');
 const token = 'the token of this test';
@@ -37,31 +38,6 @@ async function start(t: ExecutionContext, fill: ReadonlyArray<string> = [], host
     send(id, JSON.stringify(heartbeatMessage(id, Date.now() / 1000, status)));
   return { url, query, publish, tokenFile, stop: conductor.stop, startAgain };
 }
-
-/** Guests of several statuses; some are silent. */
-const thousand = [
-  `INSERT INTO instances (id, name, created, deleted)
-   SELECT format('guest-%s', n), format('database %s', n), now() AT TIME ZONE 'utc' - interval '3 days', false FROM generate_series(1, 1000) AS n`,
-  `INSERT INTO service_statuses (id, instance_id, status_id, status_description, updated_at, sent)
-   SELECT id, id,
-     CASE WHEN n % 50 = 0 THEN 22 WHEN n % 61 = 0 THEN 9 WHEN n % 90 = 0 THEN 24 WHEN n % 7 = 0 THEN 1 ELSE 33 END,
-     CASE WHEN n % 50 = 0 THEN 'unknown' WHEN n % 61 = 0 THEN 'building' WHEN n % 90 = 0 THEN 'guestagent error' WHEN n % 7 = 0 THEN 'running' ELSE 'healthy' END,
-     now() AT TIME ZONE 'utc' - CASE WHEN n % 50 = 0 THEN n * interval '10 s' WHEN n % 101 = 0 THEN interval '3 min' ELSE interval '5 s' END,
-     extract(epoch FROM now()) - 5
-   FROM (SELECT id, substr(id, 7)::integer AS n FROM instances) AS guests`,
-  'TRUNCATE status_transitions',
-  `INSERT INTO status_transitions (instance_id, old_status, new_status, sent, changed_at, cause)
-   SELECT format('guest-%s', n * 50), 'healthy', 'unknown', 0, now() - (20 - n) * interval '11 s', 'sweep' FROM generate_series(1, 20) AS n`,
-  `INSERT INTO deferred (method, key, instance_id, transport, args, reason, next_attempt_at)
-   SELECT 'heartbeat', 'new-' || n, 'new-' || n, 'edge', '{}', 'unknown', now() + interval '1 h' FROM generate_series(1, 12) AS n`,
-];
-
-const letters = `
-INSERT INTO dead_letters (died_at, transport, reason, detail, method, instance_id, sender, sender_proof, body, body_size, body_digest)
-SELECT now() - n * interval '1 min', 'edge', 'bad_argument', 'payload.service_status: must be a text, not number', 'heartbeat', 'guest-' || n, 'guest-' || n,
-  'topic', convert_to(body, 'UTF8'), length(body), sha256(convert_to(body, 'UTF8'))
-FROM (SELECT n, format('{"method":"heartbeat","args":{"instance_id":"guest-%s","payload":{"service_status":7},"sent":1}}', n) AS body
-  FROM generate_series(1, 60) AS n) AS made`;
 
 /** Each mistake that axe finds, in a line. */
 async function mistakes(page: Page): Promise<string[]> {
@@ -93,7 +69,7 @@ pageTest('the page of an empty fleet says so', async (t) => {
 pageTest(
   'the page shows a fleet by status, its silent guests, changes, replicas and what waits',
   async (t) => {
-    const { url, query } = await start(t, [...thousand, letters]);
+    const { url, query } = await start(t, [...thousand, letters, silentReplicas]);
     const page = await openPage(t, browser, url);
     await page.locator('#fleet-rows tr').first().waitFor();
     const statuses = await query<{ status: string; count: number }>(
@@ -115,7 +91,17 @@ pageTest(
     await page
       .getByText('12 deferred messages wait: their instance or backup is not in the database yet')
       .waitFor();
-    await page.locator('#replicas').getByText('edge').waitFor();
+    const replicas = (await cellsOf(page, '#replicas')).map(([name, , sign]) => `${name}: ${sign}`);
+    t.regex(
+      replicas.join('\n'),
+      /^ended: stopped, 10 min.* ago\nlost: gone, 10 min.* ago\ntest: \d s ago\ntest: \d s ago$/,
+    );
+    const transports = (await cellsOf(page, '#transports')).map((cells) => [cells[0], cells[1], cells[6]]);
+    t.like(transports, [
+      ['edge (mqtt)', 'consuming', ''],
+      ['dead (amqp091)', 'no broker, tries again'],
+    ]);
+    t.regex(transports[1]?.[2] ?? '', /^less than 1 min ago: .*ECONNREFUSED/);
     t.is(await page.locator('#transitions tr').count(), 20);
     t.deepEqual(await mistakes(page), []);
     await page.screenshot({ path: screenshotFile('thousand'), fullPage: true });
@@ -165,7 +151,7 @@ pageTest('a search explains an instance, by the keyboard alone', async (t) => {
 });
 
 pageTest('dead letters are shown, edited and redriven, by whoever has the token', async (t) => {
-  const { url, query } = await start(t, [...thousand, letters]);
+  const { url, query } = await start(t, [...thousand, letters, failedRedrive]);
   const page = await openPage(t, browser, url);
   await page.locator('#letters').getByText('bad_argument').click();
   await page.locator('#token').fill('a wrong token, guessed');
@@ -177,6 +163,10 @@ pageTest('dead letters are shown, edited and redriven, by whoever has the token'
   const dialog = page.locator('#letter-list');
   await dialog.getByText('payload.service_status: must be a text').first().waitFor();
   t.is(await dialog.locator('tbody tr').count(), 50);
+  t.is(
+    await dialog.locator('tbody tr').first().locator('td').nth(3).innerText(),
+    'redrive failed: bad_argument',
+  );
   await dialog.getByText('Show more').click();
   await dialog.locator('tbody tr').nth(59).waitFor();
   await page.screenshot({ path: screenshotFile('letters') });

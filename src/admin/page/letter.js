@@ -2,7 +2,7 @@
 
 import { ask, textOf } from './api.js';
 import { announce, byId, make, part } from './dom.js';
-import { time } from './words.js';
+import { letterState, time } from './words.js';
 
 /** Shows one dead letter below the list of its dialog. Throws Refused if the reader is not signed in. @param {string} id */
 export async function showLetter(id) {
@@ -38,7 +38,7 @@ function factsOf(letter) {
   /** @type {ReadonlyArray<readonly [string, string | null]>} */
   const facts = [
     ['Died', time(letter.diedAt)],
-    ['State', letter.state === 'redriven' ? `redriven: ${letter.redriveOutcome}` : letter.state],
+    ['State', letterState(letter)],
     ['Reason', letter.reason],
     ['Detail', letter.detail],
     ['Method', letter.method],
@@ -51,6 +51,8 @@ function factsOf(letter) {
     ],
     ['Edited', letter.editedAt && `${time(letter.editedAt)} by ${letter.editedBy}`],
     ['Redrive', letter.redriveBy && `asked for by ${letter.redriveBy}`],
+    ['Last redrive', letter.redrivenAt && time(letter.redrivenAt)],
+    ['Trace', letter.trace?.traceparent ?? null],
     ['Body', `${letter.bodySize} bytes`],
   ];
   return make(

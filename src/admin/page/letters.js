@@ -6,7 +6,7 @@
 import { ask, textOf } from './api.js';
 import { announce, byId, fillTable, make, part } from './dom.js';
 import { openLetter } from './letter.js';
-import { duration, instanceLink, number, time } from './words.js';
+import { duration, instanceLink, letterState, number, time } from './words.js';
 
 /**
  * The dead letters by reason.
@@ -130,13 +130,13 @@ const refusals = {
  * @param {LetterLine<string>} letter
  * @param {(isChosen: boolean) => void} choose
  */
-function rowOf({ id, diedAt, method, instance, state, redriveOutcome, editedAt, detail, counted }, choose) {
+function rowOf(letter, choose) {
+  const { id, diedAt, method, instance, state, detail, counted } = letter;
   const box = make('input', { type: 'checkbox', 'aria-label': `Choose dead letter ${id}` });
   box.disabled = state !== 'dead' || counted !== null;
   box.addEventListener('change', () => choose(box.checked));
   const open = make('button', { type: 'button', class: 'link' }, time(diedAt));
   open.addEventListener('click', () => openLetter(id));
-  const outcome = state === 'redriven' ? `${state}: ${redriveOutcome}` : state;
   return make(
     'tr',
     {},
@@ -148,7 +148,7 @@ function rowOf({ id, diedAt, method, instance, state, redriveOutcome, editedAt, 
       { class: 'id' },
       instance === null ? '–' : make('a', { href: instanceLink(instance) }, instance),
     ),
-    make('td', {}, editedAt === null ? outcome : `${outcome}, edited`),
+    make('td', {}, letterState(letter)),
     make(
       'td',
       { class: 'id' },

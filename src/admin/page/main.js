@@ -71,13 +71,13 @@ function databaseTime(at, present) {
 
 /** @param {PageState} state */
 function showState(state) {
-  const { health, present, fleet, problem, replica, version, at } = state;
+  const { health, present, fleet, replica, version, at } = state;
   const now = databaseTime(at, present);
   showStatus(...(words[health.status] ?? ['none', health.status]));
   setText(byId('replica'), `${replica} · ${version}`);
   document.title = `${health.status === 'ok' ? '' : `(${health.status}) `}Conductor ${replica}`;
   showTransports(state);
-  showHeld(state, fleet, problem);
+  showHeld(state, fleet);
   showFleet(fleet, now);
   if (fleet !== undefined) showReasons(fleet.letters, now);
   if (present === undefined) return;

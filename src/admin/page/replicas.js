@@ -1,33 +1,57 @@
 /**
- * @import {PageState} from '../../core/page-answers.ts'
+ * @import {PageState, PageTransport} from '../../core/page-answers.ts'
  * @import {FleetSnapshot, ReplicaRow} from '../../core/page-data.ts'
  */
 
 import { byId, fillTable, make } from './dom.js';
-import { duration, latency, number, time } from './words.js';
+import { duration, latency, number, roughly, time } from './words.js';
 
-const tones = { consuming: 'good', parked: 'warn', waiting: 'bad', connecting: 'new', stopped: 'none' };
+/** What a transport does, and its tone. @type {Readonly<Record<PageTransport['state'], readonly [text: string, tone: string]>>} */
+const states = {
+  consuming: ['consuming', 'good'],
+  parked: ['parked until the database answers', 'warn'],
+  waiting: ['no broker, tries again', 'bad'],
+  connecting: ['connecting', 'new'],
+  stopped: ['stopped', 'none'],
+};
 
 /** The transports of the replica that serves this page. @param {PageState} state */
-export function showTransports({ health, kinds }) {
+export function showTransports({ health, kinds, at }) {
   fillTable(
     byId('transports', HTMLTableSectionElement),
     Object.entries(health.transports).map(([name, one]) => ({
       key: name,
       cells: [
         `${name} (${kinds[name] ?? 'unknown'})`,
-        one.stalled === undefined
-          ? { text: one.state, tone: tones[one.state] ?? 'none' }
-          : { text: 'stalled', tone: 'bad' },
+        stateCell(one),
         { text: number(one.received), class: 'number' },
         { text: number(one.outcomes.applied ?? 0), class: 'number' },
         { text: number(one.held), class: 'number' },
         { text: number(one.outcomes.dead ?? 0), class: 'number' },
-        { text: one.lastError ?? '', class: 'id' },
+        errorCell(one, at),
       ],
     })),
     'This replica has no transport.',
   );
+}
+
+/** @param {PageTransport} transport */
+function stateCell({ stalled, state }) {
+  if (stalled !== undefined) return { text: 'stalled', tone: 'bad' };
+  const [text, tone] = states[state] ?? [state, 'none'];
+  return { text, tone };
+}
+
+/**
+ * The last error and when it came. It stays after the transport has recovered.
+ *
+ * @param {PageTransport} transport
+ * @param {number} at the replica's clock.
+ */
+function errorCell({ lastError, lastErrorAt }, at) {
+  if (lastError === undefined || lastErrorAt === undefined) return { text: '' };
+  const text = `${roughly(at - Date.parse(lastErrorAt))} ago: ${lastError}`;
+  return { text, class: 'id', title: time(lastErrorAt) };
 }
 
 /** Milliseconds without a sign of life after which a replica is shown as silent. */
@@ -42,26 +66,43 @@ const late = 30_000;
 export function showReplicas(rows, now) {
   fillTable(
     byId('replicas', HTMLTableSectionElement),
-    rows.map(({ replica, transport, startedAt, seenAt, oldestUnsettled, adopter }, index) => {
-      const isLate = now - seenAt > late;
-      const gone = adopter === null ? 'gone' : `adopted by ${adopter}`;
+    rows.map((row, index) => {
+      const { replica, transport, startedAt, seenAt, oldestUnsettled } = row;
+      const [word, tone] = signOf(row, now);
       return {
         key: `${replica} ${transport} ${index}`,
         cells: [
-          { text: replica, tone: isLate ? 'bad' : 'good' },
+          { text: replica, tone },
           transport,
           {
-            text: isLate ? `${gone}, ${duration(now - seenAt)} ago` : `${duration(now - seenAt)} ago`,
+            text: `${word}${(word === '' ? duration : roughly)(now - seenAt)} ago`,
             class: 'number',
             title: time(seenAt),
           },
-          { text: oldestUnsettled === null ? 'stopped' : latency(oldestUnsettled), class: 'number' },
+          // What it held when it stopped has gone back to the broker.
+          { text: oldestUnsettled === null ? '–' : latency(oldestUnsettled), class: 'number' },
           { text: duration(seenAt - startedAt), class: 'number', title: time(startedAt) },
         ],
       };
     }),
     'No replica has given a sign of life yet.',
   );
+}
+
+/**
+ * What stands before the time of the last sign of life, and its tone. A replica that has stopped in order keeps its row while the broker may keep
+ * messages for it.
+ *
+ * @param {ReplicaRow} row
+ * @param {number} now the database's clock.
+ * @returns {readonly [word: string, tone: string]}
+ */
+function signOf({ seenAt, oldestUnsettled, adopter }, now) {
+  const isStopped = oldestUnsettled === null;
+  if (!isStopped && now - seenAt <= late) return ['', 'good'];
+  if (adopter !== null)
+    return [`adopted by ${adopter}, ${isStopped ? 'stopped ' : ''}`, isStopped ? 'none' : 'bad'];
+  return isStopped ? ['stopped, ', 'none'] : ['gone, ', 'bad'];
 }
 
 /** Why deferred messages wait. @type {Readonly<Record<string, string>>} */
@@ -78,6 +119,11 @@ function sentence(text) {
   return `${text.replace(/[.\s]+$/, '')}.`;
 }
 
+/** @param {string | number | undefined} since @param {number} at the replica's clock. */
+function forTime(since, at) {
+  return since === undefined ? '' : ` for ${roughly(at - new Date(since).getTime())}`;
+}
+
 /** @param {string} text */
 function capital(text) {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
@@ -88,10 +134,9 @@ function capital(text) {
  *
  * @param {PageState} state
  * @param {FleetSnapshot | undefined} fleet
- * @param {string | undefined} problem
  */
-export function showHeld({ health }, fleet, problem) {
-  const { heldBecause, putAsideBecause, wedgedBecause, transports, clocks } = health;
+export function showHeld({ health, at, problem, problemSince }, fleet) {
+  const { heldBecause, heldSince, putAsideBecause, wedgedBecause, transports, clocks } = health;
   const held = Object.values(transports).reduce((sum, one) => sum + one.held - one.waiting, 0);
   const waiting = Object.values(transports).reduce((sum, one) => sum + one.waiting, 0);
   /** @type {{ tone: string, text: string }[]} */
@@ -101,7 +146,10 @@ export function showHeld({ health }, fleet, problem) {
   if (wedgedBecause !== undefined)
     add('bad', `The replica hangs. ${sentence(wedgedBecause)} Start it again.`);
   if (heldBecause !== undefined)
-    add('bad', `Messages are held, ${number(held)} so far; none is lost. ${sentence(heldBecause)}`);
+    add(
+      'bad',
+      `Messages are held${forTime(heldSince, at)}, ${number(held)} so far; none is lost. ${sentence(heldBecause)}`,
+    );
   if (putAsideBecause !== undefined)
     add('warn', `All messages of a method are put aside. ${sentence(putAsideBecause)}`);
   for (const [name, { state, lastError }] of Object.entries(transports))
@@ -120,14 +168,15 @@ export function showHeld({ health }, fleet, problem) {
       );
   }
   if (problem !== undefined && heldBecause === undefined)
-    add('bad', `This page cannot read the database. ${sentence(problem)}`);
+    add('bad', `This page cannot read the database${forTime(problemSince, at)}. ${sentence(problem)}`);
   if (fleet?.isDeferredCut) add('warn', 'More than 10,000 messages are deferred. The first 10,000 of them:');
   for (const { reason, count } of fleet?.deferred ?? [])
     add('warn', `${number(Math.min(count, 10_000))} deferred messages wait: ${waits[reason] ?? reason}.`);
   if (clocks.ahead.count > 0) add('warn', `The clocks of ${number(clocks.ahead.count)} guests are ahead.`);
   if (clocks.muted.count > 0)
     add('warn', `${number(clocks.muted.count)} guests are muted: all of their heartbeats are stale.`);
-  if (waiting > 0) add('none', `${number(waiting)} calls wait for a status.`);
+  if (waiting > 0)
+    add('none', `${number(waiting)} calls of services wait until an instance has a certain status.`);
   if (heldBecause === undefined && held > 0) add('none', `${number(held)} messages are in work.`);
   if (lines.every(({ tone }) => tone === 'none'))
     lines.unshift({ tone: 'good', text: 'Nothing is held, and nothing is deferred.' });

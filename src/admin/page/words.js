@@ -1,5 +1,7 @@
 /** Numbers, times and statuses in words. */
 
+/** @import {LetterLine} from '../../core/page-answers.ts' */
+
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 const shares = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
@@ -54,6 +56,18 @@ export function duration(value) {
   return `${seconds} s`;
 }
 
+/**
+ * A time that has passed, in its largest unit: a text that changes all the time cannot be selected.
+ *
+ * @param {number} value milliseconds.
+ */
+export function roughly(value) {
+  const seconds = value / 1000;
+  const [unit, length] = units.find(([, length]) => seconds >= length) ?? [];
+  if (unit === undefined || length === undefined) return 'less than 1 min';
+  return `${Math.floor(seconds / length)} ${unit}`;
+}
+
 /** @param {number | string} at milliseconds since the epoch, or the text of a time. */
 export function time(at) {
   return new Date(at)
@@ -87,6 +101,25 @@ const tones = {
 /** The tone of a status: good, new, warn, bad or none. The word always stands beside the colour. @param {string} status */
 export function toneOf(status) {
   return Object.entries(tones).find(([, names]) => names.includes(status))?.[0] ?? 'none';
+}
+
+/**
+ * The state of a dead letter in some words, as `conductor dead list` has them (src/commands/dead-list.ts). There `waiting` is the word of a filter.
+ *
+ * @param {LetterLine<string>} letter
+ */
+export function letterState({ state, reason, redriveOutcome, redrivenAt, editedAt }) {
+  const hasFailed = state === 'dead' && redriveOutcome !== null;
+  const failed = redriveOutcome === 'refused' ? 'redrive refused' : `redrive failed: ${reason}`;
+  const words = {
+    dead: hasFailed ? failed : 'dead',
+    waiting: 'waits for its redrive',
+    redriven: `redriven: ${redriveOutcome}`,
+  };
+  const outcome = words[state];
+  if (editedAt === null) return outcome;
+  const isSince = hasFailed && redrivenAt !== null && editedAt > redrivenAt;
+  return `${outcome}, edited${isSince ? ' since' : ''}`;
 }
 
 /** @param {string} id */

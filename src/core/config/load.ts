@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { TextDecoder } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf } from '../json.ts';
+import { differingKeys } from '../options.ts';
 import { type Access, readAccess } from './access.ts';
 import { overlayEnvironment } from './environment.ts';
 import { withKindModules } from './kind-modules.ts';
@@ -25,6 +26,22 @@ export interface Config extends BaseConfig {
 export function printable({ transports, access: _, ...base }: Config): JsonObject {
   const entries = transports.map(({ name, printable }) => [name, printable]);
   return { ...maskValues(baseSchema, base), transports: Object.fromEntries(entries) };
+}
+
+/** The options that are not the defaults, and the kind of each transport, with their values as `printable` has them. */
+export function differences(config: Config): (readonly [key: string, value: unknown])[] {
+  const { transports, access: _, ...base } = config;
+  const keys = [
+    ...differingKeys(baseSchema, base).map((key) => key.split('.')),
+    ...transports.flatMap(({ name, differing }) =>
+      ['kind', ...differing].map((key) => ['transports', name, ...key.split('.')]),
+    ),
+  ];
+  const values = printable(config);
+  return keys.map((path) => [
+    path.join('.'),
+    path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), values),
+  ]);
 }
 
 /** The values of all sensitive options. */

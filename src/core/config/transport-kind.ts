@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { type CodecName, codecNames } from '../message/codecs/index.ts';
-import { isOption, oneOf, type Section, type ValuesOf } from '../options.ts';
+import { differingKeys, isOption, oneOf, type Section, type ValuesOf } from '../options.ts';
 import type { Share, Transport } from '../transport/contract.ts';
 import type { TransportDescription } from '../transport/description.ts';
 import { securitySchema, withPasswordFile } from '../transport/security.ts';
@@ -50,6 +50,8 @@ export interface ConfiguredTransport {
   readonly options: CommonOptions;
   /** The options, with sensitive values masked. */
   readonly printable: JsonObject;
+  /** The keys of the options that are not the defaults. */
+  readonly differing: ReadonlyArray<string>;
   /** The values of the sensitive ones. */
   readonly secrets: ReadonlyArray<Secret>;
   /** The keys of credentials and certificates, without `url`. */
@@ -131,6 +133,7 @@ export function defineKind<Schema extends ReturnType<typeof commonSchema> & Sect
         name,
         options,
         printable: maskValues(schema, options),
+        differing: differingKeys(schema, options),
         secrets: secretsIn(schema, options),
         credentials: credentialKeys(schema),
         create: (context) => create(options, { ...context, name }),

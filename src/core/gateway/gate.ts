@@ -39,6 +39,8 @@ export class Gate {
   /** Why messages are held now; undefined while they flow. */
   heldBecause: string | undefined;
   heldCause: HoldCause | undefined;
+  /** Since when they are held, however often the reason has changed. Milliseconds since the epoch. */
+  heldSince: number | undefined;
 
   constructor(options: GateOptions, events: GateEvents) {
     this.options = options;
@@ -53,6 +55,7 @@ export class Gate {
     this.failures += 1;
     this.state = 'holding';
     this.heldBecause = because;
+    this.heldSince ??= Date.now();
     this.heldCause = cause;
     logger[this.outage.fail(because) ? 'error' : 'debug'](
       { code: cause, because, failures: this.failures, retryInMs: Math.round(delay) },
@@ -69,6 +72,7 @@ export class Gate {
     if (this.state !== 'probing') return;
     this.state = 'flowing';
     this.heldBecause = undefined;
+    this.heldSince = undefined;
     this.heldCause = undefined;
     const { failures } = this;
     this.failures = 0;

@@ -56,6 +56,8 @@ export class Supervisor {
   leavesNothing = false;
   /** The error of the last session or the last attempt. */
   lastError: string | undefined;
+  /** When it came. Milliseconds since the epoch. */
+  lastErrorAt: number | undefined;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -223,6 +225,7 @@ export class Supervisor {
   private report(error: unknown, more: { failures?: number; retryInMs?: number }): void {
     const text = messageOf(error);
     this.lastError = text;
+    this.lastErrorAt = Date.now();
     this.counts.failed += 1;
     this.options.logger[this.outage.fail(text) ? 'error' : 'debug'](
       { code: errorCodeOf(error), error: text, ...more },

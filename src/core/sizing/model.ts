@@ -22,6 +22,8 @@ export interface Fleet {
 /** A resource and the part of it that is used. */
 export interface Usage {
   readonly what: string;
+  /** Whether more replicas make it larger. */
+  readonly isOfReplicas: boolean;
   /** 1: all of it. */
   readonly part: number;
 }
@@ -93,18 +95,35 @@ export function sizeFleet(file: Measured, fleet: Fleet): Sizing {
   const connectionsPerReplica = Math.max(1, ...curve.map(({ connections }) => connections ?? 0));
   const benchCores = file.machine.cores;
   const usage = [
-    { what: 'what a replica was measured to take', part: perReplica / capacity },
-    { what: "a replica's main thread", part: main },
+    {
+      what: 'the rate that a replica kept up with in the bench',
+      part: perReplica / capacity,
+      isOfReplicas: true,
+    },
+    { what: "a replica's main thread", part: main, isOfReplicas: true },
     {
       what: `a replica's ${threads === 1 ? 'worker thread' : `${threads} worker threads`}`,
       part: workers / threads,
+      isOfReplicas: true,
     },
     ...(broker === undefined
       ? []
-      : [{ what: 'the broker', part: broker / (fleet.brokerCores ?? benchCores) }]),
+      : [
+          {
+            what: "the broker's cores",
+            part: broker / (fleet.brokerCores ?? benchCores),
+            isOfReplicas: false,
+          },
+        ]),
     ...(postgres === undefined
       ? []
-      : [{ what: 'Postgres', part: postgres / (fleet.databaseCores ?? benchCores) }]),
+      : [
+          {
+            what: "Postgres's cores",
+            part: postgres / (fleet.databaseCores ?? benchCores),
+            isOfReplicas: false,
+          },
+        ]),
   ].toSorted((a, b) => b.part - a.part);
   return {
     transport: knee.transport,

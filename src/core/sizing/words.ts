@@ -5,12 +5,13 @@ import type { Fleet, Sizing } from './model.ts';
 const whole = (value: number) => String(Math.round(value));
 const part = (value: number) => `${Math.round(value * 100)} %`;
 
-/** One line: the end of a bench. */
-export function sizingLine(fleet: Fleet, { transport, rate, replicas, usage, p99 }: Sizing): string {
-  const [first] = usage;
+/** One line: the end of a bench. It names the fleet, since nobody may have asked for this one. */
+export function sizingLine(fleet: Fleet, sizing: Sizing): string {
+  const { transport, rate, replicas, p99, saturatesAt } = sizing;
   return (
-    `sizing: ${fleet.instances} instances every ${fleet.interval} s (${whole(rate)} messages/s, ${transport}): ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}` +
-    `${p99 === undefined ? '' : `, p99 ${p99.toFixed(0)} ms`}; first to saturate: ${first?.what ?? 'nothing'} (${part(first?.part ?? 0)} used)`
+    `sizing, if ${fleet.instances} guests send a message every ${fleet.interval} s (${whole(rate)} messages/s, ${transport}): ` +
+    `${replicas} ${replicas === 1 ? 'replica' : 'replicas'}, enough up to ${whole(saturatesAt)} messages/s` +
+    `${p99 === undefined ? '' : `, 99 % committed within ${p99.toFixed(0)} ms`}`
   );
 }
 
@@ -36,8 +37,8 @@ export function sizingText(fleet: Fleet, sizing: Sizing): string {
       'busy cores',
       `replicas ${cores.replicas.toFixed(2)}, broker ${shown(cores.broker)}, Postgres ${shown(cores.postgres)}`,
     ],
-    ['used', usage.map(({ what, part: used }) => `${what} ${part(used)}`).join(', ')],
-    ['saturates first', `${usage[0]?.what ?? 'nothing'}, at ${whole(sizing.saturatesAt)} messages/s`],
+    ['used', usage.map(({ what, part: used }) => `${part(used)} of ${what}`).join(', ')],
+    ['enough up to', limitOf(sizing)],
   ];
   return [
     ...rows.map(([name, value]) => `${name.padEnd(17)}${value}`),
@@ -48,4 +49,16 @@ export function sizingText(fleet: Fleet, sizing: Sizing): string {
 
 function shown(cores: number | undefined): string {
   return cores === undefined ? 'not measured' : cores.toFixed(2);
+}
+
+/** Up to which rate so many replicas are enough, and what is used up beyond it. */
+function limitOf({ usage, rate, replicas, saturatesAt }: Sizing): string {
+  const [first] = usage;
+  if (first === undefined) return 'not known';
+  const isEnough = saturatesAt >= rate;
+  const more = first.isOfReplicas ? 'more replicas take more' : 'more replicas do not help, more cores do';
+  return (
+    `${whole(saturatesAt)} messages/s with ${replicas === 1 ? 'this replica' : `these ${replicas} replicas`}${isEnough ? '' : ', which is less than the fleet sends'}; ` +
+    `then all of ${first.what} is used: ${more}`
+  );
 }

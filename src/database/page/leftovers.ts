@@ -24,7 +24,7 @@ const lettersText = `
 SELECT reason, transport,
   count(*) FILTER (WHERE redrive_at IS NULL)::integer AS dead,
   count(*) FILTER (WHERE redrive_at IS NOT NULL AND redriven_at IS NULL)::integer AS waiting,
-  count(*) FILTER (WHERE redriven_at IS NOT NULL)::integer AS redriven,
+  count(*) FILTER (WHERE redrive_at IS NOT NULL AND redriven_at IS NOT NULL)::integer AS redriven,
   coalesce(sum(coalesce(counted, 1)) FILTER (WHERE redrive_at IS NULL), 0)::double precision AS messages,
   extract(epoch FROM max(died_at))::double precision * 1000 AS "newestAt"
 FROM dead_letters

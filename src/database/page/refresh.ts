@@ -25,6 +25,7 @@ export class Refresh {
   private present: Present | undefined;
   private fleet: FleetSnapshot | undefined;
   private problem: string | undefined;
+  private problemSince: number | undefined;
   private looking: Promise<void> | undefined;
   private counting: Promise<void> | undefined;
 
@@ -33,8 +34,8 @@ export class Refresh {
   }
 
   get seen(): Seen {
-    const { present, fleet, problem } = this;
-    return { present, fleet, problem };
+    const { present, fleet, problem, problemSince } = this;
+    return { present, fleet, problem, problemSince };
   }
 
   /** Looks at the database. Never rejects. A second call joins a look that has not ended. */
@@ -61,6 +62,7 @@ export class Refresh {
       this.present = present;
       this.fleet = stored.content ?? undefined;
       this.problem = undefined;
+      this.problemSince = undefined;
       if (!stored.isDue || this.counting !== undefined) return;
       const claim = await transaction(claimCount);
       if (claim === undefined) return;
@@ -68,7 +70,7 @@ export class Refresh {
         this.counting = undefined;
       });
     } catch (error) {
-      this.problem = messageOf(error);
+      this.fail(error);
     }
   }
 
@@ -95,7 +97,12 @@ export class Refresh {
       await transaction((query) => storeSnapshot(query, claim, snapshot));
       this.fleet = snapshot;
     } catch (error) {
-      this.problem = messageOf(error);
+      this.fail(error);
     }
+  }
+
+  private fail(error: unknown): void {
+    this.problem = messageOf(error);
+    this.problemSince ??= Date.now();
   }
 }

@@ -119,10 +119,14 @@ test('a call is held while the database is away, and is the probe if there is no
   await workers.only.tellCalls();
   await workers.calls[0]?.report({ outcome: undefined, heldBecause: 'the database is gone' });
   t.is(dispatcher.heldBecause, 'the database is gone');
+  const { heldSince } = dispatcher.gate;
+  t.not(heldSince, undefined);
   t.is(broker.inlet.counters.held, 1);
   while (workers.calls.length < 2) await tick();
+  t.is(dispatcher.gate.heldSince, heldSince, 'a probe changes nothing');
   await workers.calls[1]?.answer('pong');
   t.is(dispatcher.heldBecause, undefined);
+  t.is(dispatcher.gate.heldSince, undefined);
   t.deepEqual(broker.settled('done'), ['call']);
 });
 

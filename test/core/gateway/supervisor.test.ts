@@ -22,11 +22,16 @@ test('an unreachable broker does not fail the start: the supervisor tries again'
   await supervisor.start();
   t.is(supervisor.state, 'waiting');
   t.is(supervisor.lastError, 'nobody listens');
+  const first = supervisor.lastErrorAt ?? 0;
+  t.true(Math.abs(Date.now() - first) < 60_000);
   await wait(50);
   t.is(broker.attempts, 2);
+  t.true((supervisor.lastErrorAt ?? 0) >= first);
   broker.refusal = undefined;
   await wait(100);
   t.is(supervisor.state, 'consuming');
+  t.is(supervisor.lastError, 'nobody listens', 'it stays, with its time');
+  t.not(supervisor.lastErrorAt, undefined);
 });
 
 test('a wrong configuration fails the first attempt, and there is no second', async (t) => {

@@ -67,9 +67,13 @@ test('the cost of a message between two rates is between their costs', (t) => {
 test('the resource that is used most is named first', (t) => {
   const busy = curve.map((one) => ({ ...one, cpu: { ...one.cpu, postgres: 150 } }));
   const sizing = sizeFleet(benchFile(busy), { ...fleet, outage: 1, databaseCores: 1 });
-  t.is(sizing.usage[0]?.what, 'Postgres');
+  t.is(sizing.usage[0]?.what, "Postgres's cores");
   t.is(sizing.usage[0]?.part.toFixed(2), '1.50');
   t.is(Math.round(sizing.saturatesAt), Math.round(10_000 / 1.5));
+  t.regex(
+    sizingText(fleet, sizing),
+    /^enough up to +6667 messages\/s with these 2 replicas, which is less than the fleet sends; then all of Postgres's cores is used: more replicas do not help/m,
+  );
 });
 
 test('the p99 is that between the two nearest rates, and below the least one that of the least', (t) => {
@@ -119,17 +123,17 @@ test('a larger fleet never needs fewer replicas, and none is asked for more than
   );
 });
 
-test('the text names the replicas, the first resource to saturate and what is assumed', (t) => {
+test('the text names the replicas, up to which rate they are enough, and what is assumed', (t) => {
   const sizing = sizeFleet(benchFile(curve), fleet);
   t.regex(sizingText(fleet, sizing), /^replicas +2, 5000 messages\/s each/m);
   t.regex(
     sizingText(fleet, sizing),
-    /^saturates first +what a replica was measured to take, at 16000 messages\/s$/m,
+    /^enough up to +16000 messages\/s with these 2 replicas; then all of the rate that a replica kept up with in the bench is used: more replicas take more$/m,
   );
   t.regex(sizingText(fleet, sizing), /^This assumes:\n- /m);
   t.regex(
     sizingLine(fleet, sizing),
-    /^sizing: 100000 instances every 10 s \(10000 messages\/s, nats\): 2 replicas, p99 10 ms/,
+    /^sizing, if 100000 guests send a message every 10 s \(10000 messages\/s, nats\): 2 replicas, enough up to 16000 messages\/s, 99 % committed within 10 ms$/,
   );
 });
 
