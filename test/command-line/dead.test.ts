@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import ava, { type ExecutionContext } from 'ava';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { startProcess } from '../support/processes.ts';
+import { bareEnvironment, startProcess } from '../support/processes.ts';
 import { needs } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { fileOf, lettersWhere, someLetters } from './dead-support.ts';
@@ -164,7 +164,7 @@ test('dead edit takes a body from a file or from standard input, and refuses one
   t.deepEqual(waiting.errors, ['conductor: dead letter 5 waits for its redrive; it cannot be edited now']);
   const main = new URL('../../src/main.ts', import.meta.url).pathname;
   const piped = startProcess(process.execPath, [main, 'dead', 'edit', '1', '--body', '-', ...config], {
-    env: { PATH: process.env.PATH },
+    env: bareEnvironment(),
     input: '{"n":10}',
   });
   t.deepEqual(await piped.exited, { code: 0, signal: null }, piped.output());

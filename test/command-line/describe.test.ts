@@ -8,6 +8,7 @@ import { schemaDocument } from '../../src/commands/describe-schemas.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { type CodecName, wireForms } from '../../src/core/message/codecs/index.ts';
 import { createManager } from '../../src/workers/methods/table.ts';
+import { bareEnvironment } from '../support/processes.ts';
 import { compile } from '../support/schemas.ts';
 import { describe, file } from './describe-support.ts';
 import { configuration, runHere } from './support.ts';
@@ -120,7 +121,7 @@ test('describe --schemas prints one JSON Schema, which has each method', (t) => 
 
 async function printed(t: ExecutionContext, ...flags: string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [main, 'describe', file, ...flags], {
-    env: { PATH: process.env.PATH },
+    env: bareEnvironment(),
     maxBuffer: 10_000_000,
   });
   t.is(stderr, '');

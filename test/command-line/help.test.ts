@@ -4,7 +4,7 @@ import ava from 'ava';
 import type { Command } from 'commander';
 import { CommandLine } from '../../src/commands/command-line.ts';
 import { createProgram, namedBy } from '../../src/commands/program.ts';
-import { findProgram, startProcess } from '../support/processes.ts';
+import { bareEnvironment, findProgram, startProcess } from '../support/processes.ts';
 import { onlyIf } from '../support/services.ts';
 import { configuration, run } from './support.ts';
 
@@ -78,7 +78,7 @@ async function onTerminal(variables: Readonly<Record<string, string>>): Promise<
       `${process.execPath} ${main} doctor ${file}`,
       join(file, '..', 'typescript'),
     ],
-    { env: { PATH: process.env.PATH, TERM: 'xterm-256color', ...variables } },
+    { env: { ...bareEnvironment(), TERM: 'xterm-256color', ...variables } },
   );
   await child.exited;
   return child.output();

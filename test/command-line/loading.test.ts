@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { startProcess } from '../support/processes.ts';
+import { bareEnvironment, startProcess } from '../support/processes.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { configuration } from './support.ts';
 
@@ -23,7 +23,7 @@ async function loadedBy(
   const main = fileURLToPath(new URL('src/main.ts', root));
   const options = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`];
   const child = startProcess(process.execPath, [...options, main, ...args], {
-    env: { PATH: process.env.PATH },
+    env: bareEnvironment(),
   });
   t.is((await child.exited).code, 0, child.output());
   const loaded = readFileSync(file, 'utf8').split('\n');

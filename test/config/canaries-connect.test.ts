@@ -34,12 +34,19 @@ async function serverThat(t: Test, answer: (socket: Socket) => void): Promise<nu
   return address.port;
 }
 
+/** In NATS the server speaks first. Without this line a client says nothing, and so no secret, and waits for it until it gives up. */
+const greeting =
+  'INFO {"server_id":"s","version":"2.10.0","proto":1,"max_payload":1048576,"auth_required":true}\r\n';
+
 /** Servers that nobody can use, and what they do. */
 const servers = {
   'refuses connections': () => freePort(),
   'closes each connection': (t: Test) => serverThat(t, (socket) => socket.destroy()),
-  'ends each connection after the first bytes': (t: Test) =>
-    serverThat(t, (socket) => void socket.once('data', () => socket.destroy())),
+  'ends each connection after the first bytes': (t: Test, kind?: string) =>
+    serverThat(t, (socket) => {
+      if (kind === 'nats') socket.write(greeting);
+      socket.once('data', () => socket.destroy());
+    }),
   'answers in another protocol': (t: Test) =>
     serverThat(t, (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
 } as const;
@@ -88,7 +95,7 @@ async function connectError(kind: string, options: Record<string, unknown>): Pro
 for (const kind of Object.keys(schemes))
   for (const [what, open] of Object.entries(servers))
     ava(`${kind}: the error of a connection to a server that ${what} has no secret`, async (t) => {
-      const port = await open(t);
+      const port = await open(t, kind);
       const told = canaries.flatMap((secret) =>
         placesOf(kind, secret, port).map((options) => connectError(kind, options)),
       );

@@ -19,14 +19,7 @@ import { lossesOf } from '../../src/transports/amqp091/losses.ts';
 import { transportKinds } from '../../src/transports/index.ts';
 import { copyOf } from '../support/certificates.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
-import {
-  password,
-  secureMosquitto,
-  secureRabbitmq,
-  stopSecureBrokers,
-  tlsOf,
-  user,
-} from '../support/secure-brokers.ts';
+import { password, secureMosquitto, stopSecureBrokers, tlsOf, user } from '../support/secure-brokers.ts';
 import { needs, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { mqttSubject } from './subjects/mqtt.ts';
@@ -133,17 +126,6 @@ mosquittoTest('without verification any certificate will do', async (t) => {
   const tls = { ...tlsOf(certificates.stranger, certificates.client), verify: false };
   const options = { url: `mqtts://127.0.0.1:${tlsPort}`, user, password, tls, clientId: randomUUID() };
   const session = await make('mqtt', options, 1).connect(() => true);
-  await session.stop(soon());
-  t.is(await session.closed, undefined);
-});
-
-rabbitTest('amqp091: a client certificate alone may say who we are', async (t) => {
-  const { request, certificates, tlsPort } = await secureRabbitmq();
-  const everything = { configure: '.*', write: '.*', read: '.*' };
-  // The user is the common name of the certificate.
-  await request('PUT', `/permissions/%2F/${user}`, everything);
-  const tls = tlsOf(certificates.ca, certificates.client);
-  const session = await make('amqp091', { url: `amqps://127.0.0.1:${tlsPort}`, tls }, 1).connect(() => true);
   await session.stop(soon());
   t.is(await session.closed, undefined);
 });

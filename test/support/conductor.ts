@@ -2,12 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { stringify } from 'yaml';
 import type { Conductor } from '../../src/conductor/replica.ts';
-import { startConductor } from '../../src/conductor.ts';
-import { parseConfig } from '../../src/core/config/load.ts';
-import { transportKinds } from '../../src/transports/index.ts';
 import { nodeOptions } from './node-options.ts';
 import { type Process, startProcess } from './processes.ts';
 import { temporaryDirectory } from './temporary.ts';
@@ -107,8 +103,16 @@ export function runConductor(
 export async function startConductorHere(t: Test, options: ConductorOptions): Promise<ConductorHere> {
   const written: LogLine[] = [];
   const write = (text: string) => void written.push(...parseLine(text));
-  // Not above: it loads ava, and the harness of faults runs without it.
-  const { grantReplica, replicaUrl } = await import('./database.ts');
+  // Not above: database.ts loads ava, and the harness of faults runs without it. The others are most of the product, and many test files
+  // only run the command line.
+  const [{ grantReplica, replicaUrl }, { startConductor }, { parseConfig }, { transportKinds }, { pino }] =
+    await Promise.all([
+      import('./database.ts'),
+      import('../../src/conductor.ts'),
+      import('../../src/core/config/load.ts'),
+      import('../../src/transports/index.ts'),
+      import('pino'),
+    ]);
   const database = replicaUrl(options.database);
   const config = parseConfig(configurationOf({ ...options, database }), 'test', {}, transportKinds);
   await grantReplica(options.database, config.access);

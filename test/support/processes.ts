@@ -88,6 +88,12 @@ export function startProcess(
   };
 }
 
+/** The environment of a process that is to know nothing of ours. Node's compile cache is no more than time. */
+export function bareEnvironment(): Record<string, string | undefined> {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
+}
+
 /** The path of an installed program, also where only root's PATH looks. */
 export function findProgram(name: string, folders: readonly string[] = []): string | undefined {
   const path = (process.env.PATH ?? '').split(delimiter);

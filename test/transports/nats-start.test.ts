@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { AckPolicy } from '@nats-io/jetstream';
 import test from 'ava';
 import { pino } from 'pino';
 import { ConfigError } from '../../src/core/errors.ts';
 import { startNats } from '../support/nats.ts';
+import { freePort } from '../support/ports.ts';
 import { needs } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
 import { configure, open } from './nats-support.ts';
 
 /** Stream and consumer as a session makes them, and as it refuses them. */
@@ -80,4 +84,32 @@ natsTest('a server without JetStream is refused in plain words', async (t) => {
     transport.connect(() => true),
     { instanceOf: ConfigError, message: /JetStream is not enabled/ },
   );
+});
+
+test('an attempt to connect to a server that says nothing leaves no connection open', async (t) => {
+  let [came, present] = [0, 0];
+  const server = createServer((socket) => {
+    came += 1;
+    present += 1;
+    socket.on('close', () => {
+      present -= 1;
+    });
+    socket.resume();
+  });
+  const port = await freePort();
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  t.teardown(() => server.close());
+  const transport = configure({
+    url: `nats://127.0.0.1:${port}`,
+    connectTimeout: 300,
+    stream: 's',
+    subject: 's.*',
+  }).create({ share: { messages: 1, bytes: 1000 }, replica: 'test', logger: pino({ level: 'silent' }) });
+  for (let attempt = 1; attempt <= 2; attempt += 1)
+    await t.throwsAsync(
+      transport.connect(() => true),
+      { message: /timeout/ },
+    );
+  t.is(came, 2);
+  await waitFor(() => present === 0, { what: 'the connections to end' });
 });

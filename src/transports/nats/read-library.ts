@@ -6,8 +6,23 @@
  * connection stays open.
  */
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
 import { ConfigError, messageOf, NotConnected } from '../../core/errors.ts';
 import { Reader, type Take } from './read.ts';
+
+/**
+ * The library leaves the socket open if the server has not greeted in time. A server that is frozen would cost a socket at each attempt.
+ */
+const closeOfLibrary = NodeTransport.prototype.close;
+NodeTransport.prototype.close = async function close(error?: Error): Promise<void> {
+  await closeOfLibrary.call(this, error);
+  if (this.connected) return;
+  // A socket that connects later is ended then.
+  this.done = true;
+  // The library's type does not say that there may be none yet.
+  const socket: NodeTransport['socket'] | undefined = this.socket;
+  socket?.destroy();
+};
 
 interface Protocol {
   /** `state` 0: the parser is between two operations. */
