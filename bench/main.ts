@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
+import { ConfigError } from '../src/core/errors.ts';
 import { benchAuth } from './auth.ts';
 import type { BenchTransport } from './brokers/index.ts';
 import { benchCalls } from './calls.ts';
@@ -97,7 +98,7 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Interrupted)) throw error;
+  if (!(error instanceof Interrupted || error instanceof ConfigError)) throw error;
   console.error(error.message);
-  process.exit(130);
+  process.exit(error instanceof Interrupted ? 130 : 2);
 }

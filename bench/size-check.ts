@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../src/core/errors.ts';
 import type { RunFigures } from '../src/core/sizing/figures.ts';
 import { p99Of } from '../src/core/sizing/knee.ts';
 import { type Sizing, sizeFleet } from '../src/core/sizing/model.ts';
@@ -56,7 +57,7 @@ export function addSizeCheck(program: Command): void {
       runs.push(...knee);
       for (const fleet of flags.fleets) {
         const measured = { machine: report.machine, parameters: {}, runs: knee, drains: [] };
-        const sizing = sizeFleet(measured, { ...plan, ...fleet, transport });
+        const sizing = sized(measured, { ...plan, ...fleet, transport });
         const { instances } = fleet;
         const setup = { ...usualSetup, transport, instances, replicas: sizing.replicas };
         // After a checkpoint Postgres writes each page whole at its first change. Each instance has one heartbeat before the window.
@@ -70,6 +71,15 @@ export function addSizeCheck(program: Command): void {
     }
     await report.write({ runs, drains: [] });
   });
+}
+
+function sized(...of: Parameters<typeof sizeFleet>): Sizing {
+  try {
+    return sizeFleet(...of);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(`no size to check: ${error.message}, from a lower --rate`);
+  }
 }
 
 const usualOptions = { limit: 250, warmUp: 3, coolDown: 30, outage: 0 };

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { ConfigError } from '../../src/core/errors.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { now } from '../clock.ts';
 import { encryptedKey } from '../load/sealed-bodies.ts';
@@ -38,7 +39,7 @@ export interface DatabaseFigures {
 
 /** Makes the schema and the tables of the conductor in it. Rejects if the schema exists. */
 export async function makeDatabasePlace(url: string, schema: string): Promise<DatabasePlace> {
-  if (!plainName.test(schema)) throw new Error(`${schema} is no name for a schema`);
+  if (!plainName.test(schema)) throw new ConfigError(`${schema} is no name for a schema`);
   const jobsSchema = `${schema}_jobs`;
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {});

@@ -2,6 +2,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect as connectNats } from '@nats-io/transport-node';
 import { connect as connectAmqp } from 'amqplib';
 import mqtt from 'mqtt';
+import { ConfigError } from '../../src/core/errors.ts';
 import type { BenchTransport } from '../brokers/index.ts';
 import type { BodyForm } from '../load/body-forms.ts';
 import type { Destination } from '../load/publisher.ts';
@@ -49,7 +50,7 @@ async function makeAmqpQueue({ url, name }: PlaceOptions, hasExchange: boolean) 
   connection.on('error', () => {});
   if ((await exists('checkQueue')) || (hasExchange && (await exists('checkExchange')))) {
     await connection.close();
-    throw new Error(notOurs(name));
+    throw new ConfigError(notOurs(name));
   }
   const channel = await connection.createChannel();
   await channel.assertQueue(name, { durable: true });
@@ -106,7 +107,7 @@ async function placeNats({ url, name, codec, auth }: PlaceOptions): Promise<Plac
   for await (const name of manager.streams.names()) {
     if (name !== stream) continue;
     await connection.close();
-    throw new Error(notOurs(stream));
+    throw new ConfigError(notOurs(stream));
   }
   await manager.streams.add({ name: stream, subjects: [`${name}.*`], retention: 'workqueue' });
   return {
