@@ -74,7 +74,6 @@ needs(
 )(
   `mqtt 5: ${good} messages with properties of every kind do not affect as many good ones among them`,
   async (t) => {
-    t.timeout(180_000);
     const { url } = service('mosquitto');
     const name = `flood-${randomUUID()}`;
     await assertFloodIsHarmless(t, {
