@@ -184,7 +184,7 @@ export async function startConductor(
     admin: () => admin,
     logger,
   });
-  const page = createPageSource(config, logger);
+  const page = createPageSource(config, pool, logger);
   const masking = new Masking(secretsOf(config));
   const reloading = new Reloading({
     ...{ config, pool, jobs, probe, page, masking, logger },

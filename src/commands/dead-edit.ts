@@ -6,7 +6,13 @@ import type { Config } from '../core/config/load.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import { readLetter, type StoredLetter } from '../database/dead-letters.ts';
 import { editLetter } from '../database/dead-letters-change.ts';
-import { plainBodyOf, textOfBody, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
+import {
+  deadAgainBecause,
+  plainBodyOf,
+  textOfBody,
+  uneditableBecause,
+  unfitBecause,
+} from '../database/letter-body.ts';
 import type { EditCheck } from '../workers/check-edited.ts';
 import type { CommandLine } from './command-line.ts';
 import { shellWord } from './shell-word.ts';
@@ -80,8 +86,7 @@ function refusalOf(body: Buffer, maxBody: number, check: CheckBody | undefined):
   const unfit = unfitBecause(body, maxBody);
   if (unfit !== undefined || check === undefined) return unfit;
   const checked = check(body);
-  if (!('faults' in checked) || checked.faults.length === 0) return undefined;
-  return `the edited body would be dead again, so it is not stored (--force stores it): ${checked.faults.join('; ')}`;
+  return 'faults' in checked ? deadAgainBecause(checked.faults, '--force') : undefined;
 }
 
 async function bodyFrom(file: string): Promise<Buffer> {

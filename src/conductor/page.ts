@@ -1,15 +1,17 @@
 import { PageRefusal, type PageSource } from '../admin/page-source.ts';
 import type { DatabaseAddress } from '../core/config/database-hosts.ts';
 import type { Config } from '../core/config/load.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { InstanceAnswer, LetterAnswer, LettersAnswer, RedriveAnswer } from '../core/page-answers.ts';
-import { listLetters, readLetter } from '../database/dead-letters.ts';
+import { listLetters, readLetter, type StoredLetter } from '../database/dead-letters.ts';
 import { editLetter, markForRedrive } from '../database/dead-letters-change.ts';
 import { explainInstance } from '../database/explain-instance.ts';
-import { letterJson, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
+import { deadAgainBecause, letterJson, uneditableBecause, unfitBecause } from '../database/letter-body.ts';
 import { Refresh } from '../database/page/refresh.ts';
 import type { Query } from '../database/query.ts';
 import { sweepStatuses } from '../jobs/sweep-statuses.ts';
+import type { WorkerPool } from '../workers/pool.ts';
 import { workerSettingsOf } from '../workers/settings.ts';
 import { PageConnection } from './page-connection.ts';
 
@@ -24,7 +26,11 @@ export interface RenewablePageSource extends PageSource {
 }
 
 /** What the status page shows of the database, over connections that are open only while somebody looks. */
-export function createPageSource(config: Config, logger: Logger): RenewablePageSource {
+export function createPageSource(
+  config: Config,
+  pool: Pick<WorkerPool, 'checkEdit'>,
+  logger: Logger,
+): RenewablePageSource {
   const settings = workerSettingsOf(config);
   // The counts of the fleet and the requests of operators do not wait for each other.
   const [counts, requests] = [new PageConnection(settings, logger), new PageConnection(settings, logger)];
@@ -65,10 +71,11 @@ export function createPageSource(config: Config, logger: Logger): RenewablePageS
       ),
     edit: (id, body, by) =>
       requests.transaction(async (query) => {
-        const why = uneditableBecause(await letterOf(query, id));
+        const letter = await letterOf(query, id);
+        const why = uneditableBecause(letter);
         if (why !== undefined) throw new PageRefusal(409, why);
-        const unfit = unfitBecause(body, maxBody);
-        if (unfit !== undefined) throw new PageRefusal(400, unfit);
+        const refusal = unfitBecause(body, maxBody) ?? (await deadAgain(pool, body, letter));
+        if (refusal !== undefined) throw new PageRefusal(400, refusal);
         if (!(await editLetter(query, id, body, by)))
           throw new PageRefusal(
             409,
@@ -88,6 +95,19 @@ export function createPageSource(config: Config, logger: Logger): RenewablePageS
       await Promise.all([counts.close(), requests.close()]);
     },
   };
+}
+
+/** Why a body would be dead again, as the workers read it; undefined if it would not, or if this replica cannot tell. */
+async function deadAgain(
+  pool: Pick<WorkerPool, 'checkEdit'>,
+  body: Buffer,
+  { transport, topic, wasDeferred, messageId, sender, senderProof }: StoredLetter,
+): Promise<string | undefined> {
+  const letter = { transport, topic, wasDeferred, messageId, sender, senderProof };
+  const check = await pool
+    .checkEdit({ body, letter })
+    .catch((error: unknown) => ({ faults: [`a worker ends when it reads it: ${messageOf(error)}`] }));
+  return 'faults' in check ? deadAgainBecause(check.faults, 'conductor dead edit --force') : undefined;
 }
 
 async function letterOf(query: Query, id: string) {

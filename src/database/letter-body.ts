@@ -56,6 +56,17 @@ export function uneditableBecause({
   return undefined;
 }
 
+/**
+ * Why an edited body is not stored; undefined if it is.
+ *
+ * @param faults what a redrive would refuse.
+ * @param force what stores the body all the same.
+ */
+export function deadAgainBecause(faults: ReadonlyArray<string>, force: string): string | undefined {
+  if (faults.length === 0) return undefined;
+  return `the edited body would be dead again, so it is not stored (${force} stores it): ${faults.join('; ')}`;
+}
+
 /** Why this cannot be the body of a message; undefined if it can. Every wire form is a JSON object. */
 export function unfitBecause(body: Buffer, maxBody: number): string | undefined {
   if (body.length > maxBody)

@@ -22,6 +22,12 @@ export interface EditedLetter {
   readonly senderProof: string | null;
 }
 
+/** An edited body, on its way to a worker thread. */
+export interface EditTask {
+  readonly body: Uint8Array;
+  readonly letter: EditedLetter;
+}
+
 /** What a redrive would refuse; or why that cannot be told. */
 export type EditCheck = { readonly faults: ReadonlyArray<string> } | { readonly uncheckedBecause: string };
 

@@ -5,6 +5,7 @@ import type { ClaimedNotification, PublishedNotifications } from '../core/messag
 import type { BatchResult, CallResult, CallRun } from '../core/message/outcome.ts';
 import { Semaphore } from '../core/semaphore.ts';
 import type { Delivery } from '../core/transport/contract.ts';
+import type { EditCheck, EditTask } from './check-edited.ts';
 import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack, withTraces } from './packing.ts';
 import { joinResults, partSize } from './pool-parts.ts';
@@ -139,6 +140,11 @@ export class WorkerPool {
   /** Stores what became of claimed notifications. Rejects if the database cannot be reached. */
   settleNotifications(settled: PublishedNotifications): Promise<void> {
     return this.ordinary.run(settled, { name: 'settleNotifications' });
+  }
+
+  /** Checks an edited body as a redrive reads it. Rejects if that ends the thread. */
+  checkEdit(task: EditTask): Promise<EditCheck> {
+    return this.inQuarantine(() => this.quarantine.run(task, { name: 'checkEdit' }));
   }
 
   /** Redrives the dead letters of a transport that are due. Never rejects. */

@@ -13,6 +13,7 @@ import { unsealBatch } from './batch/unseal.ts';
 import { unsealEach } from './batch/unseal-each.ts';
 import { withinQuotas } from './batch/within-quotas.ts';
 import { addressOf, runCall } from './calls/run.ts';
+import { checkEdited, type EditCheck, type EditTask } from './check-edited.ts';
 import type { RetryResult } from './deferred.ts';
 import type { Manager } from './methods/contract.ts';
 import { loadManager } from './methods/load.ts';
@@ -97,6 +98,12 @@ export function deadLetter(batch: PackedBatch): Promise<BatchResult> {
     }));
     return applyBatch(state, items);
   });
+}
+
+/** Checks the edited body of a dead letter. */
+export function checkEdit({ body, letter }: EditTask): EditCheck {
+  // A buffer becomes an array of bytes on its way to a thread.
+  return checkEdited(Buffer.from(body), letter, manager, settings);
 }
 
 /** Retries the deferred messages of a transport. Rejects if they cannot be claimed. */
