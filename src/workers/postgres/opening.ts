@@ -20,41 +20,40 @@ export function settingsText(settings: ReadonlyArray<string>): string {
   return `SELECT WHERE ${none.join(' OR ')}`;
 }
 
-/** BEGIN and the settings, as one message after the other. Both statements are prepared already. */
+/**
+ * BEGIN and the settings, as one message after the other. Both statements are prepared already. The parts are texts of one character a
+ * byte: one buffer at the end takes a third of the time of a buffer for each part, and each call has an opening of its own.
+ */
 export function openingBytes(values: ReadonlyArray<string>): Uint8Array {
-  return Buffer.concat([...execution(openingNames.begin, []), ...execution(openingNames.settings, values)]);
+  return Buffer.from(execution(openingNames.begin, []) + execution(openingNames.settings, values), 'latin1');
 }
 
 /** Flush: it makes Postgres send the answers that are ready. */
 const flush = Uint8Array.of('H'.charCodeAt(0), 0, 0, 0, 4);
 
 /** Binds a prepared statement to the unnamed portal, and executes it. Parameters are text. */
-function execution(name: string, values: ReadonlyArray<string>): Uint8Array[] {
-  const parameters = values.flatMap((value) => [int32(Buffer.byteLength(value)), Buffer.from(value)]);
-  const none = Buffer.alloc(2);
-  const count = Buffer.alloc(2);
-  count.writeInt16BE(values.length);
-  return [
-    // No format codes: all parameters, and all results, are text.
-    message('B', [cString(''), cString(name), none, count, ...parameters, none]),
-    // Without a limit of rows.
-    message('E', [cString(''), int32(0)]),
-  ];
+function execution(name: string, values: ReadonlyArray<string>): string {
+  let parameters = '';
+  for (const value of values) {
+    const bytes = Buffer.from(value).toString('latin1');
+    parameters += int32(bytes.length) + bytes;
+  }
+  // No format codes: all parameters, and all results, are text.
+  const bind = `\0${name}\0${int16(0)}${int16(values.length)}${parameters}${int16(0)}`;
+  // Without a limit of rows.
+  return message('B', bind) + message('E', `\0${int32(0)}`);
 }
 
-function message(type: string, parts: ReadonlyArray<Uint8Array>): Uint8Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 4);
-  return Buffer.concat([Buffer.from(type), int32(length), ...parts]);
+function message(type: string, content: string): string {
+  return type + int32(content.length + 4) + content;
 }
 
-function int32(value: number): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
+function int32(value: number): string {
+  return int16(value >>> 16) + int16(value);
 }
 
-function cString(text: string): Uint8Array {
-  return Buffer.from(`${text}\0`);
+function int16(value: number): string {
+  return String.fromCharCode((value >>> 8) & 0xff, value & 0xff);
 }
 
 /** A transaction's first statement, with the opening before it. */
