@@ -97,7 +97,9 @@ export async function openRabbitmq(t: Test, rabbitmq: Rabbitmq, form: WireForm):
       waitFor(
         async () => {
           const stats = await rabbitmq.queueStats(vhost, queue);
-          return stats?.ready === 0 && stats.unacked === 0;
+          if (stats?.ready === 0 && stats.unacked === 0) return true;
+          const channels = await rabbitmq.consumingChannels(vhost);
+          throw new Error(JSON.stringify({ ...stats, channels }));
         },
         { what: 'the queue to be empty' },
       ),

@@ -14,10 +14,18 @@ export interface Rabbitmq {
   deleteVhost(name: string): Promise<void>;
   /** The figures of one queue, one to two seconds old; undefined while it has none. */
   queueStats(vhost: string, queue: string): Promise<QueueStats | undefined>;
+  /** The channels of a virtual host that consume, or hold messages; one to two seconds old. */
+  consumingChannels(vhost: string): Promise<ReadonlyArray<ConsumingChannel>>;
   /** Ends every connection that was made with the URL from `createVhost(name)`, as an operator can. */
   closeAllConnections(name: string): Promise<void>;
   /** Any other request, for example `request('PUT', '/users/eve', { password: 'eve', tags: '' })`. */
   request(method: string, path: string, body?: unknown): Promise<unknown>;
+}
+
+export interface ConsumingChannel {
+  readonly name: string;
+  readonly unacked: number;
+  readonly consumers: number;
 }
 
 export interface QueueStats {
@@ -56,6 +64,11 @@ export function rabbitmqAt(port: number, managementPort: number): Rabbitmq {
       const found = await request('GET', `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}`);
       // A queue that was made this instant has no figures yet.
       return valueAt(found, 'messages_ready') === undefined ? undefined : statsOf(found);
+    },
+    consumingChannels: async (vhost) => {
+      const found = await request('GET', `/vhosts/${encodeURIComponent(vhost)}/channels`);
+      const channels = Array.isArray(found) ? found.map(channelOf) : [];
+      return channels.filter(({ unacked, consumers }) => unacked > 0 || consumers > 0);
     },
     // By user: the API knows a new connection by its name only after a while, and by its user soon.
     closeAllConnections: async (name) => {
@@ -99,6 +112,14 @@ function statsOf(queue: unknown): QueueStats {
     delivered: numberAt(statistics, 'deliver_get'),
     redelivered: numberAt(statistics, 'redeliver'),
     acked: numberAt(statistics, 'ack'),
+  };
+}
+
+function channelOf(channel: unknown): ConsumingChannel {
+  return {
+    name: String(valueAt(channel, 'name')),
+    unacked: numberAt(channel, 'messages_unacknowledged'),
+    consumers: numberAt(channel, 'consumer_count'),
   };
 }
 

@@ -38,12 +38,27 @@ export async function startRabbit(
     return nodes.find((one) => 'name' in one && one.name === name);
   };
   const { queueArguments } = first;
+  /**
+   * RabbitMQ 3.10.8 keeps messages for a consumer of a node that was killed, and delivers them to nobody: the queue counts them as unacknowledged,
+   * and no channel does (rabbitmq-server, issue 15473). The next leader looks whether each consumer is there.
+   */
+  const mend = async () => {
+    const vhost = decodeURIComponent(new URL(url).pathname.slice(1));
+    const stats = await first.queueStats(vhost, queue);
+    const channels = await first.consumingChannels(vhost);
+    const claimed = channels.reduce((sum, { unacked }) => sum + unacked, 0);
+    const orphaned = (stats?.unacked ?? 0) - claimed;
+    const node = await leader();
+    if (stats?.ready !== 0 || orphaned <= 0 || node === undefined) return undefined;
+    await node.restart();
+    return `RabbitMQ kept ${orphaned} messages for consumers that are gone: it counts ${stats.consumers}, and ${channels.length} are there; the queue's leader was restarted`;
+  };
   return {
     label: `RabbitMQ${isClustered ? ', three nodes, quorum queue' : ''}, form ${form}`,
     server,
     nodes,
     ports: nodes.map(({ port }) => port),
-    ...(isClustered && { leader }),
+    ...(isClustered && { leader, mend }),
     ...common(broker),
     form,
     entry: (_, throughProxy) => ({

@@ -59,6 +59,11 @@ export interface RoundBroker {
   left(replicas: ReadonlyArray<string>): Promise<string | undefined>;
   /** The same while the replicas still run: messages of one that was killed may be on their way to another. Absent if nobody can know. */
   readonly leftYet?: () => Promise<string | undefined>;
+  /**
+   * Mends a known fault by which the broker delivers what it has to nobody, as an operator would. Resolves with what was wrong and what was
+   * done; undefined if it is not that fault.
+   */
+  readonly mend?: () => Promise<string | undefined>;
   /** Stops the broker from taking messages, as when it is short of memory. */
   readonly alarm?: (on: boolean) => Promise<void>;
   /** A broker that forgets its subscriptions over a restart: publishers wait until the replicas have subscribed again. */
