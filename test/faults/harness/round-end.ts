@@ -21,11 +21,26 @@ export async function untilQuiet(replicas: ReadonlyArray<Replica>): Promise<void
   }
 }
 
-/** What the broker keeps after a minute and a half, while the replicas run: a server may be slow to settle and to deliver again. */
+/**
+ * What the broker keeps after a minute and a half, while the replicas run: a server may be slow to settle and to deliver again. If that is a
+ * known fault of the broker, it is mended, and the broker gets as much time again.
+ *
+ * @param settled waits until all messages are in the database.
+ */
 export async function untilEmpty(
-  { leftYet }: RoundBroker,
+  broker: RoundBroker,
   print: (line: string) => void,
+  settled: () => Promise<void>,
 ): Promise<string | undefined> {
+  const left = await emptied(broker, print);
+  const mended = left === undefined ? undefined : await broker.mend?.();
+  if (mended === undefined) return left;
+  print(mended);
+  await settled();
+  return emptied(broker, print);
+}
+
+async function emptied({ leftYet }: RoundBroker, print: (line: string) => void): Promise<string | undefined> {
   const begin = performance.now();
   for (;;) {
     const left = await leftYet?.().catch(messageOf);

@@ -170,14 +170,8 @@ async function play(options: RoundOptions, cleanup: Cleanup): Promise<RoundResul
   print('settled; waiting until the replicas hold nothing');
   await untilQuiet(replicas);
   print('stopping the replicas');
-  let leftYet = await untilEmpty(broker, print);
-  const mended = leftYet === undefined ? undefined : await broker.mend?.();
-  if (mended !== undefined) {
-    print(mended);
-    await untilSettled(database, oracle, listener, options.patience);
-    await untilQuiet(replicas);
-    leftYet = await untilEmpty(broker, print);
-  }
+  const settled = () => untilSettled(database, oracle, listener, options.patience);
+  const leftYet = await untilEmpty(broker, print, settled);
   if (leftYet !== undefined) problem(`left at the broker while the replicas run: ${leftYet}`);
   await Promise.all(replicas.map((replica) => replica.stop()));
   clearInterval(auditing);
