@@ -40,7 +40,7 @@ wholeTest('the log and /health tell what a confirmed message survives, and why n
     settings: { admin: { port } },
   });
   const line = await log.line('durability of confirmed messages');
-  t.like(line, { level: 30, survives: 'nothing', database: 'power', 'transports.edge': 'nothing' });
+  t.like(line, { level: 'info', survives: 'nothing', database: 'power', 'transports.edge': 'nothing' });
   t.regex(
     JSON.stringify(line.shortfalls),
     /transports\.cloud: the stream .* has one replica \(run three servers/,

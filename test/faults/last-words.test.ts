@@ -141,7 +141,7 @@ for (const [mistake, origin] of [
       .slice(before - 1, -1);
     t.is(lines.length, 1, lines.join('\n'));
     const line: Record<string, unknown> = JSON.parse(lines[0] ?? '');
-    t.like(line, { level: 60, origin, error: 'the broker said: wrong password ***\nin its own words' });
+    t.like(line, { level: 'fatal', origin, error: 'the broker said: wrong password ***\nin its own words' });
     t.regex(JSON.stringify(line.stack), /faulty-transport\.ts:\d+/);
     t.false(conductor.output().includes(password));
     await assertGivenBack(t, holding);

@@ -187,7 +187,8 @@ needs(test, 'postgres')(
     const { url: database } = await createDatabase(t, { migrated: true });
     const { change, conductor } = await start(t, { database, transports: { dead }, reachable: 0 });
     await conductor.log.line('not connected');
-    const attempts = () => conductor.log.all().filter(({ level, transport }) => level === 20 && transport);
+    const attempts = () =>
+      conductor.log.all().filter(({ level, transport }) => level === 'debug' && transport);
     t.deepEqual(attempts(), []);
     const other = { kind: 'nats', url: 'nats://127.0.0.1:1' };
     const line = await change({

@@ -105,18 +105,25 @@ export async function startConductorHere(t: Test, options: ConductorOptions): Pr
   const write = (text: string) => void written.push(...parseLine(text));
   // Not above: database.ts loads ava, and the harness of faults runs without it. The others are most of the product, and many test files
   // only run the command line.
-  const [{ grantReplica, replicaUrl }, { startConductor }, { parseConfig }, { transportKinds }, { pino }] =
-    await Promise.all([
-      import('./database.ts'),
-      import('../../src/conductor.ts'),
-      import('../../src/core/config/load.ts'),
-      import('../../src/transports/index.ts'),
-      import('pino'),
-    ]);
+  const [
+    { grantReplica, replicaUrl },
+    { startConductor },
+    { parseConfig },
+    { transportKinds },
+    { lineForm },
+    { pino },
+  ] = await Promise.all([
+    import('./database.ts'),
+    import('../../src/conductor.ts'),
+    import('../../src/core/config/load.ts'),
+    import('../../src/transports/index.ts'),
+    import('../../src/core/logger.ts'),
+    import('pino'),
+  ]);
   const database = replicaUrl(options.database);
   const config = parseConfig(configurationOf({ ...options, database }), 'test', {}, transportKinds);
   await grantReplica(options.database, config.access);
-  const conductor = await startConductor(config, pino({ base: null }, { write }));
+  const conductor = await startConductor(config, pino(lineForm, { write }));
   t.teardown(() => conductor.stop());
   const here = Object.assign(conductor, { log: logOf(() => written) });
   await allConsume(here, options);
