@@ -28,7 +28,7 @@ outageTest(
     await page
       .locator('#held')
       .getByText(
-        /Messages are held, \d+ so far; none is lost\. The database cannot be reached: [^.]+(\.\d+)+:\d+\.$/,
+        /Messages are held for less than 1 min, \d+ so far; none is lost\. The database cannot be reached: [^.]+(\.\d+)+:\d+\.$/,
       )
       .waitFor();
     t.is(await page.locator('#announce').textContent(), 'The state is now: held: the database is away');
