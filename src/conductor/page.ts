@@ -69,20 +69,17 @@ export function createPageSource(
       requests.transaction(
         async (query): Promise<LetterAnswer<Date>> => letterJson(await letterOf(query, id), maxBody),
       ),
-    edit: (id, body, by) =>
-      requests.transaction(async (query) => {
-        const letter = await letterOf(query, id);
-        const why = uneditableBecause(letter);
-        if (why !== undefined) throw new PageRefusal(409, why);
-        const refusal = unfitBecause(body, maxBody) ?? (await deadAgain(pool, body, letter));
-        if (refusal !== undefined) throw new PageRefusal(400, refusal);
-        if (!(await editLetter(query, id, body, by)))
-          throw new PageRefusal(
-            409,
-            `dead letter ${id} was redriven or deleted meanwhile; nothing is stored`,
-          );
-        return { edited: id, by };
-      }),
+    async edit(id, body, by) {
+      const letter = await requests.transaction((query) => letterOf(query, id));
+      const why = uneditableBecause(letter);
+      if (why !== undefined) throw new PageRefusal(409, why);
+      // Between the transactions: the check may wait for a thread, and Postgres ends a transaction that waits.
+      const refusal = unfitBecause(body, maxBody) ?? (await deadAgain(pool, body, letter));
+      if (refusal !== undefined) throw new PageRefusal(400, refusal);
+      if (!(await requests.transaction((query) => editLetter(query, id, body, by))))
+        throw new PageRefusal(409, `dead letter ${id} was redriven or deleted meanwhile; nothing is stored`);
+      return { edited: id, by };
+    },
     redrive: (asked, by) =>
       requests.transaction(
         (query): Promise<RedriveAnswer> =>

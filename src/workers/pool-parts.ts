@@ -1,7 +1,10 @@
-/** The parts of a batch that has ended its thread. */
+/** What runs in the quarantine: the parts of a batch that has ended its thread, and bodies that an operator has edited. */
 import { Histogram, latencyBounds } from '../core/histogram.ts';
 import type { BatchFigures } from '../core/message/batch-figures.ts';
 import { type BatchResult, HELD } from '../core/message/outcome.ts';
+
+/** Milliseconds for the check of an edited body, whose method may be a deployer's that never ends. */
+export const checkPatience = 5000;
 
 /**
  * Messages of one part. With the root of the batch's size, one message that ends its thread costs about twice the root in transactions: the

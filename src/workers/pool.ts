@@ -8,7 +8,7 @@ import type { Delivery } from '../core/transport/contract.ts';
 import type { EditCheck, EditTask } from './check-edited.ts';
 import type { RetryResult } from './deferred.ts';
 import { type PackedBatch, type PackedCall, pack, withTraces } from './packing.ts';
-import { joinResults, partSize } from './pool-parts.ts';
+import { checkPatience, joinResults, partSize } from './pool-parts.ts';
 import { type RedriveRound, redriveRound } from './redrive-round.ts';
 import type { WorkerSettings } from './settings.ts';
 import { Threads } from './threads.ts';
@@ -142,9 +142,11 @@ export class WorkerPool {
     return this.ordinary.run(settled, { name: 'settleNotifications' });
   }
 
-  /** Checks an edited body as a redrive reads it. Rejects if that ends the thread. */
+  /** Checks an edited body as a redrive reads it. Rejects if that ends the thread, or takes too long: then the thread is ended. */
   checkEdit(task: EditTask): Promise<EditCheck> {
-    return this.inQuarantine(() => this.quarantine.run(task, { name: 'checkEdit' }));
+    return this.inQuarantine(() =>
+      this.quarantine.run(task, { name: 'checkEdit', signal: AbortSignal.timeout(checkPatience) }),
+    );
   }
 
   /** Redrives the dead letters of a transport that are due. Never rejects. */

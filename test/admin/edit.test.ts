@@ -13,14 +13,12 @@ INSERT INTO dead_letters (transport, reason, detail, method, instance_id, sender
 SELECT transport, 'bad_argument', 'wrong', 'heartbeat', 'g1', 'g1', 'subject', '{}', 2, sha256('{}')
 FROM unnest(ARRAY['edge', 'elsewhere']) AS transport`;
 
-/** A method that ends the thread in which its arguments are read. */
-const deadly = `export default {
-  deadly: {
-    allowed: 'anyone',
-    parse: () => process.exit(1),
-    toWire: () => ({}),
-    async apply() {},
-  },
+/** Methods that end the thread in which their arguments are read, or never come back. */
+const deadly = `
+const method = { allowed: 'anyone', toWire: () => ({}), async apply() {} };
+export default {
+  deadly: { ...method, parse: () => process.exit(1) },
+  endless: { ...method, parse() { for (;;); } },
 };
 `;
 
@@ -48,8 +46,10 @@ test('the page stores no body that would be dead again, and names all its faults
     text,
     /would be dead again, so it is not stored \(conductor dead edit --force stores it\): args\.instance_id is a number, not a string; args\.sent is a string, not a number/,
   );
-  const [ended, why] = await store(1, { method: 'deadly', args: {} });
-  t.deepEqual([ended, /a worker ends when it reads it/.test(why)], [400, true], why);
+  for (const method of ['deadly', 'endless']) {
+    const [ended, why] = await store(1, { method, args: {} });
+    t.deepEqual([ended, /a worker ends when it reads it/.test(why)], [400, true], why);
+  }
   const edited = () => query('SELECT id::integer AS id FROM dead_letters WHERE edited_body IS NOT NULL');
   t.deepEqual(await edited(), []);
   const good = { instance_id: 'g1', sent: 1, payload: { service_status: 'running' } };

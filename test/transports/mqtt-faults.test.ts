@@ -13,7 +13,7 @@ import { make } from '../conformance/subjects/subject.ts';
 import { waitFor } from '../support/wait.ts';
 import { publishPacket, startFakeMqttBroker } from './fake-mqtt-broker.ts';
 
-/** Peers that do what no broker should, and names that no replica should have; what a broker says that it has not. */
+/** Brokers that do what no broker should, names that a replica cannot have, and features that a broker says it lacks. */
 
 const isPatient = 5000;
 
