@@ -115,14 +115,8 @@ for (const { label, service: name, open } of brokerKinds.filter(({ service }) =>
       const accounts = [await conductor.log.line('stopped'), await conductor.log.line('stopped', 2)];
       for (const account of accounts) {
         t.like(account, { received: 6000, superseded: 0, dead: 0, released: 0 });
-        // The transports' batches have the same instances. On a busy machine one waits too long for the rows of the other, and its messages are
-        // deferred.
-        const { applied, stale, duplicate, deferred } = account;
-        const sum = [applied, stale, duplicate, deferred].reduce<number>(
-          (all, count) => all + Number(count),
-          0,
-        );
-        t.is(sum, 6000, JSON.stringify(account));
+        const { applied, stale, duplicate } = account;
+        t.is(Number(applied) + Number(stale) + Number(duplicate), 6000, JSON.stringify(account));
       }
       t.true(await before.isEmptied());
       t.true(await after.isEmptied());
