@@ -24,8 +24,9 @@ const files = globSync([
   'test/core/transport/{session-life,lazily}.test.ts',
   'test/client/{casts,calls,calls-*,signing}.test.ts',
   'test/demo/demo.test.ts',
-  'test/end-to-end/several-transports.test.ts',
-  'test/workers/{decode,pool}.test.ts',
+  'test/faults/several-transports.test.ts',
+  'test/workers/{decode,packing}.test.ts',
+  'test/faults/worker-threads.test.ts',
 ]);
 
 /**

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { stringify } from 'yaml';
-import { run } from '../command-line/support.ts';
+import { run, runHere } from '../command-line/support.ts';
 import { runConductor } from '../support/conductor.ts';
 import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/wait.ts';
@@ -30,14 +30,16 @@ function configurationWith(canary: string, port: number): string {
   });
 }
 
-for (const canary of canaries) {
+for (const [index, canary] of canaries.entries()) {
   test.serial(`check-config prints no part of the secret ${JSON.stringify(canary)}`, async (t) => {
     const path = fileWith(configurationWith(canary, 4));
     const variables = {
       CONDUCTOR_TRANSPORTS__OWN__PASSWORD: canary,
       CONDUCTOR_KEYS__PREVIOUS_MASTER_KEY: masterKeys.previous,
     };
-    const { code, stdout, errors } = await run(t, ['check-config', path], variables);
+    const args = ['check-config', path];
+    // As a process, with what libraries print; the same file in this process takes a fifth of the time.
+    const { code, stdout, errors } = await (index === 0 ? run(t, args, variables) : runHere(args, variables));
     t.is(code, 0, errors.join('\n'));
     t.notRegex(stdout, word);
     t.deepEqual(errors, []);

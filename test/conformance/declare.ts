@@ -1,5 +1,8 @@
 import ava from 'ava';
+import { endingCases } from '../../src/conformance/ending-cases.ts';
+import { faultCases } from '../../src/conformance/fault-cases.ts';
 import { conformanceCases } from '../../src/conformance/index.ts';
+import { processCases } from '../../src/conformance/process-cases.ts';
 import { stopSecureBrokers } from '../support/secure-brokers.ts';
 import { needs, onlyIf } from '../support/services.ts';
 import { known } from './known.ts';
@@ -8,15 +11,19 @@ import type { Subject } from './subjects/subject.ts';
 /**
  * Declares the same behaviour on every transport, against a real broker: a file for each broker, for a file of all would
  * still run when all others are done.
+ *
+ * @param part the cases of faults, which take long and are run with the other tests of faults, or all other cases; both unless told.
  */
-export function declareConformance(subjects: readonly Subject[]): void {
+export function declareConformance(subjects: readonly Subject[], part?: 'faults' | 'others'): void {
   // One at a time: some watch the clock, and one restarts a broker.
   const test = ava.serial;
 
   ava.after.always(stopSecureBrokers);
 
   for (const subject of subjects) {
+    const faults = faultTitles(subject);
     for (const { title, run, skip: lacking } of conformanceCases(subject)) {
+      if (part !== undefined && faults.has(title) !== (part === 'faults')) continue;
       const skip = lacking ?? known[`${subject.name}: ${title}`];
       const declare =
         skip === undefined ? needs(test, subject.needs) : onlyIf(test, false, `${subject.name}: ${skip}`);
@@ -26,4 +33,10 @@ export function declareConformance(subjects: readonly Subject[]): void {
       });
     }
   }
+}
+
+/** Those that cut connections, end and freeze replicas, restart the broker, and make a session a hundred times. */
+function faultTitles(subject: Subject): ReadonlySet<string> {
+  const cases = [endingCases, faultCases, processCases].flatMap((some) => some(subject));
+  return new Set(cases.map(({ title }) => title));
 }

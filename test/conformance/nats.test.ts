@@ -1,4 +1,4 @@
 import { declareConformance } from './declare.ts';
 import { nats } from './subjects/nats.ts';
 
-declareConformance([nats]);
+declareConformance([nats], 'others');

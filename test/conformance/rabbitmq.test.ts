@@ -6,7 +6,7 @@ import { amqp10 } from './subjects/amqp10.ts';
 import { amqp091 } from './subjects/amqp091.ts';
 import { make } from './subjects/subject.ts';
 
-declareConformance([amqp091, amqp10]);
+declareConformance([amqp091, amqp10], 'others');
 
 /** Not in own.test.ts: a further RabbitMQ would take 6 CPU s to start. */
 needs(ava.serial, 'rabbitmq')('amqp091: a client certificate alone may say who we are', async (t) => {

@@ -52,13 +52,18 @@ export function slowness(): number {
   return slownessBy(parsing);
 }
 
+let slownessOnce: number | undefined;
+
 /**
  * The CPU that the work takes, in milliseconds of a machine of usual speed. A bound on it is a bound on the work, not on the machine.
- * The first try that costs less than the bound is enough: the least of more tries would be below it too.
+ * The first try that costs less than the bound is enough: the least of more tries would be below it too. The machine's speed is measured
+ * once a process, and again beside the work if the first try is above the bound by that speed.
  */
 export function cpuOf(work: () => unknown, { bound }: { readonly bound: number }): number {
   const first = costOf(work);
   if (first < bound) return first;
+  slownessOnce ??= slowness();
+  if (first / slownessOnce < bound) return first / slownessOnce;
   const usualCost = ([cost = 0, parsing = 0]: readonly number[]) => cost / slownessBy(parsing);
   return usualCost(leastOf([work, parseYardstick], (least) => usualCost(least) < bound));
 }

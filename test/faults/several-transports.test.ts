@@ -1,13 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
-import { brokerKinds } from '../faults/broker-kinds.ts';
-import { openMosquitto, openRabbitmq } from '../faults/brokers.ts';
-import { Fleet } from '../faults/fleet.ts';
 import { startConductorHere, startConductorProcess } from '../support/conductor.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { freePort } from '../support/ports.ts';
 import { needs, service } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
+import { brokerKinds } from './broker-kinds.ts';
+import { openMosquitto, openRabbitmq } from './brokers.ts';
+import { Fleet } from './fleet.ts';
 
 /** Several transports in one conductor. */
 

@@ -1,8 +1,5 @@
 import { connect } from 'node:net';
 import test from 'ava';
-import { startNats } from '../support/nats.ts';
-import { needs, onlyIf } from '../support/services.ts';
-import { waitFor } from '../support/wait.ts';
 import {
   asked,
   brokers,
@@ -15,8 +12,11 @@ import {
   nameOf,
   start,
   startGuest,
-} from './guests-support.ts';
-import { startExample } from './support.ts';
+} from '../examples/guests-support.ts';
+import { startExample } from '../examples/support.ts';
+import { startNats } from '../support/nats.ts';
+import { needs, onlyIf } from '../support/services.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** The guests in examples/guests while their broker is away, or nobody keeps their messages yet. */
 

@@ -1,10 +1,7 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { pino } from 'pino';
 import { type BatchResult, outcomeKinds } from '../../src/core/message/outcome.ts';
-import { bodyOf } from '../../src/core/span.ts';
-import type { Delivery, DeliveryMeta, Session } from '../../src/core/transport/contract.ts';
-import { pack, unpack, withTraces } from '../../src/workers/packing.ts';
+import type { Delivery } from '../../src/core/transport/contract.ts';
 import { WorkerPool } from '../../src/workers/pool.ts';
 import { createDatabase } from '../support/database.ts';
 import { noticeBody } from '../support/notices.ts';
@@ -12,86 +9,14 @@ import { freePort } from '../support/ports.ts';
 import { heartbeatMessage } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances, statusOf, workerSettings } from '../support/worker.ts';
-import { lateDeath } from './programs/dangerous-manager.ts';
+import { delivery } from '../workers/delivery-support.ts';
+import { lateDeath } from '../workers/programs/dangerous-manager.ts';
 
-const session: Session = {
-  settle: () => {},
-  publish: () => Promise.resolve(),
-  pause: () => {},
-  resume: () => {},
-  drain: () => Promise.resolve(),
-  stop: () => Promise.resolve(),
-  closed: new Promise(() => {}),
-};
-
-function delivery(body: string | Uint8Array, meta: Partial<DeliveryMeta> = {}): Delivery {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  return { session, body: bytes, meta: { redelivered: false, receivedAt: 0, ...meta } };
-}
+/** Messages that end the worker thread that runs them, and threads that die by themselves. */
 
 function heartbeat(instance: string, method = 'heartbeat'): Delivery {
   return delivery(JSON.stringify({ ...heartbeatMessage(instance), method }));
 }
-
-test('a packed batch unpacks to the same messages', (t) => {
-  const text = fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined });
-  const meta = fc.record({
-    messageId: text,
-    sender: text,
-    senderProof: fc.constantFrom(undefined, 'subject' as const, 'user-id' as const),
-    compression: text,
-    replyTo: text,
-  });
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.uint8Array({ maxLength: 100 }), meta), { minLength: 1 }), (messages) => {
-      const packed = pack(
-        'x',
-        messages.map(([body, own]) => delivery(body, own)),
-        1000,
-      );
-      const unpacked = unpack(packed);
-      t.deepEqual(
-        unpacked.map((message) => {
-          const { messageId, sender, senderProof, compression, isCall } = message;
-          return [bodyOf(message), { messageId, sender, senderProof, compression }, isCall];
-        }),
-        messages.map(([body, { replyTo, ...own }]) => [Buffer.from(body), { ...own }, replyTo !== undefined]),
-      );
-    }),
-  );
-});
-
-test('a body that is too large is passed on as a prefix with its size and digest', (t) => {
-  const [small, large] = unpack(
-    pack('x', [delivery('small'), delivery(Buffer.alloc(200_000, 'x'), { sender: 'me' })], 100_000),
-  );
-  t.is(small?.oversize, undefined);
-  t.is(large && bodyOf(large).length, 65_536);
-  t.is(large?.oversize?.size, 200_000);
-  t.is(large?.oversize?.digest.length, 32);
-  t.is(large?.sender, 'me');
-});
-
-test('the contexts of messages are passed on in their places, and a batch without any carries none', (t) => {
-  const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
-  const deliveries = [delivery('a'), delivery('b', { trace }), delivery('c')];
-  const packed = withTraces(pack('x', deliveries, 1000), deliveries);
-  t.deepEqual(
-    unpack(packed).map((message) => [bodyOf(message).toString(), message.trace]),
-    [
-      ['a', undefined],
-      ['b', trace],
-      ['c', undefined],
-    ],
-  );
-  const plain = pack('x', [delivery('a')], 1000);
-  t.is(withTraces(plain, [delivery('a')]), plain);
-});
-
-test('only the beginning of a long compression name is passed on', (t) => {
-  const [message] = unpack(pack('x', [delivery('{}', { compression: 'x'.repeat(100_000) })], 1000));
-  t.is(message?.compression, 'x'.repeat(64));
-});
 
 const kindsOf = ({ codes }: BatchResult) => [...codes].map((code) => outcomeKinds[code]);
 const reasonsOf = ({ dead }: BatchResult) => dead.map(({ reason }) => reason);
@@ -102,7 +27,7 @@ async function openPool(
   overrides: Parameters<typeof workerSettings>[1] = {},
   logger = pino({ level: 'silent' }),
 ) {
-  const managerModule = new URL('programs/dangerous-manager.ts', import.meta.url).href;
+  const managerModule = new URL('../workers/programs/dangerous-manager.ts', import.meta.url).href;
   const settings = { ...workerSettings(url, { concurrency: 2, ...overrides }), managerModule };
   const pool = new WorkerPool({ threads: 1, maxBody: 262_144, settings, logger });
   t.teardown(() => pool.close());

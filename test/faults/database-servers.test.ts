@@ -7,7 +7,6 @@ import type { DatabaseAddress } from '../../src/core/config/database-hosts.ts';
 import { ConfigError, messageOf, NotConnected } from '../../src/core/errors.ts';
 import { openSession } from '../../src/database/session.ts';
 import { inTransaction } from '../../src/workers/postgres/transaction.ts';
-import { demote, promote, startOwnPostgres } from '../faults/databases.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { freePort } from '../support/ports.ts';
@@ -16,6 +15,7 @@ import { needs, onlyIf, service } from '../support/services.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait.ts';
 import { openContext } from '../support/worker.ts';
+import { demote, promote, startOwnPostgres } from './databases.ts';
 
 const dbTest = needs(test.serial, 'postgres');
 const hasOpenssl = findProgram('openssl') !== undefined;

@@ -2,7 +2,6 @@ import { AckPolicy } from '@nats-io/jetstream';
 import test, { type ExecutionContext } from 'ava';
 import mqtt from 'mqtt';
 import type { Browser } from 'playwright-core';
-import { lockWith } from '../faults/databases.ts';
 import { ownEdge, startAdminReplica } from '../support/admin.ts';
 import { createDatabase } from '../support/database.ts';
 import { openPage, startBrowser } from '../support/page.ts';
@@ -11,6 +10,7 @@ import { heartbeatMessage } from '../support/signed.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
 import { holdMessages, open } from '../transports/nats-support.ts';
+import { lockWith } from './databases.ts';
 
 /** Health, the metrics and the status page tell of a consumer that has stalled, and of a session that is taken over. */
 
