@@ -30,15 +30,11 @@ const files = globSync([
 ]);
 
 /**
- * A bound on CPU was found with the Node of development. Of tests that wait for the same thing, one is enough: a demo that ends, a worker
- * thread that dies.
+ * A bound on CPU was found with the Node of development. Of tests that wait for the same thing, one is enough: a worker thread that
+ * dies.
  */
 const leftOut = [
   '*of CPU*',
-  'a second demo*',
-  'the demo stops*',
-  'the demo ends when*',
-  'the demo runs on*',
   'a message that ends its worker costs*',
   'messages that wait for the quarantine*',
   'a dead letter that ends its worker*',

@@ -97,18 +97,23 @@ export function openReport(
   };
 }
 
-/** The sizing of a fleet, and the command that sizes another one by the same figures. */
+/** The sizing of a fleet over each transport, and the command that sizes another fleet by the same figures. */
 function sizingLines(file: BenchFile, data: string, fleet: Fleet): string[] {
+  const transports = [...new Set(file.runs.map(({ transport }) => transport))];
+  const { instances, interval } = fleet;
+  const command = `npm run conductor -- size --bench ${shellWord(data)} --transport ${transports[0]} --instances ${instances} --interval ${interval}`;
+  return [
+    ...transports.map((transport) => sizingLineOf(file, { ...fleet, transport })),
+    `for your own fleet, put its broker, guests and seconds into: ${command}`,
+  ];
+}
+
+function sizingLineOf(file: BenchFile, fleet: Fleet): string {
   try {
-    const line = sizingLine(fleet, sizeFleet(file, fleet));
-    const { instances, interval } = fleet;
-    return [
-      line,
-      `for your own fleet, put its guests and its seconds into: npm run conductor -- size --bench ${shellWord(data)} --instances ${instances} --interval ${interval}`,
-    ];
+    return sizingLine(fleet, sizeFleet(file, fleet));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return [`sizing: not possible: ${error.message}`];
+    return `sizing over ${fleet.transport}: not possible: ${error.message}`;
   }
 }
 

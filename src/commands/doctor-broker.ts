@@ -9,6 +9,7 @@ import { Durability, lineOf } from '../core/gateway/durability.ts';
 import { isObject } from '../core/json.ts';
 import { addressesIn } from '../core/transport/addresses.ts';
 import type { Inspection } from '../core/transport/contract.ts';
+import { meaningOf } from '../core/transport/durability.ts';
 import { certificateOf, judgeCertificate, type TlsStart } from './doctor-certificate.ts';
 import { type Check, type Finding, ok, type Topic, warning, wrong } from './doctor-check.ts';
 
@@ -74,7 +75,7 @@ const checks: ReadonlyArray<Check<Inspected>> = [
       if (refusal !== undefined) return [wrong('durability', refusal)];
       return judged?.survives === 'nothing'
         ? judged.shortfalls.map((one) => warning('durability', lineOf(one)))
-        : [ok(`a confirmed message survives ${judged?.survives}`)];
+        : [ok(`a confirmed message survives ${meaningOf(judged?.survives ?? 'nothing')}`)];
     },
   },
   { name: 'certificate', run: ({ configured }) => checkCertificates(configured) },

@@ -1,6 +1,7 @@
 import { within } from '../core/deadline.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { errorCodeOf, messageOf } from '../core/errors.ts';
+import { withNextStep } from './next-step.ts';
 
 /** The result of one look. `warning`: it works, and something may go wrong. `wrong`: a replica does not work, or loses messages. */
 export interface Finding {
@@ -54,7 +55,8 @@ export async function examine<Context>(topic: Topic<Context>): Promise<Found[]> 
     context = opened.context;
     note(opening, [opened.finding]);
   } catch (error) {
-    note(opening, [wrong(errorCodeOf(error), messageOf(error))]);
+    const code = errorCodeOf(error);
+    note(opening, [wrong(code, withNextStep(messageOf(error), code))]);
     return found;
   }
   for (const { name, run } of checks) {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { DatabaseHosts } from '../core/config/database-hosts.ts';
 import type { Config } from '../core/config/load.ts';
 import { Durability, lineOf } from '../core/gateway/durability.ts';
+import { meaningOf } from '../core/transport/durability.ts';
 import { durabilityOf, missingStandby, readServerFacts } from '../database/durability.ts';
 import { missingGrants } from '../database/grants.ts';
 import { jobsSchemaState } from '../database/jobs-schema.ts';
@@ -148,7 +149,7 @@ const checks: ReadonlyArray<Check<Opened>> = [
           .filter(({ survives }) => survives !== 'power')
           .map((one) => warning('durability', lineOf(one))),
       ];
-      return findings.length > 0 ? findings : [ok(`a commit survives ${judge.report.survives}`)];
+      return findings.length > 0 ? findings : [ok(`a commit survives ${meaningOf(judge.report.survives)}`)];
     },
   },
   {

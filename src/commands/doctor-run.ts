@@ -50,6 +50,6 @@ function reportOf(found: ReadonlyArray<Found>, hasColors: boolean): string {
   return [
     ...lines,
     '',
-    `${found.length} looks: ${wrong} wrong, ${warnings} to be warned of. docs/errors.md explains the codes.`,
+    `${found.length} checks: ${wrong} wrong, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}. docs/errors.md explains the codes.`,
   ].join('\n');
 }

@@ -20,7 +20,10 @@ export function addSize(program: Command, line: CommandLine): void {
     .requiredOption('--bench <file>', 'the result file of the bench, JSON')
     .requiredOption('--instances <count>', 'guests of the fleet', count)
     .requiredOption('--interval <seconds>', 'between two messages of a guest', seconds)
-    .option('--transport <kind>', 'of those that were measured; by default the one with the most runs')
+    .option(
+      '--transport <kind>',
+      'the broker, as the bench names it; needed if the bench has measured several',
+    )
     .option('--headroom <share>', 'the part of what was measured that is planned with', Number, 0.8)
     .option('--outage <time>', 'for which no replica runs, such as 10m', inSeconds, 600)
     .option('--recover <time>', 'in which the backlog is to be gone, such as 30m', inSeconds, 1800)

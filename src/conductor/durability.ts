@@ -3,6 +3,7 @@ import { ConfigError } from '../core/errors.ts';
 import { Durability, type DurabilityReport, lineOf } from '../core/gateway/durability.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Session } from '../core/transport/contract.ts';
+import type { Shortfall } from '../core/transport/durability.ts';
 import { durabilityOf, missingStandby, readServerFacts } from '../database/durability.ts';
 import type { DatabaseProbe } from '../database/probe.ts';
 import type { Query } from '../database/query.ts';
@@ -84,8 +85,10 @@ export class DurabilityWatch {
     if (!this.isTelling) return;
     const { survives, database, transports } = this.report;
     const places = Object.entries({ database, ...prefixed(transports) });
+    const untold = places.filter(([, judged]) => judged?.shortfalls.some(isWorstOfUnknown));
     const fields = {
       survives,
+      ...(untold.length > 0 && { unknown: untold.map(([place]) => place).join(', ') }),
       ...Object.fromEntries(places.map(([place, judged]) => [place, judged?.survives])),
       shortfalls: places.flatMap(([place, judged]) =>
         (judged?.shortfalls ?? []).map((shortfall) => `${place}: ${lineOf(shortfall)}`),
@@ -101,6 +104,11 @@ export class DurabilityWatch {
         'durability of confirmed messages',
       );
   }
+}
+
+/** Whether the other side does not tell, and `nothing` is assumed. */
+function isWorstOfUnknown({ survives, isUnknown }: Shortfall): boolean {
+  return isUnknown === true && survives === 'nothing';
 }
 
 function prefixed<Value>(transports: Readonly<Record<string, Value>>): Record<string, Value> {

@@ -50,7 +50,7 @@ needs(
     );
     t.true(
       stdout.endsWith(
-        `put its guests and its seconds into: npm run conductor -- size --bench ${data} --instances 100000 --interval 10\n`,
+        `put its broker, guests and seconds into: npm run conductor -- size --bench ${data} --transport nats --instances 100000 --interval 10\n`,
       ),
       stdout,
     );

@@ -26,7 +26,7 @@ withServices(
     t.is(code, 0, doctor.output());
     t.regex(doctor.stdout(), /^ok {7}database: sign in: signed in to test_/m);
     t.regex(doctor.stdout(), /^ok {7}transports\.edge: sign in: /m);
-    t.regex(doctor.stdout(), /looks: 0 wrong/);
+    t.regex(doctor.stdout(), /checks: 0 wrong/);
   },
 );
 

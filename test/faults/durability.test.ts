@@ -41,6 +41,7 @@ wholeTest('the log and /health tell what a confirmed message survives, and why n
   });
   const line = await log.line('durability of confirmed messages');
   t.like(line, { level: 'info', survives: 'nothing', database: 'power', 'transports.edge': 'nothing' });
+  t.is(line.unknown, 'transports.edge');
   t.regex(
     JSON.stringify(line.shortfalls),
     /transports\.cloud: the stream .* has one replica \(run three servers/,

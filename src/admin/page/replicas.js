@@ -81,7 +81,7 @@ export function showReplicas(rows, now) {
           },
           // What it held when it stopped has gone back to the broker.
           { text: oldestUnsettled === null ? '–' : latency(oldestUnsettled), class: 'number' },
-          { text: duration(seenAt - startedAt), class: 'number', title: time(startedAt) },
+          { text: roughly(seenAt - startedAt), class: 'number', title: time(startedAt) },
         ],
       };
     }),

@@ -12,7 +12,7 @@ export interface Fleet {
   /** Seconds for which no message is taken, and in which the backlog has to be gone afterwards. */
   readonly outage: number;
   readonly recover: number;
-  /** Of the bench's; the one with the most runs unless told. */
+  /** Of the bench's. It may be left out if the bench has measured only one. */
   readonly transport: string | undefined;
   /** Cores of the servers. Undefined: as many as the machine of the bench has. */
   readonly brokerCores: number | undefined;
@@ -145,7 +145,7 @@ export function sizeFleet(file: Measured, fleet: Fleet): Sizing {
   };
 }
 
-/** The runs of one replica that kept up, at rising rates. They are of one transport and one set-up: that of the most runs. */
+/** The runs of one replica that kept up, at rising rates. They are of one set-up: that of the most runs. */
 function curveOf(file: Measured, transport: string | undefined): RunFigures[] {
   const usable = file.runs.filter(
     (run) =>
@@ -156,6 +156,9 @@ function curveOf(file: Measured, transport: string | undefined): RunFigures[] {
       (transport === undefined || run.transport === transport) &&
       (run.scenario === 'knee' || run.scenario === 'steady'),
   );
+  const transports = [...new Set(usable.map((run) => run.transport))];
+  if (transports.length > 1)
+    throw new RangeError(`the file has runs of ${transports.join(', ')}: name one of them with --transport`);
   const groups = Map.groupBy(usable, ({ transport, codec, auth, instances, body }) =>
     [transport, codec, auth, instances, body].join(' '),
   );

@@ -26,7 +26,7 @@ export function sizingText(fleet: Fleet, sizing: Sizing): string {
     ],
     [
       'after an outage',
-      `${whole(sizing.recoveryRate)} messages/s for ${fleet.recover} s, after ${fleet.outage} s without a replica`,
+      `of ${fleet.outage} s: ${whole(sizing.recoveryRate)} messages/s for ${fleet.recover} s`,
     ],
     ['worker threads', `${sizing.threads} a replica`],
     ['connections', `${whole(sizing.connectionsPerReplica)} a replica, ${sizing.connections} in all`],
@@ -56,9 +56,9 @@ function limitOf({ usage, rate, replicas, saturatesAt }: Sizing): string {
   const [first] = usage;
   if (first === undefined) return 'not known';
   const isEnough = saturatesAt >= rate;
-  const more = first.isOfReplicas ? 'more replicas take more' : 'more replicas do not help, more cores do';
+  const more = first.isOfReplicas ? 'add replicas for more' : 'more replicas do not help, more cores do';
   return (
     `${whole(saturatesAt)} messages/s with ${replicas === 1 ? 'this replica' : `these ${replicas} replicas`}${isEnough ? '' : ', which is less than the fleet sends'}; ` +
-    `then all of ${first.what} is used: ${more}`
+    `then the limit is ${first.what}: ${more}`
   );
 }

@@ -18,6 +18,20 @@ export interface Shortfall {
   readonly isUnknown?: boolean;
 }
 
+/** What each level means, behind "survives". */
+const meanings: Readonly<Record<Survival, string>> = {
+  nothing: 'nothing',
+  process: 'the end of its server, not a crash of the operating system',
+  system: 'a crash of the operating system, not a loss of power',
+  power: 'a loss of power, not the loss of the machine',
+  failover: 'the loss of a machine',
+};
+
+/** A level in words, with its name for the key `require`. */
+export function meaningOf(survival: Survival): string {
+  return survival === 'nothing' ? 'nothing' : `${meanings[survival]} (${survival})`;
+}
+
 /** The level that remains with these shortfalls. */
 export function survivalOf(shortfalls: ReadonlyArray<Shortfall>): Survival {
   return leastOf(shortfalls.map(({ survives }) => survives));

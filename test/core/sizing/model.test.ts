@@ -72,7 +72,7 @@ test('the resource that is used most is named first', (t) => {
   t.is(Math.round(sizing.saturatesAt), Math.round(10_000 / 1.5));
   t.regex(
     sizingText(fleet, sizing),
-    /^enough up to +6667 messages\/s with these 2 replicas, which is less than the fleet sends; then all of Postgres's cores is used: more replicas do not help/m,
+    /^enough up to +6667 messages\/s with these 2 replicas, which is less than the fleet sends; then the limit is Postgres's cores: more replicas do not help/m,
   );
 });
 
@@ -99,6 +99,15 @@ test('a file without a usable run says what is missing', (t) => {
     message: /no run with one replica/,
   });
   t.throws(() => sizeFleet(benchFile(curve), { ...fleet, transport: 'mqtt' }), { message: /no run of mqtt/ });
+});
+
+test('a bench of several transports is sized for the one that is named', (t) => {
+  const both = benchFile([...curve, run(500, { transport: 'mqtt' })]);
+  t.throws(() => sizeFleet(both, fleet), {
+    instanceOf: RangeError,
+    message: 'the file has runs of nats, mqtt: name one of them with --transport',
+  });
+  t.is(sizeFleet(both, { ...fleet, transport: 'mqtt' }).capacity, 500);
 });
 
 test('a larger fleet never needs fewer replicas, and none is asked for more than the headroom', (t) => {
@@ -128,7 +137,7 @@ test('the text names the replicas, up to which rate they are enough, and what is
   t.regex(sizingText(fleet, sizing), /^replicas +2, 5000 messages\/s each/m);
   t.regex(
     sizingText(fleet, sizing),
-    /^enough up to +16000 messages\/s with these 2 replicas; then all of the rate that a replica kept up with in the bench is used: more replicas take more$/m,
+    /^enough up to +16000 messages\/s with these 2 replicas; then the limit is the rate that a replica kept up with in the bench: add replicas for more$/m,
   );
   t.regex(sizingText(fleet, sizing), /^This assumes:\n- /m);
   t.regex(

@@ -63,7 +63,7 @@ function readStatuses({ status }: JsonObject): ReadonlyArray<string> {
     if (!statuses.has(word))
       throw new Rejected(
         'bad_argument',
-        `args.status is ${JSON.stringify(word.slice(0, 64))}, not a status`,
+        `args.status is ${JSON.stringify(word.slice(0, 64))}, not a status: docs/protocol.md lists them`,
         'status',
       );
     return word;

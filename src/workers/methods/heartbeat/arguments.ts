@@ -42,7 +42,7 @@ function readStatus(word: unknown): Status | undefined {
   if (status === undefined) {
     throw new Rejected(
       'bad_argument',
-      `args.payload.service_status is ${JSON.stringify(word.slice(0, 64))}, not a status`,
+      `args.payload.service_status is ${JSON.stringify(word.slice(0, 64))}, not a status: docs/protocol.md lists them`,
       'payload',
     );
   }
