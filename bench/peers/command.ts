@@ -17,9 +17,9 @@ export function addPeers(program: Command): void {
     .description(
       'the same messages, the same RabbitMQ and Postgres: this conductor and others, one after the other',
     )
-    .option('--only <names>', `some of ${peers.map(({ name }) => name).join(', ')}`, chosen, peers)
+    .option('--only <names>', `some of ${peers.map(({ name }) => name).join(', ')}; all unless told`, chosen)
     .option('--scale <share>', 'how long the queues are, for a slow or busy machine', Number, 1)
-    .action(async ({ only: those, scale }: { only: ReadonlyArray<Peer>; scale: number }) => {
+    .action(async ({ only: those = peers, scale }: { only?: ReadonlyArray<Peer>; scale: number }) => {
       const only = those.map((peer) => ({ ...peer, about: Math.ceil(peer.about * scale) }));
       console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name), scale })}`);
       console.log(JSON.stringify(await programVersions()));

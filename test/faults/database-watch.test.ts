@@ -5,12 +5,12 @@ import { DatabaseProbe } from '../../src/database/probe.ts';
 import type { Query } from '../../src/database/query.ts';
 import { DatabaseWatch } from '../../src/jobs/database-watch.ts';
 import { tick } from '../core/gateway/support.ts';
-import { makeReadOnly, startOwnPostgres } from '../faults/databases.ts';
 import { ownEdge, startAdminReplica } from '../support/admin.ts';
 import { createDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs } from '../support/services.ts';
 import { waitFor } from '../support/wait.ts';
+import { makeReadOnly, startOwnPostgres } from './databases.ts';
 
 /** A database that goes while nothing arrives is noticed, and when it comes back as well. */
 
