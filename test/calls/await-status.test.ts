@@ -65,7 +65,10 @@ for (const [end, expected] of [
 for (const [args, expected] of [
   [{ status: 'running' }, 'instance_id'],
   [{ instance_id: 'i1' }, 'status'],
-  [{ instance_id: 'i1', status: 'ACTIVE' }, 'args.status is "ACTIVE", not a status'],
+  [
+    { instance_id: 'i1', status: 'ACTIVE' },
+    'args.status is "ACTIVE", not a status: docs/protocol.md lists them',
+  ],
   [{ instance_id: 'i1', status: [] }, 'args.status is empty'],
   [{ instance_id: 'i1', status: [7] }, 'args.status is a number'],
   [{ instance_id: 'i1', status: 'running', timeout: 601 }, 'args.timeout is 601'],

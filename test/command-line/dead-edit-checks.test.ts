@@ -35,7 +35,7 @@ test('dead edit names all faults of a body at once, and stores it only with --fo
   const { code, stdout, errors } = await edit('2', wrong);
   t.deepEqual([code, stdout], [2, '']);
   t.deepEqual(errors, [
-    `${refused}args.instance_id is a number, not a string; args.sent is a string, not a number; args.payload.service_status is "well", not a status`,
+    `${refused}args.instance_id is a number, not a string; args.sent is a string, not a number; args.payload.service_status is "well", not a status: docs/protocol.md lists them`,
   ]);
   t.deepEqual(await lettersWhere(database, 'edited_body IS NOT NULL'), []);
   t.is((await edit('2', wrong, '--force')).code, 0);
