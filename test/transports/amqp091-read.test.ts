@@ -131,7 +131,7 @@ test('a message keeps its body, for any bytes of its properties', (t) => {
           bodies,
         );
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     ),
   );
 });

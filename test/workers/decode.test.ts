@@ -158,7 +158,7 @@ test('any JSON message is read, is a call or is dead; the reader does not throw,
       }
     },
   );
-  fc.assert(property, { numRuns: 3000 });
+  fc.assert(property, { numRuns: 1500 });
 });
 
 test('any bytes are read, are a call or are dead; the reader does not throw, and no message is a crash', (t) => {
@@ -189,7 +189,7 @@ test('any bytes are read, are a call or are dead; the reader does not throw, and
       t.notRegex(outcome, /crash/);
     }
   });
-  fc.assert(property, { numRuns: 3000 });
+  fc.assert(property, { numRuns: 1500 });
 });
 
 const million = 1_000_000;

@@ -153,7 +153,7 @@ test('folding heartbeats equals applying them one after the other', async (t) =>
       fc.array(messages, { maxLength: 12 }),
       (table, batch) => agree(t, table, batch, statusSemantics),
     ),
-    { numRuns: 10_000 },
+    { numRuns: 3000 },
   );
 });
 
@@ -175,6 +175,6 @@ test('folding partial backups equals applying them one after the other', async (
     fc.asyncProperty(tables(fields), fc.array(messages, { maxLength: 12 }), (table, batch) =>
       agree(t, table, batch, fieldSemantics),
     ),
-    { numRuns: 10_000 },
+    { numRuns: 3000 },
   );
 });
