@@ -60,8 +60,9 @@ export function readHeaders(block: Buffer): Headers {
     if (first !== letterC && first !== letterN) continue;
     for (const { field, name } of wanted) {
       if (!beginsWith(block, start, name)) continue;
-      const value = textOf(block, start + name.length);
-      if (value !== '') found[field] ??= value;
+      // Thousands of lines with the same name cost no text.
+      const value = found[field] === undefined ? textOf(block, start + name.length) : '';
+      if (value !== '') found[field] = value;
       break;
     }
   }
