@@ -1,9 +1,9 @@
 import { messageOf } from '../../core/errors.ts';
 import { dead, deferred, type Outcome } from '../../core/message/outcome.ts';
-import { byGuard } from '../methods/fold.ts';
 import type { Db } from '../postgres/transaction.ts';
 import { attempt, type Failure } from './attempt.ts';
 import { explain } from './blame.ts';
+import { halvesOf } from './halves.ts';
 import { MethodHeld } from './hold-cause.ts';
 import { type BatchItem, isTask } from './item.ts';
 import { record, recordMinimal } from './leftovers/record.ts';
@@ -75,7 +75,7 @@ async function bisect(run: Run, method: string | undefined, failure: Failure, tr
     trial.suspects.push(failure);
     return;
   }
-  for (const half of split(failure.items)) {
+  for (const half of halvesOf(failure.items)) {
     if (trial.suspects.length >= witnesses && !hasContrast(run, method, trial)) {
       trial.untried.push(...half);
       continue;
@@ -187,19 +187,35 @@ async function putAside(
   return because;
 }
 
+/** Whether no message can be at fault: the server reports its own state, or the connection is no longer good for the statement. */
 function isInfrastructure(error: unknown): boolean {
-  return !(error instanceof TransactionFailed) || error.blame === 'infrastructure';
+  return (
+    !(error instanceof TransactionFailed) || error.blame === 'infrastructure' || error.blame === 'connection'
+  );
 }
 
-/** Records one message's outcome. If that is refused, the message is dead. If the dead letter is refused too, a minimal one is written. */
+function isContention(error: unknown): boolean {
+  return error instanceof TransactionFailed && error.blame === 'contention';
+}
+
+/**
+ * Records one message's outcome. If that is refused, the message is dead. If the dead letter is refused too, a minimal one is written.
+ * Throws MethodHeld if another session holds what is to be written: the message is at fault for nothing.
+ */
 async function keep(run: Run, item: BatchItem, verdict: Outcome): Promise<void> {
   const { lockTimeout } = run.settings.database;
   const outcome = run.hooks.judge(item, verdict);
-  const write = (kept: Outcome, recorder: (db: Db) => Promise<void>) =>
-    transact(run, lockTimeout, async (db) => {
-      await recorder(db);
-      return [{ item, outcome: kept }];
-    });
+  const write = async (kept: Outcome, recorder: (db: Db) => Promise<void>) => {
+    try {
+      await transact(run, lockTimeout, async (db) => {
+        await recorder(db);
+        return [{ item, outcome: kept }];
+      });
+    } catch (error) {
+      if (!isContention(error)) throw error;
+      throw new MethodHeld('locked', messageOf(error), { cause: error });
+    }
+  };
   try {
     await write(outcome, (db) => record(db, [{ item, outcome }], run));
   } catch (error) {
@@ -208,31 +224,4 @@ async function keep(run: Run, item: BatchItem, verdict: Outcome): Promise<void> 
       outcome.kind === 'dead' ? outcome : dead('refused', `it cannot be kept: ${messageOf(error)}`);
     await write(letter, (db) => recordMinimal(db, item, letter, run));
   }
-}
-
-/**
- * Two halves. Messages about the same thing stay together until they are alone, then go in the order of their guard. Every other
- * one of a shuffled list goes to each half, so that those that are tried first are drawn from all.
- */
-function split(items: ReadonlyArray<BatchItem>): [ReadonlyArray<BatchItem>, ReadonlyArray<BatchItem>] {
-  const groups = [
-    ...Map.groupBy(items, ({ task, index }) =>
-      isTask(task) ? `${task.methodName} ${task.args.key}` : index,
-    ).values(),
-  ];
-  if (groups.length === 1) {
-    const ordered = items.toSorted(inOrder);
-    const middle = Math.ceil(ordered.length / 2);
-    return [ordered.slice(0, middle), ordered.slice(middle)];
-  }
-  const shift = Math.floor(Math.random() * groups.length);
-  const drawn = groups.map((_, index) => groups[(index + shift) % groups.length] ?? []);
-  return [
-    drawn.filter((_, index) => index % 2 === 0).flat(),
-    drawn.filter((_, index) => index % 2 === 1).flat(),
-  ];
-}
-
-function inOrder(a: BatchItem, b: BatchItem): number {
-  return isTask(a.task) && isTask(b.task) ? byGuard(a.task.args, b.task.args) : 0;
 }
