@@ -100,8 +100,10 @@ export function openReport(
 /** The sizing of a fleet over each transport, and the command that sizes another fleet by the same figures. */
 function sizingLines(file: BenchFile, data: string, fleet: Fleet): string[] {
   const transports = [...new Set(file.runs.map(({ transport }) => transport))];
+  const [first] = transports;
+  if (first === undefined) return ['sizing: not possible: the bench has no run'];
   const { instances, interval } = fleet;
-  const command = `npm run conductor -- size --bench ${shellWord(data)} --transport ${transports[0]} --instances ${instances} --interval ${interval}`;
+  const command = `npm run conductor -- size --bench ${shellWord(data)} --transport ${first} --instances ${instances} --interval ${interval}`;
   return [
     ...transports.map((transport) => sizingLineOf(file, { ...fleet, transport })),
     `for your own fleet, put its broker, guests and seconds into: ${command}`,

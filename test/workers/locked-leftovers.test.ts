@@ -5,29 +5,33 @@ import { apply, heartbeat, insertInstances, openContext, raw, statusOf } from '.
 
 /** Another session holds what a leftover has to be written to: the message is held. It is at fault for nothing. */
 
-async function prepared(t: ExecutionContext) {
+async function prepared(t: ExecutionContext, times: object = { lockTimeout: 40 }) {
   const database = await createDatabase(t, { migrated: true });
   await insertInstances(database, 'i1', 'i2');
-  const context = openContext(t, database, { database: { lockTimeout: 40 } });
+  const context = openContext(t, database, { database: times });
   const letters = () => database.query('SELECT reason, detail FROM dead_letters');
   return { database, context, letters };
 }
 
-test('a message whose row in deferred is locked is held, the others are applied, and it is deferred once the lock is gone', async (t) => {
-  const { database, context, letters } = await prepared(t);
-  t.deepEqual(await apply(context, [heartbeat('late', 10, 'running')]), ['deferred: unknown']);
-  const { release } = await lockWith(t, database, 'SELECT FROM deferred FOR UPDATE');
-  const batch = [heartbeat('i1', 10, 'running'), heartbeat('late', 20, 'healthy')];
-  const [applied, held] = await apply(context, batch);
-  t.is(applied, 'applied');
-  t.regex(held ?? '', /^held: .*lock timeout/);
-  t.deepEqual(await letters(), []);
-  await release();
-  t.deepEqual(await apply(context, [heartbeat('late', 20, 'healthy')]), ['deferred: unknown']);
-  t.deepEqual(await database.query("SELECT args -> 'payload' AS payload FROM deferred"), [
-    { payload: { service_status: 'healthy' } },
-  ]);
-});
+for (const [limit, times] of [
+  ['lock timeout', { lockTimeout: 40 }],
+  ['statement timeout', { lockTimeout: 60_000, statementTimeout: 400 }],
+] as const)
+  test(`${limit}: a message whose row in deferred is locked is held, the others are applied, and it is deferred once the lock is gone`, async (t) => {
+    const { database, context, letters } = await prepared(t, times);
+    t.deepEqual(await apply(context, [heartbeat('late', 10, 'running')]), ['deferred: unknown']);
+    const { release } = await lockWith(t, database, 'SELECT FROM deferred FOR UPDATE');
+    const batch = [heartbeat('i1', 10, 'running'), heartbeat('late', 20, 'healthy')];
+    const [applied, held] = await apply(context, batch);
+    t.is(applied, 'applied');
+    t.regex(held ?? '', new RegExp(`^held: .*${limit}`));
+    t.deepEqual(await letters(), []);
+    await release();
+    t.deepEqual(await apply(context, [heartbeat('late', 20, 'healthy')]), ['deferred: unknown']);
+    t.deepEqual(await database.query("SELECT args -> 'payload' AS payload FROM deferred"), [
+      { payload: { service_status: 'healthy' } },
+    ]);
+  });
 
 test('a message about a locked row is held while its row in deferred is locked too', async (t) => {
   const { database, context, letters } = await prepared(t);
