@@ -51,7 +51,9 @@ for (const { label, service, open } of brokerKinds) {
       await waitFor(async () => (await database.query('SELECT FROM notification_outbox')).length === 0, {
         what: 'the rows to be deleted',
       });
-      t.is(conductor.counters.get('guests')?.outcomes.applied, messages.length);
+      const counters = conductor.counters.get('guests');
+      await waitFor(() => counters?.held === 0, { what: 'the messages to be settled' });
+      t.is(counters?.outcomes.applied, messages.length);
     },
   );
 }

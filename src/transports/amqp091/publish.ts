@@ -1,11 +1,13 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import { ConfigError, messageOf, NotConnected, Undeliverable } from '../../core/errors.ts';
+import type { Publication } from '../../core/transport/contract.ts';
 import { establish } from '../../core/transport/establish.ts';
 import { isWritableName } from '../../core/transport/names.ts';
 import type { SessionLife } from '../../core/transport/session-life.ts';
 import { Unconfirmed } from '../../core/transport/unconfirmed.ts';
 import { close, lifeOf } from './connect.ts';
 import { asConfigError, classify } from './connect-refusal.ts';
+import type { Amqp091Options } from './options.ts';
 
 /** The longest name on the wire, in bytes (AMQP 0-9-1, section 4.2.5.3). */
 const maxShortString = 255;
@@ -111,19 +113,27 @@ function unroutable(exchange: string, routingKey: string): Undeliverable {
  */
 export class Publisher {
   private readonly connect: () => Promise<ChannelModel>;
+  private readonly options: Pick<Amqp091Options, 'exchange' | 'queue'>;
   private outlet: Promise<Outlet> | undefined;
   private closed = false;
 
-  constructor(connect: () => Promise<ChannelModel>) {
+  constructor(connect: () => Promise<ChannelModel>, options: Pick<Amqp091Options, 'exchange' | 'queue'>) {
     this.connect = connect;
+    this.options = options;
   }
 
-  /** Like `Outlet.publish`. Also rejects with NotConnected if there is no connection. */
-  async publish(exchange: string, routingKey: string, body: Uint8Array, own: Options.Publish): Promise<void> {
+  /**
+   * Publishes an answer through the default exchange to the queue that the caller named, a notification through our own exchange. Rejects
+   * like `Outlet.publish`, and with NotConnected if there is no connection.
+   */
+  async publish({ to, body, ...properties }: Publication): Promise<void> {
+    const { exchange, queue } = this.options;
+    if (to.kind === 'reply' && to.name === queue)
+      throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
     if (this.closed) throw new NotConnected('the session has ended');
     this.outlet ??= this.open();
     const outlet = await this.outlet;
-    await outlet.publish(exchange, routingKey, body, own);
+    await outlet.publish(to.kind === 'reply' ? '' : exchange, to.name, body, propertiesOf(properties));
   }
 
   /** Closes the connection, if there is one, for good. Never rejects. */
@@ -147,4 +157,18 @@ export class Publisher {
       throw new NotConnected(messageOf(error), { cause: error });
     }
   }
+}
+
+function propertiesOf({
+  messageId,
+  correlationId,
+  contentType,
+  trace,
+}: Omit<Publication, 'to' | 'body'>): Options.Publish {
+  return {
+    ...(messageId !== undefined && { messageId }),
+    ...(correlationId !== undefined && { correlationId }),
+    ...(contentType !== undefined && { contentType }),
+    ...(trace !== undefined && { headers: trace }),
+  };
 }

@@ -1,7 +1,6 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import type { TransportSetup } from '../../core/config/transport-kind.ts';
 import { settledBy } from '../../core/deadline.ts';
-import { Undeliverable } from '../../core/errors.ts';
 import type { Deliver, Delivery, Publication, Session, Settlement } from '../../core/transport/contract.ts';
 import type { Shortfall } from '../../core/transport/durability.ts';
 import { HeldDelivery } from '../../core/transport/held-delivery.ts';
@@ -35,7 +34,7 @@ export async function beginSession(
   const durability = await ensureTopology(connection, options, logger);
   const channel = await connection.createChannel();
   const prefetch = new Prefetch(Math.min(share.messages, maxPrefetch));
-  const publisher = new Publisher(connect);
+  const publisher = new Publisher(connect, options);
   const own = { options, durability, readsTrace };
   const session = new Amqp091Session(connection, channel, publisher, prefetch, own, deliver);
   await session.start();
@@ -125,20 +124,10 @@ class Amqp091Session implements Session {
     }
   }
 
-  /** Publishes an answer through the default exchange to the queue that the caller named, a notification through our own exchange. */
-  async publish({ to, body, messageId, correlationId, contentType, trace }: Publication): Promise<void> {
-    const { queue } = this.options;
-    if (to.kind === 'reply' && to.name === queue)
-      throw new Undeliverable(`the call names ${queue} for its answer, the queue that calls are taken from`);
+  async publish(publication: Publication): Promise<void> {
+    const { to } = publication;
     if (to.kind === 'topic') await this.ensureListened(to.name);
-    const exchange = to.kind === 'reply' ? '' : this.options.exchange;
-    const own = {
-      ...(messageId !== undefined && { messageId }),
-      ...(correlationId !== undefined && { correlationId }),
-      ...(contentType !== undefined && { contentType }),
-      ...(trace !== undefined && { headers: trace }),
-    };
-    await this.publisher.publish(exchange, to.name, body, own);
+    await this.publisher.publish(publication);
   }
 
   /** Like oslo's notifier: the queue exists before its consumer, so notifications wait there for it. */

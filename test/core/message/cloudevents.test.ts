@@ -2,9 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { bufferOf } from '../../../src/core/json.ts';
+import { cloudEventsForm } from '../../../src/core/message/codecs/client-cloudevents.ts';
 import { cloudevents } from '../../../src/core/message/codecs/cloudevents.ts';
 import { EventAttributes, readsEvents } from '../../../src/core/message/codecs/cloudevents-binary.ts';
-import { cloudEventsForm } from '../../../src/core/message/codecs/encode-cloudevents.ts';
 import { wholeBody } from '../../../src/core/span.ts';
 import { rejection } from '../rejection.ts';
 

@@ -1,9 +1,9 @@
 import type { Codec } from '../envelope.ts';
 import type { WireForm } from '../request.ts';
+import { cloudEventsForm } from './client-cloudevents.ts';
+import { nativeForm } from './client-native.ts';
+import { osloForm } from './client-oslo.ts';
 import { cloudevents } from './cloudevents.ts';
-import { cloudEventsForm } from './encode-cloudevents.ts';
-import { nativeForm } from './encode-native.ts';
-import { osloForm } from './encode-oslo.ts';
 import { native } from './native.ts';
 import { oslo } from './oslo.ts';
 

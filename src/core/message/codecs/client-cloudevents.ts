@@ -1,8 +1,8 @@
 import { Rejected } from '../../errors.ts';
 import { isObject, jsonTypeOf, parseObject, textOf } from '../../json.ts';
 import type { Answered, Reply, Request, WireForm } from '../request.ts';
+import { answerOf, toJson } from './client-native.ts';
 import { structuredJson } from './cloudevents-binary.ts';
-import { answerOf, toJson } from './encode-native.ts';
 
 /** The prefix of the types of our events. The conductor takes any. */
 const typePrefix = 'conductor.';

@@ -3,7 +3,7 @@ import { Rejected } from '../../errors.ts';
 import { isObject, type JsonObject, jsonTypeOf, parseObject, textOf } from '../../json.ts';
 import type { Answer } from '../envelope.ts';
 import type { Answered, Reply, Request, WireForm } from '../request.ts';
-import { textAt, toJson } from './encode-native.ts';
+import { textAt, toJson } from './client-native.ts';
 
 /** The version of the method table that Trove's conductor API asks for (trove/conductor/api.py). */
 const version = '1.0';
