@@ -158,3 +158,23 @@ test('a simulated fleet that is paced sends as often as the conductor says', asy
   t.like(report, { guests: 2, interval: 0.02, transport: 'fake' });
   t.regex(summaryOf(report), /^2 guests at 0\.02 s on fake for /);
 });
+
+test('each guest that is to fall silent does so in a run, also if the machine is too busy to see it at once', async (t) => {
+  const sender = new FakeSender();
+  const configured = transportKinds.amqp091?.configure('fake', { kind: 'amqp091', url: 'amqp://fake' });
+  if (configured === undefined) throw new Error('amqp091 is not a kind');
+  const fleet = simulate({
+    ...{ guests: 20, interval: 3600, jitter: 0, die: 1, prefix: 'g', connections: 1, seconds: 0.2 },
+    paced: false,
+    transport: { ...configured, createSender: () => sender },
+    interrupted: new AbortController().signal,
+    logger: pino({ level: 'silent' }),
+    print: () => {},
+  });
+  await take(sender, 'heartbeat');
+  const begin = performance.now();
+  while (performance.now() - begin < 300);
+  const confirming = setInterval(() => confirmAll(sender), 1);
+  t.teardown(() => clearInterval(confirming));
+  t.like(await fleet, { guests: 20, died: 20 });
+});

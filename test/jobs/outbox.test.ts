@@ -3,6 +3,8 @@ import ava from 'ava';
 import mqtt from 'mqtt';
 import type { DeadNotice } from '../../src/core/message/outcome.ts';
 import { boundOutboxJob } from '../../src/jobs/outbox.ts';
+import { expireNotifications } from '../../src/jobs/sql/expire-notifications.ts';
+import { trimOldest } from '../../src/jobs/sql/trim-oldest.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { jobsDatabaseOf } from '../support/maintain.ts';
@@ -157,5 +159,27 @@ needs(
   t.deepEqual(heard, ['edge']);
   await waitFor(async () => (await database.query('SELECT FROM notification_outbox')).length === 1, {
     what: 'its row to be deleted',
+  });
+});
+
+test('a job that looks for what is to go locks nothing that stays: a publisher would skip it, and publish it once more', async (t) => {
+  const database = await createDatabase(t, { migrated: true });
+  await database.query(`
+    INSERT INTO notification_outbox (transport, topic, message_id, body, created_at)
+    SELECT 'guests', 'events', n::text, '', now() - CASE WHEN n = 1 THEN interval '2 hours' ELSE '0' END FROM generate_series(1, 3) AS n;
+    INSERT INTO status_transitions (instance_id, new_status, sent, cause, changed_at)
+    SELECT n::text, 'running', 0, 'other', now() - CASE WHEN n = 1 THEN interval '2 hours' ELSE '0' END FROM generate_series(1, 3) AS n;
+    INSERT INTO call_results (principal, message_id, call_digest, called_at)
+    SELECT 'a', n::text, '', now() - CASE WHEN n = 1 THEN interval '2 hours' ELSE '0' END FROM generate_series(1, 3) AS n`);
+  const free = async (table: string) => {
+    const rows = await database.query<{ id: string }>(`SELECT id::text FROM ${table} FOR UPDATE SKIP LOCKED`);
+    return rows.map(({ id }) => id);
+  };
+  await jobsDatabaseOf(openContext(t, database)).transaction(async (db) => {
+    t.is((await expireNotifications(db, { maxRows: 10, maxAge: hour, redact: [] })).length, 1);
+    t.is(await trimOldest(db, 'status_transitions', hour, 10), 1);
+    t.is(await trimOldest(db, 'call_results', hour, 10), 1);
+    for (const table of ['notification_outbox', 'status_transitions', 'call_results'])
+      t.deepEqual(await free(table), ['2', '3'], table);
   });
 });

@@ -16,19 +16,20 @@ export interface ExpiredNotification extends Record<string, unknown> {
 }
 
 /**
- * The oldest notifications: those past their age, and those beyond `maxRows`. It goes by the index on id alone. A row that is claimed or
+ * The oldest notifications: those past their age, and those beyond `maxRows`. It goes by the index on id alone. It locks only those that
+ * are to go: a publisher does not wait for a locked row, and would publish the notification once more. A row that is claimed or
  * published at this moment may be locked, and waits for the next round.
  */
 const choose = `
-WITH oldest AS MATERIALIZED (
-  SELECT id, created_at, body FROM notification_outbox ORDER BY id LIMIT ${expireStep} FOR UPDATE SKIP LOCKED
-), surplus AS (
+WITH surplus AS (
   SELECT max(id) AS id FROM (SELECT id FROM notification_outbox ORDER BY id DESC OFFSET $1::bigint LIMIT 1) AS last
 )
-SELECT oldest.id, coalesce(oldest.id <= surplus.id, false) AS "isTooMany", CASE WHEN $3::boolean THEN body END AS body
-FROM oldest, surplus
-WHERE oldest.created_at < now() - $2::double precision * interval '1 ms' OR oldest.id <= surplus.id
-ORDER BY oldest.id`;
+SELECT outbox.id, coalesce(outbox.id <= surplus.id, false) AS "isTooMany", CASE WHEN $3::boolean THEN body END AS body
+FROM notification_outbox AS outbox, surplus
+WHERE outbox.id = ANY(ARRAY(SELECT id FROM notification_outbox ORDER BY id LIMIT ${expireStep}))
+  AND (created_at < now() - $2::double precision * interval '1 ms' OR outbox.id <= surplus.id)
+ORDER BY outbox.id
+FOR UPDATE OF outbox SKIP LOCKED`;
 
 /** Moves them to the dead letters. A redacted body takes the place of the own one; it may be null. */
 const move = `

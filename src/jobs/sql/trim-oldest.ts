@@ -8,17 +8,19 @@ const times = { call_results: 'called_at', status_transitions: 'changed_at' } as
 
 /**
  * Deletes the oldest rows, by the index on id alone: those past their retention, and those beyond `maxRows`. Ids only grow, with
- * gaps, so counting back from the newest id keeps at most `maxRows` rows. The statement skips rows that another session holds locked.
+ * gaps, so counting back from the newest id keeps at most `maxRows` rows. The statement locks only rows that are to go, and skips those
+ * that another session holds locked.
  */
 const textFor = (table: keyof typeof times) => `
-WITH oldest AS MATERIALIZED (
-  SELECT id, ${times[table]} AS since FROM ${table} ORDER BY id LIMIT ${oldestPortion} FOR UPDATE SKIP LOCKED
+WITH surplus AS (
+  SELECT id FROM ${table}
+  WHERE id = ANY(ARRAY(SELECT id FROM ${table} ORDER BY id LIMIT ${oldestPortion})) AND (
+    ${times[table]} < now() - $1::double precision * interval '1 ms'
+    OR id <= (SELECT max(id) FROM ${table}) - $2::bigint)
+  ORDER BY id
+  FOR UPDATE SKIP LOCKED
 ), deleted AS (
-  DELETE FROM ${table} USING oldest
-  WHERE ${table}.id = oldest.id AND (
-    oldest.since < now() - $1::double precision * interval '1 ms'
-    OR oldest.id <= (SELECT max(id) FROM ${table}) - $2::bigint)
-  RETURNING 1
+  DELETE FROM ${table} WHERE id = ANY(ARRAY(SELECT id FROM surplus)) RETURNING 1
 )
 SELECT count(*)::integer AS deleted FROM deleted`;
 
