@@ -10,6 +10,12 @@ import { peers } from './index.ts';
 import { measurePeer, type PeerFigures } from './measure.ts';
 import type { Peer } from './peer.ts';
 
+interface Options {
+  readonly only?: ReadonlyArray<Peer>;
+  readonly scale: number;
+  readonly changes: boolean;
+}
+
 /** `npm run bench -- peers`: the conductor beside programs that do the same work, in one run. */
 export function addPeers(program: Command): void {
   program
@@ -19,9 +25,10 @@ export function addPeers(program: Command): void {
     )
     .option('--only <names>', `some of ${peers.map(({ name }) => name).join(', ')}; all unless told`, chosen)
     .option('--scale <share>', 'how long the queues are, for a slow or busy machine', Number, 1)
-    .action(async ({ only: those = peers, scale }: { only?: ReadonlyArray<Peer>; scale: number }) => {
+    .option('--changes', 'each heartbeat changes the status of its instance, as when a fleet starts', false)
+    .action(async ({ only: those = peers, scale, changes }: Options) => {
       const only = those.map((peer) => ({ ...peer, about: Math.ceil(peer.about * scale) }));
-      console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name), scale })}`);
+      console.log(`peers ${JSON.stringify({ only: only.map(({ name }) => name), scale, changes })}`);
       console.log(JSON.stringify(await programVersions()));
       if (findRabbitmq() === undefined) throw new Error('rabbitmq-server is not installed');
       const progress = new ProgressBar();
@@ -29,7 +36,7 @@ export function addPeers(program: Command): void {
         progress.end();
         console.log(line);
       };
-      console.log(formatPeers(await measureAll(only, progress, tell)));
+      console.log(formatPeers(await measureAll(only, changes, progress, tell)));
     });
 }
 
@@ -43,6 +50,7 @@ function chosen(text: string): Peer[] {
 
 async function measureAll(
   only: ReadonlyArray<Peer>,
+  changes: boolean,
   progress: Progress,
   tell: (line: string) => void,
 ): Promise<PeerFigures[]> {
@@ -58,7 +66,7 @@ async function measureAll(
         continue;
       }
       try {
-        const place = { broker, postgres, folder: temporaryDirectory('peers') };
+        const place = { broker, postgres, folder: temporaryDirectory('peers'), changes };
         const show = (step: string) => progress.show(`${peer.name}: ${step}`, figures.length / only.length);
         const one = await measurePeer(peer, place, show);
         figures.push(one);

@@ -32,6 +32,8 @@ export interface Place {
   readonly broker: Rabbitmq & Server;
   readonly postgres: Postgres & Server;
   readonly folder: string;
+  /** Whether each heartbeat changes a status. */
+  readonly changes: boolean;
 }
 
 /** Seconds of the full queue, of the paced load and of the load in whose middle both are killed. */
@@ -44,20 +46,22 @@ const patience = 60_000;
 /** Measures one peer, in a virtual host and a database of its own. */
 export async function measurePeer(
   peer: Peer,
-  { broker, postgres, folder }: Place,
+  { broker, postgres, folder, changes }: Place,
   show: (step: string) => void = () => {},
 ): Promise<PeerFigures> {
   const name = `peer_${peer.name.replaceAll('-', '_')}`;
   const [full, killed] = [peer.about * lasts.full, peer.about * lasts.killed];
   // The paced load has half of the rate, which may be twice what was thought.
   const fleet = full + killed + peer.about * lasts.paced * 2;
-  const database = { url: postgres.url(name), table: peer.table ?? 'service_statuses' };
-  await makeDatabase(postgres.url(), database.url, peer.tables?.() ?? '', fleet);
+  const at = postgres.url(name);
+  const contents = { tables: peer.tables?.() ?? '', instances: fleet, changes };
+  const since = await makeDatabase(postgres.url(), at, contents);
+  const database = { url: at, table: peer.table ?? 'service_statuses', since };
   const url = await broker.createVhost(name);
   const queue = await openQueue(url);
   const own = join(folder, name);
   mkdirSync(own);
-  const start = () => peer.start({ broker: url, database: database.url, folder: own });
+  const start = () => peer.start({ broker: url, database: at, folder: own });
   show('start');
   let child = start();
   try {

@@ -22,7 +22,10 @@ withRabbitmq(
     const broker = await startRabbitmq();
     t.teardown(() => broker.kill());
     const folder = temporaryDirectory('peers');
-    const figures = await measurePeer({ ...conductor, about: 300 }, { broker, postgres, folder });
+    const figures = await measurePeer(
+      { ...conductor, about: 300 },
+      { broker, postgres, folder, changes: false },
+    );
     t.like(figures, { name: 'conductor', lost: 0, of: 1200 });
     t.true(figures.rate > 0 && figures.p99 > 0 && figures.cpu.peer > 0);
     t.regex(formatPeers([figures]), /^ *conductor +\d+ +1\.0 .* 0 of 1200$/m);
@@ -32,8 +35,10 @@ withRabbitmq(
 test('a heartbeat that a peer appends twice to a table of its own counts once, by its first commit', async (t) => {
   const postgres = await startPostgres({ settings: { track_commit_timestamp: 'on' } });
   t.teardown(() => postgres.stop());
-  const database = { url: postgres.url('appended'), table: telegraf.table ?? '' };
-  await makeDatabase(postgres.url(), database.url, telegraf.tables?.() ?? '', 2);
+  const url = postgres.url('appended');
+  const contents = { tables: telegraf.tables?.() ?? '', instances: 2, changes: false };
+  const since = await makeDatabase(postgres.url(), url, contents);
+  const database = { url, table: telegraf.table ?? '', since };
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
   t.teardown(() => client.end());
@@ -52,4 +57,20 @@ test('a heartbeat that a peer appends twice to a table of its own counts once, b
 test('a peer that is not installed says how to install it', async (t) => {
   const missing = await trove.missing();
   t.true(missing === undefined || missing.includes('apt-get install'), missing);
+});
+
+test('a heartbeat that does not change its status counts from its commit on, and not the row from before', async (t) => {
+  const postgres = await startPostgres({ settings: { track_commit_timestamp: 'on' } });
+  t.teardown(() => postgres.stop());
+  const url = postgres.url('known');
+  const since = await makeDatabase(postgres.url(), url, { tables: '', instances: 2, changes: false });
+  const database = { url, table: 'service_statuses', since };
+  t.deepEqual(await commitsOf(database, 1, 2), []);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query('UPDATE service_statuses SET updated_at = now() WHERE instance_id = $1', [
+    instanceId(2),
+  ]);
+  t.like(await commitsOf(database, 1, 2), [{ instance: instanceId(2) }]);
 });
