@@ -20,6 +20,7 @@ import { unlessAborted } from './core/deadline.ts';
 import { ConfigError } from './core/errors.ts';
 import { DeadLetterLog } from './core/gateway/dead-letter-log.ts';
 import { Dispatcher } from './core/gateway/dispatcher.ts';
+import { longestGathering } from './core/gateway/gathering.ts';
 import { Parking } from './core/gateway/parking.ts';
 import { PutAside } from './core/gateway/put-aside.ts';
 import { Utilisation } from './core/gateway/utilisation.ts';
@@ -93,6 +94,7 @@ export async function startConductor(
     busy: (transport, address) => codecOf(transport).encodeAnswer(address, { error: busy }),
     contentType: (transport) => codecOf(transport).contentType,
     maxBatch: workers.maxBatch,
+    gathering: longestGathering,
     onDead: (notice) => deadLetters.add(notice),
     backoff: reconnect,
     logger,

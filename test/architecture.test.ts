@@ -183,7 +183,8 @@ test('every imported package is a dependency', (t) => {
 test('no file has more than 250 lines', (t) => {
   const files = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((path) => /\.(ts|js|mjs|css|html|py|java|sql)$/.test(path))
+      // The bench installs its peers' packages beside them.
+      .filter((path) => /\.(ts|js|mjs|css|html|py|java|sql)$/.test(path) && !path.includes('node_modules'))
       .map((path) => join(folder, path)),
   );
   const lines = (path: string) => readFileSync(join(root, path), 'utf8').split('\n').length - 1;

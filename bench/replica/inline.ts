@@ -1,6 +1,7 @@
 import type { Conductor } from '../../src/conductor/replica.ts';
 import type { Config } from '../../src/core/config/load.ts';
 import { Dispatcher } from '../../src/core/gateway/dispatcher.ts';
+import { longestGathering } from '../../src/core/gateway/gathering.ts';
 import { Supervisor } from '../../src/core/gateway/supervisor.ts';
 import type { Logger } from '../../src/core/logger.ts';
 import { type BatchResult, CALL } from '../../src/core/message/outcome.ts';
@@ -34,6 +35,7 @@ export async function startInline(
     callTimeout: config.calls.timeout,
     busy: () => new Uint8Array(),
     maxBatch: config.workers.maxBatch,
+    gathering: longestGathering,
     onDead: () => {},
     backoff: config.reconnect,
     logger,

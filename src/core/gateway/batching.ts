@@ -3,7 +3,8 @@
  *
  * Batching is natural. While nothing runs, all waiting messages start at once. While a batch runs, arrivals gather until that batch is
  * done or until they fill a batch; a full batch gets its own slot. So a lone message does not wait, and batches grow when the workers
- * are slow. Transports take turns, so that a flood on one transport does not starve another.
+ * are slow. After a batch arrivals gather for as long again as it has taken, a few milliseconds at most: a batch costs as much as some
+ * dozen messages. Transports take turns, so that a flood on one transport does not starve another.
  */
 
 export interface BatchingOptions {
@@ -35,6 +36,17 @@ export interface Plan {
 /** How many messages make a batch: one while nothing runs, a full batch beside others. */
 export function worthwhile(running: number, { maxBatch }: BatchingOptions): number {
   return running === 0 ? 1 : maxBatch;
+}
+
+/**
+ * For how long messages gather after a batch, in milliseconds. Timers are no more exact than one of them.
+ *
+ * @param took milliseconds that the batch has taken.
+ * @param longest milliseconds.
+ */
+export function gatheringAfter(took: number, longest: number): number {
+  const time = Math.floor(Math.min(took, longest));
+  return time >= 1 ? time : 0;
 }
 
 /**

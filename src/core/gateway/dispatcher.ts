@@ -5,6 +5,7 @@ import { planBatches, worthwhile } from './batching.ts';
 import { Calls, type Hold } from './calls.ts';
 import type { Counters } from './counters.ts';
 import { Gate, type GateOptions } from './gate.ts';
+import { Gathering } from './gathering.ts';
 import { InFlight } from './in-flight.ts';
 import { LoadMeter } from './load-meter.ts';
 import { recordBatch } from './record-batch.ts';
@@ -23,12 +24,11 @@ export interface DispatcherOptions extends RepliesOptions, GateOptions {
   readonly waits: StatusWaitsOptions;
   /** Messages in one batch at most. */
   readonly maxBatch: number;
+  /** Milliseconds for which messages gather after a batch, at most. */
+  readonly gathering: number;
   /** Called for each dead letter. */
   readonly onDead: (notice: DeadNotice) => void;
 }
-
-/** Milliseconds that messages gather at most while a slot is free. */
-const patience = 10;
 
 /** One transport's way into the dispatcher. */
 export interface Inlet {
@@ -44,7 +44,7 @@ export interface Inlet {
  * Stands between the sessions and the workers. It bounds what is in flight, forms batches, and settles messages that have an outcome.
  *
  * batching.ts decides which batches start, gate.ts whether messages flow, calls.ts runs calls. A batch that is stuck, for example
- * behind a locked row, delays the next batch by `patience` at most.
+ * behind a locked row, delays the next batch by 10 ms at most (gathering.ts).
  */
 export class Dispatcher {
   private readonly options: DispatcherOptions;
@@ -55,13 +55,14 @@ export class Dispatcher {
   readonly load = new LoadMeter();
   readonly gate: Gate;
   private scheduled: NodeJS.Immediate | undefined;
-  private gathering: NodeJS.Timeout | undefined;
+  private readonly gathering: Gathering;
   private turn = 0;
   private stopped = false;
   private readonly idleWaiters = new Set<() => void>();
 
   constructor(options: DispatcherOptions) {
     this.options = options;
+    this.gathering = new Gathering(options.gathering, () => this.dispatch(1));
     this.calls = new Calls(new Replies(options), options.waits, {
       onDead: options.onDead,
       onEnd: (inFlight, hasCommitted, hold) => {
@@ -144,7 +145,7 @@ export class Dispatcher {
     this.stopped = true;
     this.gate.stop();
     clearImmediate(this.scheduled);
-    clearTimeout(this.gathering);
+    this.gathering.stop();
     for (const inFlight of this.perTransport) inFlight.releaseWaiting();
     for (const { inFlight, deliveries } of this.running) inFlight.release(deliveries);
     this.running.clear();
@@ -169,6 +170,7 @@ export class Dispatcher {
   }
 
   private get worthwhile(): number {
+    if (this.gathering.onlyFull) return this.options.maxBatch;
     return worthwhile(this.running.size, this.options);
   }
 
@@ -185,12 +187,7 @@ export class Dispatcher {
       const inFlight = this.perTransport[start];
       if (inFlight !== undefined) void this.runBatch({ inFlight, deliveries: inFlight.take(maxBatch) });
     }
-    if (gathers && state === 'flowing') {
-      this.gathering ??= setTimeout(() => {
-        this.gathering = undefined;
-        this.dispatch(1);
-      }, patience);
-    }
+    if (gathers && state === 'flowing') this.gathering.begin();
     // Without a batch, a call serves as the probe.
     const probes = this.running.size === 0 ? 1 : 0;
     this.calls.start({ flowing: callSlots, holding: 0, probing: probes }[state], this.perTransport);
@@ -219,7 +216,8 @@ export class Dispatcher {
     for (const one of excess) void this.calls.refuse(inFlight, one);
     const { heldBecause: because = 'a worker left messages without an outcome', heldCause: cause } = result;
     this.ended(inFlight, done > 0, held > 0 ? { because, cause } : undefined);
-    this.dispatch(1);
+    const gathers = this.gate.state === 'flowing' && this.gathering.after(performance.now() - startedAt);
+    this.dispatch(gathers ? this.options.maxBatch : 1);
   }
 
   /** A batch or a call has come back from its worker. */

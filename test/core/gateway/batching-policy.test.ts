@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { nextInTurn, planBatches, worthwhile } from '../../../src/core/gateway/batching.ts';
+import { gatheringAfter, nextInTurn, planBatches, worthwhile } from '../../../src/core/gateway/batching.ts';
 
 const options = { slots: 4, maxBatch: 100 };
 const plan = (waiting: number[], { running = 0, turn = 0, least = worthwhile(running, options) } = {}) =>
@@ -19,6 +19,12 @@ test('a backlog starts one batch at once, and further batches only if they are f
   t.deepEqual(plan([150]).starts, [0]);
   t.deepEqual(plan([250]).starts, [0, 0]);
   t.deepEqual(plan([1000]).starts, [0, 0, 0, 0]);
+});
+
+test('messages gather after a batch for as long as it has taken, in whole milliseconds, up to the bound', (t) => {
+  const times = [0.4, 0.9, 1, 2.9, 3, 500].map((took) => gatheringAfter(took, 3));
+  t.deepEqual(times, [0, 0, 1, 2, 3, 3]);
+  t.is(gatheringAfter(500, 0), 0);
 });
 
 test('the plan takes turns among transports', (t) => {

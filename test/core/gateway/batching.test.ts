@@ -8,7 +8,10 @@ const patience = 10;
 const test = ava.serial;
 // Timers stand still but where a test moves them, so that the machine's speed does not matter.
 test.beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
-test.afterEach.always(() => mock.timers.reset());
+test.afterEach.always(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+});
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => `${from + index}`);
 
@@ -51,6 +54,78 @@ test('messages behind a stuck batch start after 10 ms', async (t) => {
   t.is(workers.batches.length, 1);
   mock.timers.tick(1);
   t.deepEqual(workers.texts, [['stuck'], ['a', 'b']]);
+});
+
+/** A clock that only the test moves, with its timers. */
+function standingClock() {
+  let now = performance.now();
+  mock.method(performance, 'now', () => now);
+  return (milliseconds: number) => {
+    now += milliseconds;
+    mock.timers.tick(milliseconds);
+  };
+}
+
+test('after a batch messages gather for as long again as it has taken, and a full batch does not wait', async (t) => {
+  const pass = standingClock();
+  const { workers, broker } = await setUp(t, { gathering: 3 });
+  await broker.publish('a');
+  pass(2);
+  await workers.only.finish();
+  await broker.publish('b');
+  await broker.publish('c');
+  pass(1);
+  t.is(workers.batches.length, 1);
+  await broker.publish(...numbers(8));
+  t.deepEqual(workers.texts.at(-1), ['b', 'c', ...numbers(8)]);
+  await broker.publish('d');
+  pass(1);
+  await tick();
+  t.deepEqual(workers.texts.at(-1), ['d'], 'the time is over');
+});
+
+test('messages gather after a slow batch for no longer than the bound, and later a lone message starts at once', async (t) => {
+  const pass = standingClock();
+  const { workers, broker } = await setUp(t, { gathering: 3 });
+  await broker.publish('slow');
+  pass(500);
+  await workers.only.finish();
+  await broker.publish('a');
+  pass(2);
+  await tick();
+  t.is(workers.batches.length, 1);
+  pass(1);
+  await tick();
+  t.deepEqual(workers.texts, [['slow'], ['a']]);
+  await workers.batches[1]?.finish();
+  pass(4);
+  await broker.publish('lone');
+  t.deepEqual(workers.texts.at(-1), ['lone']);
+});
+
+test('messages that have gathered beside a stuck batch start no later because another batch has ended', async (t) => {
+  const pass = standingClock();
+  const { workers, broker } = await setUp(t, { gathering: 3 });
+  await broker.publish('stuck');
+  await broker.publish(...numbers(10));
+  t.is(workers.batches.length, 2);
+  pass(8);
+  await workers.batches[1]?.finish();
+  await broker.publish('a');
+  pass(3);
+  await tick();
+  t.deepEqual(workers.texts.at(-1), ['a']);
+});
+
+test('after a batch that was held the probe does not wait', async (t) => {
+  const pass = standingClock();
+  const { workers, broker } = await setUp(t, { gathering: 3 });
+  await broker.publish('a', 'b');
+  pass(100);
+  await workers.only.hold('no database', (index) => index === 0);
+  pass(1);
+  await tick();
+  t.is(workers.batches.length, 2);
 });
 
 test('a backlog is run in full batches, oldest first', async (t) => {

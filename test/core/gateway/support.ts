@@ -231,6 +231,7 @@ export async function setUp(
     waits: { look: async () => [], maxWaiters: 100, mayHold: () => true, logger: silent },
     busy: (_, { id }) => body(id === undefined ? 'busy' : `busy ${id}`),
     maxBatch: 10,
+    gathering: 0,
     // A hold lasts less than a millisecond, so that one millisecond ends it.
     backoff: { base: 1, max: 1 },
     onDead: () => {},
