@@ -27,9 +27,8 @@ export const body = (text: string) => Buffer.from(text);
 export const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
 /** What a worker says of dead letters with these reasons. */
-export function letters(...reasons: DeadReason[]): DeadNotice[] {
-  return reasons.map((reason) => ({ transport: 'broker-0', reason }));
-}
+export const letters = (...reasons: DeadReason[]): DeadNotice[] =>
+  reasons.map((reason) => ({ transport: 'broker-0', reason }));
 
 /** One batch in the hands of the workers, until the test says what became of it. */
 export class Batch {
