@@ -5,21 +5,27 @@ import mqtt from 'mqtt';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { needs, service } from '../support/services.ts';
+import { type Owner, shared } from '../support/shared.ts';
 import { waitFor } from '../support/wait.ts';
 
 /** Calls over real brokers, told as a caller without any library of ours sees them. */
 
-/** A virtual host with a conductor, and a way to call it in the given wire form. */
-async function overRabbitmq(t: ExecutionContext, codec: 'native' | 'oslo') {
+/** A virtual host with a conductor that speaks the given wire form. */
+async function startReplica(t: Owner, codec: 'native' | 'oslo') {
   const broker = service('rabbitmq');
   const vhost = `calls-${randomUUID()}`;
   const url = await broker.createVhost(vhost);
   t.teardown(() => broker.deleteVhost(vhost));
   const { url: database } = await createDatabase(t, { migrated: true });
-  const conductor = await startConductorHere(t, {
-    database,
-    transports: { rabbit: { kind: 'amqp091', url, codec } },
-  });
+  const transports = { rabbit: { kind: 'amqp091', url, codec } };
+  return { url, conductor: await startConductorHere(t, { database, transports }) };
+}
+
+/** For tests that look at answers only. */
+const native = shared(test, (owner) => startReplica(owner, 'native'));
+
+/** A way to call a replica. */
+async function overRabbitmq(t: ExecutionContext, { url, conductor }: Awaited<ReturnType<typeof native>>) {
   const connection = await connect(url);
   t.teardown(() => connection.close());
   const channel = await connection.createChannel();
@@ -44,7 +50,7 @@ async function overRabbitmq(t: ExecutionContext, codec: 'native' | 'oslo') {
 const rabbitTest = needs(test, 'rabbitmq', 'postgres');
 
 rabbitTest('a native call over AMQP 0-9-1 is answered with its correlation id', async (t) => {
-  const { conductor, channel, queue, reply } = await overRabbitmq(t, 'native');
+  const { conductor, channel, queue, reply } = await overRabbitmq(t, await startReplica(t, 'native'));
   const body = Buffer.from(JSON.stringify({ method: 'ping', args: {} }));
   channel.publish('conductor', 'conductor.caller', body, { replyTo: queue, correlationId: 'c-1' });
   const { body: answer, correlationId } = await reply();
@@ -73,20 +79,20 @@ for (const [what, message, expected] of [
   ],
 ] as const) {
   rabbitTest(`a call with ${what} is refused, and its caller is told the reason`, async (t) => {
-    const { channel, queue, reply } = await overRabbitmq(t, 'native');
+    const { channel, queue, reply } = await overRabbitmq(t, await native());
     channel.publish('conductor', 'conductor.x', Buffer.from(JSON.stringify(message)), { replyTo: queue });
     t.deepEqual((await reply()).body, { error: expected });
   });
 }
 
 rabbitTest('a call that cannot be read is refused if its reply address can be read', async (t) => {
-  const { channel, queue, reply } = await overRabbitmq(t, 'native');
+  const { channel, queue, reply } = await overRabbitmq(t, await native());
   channel.publish('conductor', 'conductor.x', Buffer.from('ping!'), { replyTo: queue });
   t.like((await reply()).body, { error: { class: 'BadRequest' } });
 });
 
 rabbitTest('a cast of a call method becomes a dead letter', async (t) => {
-  const { conductor, channel } = await overRabbitmq(t, 'native');
+  const { conductor, channel } = await overRabbitmq(t, await startReplica(t, 'native'));
   channel.publish('conductor', 'conductor.x', Buffer.from(JSON.stringify({ method: 'ping', args: {} })));
   const account = conductor.counters.get('rabbit');
   await waitFor(() => account?.deadBy.not_a_cast === 1, { what: 'the dead letter' });
@@ -94,7 +100,7 @@ rabbitTest('a cast of a call method becomes a dead letter', async (t) => {
 });
 
 rabbitTest("a call in oslo's form is answered in oslo's form, on its reply queue", async (t) => {
-  const { channel, queue, reply } = await overRabbitmq(t, 'oslo');
+  const { channel, queue, reply } = await overRabbitmq(t, await startReplica(t, 'oslo'));
   const message = {
     method: 'ping',
     args: {},
@@ -113,7 +119,7 @@ rabbitTest("a call in oslo's form is answered in oslo's form, on its reply queue
 });
 
 rabbitTest('a heartbeat may be a call: its answer is the outcome', async (t) => {
-  const { channel, queue, reply } = await overRabbitmq(t, 'native');
+  const { channel, queue, reply } = await overRabbitmq(t, await native());
   const args = { instance_id: 'i-1', sent: 1, payload: { service_status: 'running' } };
   channel.publish('conductor', 'conductor.i-1', Buffer.from(JSON.stringify({ method: 'heartbeat', args })), {
     replyTo: queue,
@@ -175,32 +181,35 @@ needs(
   t.like(JSON.parse(answer), { correlation_id: 'c-1', result: { pong: true } });
 });
 
-for (const replyTo of ['replies/#', '+', '$SYS/broker', 'a\u0000b', 'conductor/somebody else']) {
-  needs(
-    test,
-    'mosquitto',
-    'postgres',
-  )(
-    `a call over MQTT 3.1.1 with the reply address ${JSON.stringify(replyTo)} gets no answer, and ends no connection`,
-    async (t) => {
-      const { url } = service('mosquitto');
-      const name = `calls-${randomUUID()}`;
-      const { url: database } = await createDatabase(t, { migrated: true });
-      const conductor = await startConductorHere(t, {
-        database,
-        transports: {
-          edge: { kind: 'mqtt', version: '3.1.1', url, topic: `${name}/+`, group: name, clientId: name },
-        },
-      });
-      const client = await mqtt.connectAsync(url, { protocolVersion: 4 });
-      t.teardown(() => client.endAsync());
-      const body = { method: 'ping', args: {}, reply_to: replyTo.replace('conductor/', `${name}/`) };
+needs(
+  test,
+  'mosquitto',
+  'postgres',
+)(
+  'calls over MQTT 3.1.1 whose reply addresses no answer may go to get none, and end no connection',
+  async (t) => {
+    const { url } = service('mosquitto');
+    const name = `calls-${randomUUID()}`;
+    const { url: database } = await createDatabase(t, { migrated: true });
+    const conductor = await startConductorHere(t, {
+      database,
+      transports: {
+        edge: { kind: 'mqtt', version: '3.1.1', url, topic: `${name}/+`, group: name, clientId: name },
+      },
+    });
+    const client = await mqtt.connectAsync(url, { protocolVersion: 4 });
+    t.teardown(() => client.endAsync());
+    const addresses = ['replies/#', '+', '$SYS/broker', 'a\u0000b', `${name}/somebody else`];
+    const account = conductor.counters.get('edge');
+    for (const [index, reply_to] of addresses.entries()) {
+      const body = { method: 'ping', args: {}, reply_to };
       await client.publishAsync(`${name}/caller`, JSON.stringify(body), { qos: 1 });
-      const account = conductor.counters.get('edge');
-      await waitFor(() => account?.outcomes.answered === 1, { what: 'the call to be settled' });
-      t.is(conductor.log.lines('could not publish').length, 1);
-      t.is(conductor.log.lines('not connected').length, 0);
-      t.is(account?.unexplained, 0);
-    },
-  );
-}
+      await waitFor(() => account?.outcomes.answered === index + 1, {
+        what: `the call with the reply address ${JSON.stringify(reply_to)} to be settled`,
+      });
+      t.is(conductor.log.lines('could not publish').length, index + 1, reply_to);
+    }
+    t.is(conductor.log.lines('not connected').length, 0);
+    t.is(account?.unexplained, 0);
+  },
+);

@@ -7,6 +7,7 @@ import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { needs, service } from '../support/services.ts';
+import { shared } from '../support/shared.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertInstances } from '../support/worker.ts';
 
@@ -76,8 +77,10 @@ const kinds = [
 
 for (const { label, needed, open } of kinds) {
   const test = needs(ava, needed, 'postgres');
+  // One after the other, with one replica.
+  const serial = needs(ava.serial, needed, 'postgres');
 
-  async function setUp(t: Test & Parameters<typeof startConductorHere>[0], settings = {}) {
+  async function setUp(t: Test, settings = {}) {
     const broker = await open(t);
     const database = await createDatabase(t, { migrated: true });
     await insertInstances(database, 'i1');
@@ -98,27 +101,34 @@ for (const { label, needed, open } of kinds) {
     return { broker, database, conductor, counters, clientEntry };
   }
 
-  test(`${label}: a service learns that an instance has become healthy, and meanwhile casts flow`, async (t) => {
-    const { counters, clientEntry } = await setUp(t);
-    const service = await connectClient(t, clientEntry(), { sender: 'api' });
-    const guest = await connectClient(t, clientEntry(), { sender: 'i1' });
-    await guest.cast('heartbeat', { payload: { service_status: 'building' } });
-    const waits = Array.from({ length: 5 }, () => service.awaitStatus('i1', ['healthy', 'running']));
-    await waitFor(() => counters.held === 5, { what: 'five calls that wait' });
-    await guest.cast('heartbeat', { payload: { service_status: 'restarting' } });
-    await guest.cast('heartbeat', { payload: { service_status: 'healthy' } });
-    for (const wait of waits) t.like(await wait, { instance_id: 'i1', status: 'healthy' });
-    await waitFor(() => counters.held === 0, { what: 'the calls to be settled' });
-    t.is(counters.outcomes.answered, 5);
-    t.is(counters.unexplained, 0);
-    t.is((await service.awaitStatus('i1', 'healthy')).now, 'healthy');
-  });
+  const replica = shared(ava, setUp);
 
-  test(`${label}: a wait in vain ends in time, and names the status`, async (t) => {
-    const { clientEntry } = await setUp(t);
+  serial(
+    `${label}: a service learns that an instance has become healthy, and meanwhile casts flow`,
+    async (t) => {
+      const { counters, clientEntry } = await replica();
+      const { answered } = counters.outcomes;
+      const service = await connectClient(t, clientEntry(), { sender: 'api' });
+      const guest = await connectClient(t, clientEntry(), { sender: 'i1' });
+      await guest.cast('heartbeat', { payload: { service_status: 'building' } });
+      const waits = Array.from({ length: 5 }, () => service.awaitStatus('i1', ['healthy', 'running']));
+      await waitFor(() => counters.held === 5, { what: 'five calls that wait' });
+      await guest.cast('heartbeat', { payload: { service_status: 'restarting' } });
+      await guest.cast('heartbeat', { payload: { service_status: 'healthy' } });
+      for (const wait of waits) t.like(await wait, { instance_id: 'i1', status: 'healthy' });
+      await waitFor(() => counters.held === 0, { what: 'the calls to be settled' });
+      t.is(counters.outcomes.answered, answered + 5);
+      t.is(counters.unexplained, 0);
+      t.is((await service.awaitStatus('i1', 'healthy')).now, 'healthy');
+    },
+  );
+
+  serial(`${label}: a wait in vain ends in time, and names the status`, async (t) => {
+    const { database, clientEntry } = await replica();
+    await insertInstances(database, 'silent');
     const service = await connectClient(t, clientEntry(), { sender: 'api' });
     // The caller has more patience than the wait, so that a busy machine changes nothing.
-    const args = { instance_id: 'i1', status: 'running', timeout: 1 } as const;
+    const args = { instance_id: 'silent', status: 'running', timeout: 1 } as const;
     const error = await t.throwsAsync(service.call('await_status', args, { timeout: 60_000 }), {
       instanceOf: RemoteError,
       message: 'the instance has no status after 1 s, not "running"',

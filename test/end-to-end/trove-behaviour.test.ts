@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'amqplib';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { osloBody } from '../../src/core/message/codecs/oslo.ts';
 import { startConductorHere } from '../support/conductor.ts';
 import { createDatabase } from '../support/database.ts';
 import { noticeArgs } from '../support/notices.ts';
 import { needs, service } from '../support/services.ts';
+import { shared } from '../support/shared.ts';
 import { waitFor } from '../support/wait.ts';
 import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
 
@@ -14,19 +15,16 @@ import { insertBackup, insertInstances, statusOf } from '../support/worker.ts';
  * from end to end: a message in oslo's form on RabbitMQ, rows in Postgres.
  */
 
-const rabbitTest = needs(test, 'rabbitmq', 'postgres');
+// One after the other, since a cast is done with when the counters change.
+const rabbitTest = needs(test.serial, 'rabbitmq', 'postgres');
 
-/** What a replica takes from RabbitMQ: a known instance, another one, a backup of the first, and casts about them. */
-async function start(t: ExecutionContext) {
+const replica = shared(test, async (owner) => {
   const rabbitmq = service('rabbitmq');
   const vhost = `behaviour-${randomUUID()}`;
   const url = await rabbitmq.createVhost(vhost);
-  t.teardown(() => rabbitmq.deleteVhost(vhost));
-  const database = await createDatabase(t, { migrated: true });
-  const [instance, other, backup] = [randomUUID(), randomUUID(), randomUUID()];
-  await insertInstances(database, instance, other);
-  await insertBackup(database, backup, instance);
-  const conductor = await startConductorHere(t, {
+  owner.teardown(() => rabbitmq.deleteVhost(vhost));
+  const database = await createDatabase(owner, { migrated: true });
+  const conductor = await startConductorHere(owner, {
     database: database.url,
     transports: { rabbit: { kind: 'amqp091', url, codec: 'oslo' } },
     settings: { deferred: { interval: 50, firstDelay: 50, maxDelay: 100 } },
@@ -34,8 +32,16 @@ async function start(t: ExecutionContext) {
   const account = conductor.counters.get('rabbit');
   if (account === undefined) throw new Error('no account');
   const connection = await connect(url);
-  t.teardown(() => connection.close());
-  const channel = await connection.createConfirmChannel();
+  owner.teardown(() => connection.close());
+  return { database, account, channel: await connection.createConfirmChannel() };
+});
+
+/** What a test has of its own: a known instance, another one, a backup of the first, and casts about them. */
+async function start() {
+  const { database, account, channel } = await replica();
+  const [instance, other, backup] = [randomUUID(), randomUUID(), randomUUID()];
+  await insertInstances(database, instance, other);
+  await insertBackup(database, backup, instance);
 
   /** Casts one message and waits until it is done with; resolves with what became of it. */
   const cast = async (method: string, args: object) => {
@@ -63,20 +69,23 @@ async function start(t: ExecutionContext) {
         ...fields,
       }),
     backupRow: async () => (await database.query('SELECT * FROM backups WHERE id = $1', [backup]))[0],
-    letters: () => database.query('SELECT reason, detail, instance_id FROM dead_letters'),
+    letters: (...instances: string[]) =>
+      database.query('SELECT reason, detail, instance_id FROM dead_letters WHERE instance_id = ANY($1)', [
+        [instance, other, ...instances],
+      ]),
   };
 }
 
 const now = () => Date.now() / 1000;
 
 rabbitTest('a heartbeat changes the status', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   t.is(await heartbeat('building', now()), 'applied');
   t.like(await statusOf(database, instance), { status_id: 0x09, status_description: 'building' });
 });
 
 rabbitTest('a heartbeat without a status changes only the time', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   await heartbeat('running', 1);
   await database.query("UPDATE service_statuses SET updated_at = updated_at - interval '1 hour'");
   t.is(await heartbeat(undefined, undefined), 'applied');
@@ -86,7 +95,7 @@ rabbitTest('a heartbeat without a status changes only the time', async (t) => {
 });
 
 rabbitTest('a heartbeat with a bogus status is refused and reported', async (t) => {
-  const { database, instance, heartbeat, letters } = await start(t);
+  const { database, instance, heartbeat, letters } = await start();
   await heartbeat('running', 1);
   t.is(await heartbeat('potato salad', 2), 'dead');
   t.like(await statusOf(database, instance), { status_description: 'running' });
@@ -96,7 +105,7 @@ rabbitTest('a heartbeat with a bogus status is refused and reported', async (t) 
 });
 
 rabbitTest('a newer heartbeat is accepted', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   const sent = now();
   await heartbeat('new', sent);
   t.is(await heartbeat('building', sent + 1), 'applied');
@@ -104,7 +113,7 @@ rabbitTest('a newer heartbeat is accepted', async (t) => {
 });
 
 rabbitTest('an older heartbeat is discarded', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   const sent = now();
   await heartbeat('new', sent);
   t.is(await heartbeat('building', sent - 60), 'stale');
@@ -113,41 +122,44 @@ rabbitTest('an older heartbeat is discarded', async (t) => {
 });
 
 rabbitTest('a heartbeat without `sent` is applied and does not move the guard', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   await heartbeat('running', 5);
   t.is(await heartbeat('healthy', undefined), 'applied');
   t.like(await statusOf(database, instance), { status_description: 'healthy', sent: 5 });
 });
 
 rabbitTest('a heartbeat does not end a required restart', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   await heartbeat('restart required', 1);
   await heartbeat('running', 2);
   t.like(await statusOf(database, instance), { status_description: 'restart required' });
 });
 
 rabbitTest('a heartbeat of an unknown instance is kept until the instance is made', async (t) => {
-  const { database, heartbeat } = await start(t);
+  const { database, heartbeat } = await start();
   const late = randomUUID();
   t.is(await heartbeat('running', 1, late), 'deferred');
-  t.like((await database.query('SELECT reason, instance_id FROM deferred'))[0], {
-    reason: 'unknown',
-    instance_id: late,
-  });
+  t.like(
+    (await database.query('SELECT reason, instance_id FROM deferred WHERE instance_id = $1', [late]))[0],
+    {
+      reason: 'unknown',
+      instance_id: late,
+    },
+  );
   await insertInstances(database, late);
   const row = await waitFor(() => statusOf(database, late), { what: 'the heartbeat that came too early' });
   t.is(row.status_description, 'running');
 });
 
 rabbitTest('a guest whose clock once ran ahead is not muted', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   await heartbeat('running', now() + 86_400);
   t.is(await heartbeat('healthy', now()), 'applied');
   t.like(await statusOf(database, instance), { status_description: 'healthy' });
 });
 
 rabbitTest('two status words that share a code are both accepted', async (t) => {
-  const { database, instance, heartbeat } = await start(t);
+  const { database, instance, heartbeat } = await start();
   for (const [sent, word] of ['upgrading', 'restarting'].entries()) {
     t.is(await heartbeat(word, sent + 1), 'applied');
     t.like(await statusOf(database, instance), { status_id: 0x22, status_description: word });
@@ -155,21 +167,21 @@ rabbitTest('two status words that share a code are both accepted', async (t) => 
 });
 
 rabbitTest('an update of a backup changes its columns', async (t) => {
-  const { update, backupRow } = await start(t);
+  const { update, backupRow } = await start();
   const fields = { state: 'COMPLETED', size: 1.5, checksum: 'c', location: 'l', backup_type: 'full' };
   t.is(await update(fields, 1), 'applied');
   t.like(await backupRow(), fields);
 });
 
 rabbitTest('an unknown field of a backup is ignored, and the other fields are applied', async (t) => {
-  const { update, backupRow, letters } = await start(t);
+  const { update, backupRow, letters } = await start();
   t.is(await update({ not_a_valid_field: 'INVALID', state: 'SAVING' }, 1), 'applied');
   t.like(await backupRow(), { state: 'SAVING' });
   t.deepEqual(await letters(), []);
 });
 
 rabbitTest('a newer update of a backup is accepted, and an older one is discarded', async (t) => {
-  const { update, backupRow } = await start(t);
+  const { update, backupRow } = await start();
   const sent = now();
   await update({ state: 'BUILDING' }, sent);
   t.is(await update({ state: 'SAVING' }, sent + 1), 'applied');
@@ -178,7 +190,7 @@ rabbitTest('a newer update of a backup is accepted, and an older one is discarde
 });
 
 rabbitTest('an older update of one backup is accepted after a newer one of another backup', async (t) => {
-  const { database, instance, update, backupRow } = await start(t);
+  const { database, instance, update, backupRow } = await start();
   const second = randomUUID();
   await insertBackup(database, second, instance);
   await update({ state: 'COMPLETED' }, 10, { backup: second });
@@ -187,32 +199,34 @@ rabbitTest('an older update of one backup is accepted after a newer one of anoth
 });
 
 rabbitTest("an update of another instance's backup is refused and reported", async (t) => {
-  const { other, update, backupRow, letters } = await start(t);
+  const { other, update, backupRow, letters } = await start();
   t.is(await update({ state: 'COMPLETED' }, 1, { instance: other }), 'dead');
   t.like(await backupRow(), { state: 'NEW' });
   t.like((await letters())[0], { reason: 'foreign_backup', instance_id: other });
 });
 
 rabbitTest('an update of an unknown backup is kept until the backup is made', async (t) => {
-  const { database, instance, update } = await start(t);
+  const { database, instance, update } = await start();
   const late = randomUUID();
   t.is(await update({ state: 'COMPLETED' }, 1, { backup: late }), 'deferred');
   await insertBackup(database, late, instance);
   await waitFor(
-    async () => (await database.query("SELECT FROM backups WHERE state = 'COMPLETED'")).length === 1,
+    async () =>
+      (await database.query("SELECT FROM backups WHERE id = $1 AND state = 'COMPLETED'", [late])).length ===
+      1,
     { what: 'the update that came too early' },
   );
 });
 
 rabbitTest('a message about an unknown instance is reported once it is too old', async (t) => {
-  const { database, heartbeat, update, letters } = await start(t);
-  const [instance, backup] = [randomUUID(), randomUUID()];
-  t.is(await heartbeat('running', 1, instance), 'deferred');
+  const { database, heartbeat, update, letters } = await start();
+  const [unknown, backup] = [randomUUID(), randomUUID()];
+  t.is(await heartbeat('running', 1, unknown), 'deferred');
   t.is(await update({ state: 'COMPLETED' }, 1, { backup }), 'deferred');
   await database.query("UPDATE deferred SET first_deferred_at = first_deferred_at - interval '2 hours'");
   const found = await waitFor(
     async () => {
-      const all = await letters();
+      const all = await letters(unknown);
       return all.length === 2 && all;
     },
     { what: 'both dead letters' },
@@ -224,25 +238,30 @@ rabbitTest('a message about an unknown instance is reported once it is too old',
 });
 
 rabbitTest('the first report of root is kept, and later ones change nothing', async (t) => {
-  const { database, instance, cast } = await start(t);
+  const { database, instance, cast } = await start();
   t.is(await cast('report_root', { instance_id: instance }), 'applied');
   t.is(await cast('report_root', { instance_id: instance, user: 'root' }), 'duplicate');
-  t.deepEqual(await database.query('SELECT id, "user" FROM root_enabled_history'), [
+  t.deepEqual(await database.query('SELECT id, "user" FROM root_enabled_history WHERE id = $1', [instance]), [
     { id: instance, user: 'u1' },
   ]);
 });
 
 rabbitTest("an instance's fault is the last error that it has reported", async (t) => {
-  const { database, instance, cast } = await start(t);
+  const { database, instance, cast } = await start();
   for (const message of ['first', 'x'.repeat(300)]) {
     const args = { ...noticeArgs(instance, 'req-1'), message, exception: ['Traceback\n'] };
     t.is(await cast('notify_exc_info', args), 'applied');
   }
-  t.deepEqual(await database.query('SELECT instance_id, message, details FROM instance_faults'), [
-    {
-      instance_id: instance,
-      message: `${'x'.repeat(252)}...`,
-      details: 'Server type: guest\nTraceback\n',
-    },
-  ]);
+  t.deepEqual(
+    await database.query('SELECT instance_id, message, details FROM instance_faults WHERE instance_id = $1', [
+      instance,
+    ]),
+    [
+      {
+        instance_id: instance,
+        message: `${'x'.repeat(252)}...`,
+        details: 'Server type: guest\nTraceback\n',
+      },
+    ],
+  );
 });
