@@ -79,6 +79,8 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (interruption === undefined) console.error(messageOf(error));
   } finally {
+    const errors = code === 0 ? [] : (running?.errors() ?? []);
+    if (errors.length > 0) console.log(['The last errors of RabbitMQ:', ...errors].join('\n  '));
     await running?.stop();
   }
   if (interruption !== undefined) code = 128 + constants.signals[interruption];

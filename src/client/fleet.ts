@@ -164,7 +164,10 @@ async function live(
     const next = pace.interval * 1000 * (1 + (Math.random() - 0.5) * jitter);
     const left = death - performance.now();
     await pause(Math.max(0, Math.min(next, left, longestTimer)), over);
-    if (left <= next) break;
+    if (left <= next && !over.aborted) {
+      tally.died += 1;
+      return;
+    }
   }
   // The end of the run may come before the timer of a guest whose time was over: timers are late on a busy machine.
   if (performance.now() >= death) tally.died += 1;

@@ -152,6 +152,7 @@ async function run(
   await waitFor(ready, { what: 'RabbitMQ to start', timeout: 90_000, process: node });
   return {
     pid: node.pid,
+    output: node.output,
     stop: () => node.stop().finally(mapper?.kill),
     kill: () => node.kill().finally(mapper?.kill),
   };

@@ -2,6 +2,8 @@
 export interface Server {
   /** Of the process that runs now, or ran last. */
   readonly pid: number;
+  /** What the present run has printed, if that is kept. */
+  readonly output?: () => string;
   /** In good order. Twice is harmless. */
   stop(): Promise<void>;
   /** With SIGKILL, as in a crash. */
@@ -13,6 +15,7 @@ export interface Server {
 /** One run of a server. */
 export interface Run {
   readonly pid: number;
+  readonly output?: () => string;
   stop(): Promise<unknown>;
   kill(): Promise<unknown>;
 }
@@ -24,6 +27,7 @@ export async function startServer(start: () => Promise<Run>): Promise<Server> {
     get pid() {
       return run.pid;
     },
+    output: () => run.output?.() ?? '',
     stop: async () => void (await run.stop()),
     kill: async () => void (await run.kill()),
     restart: async () => {

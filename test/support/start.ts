@@ -14,8 +14,13 @@ export interface Running {
   readonly services: Started;
   /** One line, with how long each took to start. */
   readonly summary: string;
+  /** The last errors in the log of RabbitMQ, which all tests share. */
+  errors(): ReadonlyArray<string>;
   stop(): Promise<void>;
 }
+
+/** Lines of a log that are printed at most. */
+const shownErrors = 30;
 
 const hidden = new Set((process.env.CONDUCTOR_TEST_HIDE ?? '').split(',').map((name) => name.trim()));
 
@@ -91,7 +96,12 @@ export async function startServices(missing: readonly ServiceName[]): Promise<Ru
       pgbouncer: program === undefined ? undefined : { program },
       chromium: browser === undefined ? undefined : { program: browser },
     };
-    return { services, summary: `Started ${times.join(', ')}`, stop };
+    const errors = () =>
+      (rabbitmq?.output?.() ?? '')
+        .split('\n')
+        .filter((line) => line.includes('[error]'))
+        .slice(-shownErrors);
+    return { services, summary: `Started ${times.join(', ')}`, errors, stop };
   } catch (error) {
     await Promise.allSettled(starts);
     await stop();
