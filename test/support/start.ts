@@ -22,6 +22,9 @@ export interface Running {
 /** Lines of a log that are printed at most. */
 const shownErrors = 30;
 
+/** Errors that tests cause on purpose: of one channel or one connection. */
+const usual = /Channel error|Error on AMQP connection|operation |access to |handshake|connection_closed/;
+
 const hidden = new Set((process.env.CONDUCTOR_TEST_HIDE ?? '').split(',').map((name) => name.trim()));
 
 /** The services that are not installed, or hidden. */
@@ -99,7 +102,7 @@ export async function startServices(missing: readonly ServiceName[]): Promise<Ru
     const errors = () =>
       (rabbitmq?.output?.() ?? '')
         .split('\n')
-        .filter((line) => line.includes('[error]'))
+        .filter((line) => line.includes('[error]') && !usual.test(line))
         .slice(-shownErrors);
     return { services, summary: `Started ${times.join(', ')}`, errors, stop };
   } catch (error) {
