@@ -170,8 +170,13 @@ export class Dispatcher {
   }
 
   private get worthwhile(): number {
-    if (this.gathering.onlyFull) return this.options.maxBatch;
+    if (this.gathers) return this.options.maxBatch;
     return worthwhile(this.running.size, this.options);
+  }
+
+  /** Whether messages gather after a batch. There is nothing to wait for if no further ones can come. */
+  private get gathers(): boolean {
+    return this.gathering.onlyFull && !this.perTransport.some(({ isFull, waiting }) => isFull && waiting > 0);
   }
 
   /** @param least how many messages of one transport must wait for a batch to start. */
@@ -216,8 +221,8 @@ export class Dispatcher {
     for (const one of excess) void this.calls.refuse(inFlight, one);
     const { heldBecause: because = 'a worker left messages without an outcome', heldCause: cause } = result;
     this.ended(inFlight, done > 0, held > 0 ? { because, cause } : undefined);
-    const gathers = this.gate.state === 'flowing' && this.gathering.after(performance.now() - startedAt);
-    this.dispatch(gathers ? this.options.maxBatch : 1);
+    if (this.gate.state === 'flowing') this.gathering.after(performance.now() - startedAt);
+    this.dispatch(this.gathers ? this.options.maxBatch : 1);
   }
 
   /** A batch or a call has come back from its worker. */

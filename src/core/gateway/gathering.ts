@@ -34,15 +34,12 @@ export class Gathering {
   }
 
   /**
-   * A batch has ended.
+   * A batch has ended, and messages gather.
    *
    * @param took milliseconds.
-   * @returns whether messages gather now.
    */
-  after(took: number): boolean {
-    const time = gatheringAfter(took, this.longest);
-    if (time > 0) this.fullUntil = performance.now() + time;
-    return time > 0;
+  after(took: number): void {
+    this.fullUntil = performance.now() + gatheringAfter(took, this.longest);
   }
 
   /** Messages wait although a slot is free. */

@@ -16,10 +16,7 @@ export interface InFlightOptions {
   readonly counters?: Counters | undefined;
 }
 
-/**
- * One transport's deliveries in memory: those that wait for a slot, and those in a worker. Bounds them by the share, counts them, and
- * settles them.
- */
+/** One transport's deliveries in memory, waiting or in a worker: bounds them by the share, counts them, and settles them. */
 export class InFlight {
   readonly transport: string;
   readonly counters: Counters;
@@ -55,11 +52,16 @@ export class InFlight {
     return this.pending.length;
   }
 
+  /** Whether the share is used up: no further delivery can come. */
+  get isFull(): boolean {
+    return this.held >= this.share.messages || this.heldBytes >= this.share.bytes;
+  }
+
   /** Takes a delivery, or refuses it. After a refusal the session delivers nothing until it is resumed. */
   add(delivery: Delivery): boolean {
     const { counters, share } = this;
     this.session = delivery.session;
-    if (this.held >= share.messages || this.heldBytes >= share.bytes) {
+    if (this.isFull) {
       this.paused = true;
       return false;
     }
@@ -200,9 +202,8 @@ export class InFlight {
     const { share } = this;
     const { held } = this.calls;
     const isLow = (all: number, calls: number, most: number) => all - calls <= (most - calls) / 2;
-    const low =
-      isLow(this.held, held.messages, share.messages) && isLow(this.heldBytes, held.bytes, share.bytes);
-    if (!this.paused || !low) return;
+    if (!this.paused || !isLow(this.held, held.messages, share.messages)) return;
+    if (!isLow(this.heldBytes, held.bytes, share.bytes)) return;
     this.paused = false;
     this.session?.resume();
   }

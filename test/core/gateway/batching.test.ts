@@ -103,6 +103,18 @@ test('messages gather after a slow batch for no longer than the bound, and later
   t.deepEqual(workers.texts.at(-1), ['lone']);
 });
 
+test('messages do not gather after a batch if no further ones can come', async (t) => {
+  const pass = standingClock();
+  const { workers, broker } = await setUp(t, { gathering: 3, shares: [{ messages: 4 }] });
+  await broker.publish('a');
+  pass(5);
+  await workers.only.finish();
+  await broker.publish('b', 'c', 'd');
+  t.is(workers.batches.length, 1);
+  await broker.publish('e');
+  t.deepEqual(workers.texts.at(-1), ['b', 'c', 'd', 'e']);
+});
+
 test('messages that have gathered beside a stuck batch start no later because another batch has ended', async (t) => {
   const pass = standingClock();
   const { workers, broker } = await setUp(t, { gathering: 3 });
