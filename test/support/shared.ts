@@ -13,7 +13,10 @@ export function shared<Made>(test: TestFn, make: (owner: Owner) => Promise<Made>
   const ends: (() => Promise<unknown>)[] = [];
   let made: Promise<Made> | undefined;
   test.after.always('the things that the tests share end', async () => {
-    for (const end of ends.reverse()) await end();
+    const problems: unknown[] = [];
+    // One that fails keeps no other from its end.
+    for (const end of ends.reverse()) await end().catch((error: unknown) => problems.push(error));
+    if (problems.length > 0) throw new AggregateError(problems, 'what the tests share did not end in order');
   });
   return () => {
     made ??= make({ teardown: (end) => void ends.push(end) });
